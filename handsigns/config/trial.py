@@ -1,4 +1,4 @@
-"""Everything that decides one trial's training: the hyperparameters, with their defaults and limits.
+"""Everything that decides one trial's training: hyperparameters, defaults and limits.
 
 This is the one list of hyperparameters. To add one, add a field here and use it in `training/` or
 `model/`; search spaces, overrides, tables and replay follow.

@@ -1,0 +1,1 @@
+"""Pictures: formats, splits, packing, and the drawn hands."""

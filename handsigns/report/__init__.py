@@ -1,0 +1,1 @@
+"""From stored results to tables; imports neither torch nor Ray."""

@@ -1,0 +1,1 @@
+"""One trial's training: augmentation, optimiser, epochs, checkpoints. No Ray in here."""

@@ -1,0 +1,80 @@
+"""Augmentation of a whole batch at once, on the device it is trained on.
+
+Each picture gets its own draw. Geometry is one affine resampling; colour, scaling to the network's
+range and normalisation are one affine map of the channels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from handsigns.config.trial import TrialConfig
+
+_LUMA = (0.299, 0.587, 0.114)
+_MEAN, _STD = 0.5, 0.25
+"""Of channel values in [0, 1]; constants, so that a model needs no statistics of its data."""
+
+
+def normalize(images: Tensor) -> Tensor:
+    """uint8 images (B, H, W, 3) to float32 (B, 3, H, W), channels last in memory."""
+    return images.permute(0, 3, 1, 2).to(torch.float32).sub_(255 * _MEAN).div_(255 * _STD)
+
+
+def augment(images: Tensor, config: TrialConfig, generator: torch.Generator) -> Tensor:
+    """A random variation of each picture, as the network takes it.
+
+    Args:
+        images: uint8 (B, H, W, 3); not changed.
+        config: the strengths; 0 everywhere gives `normalize(images)`.
+        generator: of the CPU; the only source of randomness.
+
+    Returns:
+        float32 (B, 3, H, W), normalised, channels last in memory.
+    """
+    x = normalize(images)
+    if config.rotation or config.scale or config.translation:
+        x = _resample(x, _affine_matrices(len(x), config, generator).to(x.device))
+    elif config.flip:
+        mirrored = _uniform((len(x), 1, 1, 1), 0, 1, generator).to(x.device) < config.flip
+        x = torch.where(mirrored, x.flip(3), x)
+    if config.color_jitter:
+        x = _jitter_colors(x, config.color_jitter, generator)
+    return x
+
+
+def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator) -> Tensor:
+    """Maps from output to input places (count, 2, 3), in units of half the picture."""
+    angle = _uniform((count,), -1, 1, generator) * math.radians(config.rotation)
+    zoom = 1 / (1 + _uniform((count,), -1, 1, generator) * config.scale)
+    shift = _uniform((count, 2), -1, 1, generator) * (2 * config.translation)
+    mirror = torch.where(_uniform((count,), 0, 1, generator) < config.flip, -1.0, 1.0)
+    cos, sin = zoom * torch.cos(angle), zoom * torch.sin(angle)
+    rows = (mirror * cos, -mirror * sin, shift[:, 0], sin, cos, shift[:, 1])
+    return torch.stack(rows, dim=1).view(count, 2, 3)
+
+
+def _resample(x: Tensor, matrices: Tensor) -> Tensor:
+    grid = F.affine_grid(matrices, list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _jitter_colors(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Brightness, contrast about the picture's mean and saturation, each a factor near 1."""
+    draws = 1 + strength * _uniform((3, len(x), 1, 1, 1), -1, 1, generator).to(x.device)
+    brightness, contrast, saturation = draws
+    luma = torch.tensor(_LUMA, device=x.device).view(1, 3, 1, 1)
+    gray = (x * luma).sum(1, keepdim=True)
+    mean = gray.mean((2, 3), keepdim=True)
+    # In normalised values black is -mean/std, so a change of brightness also shifts.
+    offset = mean * (1 - contrast) * brightness + (brightness - 1) * (_MEAN / _STD)
+    gain = brightness * contrast
+    return torch.lerp(gray, x, saturation).mul_(gain).add_(offset)
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator) * (high - low) + low

@@ -1,0 +1,109 @@
+"""Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
+
+Tensors are the weights (``model.*``), the optimiser's moments (``optimizer.*``) and the random
+states (``random.*``); the schedule needs none beyond the epoch, which stands in the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from handsigns.files import replacing
+from handsigns.training.fit import TrainingPlan, TrainingState, start
+
+
+class CheckpointError(Exception):
+    """A file that is no whole checkpoint of the training asked for."""
+
+
+def save_checkpoint(path: Path, state: TrainingState) -> None:
+    """Write the state between two epochs; a checkpoint already there is replaced whole."""
+    tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
+    for index, moments in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    tensors |= _random_states(state)
+    metadata = {
+        "plan": _describe(state.plan),
+        "epoch": str(state.epoch),
+        "best_val_accuracy": repr(state.best_val_accuracy),
+    }
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, temporary, metadata)
+
+
+def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
+    """The state that was saved, ready to go on.
+
+    Raises:
+        CheckpointError: the file is missing, torn, or belongs to another training.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
+    if metadata.get("plan") != _describe(plan):
+        raise CheckpointError(f"{path} is a checkpoint of another training")
+    state = start(plan)
+    state.model.load_state_dict(_under("model.", tensors))
+    _restore_moments(state.optimizer, _under("optimizer.", tensors))
+    _restore_random_states(state, _under("random.", tensors))
+    state.epoch = int(metadata["epoch"])
+    state.best_val_accuracy = float(metadata["best_val_accuracy"])
+    return state
+
+
+def _describe(plan: TrainingPlan) -> str:
+    fields: dict[str, Any] = {
+        "config": plan.config.model_dump(),
+        "classes": plan.classes,
+        "size": plan.size,
+        "max_epochs": plan.max_epochs,
+        "seed": plan.seed,
+    }
+    return json.dumps(fields, sort_keys=True)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in saved.items():
+        index, name = key.split(".", 1)
+        parameter = parameters[int(index)]
+        if tensor.shape == parameter.shape:
+            # Fused updates walk parameter and moment in memory order, so layouts must agree.
+            tensor = torch.empty_like(parameter.detach()).copy_(tensor)
+        moments.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _random_states(state: TrainingState) -> dict[str, Tensor]:
+    states = {"random.own": state.generator.get_state(), "random.cpu": torch.get_rng_state()}
+    if state.plan.device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(state.plan.device)
+    return states
+
+
+def _restore_random_states(state: TrainingState, saved: Mapping[str, Tensor]) -> None:
+    state.generator.set_state(saved["own"])
+    torch.set_rng_state(saved["cpu"])
+    if "cuda" in saved and state.plan.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["cuda"], state.plan.device)

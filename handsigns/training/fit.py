@@ -1,0 +1,190 @@
+"""The training loop: a generator of epochs that knows nothing of Ray.
+
+The caller decides between two epochs: report, save `state`, or stop. Search, replay and retraining
+all go through here.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from handsigns.config.trial import TrialConfig
+from handsigns.data.splits import Split
+from handsigns.model import build_model
+from handsigns.training.augment import augment
+from handsigns.training.device import precision
+from handsigns.training.evaluate import evaluate
+from handsigns.training.optimize import build_optimizer, schedule_factor
+
+_CHECK_EVERY = 16
+"""Steps between looks at the loss: each look makes a GPU wait."""
+
+
+class DivergedError(Exception):
+    """The loss is no longer a number; training ends here."""
+
+    def __init__(self, epoch: int, what: str) -> None:
+        super().__init__(f"{what} is not finite in epoch {epoch}")
+        self.epoch = epoch
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train, for how long, from which seed, on what.
+
+    Attributes:
+        config: the hyperparameters.
+        classes: number of classes.
+        size: height and width of the images in pixels.
+        max_epochs: the full epoch budget, to which the schedule is tied.
+        seed: of the weights, the order of pictures, augmentation and dropout.
+        device: where the model and the data are.
+    """
+
+    config: TrialConfig
+    classes: int
+    size: int
+    max_epochs: int
+    seed: int
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One epoch's outcome. Losses in nats, accuracies in [0, 1], the time in seconds.
+
+    `train_loss` and `train_accuracy` are over the augmented batches as they were trained on (with
+    label smoothing); `val_loss` and `val_accuracy` are NaN where there is no validation split.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    best_val_accuracy: float
+    learning_rate: float
+    epoch_seconds: float
+
+
+@dataclass
+class TrainingState:
+    """All that changes while training; `checkpoint.py` saves and restores it."""
+
+    plan: TrainingPlan
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    epoch: int = 0
+    """Epochs trained so far."""
+    best_val_accuracy: float = 0.0
+    """Highest validation accuracy of these epochs."""
+
+
+def start(plan: TrainingPlan) -> TrainingState:
+    """Fresh weights and random state, ready for the first epoch."""
+    torch.manual_seed(plan.seed)
+    model = build_model(plan.config, plan.classes, plan.size).to(plan.device)
+    generator = torch.Generator().manual_seed(plan.seed)
+    return TrainingState(plan, model, build_optimizer(plan.config, model), generator)
+
+
+def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[EpochMetrics]:
+    """Train from `state.epoch` to the end of the plan, yielding after each epoch.
+
+    Between two yields `state` is complete: saved there and restored, training goes on with the same
+    numbers bit for bit (on a CPU with the same number of threads).
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+    """
+    device = state.plan.device
+    images, labels = _on_device(train, device)
+    held_out = _on_device(val, device) if val is not None else None
+    while state.epoch < state.plan.max_epochs:
+        started = time.perf_counter()
+        loss, accuracy, rate = _train_epoch(state, images, labels)
+        val_loss = val_accuracy = float("nan")
+        if held_out is not None:
+            scores = evaluate(state.model, *held_out)
+            val_loss, val_accuracy = _finite(scores.loss, state, "validation loss"), scores.accuracy
+            state.best_val_accuracy = max(state.best_val_accuracy, val_accuracy)
+        yield EpochMetrics(
+            epoch=state.epoch,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            best_val_accuracy=state.best_val_accuracy,
+            learning_rate=rate,
+            epoch_seconds=time.perf_counter() - started,
+        )
+
+
+def _train_epoch(
+    state: TrainingState, images: Tensor, labels: Tensor
+) -> tuple[float, float, float]:
+    """One pass over the pictures; mean loss, accuracy and the last learning rate."""
+    config = state.plan.config
+    size = min(config.batch_size, len(images))
+    # The remainder waits for the next epoch's order: a batch of one has no variance to normalise.
+    steps = len(images) // size
+    order = torch.randperm(len(images), generator=state.generator).to(images.device)
+    losses = torch.zeros((), device=images.device)
+    hits = torch.zeros((), device=images.device)
+    state.model.train()
+    state.epoch += 1
+    for step in range(steps):
+        progress = (state.epoch - 1 + step / steps) / state.plan.max_epochs
+        rate = config.learning_rate * schedule_factor(config.schedule, progress)
+        batch = order[step * size : (step + 1) * size]
+        loss, correct = _train_step(state, images[batch], labels[batch], rate)
+        losses += loss
+        hits += correct
+        if step % _CHECK_EVERY == 0:
+            _finite(float(losses), state, "training loss")
+    mean_loss = _finite(float(losses), state, "training loss") / steps
+    return mean_loss, float(hits) / (steps * size), rate
+
+
+def _train_step(
+    state: TrainingState, images: Tensor, labels: Tensor, rate: float
+) -> tuple[Tensor, Tensor]:
+    """One update; the batch's mean loss and its number of right answers, not yet synchronised."""
+    config = state.plan.config
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    with precision(images.device):
+        logits = state.model(augment(images, config, state.generator))
+        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    if config.gradient_clip:
+        nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
+    state.optimizer.step()
+    return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+
+def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images uint8 (N, H, W, 3) and labels; on the CPU they share the split's memory.
+
+    Never written to: batches are gathered by index, which copies. torch warns that the shared pages
+    are read-only, which is just what protects the other trials.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    return images.to(device), labels.to(device)
+
+
+def _finite(value: float, state: TrainingState, what: str) -> float:
+    if not torch.isfinite(torch.tensor(value)):
+        raise DivergedError(state.epoch, what)
+    return value

@@ -1,0 +1,1 @@
+"""The winner: retrained, tested once, ready to classify."""
