@@ -1,11 +1,13 @@
 """Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
 
 Tensors are the weights (``model.*``), the optimiser's moments (``optimizer.*``) and the random
-states (``random.*``); the schedule needs none beyond the epoch, which stands in the metadata.
+states (``random.*``); the schedule needs no more than the epoch. The latest metrics stand in
+the metadata, so that one which was trained but not yet reported is not lost.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +20,7 @@ from torch import Tensor
 
 from handsigns.files import replacing
 from handsigns.training.fit import TrainingPlan, TrainingState, start
+from handsigns.training.metrics import EpochMetrics
 
 
 class CheckpointError(Exception):
@@ -32,8 +35,7 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     tensors |= _random_states(state)
     metadata = {
         "plan": _describe(state.plan),
-        "epoch": str(state.epoch),
-        "best_val_accuracy": repr(state.best_val_accuracy),
+        "last": json.dumps(dataclasses.asdict(state.last) if state.last else None),
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
@@ -58,8 +60,8 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
     state.model.load_state_dict(_under("model.", tensors))
     _restore_moments(state.optimizer, _under("optimizer.", tensors))
     _restore_random_states(state, _under("random.", tensors))
-    state.epoch = int(metadata["epoch"])
-    state.best_val_accuracy = float(metadata["best_val_accuracy"])
+    last = json.loads(metadata["last"])
+    state.last = EpochMetrics(**last) if last else None
     return state
 
 

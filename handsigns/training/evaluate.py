@@ -41,6 +41,6 @@ def predict_logits(model: nn.Module, images: Tensor) -> Tensor:
     was_training = model.training
     model.eval()
     with precision(images.device):
-        parts = [model(normalize(batch)).float() for batch in images.split(_BATCH)]
+        parts = [model(normalize(batch)).float() for batch in torch.split(images, _BATCH)]
     model.train(was_training)
     return torch.cat(parts)

@@ -6,6 +6,7 @@ all go through here.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from handsigns.model import build_model
 from handsigns.training.augment import augment
 from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
+from handsigns.training.metrics import EpochMetrics
 from handsigns.training.optimize import build_optimizer, schedule_factor
 
 _CHECK_EVERY = 16
@@ -56,24 +58,6 @@ class TrainingPlan:
     device: torch.device
 
 
-@dataclass(frozen=True)
-class EpochMetrics:
-    """One epoch's outcome. Losses in nats, accuracies in [0, 1], the time in seconds.
-
-    `train_loss` and `train_accuracy` are over the augmented batches as they were trained on (with
-    label smoothing); `val_loss` and `val_accuracy` are NaN where there is no validation split.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    best_val_accuracy: float
-    learning_rate: float
-    epoch_seconds: float
-
-
 @dataclass
 class TrainingState:
     """All that changes while training; `checkpoint.py` saves and restores it."""
@@ -82,10 +66,13 @@ class TrainingState:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    epoch: int = 0
-    """Epochs trained so far."""
-    best_val_accuracy: float = 0.0
-    """Highest validation accuracy of these epochs."""
+    last: EpochMetrics | None = None
+    """The latest epoch's outcome; None before the first."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained so far."""
+        return self.last.epoch if self.last else 0
 
 
 def start(plan: TrainingPlan) -> TrainingState:
@@ -110,26 +97,29 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
     held_out = _on_device(val, device) if val is not None else None
     while state.epoch < state.plan.max_epochs:
         started = time.perf_counter()
-        loss, accuracy, rate = _train_epoch(state, images, labels)
+        epoch = state.epoch + 1
+        loss, accuracy, rate = _train_epoch(state, epoch, images, labels)
         val_loss = val_accuracy = float("nan")
         if held_out is not None:
             scores = evaluate(state.model, *held_out)
-            val_loss, val_accuracy = _finite(scores.loss, state, "validation loss"), scores.accuracy
-            state.best_val_accuracy = max(state.best_val_accuracy, val_accuracy)
-        yield EpochMetrics(
-            epoch=state.epoch,
+            val_loss = _finite(scores.loss, epoch, "validation loss")
+            val_accuracy = scores.accuracy
+        best = max(state.last.best_val_accuracy if state.last else 0.0, val_accuracy)
+        state.last = EpochMetrics(
+            epoch=epoch,
             train_loss=loss,
             train_accuracy=accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            best_val_accuracy=state.best_val_accuracy,
+            best_val_accuracy=best,
             learning_rate=rate,
             epoch_seconds=time.perf_counter() - started,
         )
+        yield state.last
 
 
 def _train_epoch(
-    state: TrainingState, images: Tensor, labels: Tensor
+    state: TrainingState, epoch: int, images: Tensor, labels: Tensor
 ) -> tuple[float, float, float]:
     """One pass over the pictures; mean loss, accuracy and the last learning rate."""
     config = state.plan.config
@@ -140,17 +130,16 @@ def _train_epoch(
     losses = torch.zeros((), device=images.device)
     hits = torch.zeros((), device=images.device)
     state.model.train()
-    state.epoch += 1
     for step in range(steps):
-        progress = (state.epoch - 1 + step / steps) / state.plan.max_epochs
+        progress = (epoch - 1 + step / steps) / state.plan.max_epochs
         rate = config.learning_rate * schedule_factor(config.schedule, progress)
         batch = order[step * size : (step + 1) * size]
         loss, correct = _train_step(state, images[batch], labels[batch], rate)
         losses += loss
         hits += correct
         if step % _CHECK_EVERY == 0:
-            _finite(float(losses), state, "training loss")
-    mean_loss = _finite(float(losses), state, "training loss") / steps
+            _finite(float(losses), epoch, "training loss")
+    mean_loss = _finite(float(losses), epoch, "training loss") / steps
     return mean_loss, float(hits) / (steps * size), rate
 
 
@@ -184,7 +173,7 @@ def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     return images.to(device), labels.to(device)
 
 
-def _finite(value: float, state: TrainingState, what: str) -> float:
-    if not torch.isfinite(torch.tensor(value)):
-        raise DivergedError(state.epoch, what)
+def _finite(value: float, epoch: int, what: str) -> float:
+    if not math.isfinite(value):
+        raise DivergedError(epoch, what)
     return value

@@ -1,0 +1,62 @@
+# make help lists what there is. Needs Python 3.11+, pip and make; everything else goes into .venv.
+
+PYTHON ?= python3
+# Which torch to install: auto (CUDA on Linux) or cpu (a tenth of the size, no GPU): make setup TORCH=cpu
+TORCH ?= auto
+SPACE ?= quick
+DATA ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(TORCH)
+RUN_DATA := $(if $(DATA),--data "$(DATA)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast check format lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "variables: SPACE=default DATA=my/photographs (run), TORCH=cpu (setup), PYTHON=python3.12"
+
+setup: $(READY) ## make .venv and install what is pinned in requirements.txt
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# A CPU-only torch comes from PyTorch's own index, without the CUDA packages that the pins name; so
+# the pins are constraints there, and the whole list otherwise.
+$(READY): requirements.txt pyproject.toml | $(BIN)/uv
+ifeq ($(TORCH),cpu)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e '.[dev]'
+else
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+endif
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
+	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
+
+test: $(READY) ## all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## the tests that need no Ray, in seconds
+	$(BIN)/python -m pytest -m "not ray"
+
+check: $(READY) ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: | $(BIN)/uv ## pin the newest versions of all dependencies in requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --universal \
+		--python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.txt
+
+clean: ## remove .venv and caches; results stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,294 @@
+"""What each command does, told in the words of the layers below."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.cli.progress import progress
+from handsigns.config.duration import format_duration
+from handsigns.errors import DataError, ResultsError
+from handsigns.text import printable
+
+if TYPE_CHECKING:
+    from handsigns.config.study import StudyConfig
+    from handsigns.data.open import DataSet
+    from handsigns.search.store import DataRecord, StoredSearch
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def run(options: Namespace) -> int:
+    """Search, leaderboard, retrain, test."""
+    return search(options) or (0 if options.dry_run else _finish(options))
+
+
+def search(options: Namespace) -> int:
+    """Search and print the leaderboard."""
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import DataRecord
+
+    study = _study(options)
+    options.name = options.name or _new_name(options.space)
+    paths = SearchPaths.named(options.results, options.name)
+    if paths.root.exists() and not options.dry_run:
+        raise ResultsError(
+            f"{paths.root} exists already; go on with it (tune_main.py resume {paths.name}) or "
+            f"choose another name (--name)"
+        )
+    data = _open_data(options.data, options.size, options.skip_bad)
+    folder = str(options.data.resolve()) if options.data else None
+    record = DataRecord(data.info, folder, options.size, options.skip_bad)
+    _describe(study, data)
+    if options.dry_run:
+        return _show_plan(study)
+    return _begin(options, study, data, record)
+
+
+def resume(options: Namespace) -> int:
+    """Go on with a search."""
+    from handsigns.config.load import dump_study, load_study
+    from handsigns.files import write_text
+    from handsigns.search.store import held
+
+    stored = _open(options)
+    study = load_study(stored.paths.study, options=_budget(options))
+    data = _recorded_data(stored, None)
+    with held(stored.paths):
+        write_text(stored.paths.study, dump_study(study))
+        return _search_and_show(options, study, data, stored)
+
+
+def list_searches(options: Namespace) -> int:
+    """All searches in the results folder."""
+    from handsigns.cli.show import show_searches
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import open_search
+
+    found = SearchPaths.all(options.results)
+    if not found:
+        print(f"no search in {options.results} yet; begin one: python tune_main.py run")
+        return 0
+    show_searches([open_search(options.results, paths.name) for paths in found])
+    return 0
+
+
+def leaderboard(options: Namespace) -> int:
+    """A search's trials, best first."""
+    from handsigns.report.leaderboard import write_leaderboard
+
+    write_leaderboard(_open(options), options.top, options.format, sys.stdout)
+    return 0
+
+
+def retrain(options: Namespace) -> int:
+    """Train the best configuration again."""
+    from handsigns.cli.show import show_retraining
+    from handsigns.search.store import held
+    from handsigns.winner.retrain import retrain as train_again
+
+    stored = _open(options)
+    record = stored.trial(options.trial)
+    data = _recorded_data(stored, options.data)
+    epochs = stored.study.budget.max_epochs
+    what = f"retraining trial {record.trial_id} on train and validation split"
+    with held(stored.paths), progress(what) as report:
+        card, runs = train_again(
+            stored.study,
+            data,
+            stored.paths,
+            record,
+            by_hand=options.trial is not None,
+            seeds=options.seeds,
+            progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
+        )
+    show_retraining(stored.paths, card, runs)
+    return 0
+
+
+def test(options: Namespace) -> int:
+    """Test the winner."""
+    from handsigns.cli.show import show_test
+    from handsigns.winner.test import check_choice, test_winner
+
+    stored = _open(options)
+    check_choice(stored.paths, after_test=options.after_test)
+    data = _recorded_data(stored, options.data)
+    show_test(stored.paths, test_winner(data, stored.paths, after_test=options.after_test))
+    return 0
+
+
+def predict(options: Namespace) -> int:
+    """Classify picture files."""
+    from handsigns.cli.show import show_predictions
+    from handsigns.search.paths import SearchPaths
+    from handsigns.winner.predict import predict as classify
+
+    paths = SearchPaths.existing(options.results, options.name)
+    show_predictions(classify(paths.winner, options.images), options.format)
+    return 0
+
+
+def replay(options: Namespace) -> int:
+    """Run a trial again and compare."""
+    from handsigns.winner.replay import ReplayError
+    from handsigns.winner.replay import replay as train_again
+
+    stored = _open(options)
+    record = stored.trial(options.trial)
+    data = _recorded_data(stored, options.data)
+    total = len(record.epochs)
+    same = True
+    try:
+        with progress(f"replaying trial {record.trial_id}") as report:
+            for epoch in train_again(stored.study, data, record):
+                report(epoch.metrics.epoch, total)
+                for name, (before, after) in epoch.differences.items():
+                    same = False
+                    print(f"epoch {epoch.metrics.epoch}: {name} {before!r} became {after!r}")
+    except ReplayError as error:
+        print(f"different: {error}")
+        return FAILED
+    end = ", and diverged again" if record.status == "diverged" else ""
+    verdict = "identical" if same else "different"
+    print(f"{verdict}: trial {record.trial_id}, {total} epochs{end}")
+    return 0 if same else FAILED
+
+
+def prepare(options: Namespace) -> int:
+    """Make a data set of small pictures."""
+    from handsigns.data.prepare import prepare as build
+
+    with progress("preparing pictures") as report:
+        done = build(
+            options.source,
+            options.dest,
+            size=options.size,
+            seed=options.seed,
+            skip_bad=options.skip_bad,
+            progress=report,
+        )
+    print(done)
+    return 0
+
+
+def _begin(options: Namespace, study: StudyConfig, data: DataSet, record: DataRecord) -> int:
+    from handsigns.errors import ResourceError
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import begin_search, discard, held
+
+    paths = SearchPaths.named(options.results, options.name)
+    stored = begin_search(paths, study, record)
+    try:
+        with held(paths):
+            return _search_and_show(options, study, data, stored)
+    except ResourceError:
+        discard(paths)
+        raise
+
+
+def _search_and_show(
+    options: Namespace, study: StudyConfig, data: DataSet, stored: StoredSearch
+) -> int:
+    from handsigns.cli.show import show_outcome
+    from handsigns.search.runner import run_search
+
+    try:
+        outcome = run_search(study, data, stored.paths, options.address)
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: python tune_main.py resume {options.name}")
+        return INTERRUPTED
+    show_outcome(_open(options), outcome)
+    if outcome.by_user:
+        return INTERRUPTED
+    usable = any(r.epochs and r.status not in ("diverged", "failed") for r in outcome.records)
+    return 0 if usable else FAILED
+
+
+def _finish(options: Namespace) -> int:
+    """What follows the search in `run`."""
+    from handsigns.cli.show import show_places
+
+    options.trial, options.data, options.after_test = None, None, False
+    retrain(options)
+    test(options)
+    show_places(_open(options).paths)
+    return 0
+
+
+def _study(options: Namespace) -> StudyConfig:
+    from handsigns.config.load import load_study, resolve_space_path
+
+    chosen = {
+        "seed": options.seed,
+        "budget.max_epochs": options.max_epochs,
+        "budget.target": options.target,
+        "resources.cpus_per_trial": options.cpus_per_trial,
+        "resources.gpus_per_trial": options.gpus_per_trial,
+    }
+    given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
+    return load_study(resolve_space_path(options.space), options.overrides, given)
+
+
+def _budget(options: Namespace) -> dict[str, object]:
+    chosen = {"budget.trials": options.trials, "budget.time_budget": options.time_budget}
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+def _open(options: Namespace) -> StoredSearch:
+    from handsigns.search.store import open_search
+
+    return open_search(options.results, options.name)
+
+
+def _new_name(space: str) -> str:
+    return f"{Path(space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
+    from handsigns.data.open import open_data
+
+    with progress("drawing hands" if folder is None else "reading pictures") as report:
+        return open_data(folder, size=size, skip_bad=skip_bad, progress=report)
+
+
+def _recorded_data(stored: StoredSearch, moved: Path | None) -> DataSet:
+    """The data that the search used, known to be the same by their fingerprint."""
+    record = stored.data
+    folder = moved or (Path(record.folder) if record.folder else None)
+    data = _open_data(folder, record.size, record.skip_bad)
+    if data.info.fingerprint != record.info.fingerprint:
+        raise DataError(
+            f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
+            f"{data.info.fingerprint[:12]} instead of {record.info.fingerprint[:12]}; put the "
+            f"earlier pictures back, say where they are (--data DIR), or search anew"
+        )
+    return data
+
+
+def _describe(study: StudyConfig, data: DataSet) -> None:
+    """The search in a few lines, and what the user should know of the data."""
+    if study.description:
+        print(printable(study.description.strip()))
+    counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
+    print(f"data: {printable(data.info.source)}: {len(data.info.classes)} classes; {counts}")
+    for note in data.info.notes:
+        print(f"note: {note}")
+    size = study.space.size()
+    many = "a continuous space" if size is None else f"{size} configurations"
+    epochs = f"up to {study.budget.max_epochs} epochs each"
+    within = study.budget.time_budget
+    limit = f", within {format_duration(within)}" if within else ""
+    print(f"search: {study.budget.trials} trials in {many}, {epochs}{limit}", flush=True)
+
+
+def _show_plan(study: StudyConfig) -> int:
+    from handsigns.config.load import dump_study
+    from handsigns.search.cluster import share_out, this_machine
+
+    print(f"would run {share_out(study.resources, *this_machine())}\n\n{dump_study(study)}")
+    return 0

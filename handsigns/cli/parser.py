@@ -1,0 +1,280 @@
+"""Commands and options. Each command names a function in `commands`, imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+PROGRAM = "tune_main.py"
+DEFAULT_SPACE = "quick"
+
+_EXAMPLES = f"""examples:
+  python {PROGRAM} run                               search, retrain and test on drawn hands
+  python {PROGRAM} run default --data my/photographs   the same on your own photographs
+  python {PROGRAM} search default --set space.learning_rate.low=1e-4 --dry-run
+  python {PROGRAM} leaderboard NAME --top 10
+  python {PROGRAM} COMMAND --help                    the options of a command, with examples
+"""
+
+Parser = argparse.ArgumentParser
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def make_parser() -> Parser:
+    """The whole command line; parsed options have `command`, a function that takes them."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Search hyperparameters for an image classifier: Ray Tune runs the trials, "
+        "Optuna chooses them, ASHA stops the poor ones early; the winner is retrained and tested.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_search(commands)
+    _add_resume(commands)
+    _add_list(commands)
+    _add_leaderboard(commands)
+    _add_retrain(commands)
+    _add_test(commands)
+    _add_predict(commands)
+    _add_replay(commands)
+    _add_prepare(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: Parser, *_: object) -> None:  # type: ignore[override]
+        from handsigns import __version__
+
+        parser.exit(message=f"handsigns {__version__}\n")
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    def call(options: argparse.Namespace) -> int:
+        function = getattr(importlib.import_module("handsigns.cli.commands"), name)
+        return int(function(options))
+
+    return call
+
+
+def _new(
+    commands: Commands, name: str, summary: str, example: str, function: str | None = None
+) -> Parser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  python {PROGRAM} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_command(function or name))
+    return parser
+
+
+def _add_run(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "run",
+        "search, print the leaderboard, retrain the winner and test it, in one go",
+        "run default --data my/photographs --time-budget 15m",
+    )
+    parser.add_argument(
+        "space",
+        nargs="?",
+        default=DEFAULT_SPACE,
+        metavar="SPACE",
+        help=f"search-space file, or a name from search_spaces/ (default: {DEFAULT_SPACE})",
+    )
+    _add_search_options(parser)
+    _add_seeds(parser)
+
+
+def _add_search(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "search",
+        "search hyperparameters and print the leaderboard",
+        "search default --data my/photographs --trials 40 --name first",
+    )
+    parser.add_argument(
+        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
+    )
+    _add_search_options(parser)
+
+
+def _add_search_options(parser: Parser) -> None:
+    parser.add_argument("--name", help="name of the search (default: the space's, with the time)")
+    _add_data(parser)
+    budget = parser.add_argument_group("budget (each overrides the search space's)")
+    budget.add_argument("--trials", type=int, metavar="N", help="configurations to try")
+    budget.add_argument("--max-epochs", type=int, metavar="N", help="epochs of a whole trial")
+    budget.add_argument("--time-budget", metavar="T", help="of the search: 90s, 20m, 1h30m")
+    budget.add_argument(
+        "--target", type=float, metavar="A", help="end at this validation accuracy (0.98)"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of the search")
+    place = parser.add_argument_group("where")
+    place.add_argument("--cpus-per-trial", metavar="X", help="CPUs of a trial, or auto")
+    place.add_argument("--gpus-per-trial", metavar="X", help="GPUs of a trial (0.25), or auto")
+    place.add_argument("--address", metavar="A", help="Ray cluster to search on")
+    _add_results(place)
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be searched, and end"
+    )
+
+
+def _add_resume(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "resume",
+        "go on with a search that was broken off, or give one more trials or time",
+        "resume first --trials 80",
+    )
+    _add_name(parser)
+    parser.add_argument("--trials", type=int, metavar="N", help="configurations in all")
+    parser.add_argument("--time-budget", metavar="T", help="in all, with the time already used")
+    parser.add_argument("--address", metavar="A", help="Ray cluster to search on")
+
+
+def _add_list(commands: Commands) -> None:
+    parser = _new(
+        commands, "list", "list all searches in the results folder", "list", "list_searches"
+    )
+    _add_results(parser)
+
+
+def _add_leaderboard(commands: Commands) -> None:
+    parser = _new(
+        commands, "leaderboard", "print a search's trials, best first", "leaderboard first --top 10"
+    )
+    _add_name(parser)
+    parser.add_argument("--top", type=_positive, metavar="N", help="only the best N")
+    parser.add_argument(
+        "--format", choices=("table", "csv", "json", "md"), default="table", help="default: table"
+    )
+
+
+def _add_retrain(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "retrain",
+        "train the best configuration again, on train and validation split together",
+        "retrain first --seeds 5",
+    )
+    _add_name(parser)
+    parser.add_argument("--trial", metavar="ID", help="another trial than the best")
+    _add_seeds(parser)
+    _add_moved_data(parser)
+
+
+def _add_test(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "test",
+        "test the retrained winner: the only command that opens the test split",
+        "test first",
+    )
+    _add_name(parser)
+    parser.add_argument(
+        "--after-test",
+        action="store_true",
+        help="test a trial picked by hand after a test result was known; test.json will say so",
+    )
+    _add_moved_data(parser)
+
+
+def _add_predict(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "predict",
+        "classify picture files with the winner",
+        "predict first hand1.jpg hand2.jpg --format json",
+    )
+    _add_name(parser)
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture files")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def _add_replay(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "replay",
+        "run a trial again and compare every epoch with the record; exit status 1 if they differ",
+        "replay first 0007",
+    )
+    _add_name(parser)
+    parser.add_argument("trial", metavar="TRIAL", help="trial_id from the leaderboard")
+    _add_moved_data(parser)
+
+
+def _add_prepare(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "prepare",
+        "make a data set of small pictures from photographs of any size",
+        "prepare SIGNS data/64x64_SIGNS",
+    )
+    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of photographs")
+    parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
+    parser.add_argument("--size", type=_positive, default=64, metavar="N", help="pixels (64)")
+    parser.add_argument("--seed", type=int, default=230, metavar="N", help="of the split (230)")
+    _add_skip_bad(parser)
+
+
+def _add_name(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="name of the search")
+    _add_results(parser)
+
+
+def _add_results(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
+    )
+
+
+def _add_seeds(parser: Parser) -> None:
+    parser.add_argument(
+        "--seeds", type=_positive, default=2, metavar="N", help="retrain so often (default: 2)"
+    )
+
+
+def _add_data(parser: Parser) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of photographs: train|val|test/<class>/*.jpg or {train,val,test}_signs/"
+        "{label}_*.jpg (default: drawn hands)",
+    )
+    data.add_argument("--size", type=_positive, default=64, metavar="N", help="pixels (64)")
+    _add_skip_bad(data)
+
+
+def _add_skip_bad(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--skip-bad", action="store_true", help="go on without bad files")
+
+
+def _add_moved_data(parser: Parser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+    return number

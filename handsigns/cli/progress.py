@@ -1,0 +1,41 @@
+"""Progress on what takes more than a moment: a bar in a terminal, a few lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Report = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+_QUARTERS = 4
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Report]:
+    """Show the progress of `what` on standard error while this lasts."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _lines(what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(what: str) -> Report:
+    said = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal said
+        quarter = _QUARTERS * done // max(total, 1)
+        if quarter > said:
+            said = quarter
+            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+
+    return report

@@ -1,0 +1,163 @@
+"""What a command tells the user when it is done."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from handsigns.config.duration import format_duration
+from handsigns.text import printable
+
+if TYPE_CHECKING:
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.runner import SearchOutcome
+    from handsigns.search.store import StoredSearch
+    from handsigns.winner.model import ModelCard
+    from handsigns.winner.predict import Prediction
+    from handsigns.winner.retrain import Retraining
+    from handsigns.winner.test import TestResult
+
+_TOP = 10
+
+
+def show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
+    """How the search ended, its best trials, and how to go on."""
+    from handsigns.report.leaderboard import write_leaderboard
+
+    records = outcome.records
+    counts = Counter(record.status for record in records)
+    by_status = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    spent = format_duration(round(search.journal.elapsed))
+    print(f"\nthe search ended after {spent}: {outcome.reason}")
+    print(f"{len(records)} trials: {by_status or 'none'}; {_savings(search)}")
+    print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
+    write_leaderboard(search, _TOP, "table", sys.stdout)
+    for record in records:
+        if record.status == "failed":
+            print(f"trial {record.trial_id} failed: {printable(record.error.strip())}")
+    print(f"\nall of it: {search.paths.leaderboard}")
+    if outcome.by_user:
+        print(f"go on with: python tune_main.py resume {search.paths.name}")
+
+
+def _savings(search: StoredSearch) -> str:
+    ended = [r for r in search.journal.records if r.status in ("completed", "stopped")]
+    full = len(ended) * search.study.budget.max_epochs
+    trained = sum(len(record.epochs) for record in ended)
+    share = f" ({1 - trained / full:.0%} of them all)" if full else ""
+    return f"early stopping saved {full - trained} epochs{share}"
+
+
+def show_searches(searches: Sequence[StoredSearch]) -> None:
+    """A line for each search."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "data", "trials", "best val_accuracy", "best val_loss", "winner"):
+        table.add_column(column, justify="right" if column.startswith(("best", "tri")) else "left")
+    for search in searches:
+        best = search.ranked[0].last if search.ranked else None
+        table.add_row(
+            search.paths.name,
+            Text(printable(search.data.info.source)),
+            str(len(search.journal.records)),
+            f"{best.val_accuracy:.2%}" if best else "–",
+            f"{best.val_loss:.4f}" if best else "–",
+            _tested(search.paths),
+        )
+    _console().print(table)
+
+
+def _tested(paths: SearchPaths) -> str:
+    path = paths.winner / "test.json"
+    if path.is_file():
+        return f"test accuracy {json.loads(path.read_text())['accuracy']:.2%}"
+    return "retrained" if paths.winner.is_dir() else "–"
+
+
+def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:
+    """What was trained and kept."""
+    seconds = [sum(m.epoch_seconds for m in run.epochs) for run in runs]
+    print(
+        f"\nretrained trial {card.trial_id} ({card.chosen}) for {card.epochs} epochs with "
+        f"{len(runs)} fresh seeds, {statistics.mean(seconds):.1f} s each; kept the one with the "
+        f"lowest training loss: {paths.winner / 'model.safetensors'}"
+    )
+
+
+def show_test(paths: SearchPaths, result: TestResult) -> None:
+    """The test's figures, class by class."""
+    low, high = result.interval
+    print(
+        f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
+        f"95 % interval {low:.2%} to {high:.2%}"
+    )
+    if result.openings > 1:
+        print(
+            f"note: the test split of this search has now been opened {result.openings} times; "
+            f"only the first result is free of choices made after it"
+        )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("class", "precision", "recall", "pictures"):
+        table.add_column(column, justify="left" if column == "class" else "right")
+    for row in result.per_class():
+        table.add_row(
+            Text(printable(row["class"])),
+            _percent(row["precision"]),
+            _percent(row["recall"]),
+            str(row["pictures"]),
+        )
+    _console().print(table)
+    for name, true, predicted in result.wrong[:_TOP]:
+        print(f"wrong: {printable(name)}: {printable(true)} taken for {printable(predicted)}")
+    print(f"written to {paths.winner / 'test.json'}")
+
+
+def show_predictions(predictions: Sequence[Prediction], form: str) -> None:
+    """A line, or a JSON object, for each picture."""
+    if form == "json":
+        rows = [
+            {"picture": str(p.picture), "label": p.label, "probabilities": p.probabilities}
+            for p in predictions
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("picture")
+    table.add_column("label")
+    for name in predictions[0].probabilities:
+        table.add_column(Text(printable(name)), justify="right")
+    for p in predictions:
+        shares = [f"{share:.1%}" for share in p.probabilities.values()]
+        table.add_row(Text(printable(str(p.picture))), Text(printable(p.label)), *shares)
+    _console().print(table)
+
+
+def show_places(paths: SearchPaths) -> None:
+    """Where everything is, at the end of a run."""
+    print(
+        f"\neverything is in {paths.root}:\n"
+        f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
+        f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
+        f"  winner/test.json           its test result\n"
+        f"  study.yaml                 the search as it was run\n"
+        f"try it: python tune_main.py predict {paths.name} IMAGE…\n"
+        f"check:  python tune_main.py replay {paths.name} TRIAL"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250  # a pipe or file has no edge to fold at
+    return console

@@ -1,0 +1,81 @@
+"""When a search ends: its time, its target, its patience, or the user's wish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from handsigns.config.study import StudyConfig
+from handsigns.search.record import TrialRecord, rank_key
+
+
+class Ending:
+    """Watches the trials and says when, and why, the search is to end.
+
+    Args:
+        study: the search, resolved.
+        known: trials of earlier sessions.
+        elapsed: seconds the search ran in earlier sessions.
+        clock: monotonic seconds; machine sleep and clock changes do not count.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        known: list[TrialRecord],
+        elapsed: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._study = study
+        self._clock = clock
+        self._before = elapsed
+        self._begun = clock()
+        self._best: TrialRecord | None = None
+        self._without_gain = 0
+        self.reason: str | None = None
+        """Why the search is to end, for the user; None while it goes on."""
+        self.by_user = False
+        """Whether the user broke the search off."""
+        for record in known:
+            if record.ended_at is not None:
+                self.ended(record)
+
+    @property
+    def session_seconds(self) -> float:
+        """Seconds of this session."""
+        return self._clock() - self._begun
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the time budget; None where there is none."""
+        budget = self._study.budget.time_budget
+        return None if budget is None else max(0.0, budget - self._before - self.session_seconds)
+
+    def break_off(self) -> None:
+        """The user wants the search to end."""
+        self.by_user = True
+        self.reason = "it was interrupted"
+
+    def due(self) -> bool:
+        """Whether to end now."""
+        if self.reason is None and self.seconds_left == 0.0:
+            self.reason = "the time budget is used up"
+        return self.reason is not None
+
+    def trained(self, record: TrialRecord) -> None:
+        """Hear of an epoch: the target may be reached."""
+        target = self._study.budget.target
+        last = record.last
+        if self.reason is None and target is not None and last and last.val_accuracy >= target:
+            self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
+
+    def ended(self, record: TrialRecord) -> None:
+        """Hear of a trial's end: patience may be over."""
+        objective = self._study.objective
+        if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
+            self._best, self._without_gain = record, 0
+        else:
+            self._without_gain += 1
+        patience = self._study.budget.patience
+        if self.reason is None and patience is not None and self._without_gain >= patience:
+            self.reason = f"{patience} trials in a row brought no better one"

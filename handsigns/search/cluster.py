@@ -1,0 +1,164 @@
+"""Ray: started for this search alone, or joined where the user has a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from handsigns.config.study import Resources
+from handsigns.errors import ResourceError
+
+_OBJECT_STORE_BYTES = 256 * 2**20
+
+_SETTINGS = {
+    # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    # The journal and our display take the place of Ray's loggers, tables and snapshots.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # A reused process keeps its working directory, so that relative paths mean the same.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A trial that is told to stop while it evaluates needs more than Ray's two seconds.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How trials share what Ray offers.
+
+    Attributes:
+        cpus, gpus: of each trial; GPUs may be a fraction.
+        count: trials at the same time.
+        total_cpus, total_gpus: of the machine or cluster.
+    """
+
+    cpus: float
+    gpus: float
+    count: int
+    total_cpus: float
+    total_gpus: float
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of each trial."""
+        return max(1, int(self.cpus))
+
+    def __str__(self) -> str:
+        gpus = f" and {self.total_gpus:g} GPUs" if self.total_gpus else ""
+        return f"{self.count} trials at a time on {self.total_cpus:g} CPUs{gpus}"
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None) -> Iterator[tuple[float, float]]:
+    """A running Ray; yields its CPUs and GPUs.
+
+    Args:
+        address: of a cluster to join (``auto`` finds the one on this machine); None starts a Ray of
+            our own, which listens on loopback only and asks for a token made for this run.
+
+    Raises:
+        ResourceError: there is no cluster at the address, or it refuses us.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, value in _SETTINGS.items():
+            if address is None or not name.startswith(("RAY_ENABLE", "RAY_AUTH")):
+                os.environ.setdefault(name, value)
+        if address is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="handsigns-"))
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(_new_token(Path(folder)))
+        # The settings above are read as Ray is imported.
+        import ray
+
+        stack.callback(ray.shutdown)
+        try:
+            if address is None:
+                ray.init(
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ResourceError(
+                f"no Ray cluster could be joined at {address}: {error}\n"
+                f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
+                f"token; or leave --address out to search on this machine"
+            ) from error
+        offered = ray.cluster_resources()
+        yield float(offered.get("CPU", 0)), float(offered.get("GPU", 0))
+
+
+def this_machine() -> tuple[float, float]:
+    """CPUs and NVIDIA GPUs here, without starting Ray; what a dry run reckons with."""
+    gpus = 0
+    if shutil.which("nvidia-smi"):
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+        gpus = listed.stdout.count("GPU ")
+    return float(len(os.sched_getaffinity(0))), float(gpus)
+
+
+def share_out(resources: Resources, cpus: float, gpus: float) -> Slots:
+    """Fit trials into what there is.
+
+    ``auto`` gives a trial a quarter of a GPU where there are GPUs, an even share of the CPUs then,
+    and one CPU otherwise.
+
+    Raises:
+        ResourceError: a single trial asks for more than there is.
+    """
+    wanted_gpus = resources.gpus_per_trial
+    gpus_each = (0.25 if gpus else 0.0) if wanted_gpus == "auto" else float(wanted_gpus)
+    if gpus_each > gpus:
+        raise ResourceError(
+            f"resources.gpus_per_trial is {gpus_each:g}, but there are {gpus:g} GPUs; "
+            f"use --gpus-per-trial 0 to train on CPUs"
+        )
+    by_gpu = _fitting(gpus, gpus_each) if gpus_each else math.inf
+    wanted_cpus = resources.cpus_per_trial
+    if wanted_cpus == "auto":
+        cpus_each = 1.0 if by_gpu == math.inf else float(max(1, cpus // by_gpu))
+    else:
+        cpus_each = float(wanted_cpus)
+    if cpus_each > cpus:
+        raise ResourceError(
+            f"resources.cpus_per_trial is {cpus_each:g}, but there are {cpus:g} CPUs; "
+            f"use --cpus-per-trial {max(1, int(cpus))} or less"
+        )
+    count = int(min(by_gpu, _fitting(cpus, cpus_each)))
+    if resources.concurrent_trials != "auto":
+        count = min(count, resources.concurrent_trials)
+    return Slots(cpus_each, gpus_each, max(1, count), cpus, gpus)
+
+
+def _fitting(total: float, each: float) -> int:
+    """How many trials fit; a fraction of a GPU cannot be put together from two."""
+    if each < 1:
+        return int(total) * int(1 / each + 1e-9)
+    return int(total / each + 1e-9)
+
+
+def _new_token(folder: Path) -> Path:
+    """A token made for this run, in a file that only its owner reads."""
+    path = folder / "token"
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    return path

@@ -1,0 +1,161 @@
+"""The search as it runs: one calm, live block in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from handsigns.config.duration import format_duration
+from handsigns.config.study import StudyConfig
+from handsigns.search.budget import Ending
+from handsigns.search.journal import Journal
+from handsigns.search.record import TrialRecord, rank_key
+
+_HEARTBEAT_SECONDS = 30.0
+_REFRESH_PER_SECOND = 4
+
+
+class Display:
+    """Watches a search and shows it.
+
+    Args:
+        terminal: where to; a live block if it is a terminal, else a line per event.
+        study: the search, resolved.
+        journal: its trials.
+        ending: its time left.
+    """
+
+    def __init__(
+        self, terminal: TextIO, study: StudyConfig, journal: Journal, ending: Ending
+    ) -> None:
+        self._console = Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
+        self._study = study
+        self._journal = journal
+        self._ending = ending
+        self._live: Live | None = None
+        self._last_line = time.monotonic()
+        self._ended = [r for r in journal.records if r.status not in ("running", "interrupted")]
+        self._best = min(journal.records, key=self._key, default=None)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the search for as long as this lasts."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(
+            get_renderable=self._block,
+            console=self._console,
+            refresh_per_second=_REFRESH_PER_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as self._live:
+            yield
+
+    def say(self, message: str) -> None:
+        """A line above the block."""
+        self._console.print(Text(message))
+        self._last_line = time.monotonic()
+
+    def trained(self, record: TrialRecord) -> None:
+        """A trial finished an epoch."""
+        if self._best is None or self._key(record) < self._key(self._best):
+            self._best = record
+        elif self._best.trial_id == record.trial_id:
+            self._best = min(self._journal.records, key=self._key)
+        if self._live is None and time.monotonic() - self._last_line > _HEARTBEAT_SECONDS:
+            self.say("  " + self._progress())
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial came to its end."""
+        self._ended.append(record)
+        if self._live is None:
+            self.say(f"trial {record.trial_id} {_outcome(record)}; {self._progress()}")
+
+    def _key(self, record: TrialRecord) -> tuple[int, float, float, str]:
+        return rank_key(record, self._study.objective)
+
+    def _counts(self) -> str:
+        running = len(self._journal.records) - len(self._ended)
+        by_status = Counter(record.status for record in self._ended)
+        names = {
+            "completed": "completed",
+            "stopped": "stopped early",
+            "diverged": "diverged",
+            "failed": "failed",
+        }
+        parts = [
+            f"{by_status[status]} {name}" for status, name in names.items() if by_status[status]
+        ]
+        return ", ".join([f"{running} running", *parts])
+
+    def _saved(self) -> str:
+        trained = sum(len(record.epochs) for record in self._journal.records)
+        full = len(self._ended) * self._study.budget.max_epochs
+        saved = full - sum(len(record.epochs) for record in self._ended)
+        return f"{trained} epochs trained, {saved} saved by early stopping"
+
+    def _time(self) -> str:
+        text = f"{format_duration(round(self._ending.session_seconds))} gone"
+        left = self._ending.seconds_left
+        done = len(self._ended)
+        if done:
+            rest = self._study.budget.trials - done
+            estimate = self._ending.session_seconds / done * rest
+            left = estimate if left is None else min(left, estimate)
+        return text if left is None else f"{text}, about {format_duration(round(left))} left"
+
+    def _best_line(self) -> str:
+        if self._best is None or self._best.last is None:
+            return "no epoch finished yet"
+        last, params = self._best.last, self._best.params
+        varied = ", ".join(
+            f"{name} {_short(params[name])}" for name in self._study.space.varied if name in params
+        )
+        return (
+            f"best: trial {self._best.trial_id}, val_accuracy {last.val_accuracy:.2%}, "
+            f"val_loss {last.val_loss:.4f} after epoch {last.epoch} ({varied})"
+        )
+
+    def _progress(self) -> str:
+        done, total = len(self._ended), self._study.budget.trials
+        best = self._best.last if self._best else None
+        score = f", best val_accuracy {best.val_accuracy:.2%}" if best else ""
+        return f"{done}/{total} trials ended, {self._counts()}{score}, {self._time()}"
+
+    def _block(self) -> Group:
+        done, total = len(self._ended), self._study.budget.trials
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(total=total, completed=done, width=30), Text(f"{done}/{total} trials")
+        )
+        return Group(
+            bar,
+            Text(self._counts()),
+            Text(self._best_line(), style="bold"),
+            Text(f"{self._saved()} · {self._time()}", style="dim"),
+        )
+
+
+def _outcome(record: TrialRecord) -> str:
+    last = record.last
+    text = {"stopped": "stopped early"}.get(record.status, record.status)
+    if last is None:
+        return f"{text} before its first epoch ended"
+    return (
+        f"{text} after {last.epoch} epochs: val_accuracy {last.val_accuracy:.2%}, "
+        f"val_loss {last.val_loss:.4f}"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,164 @@
+"""The journal of a search: an append-only log of every start, epoch and end of a trial.
+
+It is the one truth. Tables, the searcher's knowledge and the scheduler's rungs are made from it, so
+nothing is lost with a process: Ray's own snapshots, which lag behind, are not needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from handsigns.config.trial import Scalar, TrialConfig, trial_seed
+from handsigns.errors import ResultsError
+from handsigns.search.record import Placement, Status, TrialRecord
+from handsigns.training.metrics import EpochMetrics
+
+Params = dict[str, Scalar]
+
+
+class Journal:
+    """The trials of one search, kept in memory and appended to a file as they happen.
+
+    Args:
+        path: the file; read first where it exists. Only one process may append.
+        study_seed: from which each trial's seed follows.
+        writable: open for appending; readers leave the file alone.
+    """
+
+    def __init__(self, path: Path, study_seed: int, *, writable: bool = False) -> None:
+        self._seed = study_seed
+        self._trials: dict[str, TrialRecord] = {}
+        self._reports: list[tuple[str, EpochMetrics]] = []
+        self.elapsed = 0.0
+        """Seconds this search has run, over all its sessions."""
+        whole = 0
+        for event, end in _read_events(path):
+            self._apply(event)
+            whole = end
+        self._file: TextIO | None = _open_after(path, whole) if writable else None
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All trials, in the order they were begun."""
+        return list(self._trials.values())
+
+    @property
+    def reports(self) -> list[tuple[str, EpochMetrics]]:
+        """Every epoch of every trial with its trial_id, in the order they were reported."""
+        return list(self._reports)
+
+    def __getitem__(self, trial_id: str) -> TrialRecord:
+        return self._trials[trial_id]
+
+    def begin(self, trial_id: str, params: Params) -> TrialRecord:
+        """A trial was chosen (or, after a resume, taken up again)."""
+        return self._write({"event": "begin", "trial_id": trial_id, "params": params})
+
+    def report(self, trial_id: str, metrics: EpochMetrics, placement: Placement) -> None:
+        """A trial finished an epoch; one that is known already (trained again) is passed over."""
+        if metrics.epoch > len(self._trials[trial_id].epochs):
+            where = dataclasses.asdict(placement)
+            numbers = dataclasses.asdict(metrics)
+            self._write({"event": "epoch", "trial_id": trial_id, "metrics": numbers, **where})
+
+    def end(self, trial_id: str, status: Status, error: str = "") -> TrialRecord:
+        """A trial came to its end."""
+        event = {"event": "end", "trial_id": trial_id, "status": status, "error": error}
+        return self._write(event)
+
+    def pause(self, elapsed: float) -> None:
+        """This session of the search ends, having run for `elapsed` seconds."""
+        self._write({"event": "pause", "elapsed": elapsed})
+
+    def close(self) -> None:
+        """Close the file; what was recorded stays readable."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, event: dict[str, Any]) -> Any:
+        if self._file is None:
+            raise RuntimeError("this journal was opened for reading")
+        event["time"] = time.time()
+        self._file.write(json.dumps(event) + "\n")
+        self._file.flush()
+        return self._apply(event)
+
+    def _apply(self, event: Mapping[str, Any]) -> TrialRecord | None:
+        if event["event"] == "pause":
+            self.elapsed += event["elapsed"]
+            return None
+        trial_id = event["trial_id"]
+        known = self._trials.get(trial_id)
+        if event["event"] == "begin":
+            record = self._begun(known, event)
+        elif known is None:
+            raise ResultsError(f"the journal speaks of trial {trial_id} before it began")
+        elif event["event"] == "epoch":
+            record = self._reported(known, event)
+        else:
+            record = dataclasses.replace(
+                known, status=event["status"], error=event["error"], ended_at=event["time"]
+            )
+        self._trials[trial_id] = record
+        return record
+
+    def _begun(self, known: TrialRecord | None, event: Mapping[str, Any]) -> TrialRecord:
+        if known is not None:
+            return dataclasses.replace(known, status="running", error="", ended_at=None)
+        config = TrialConfig.from_params(event["params"])
+        return TrialRecord(
+            trial_id=event["trial_id"],
+            config=config,
+            params=event["params"],
+            seed=trial_seed(self._seed, config),
+            status="running",
+            epochs=(),
+            placement=None,
+            error="",
+            started_at=event["time"],
+            ended_at=None,
+        )
+
+    def _reported(self, known: TrialRecord, event: Mapping[str, Any]) -> TrialRecord:
+        metrics = EpochMetrics(**event["metrics"])
+        self._reports.append((known.trial_id, metrics))
+        placement = Placement(event["node"], event["device"], event["threads"])
+        return dataclasses.replace(known, epochs=(*known.epochs, metrics), placement=placement)
+
+
+def _read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each event with the byte at which its line ends; a torn last line is left out.
+
+    Raises:
+        ResultsError: a line before the last is damaged.
+    """
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    end = 0
+    for number, line in enumerate(lines, 1):
+        end += len(line)
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("the line is not finished")
+            event = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise ResultsError(
+                f"{path}, line {number} is damaged ({error}); restore the file from a copy, or "
+                f"delete the line to go on without that event"
+            ) from error
+        yield event, end
+
+
+def _open_after(path: Path, whole: int) -> TextIO:
+    """Open for appending, with what follows the last whole line cut off."""
+    file = path.open("a", encoding="utf-8")
+    file.truncate(whole)
+    return file

@@ -1,0 +1,124 @@
+"""Every path of a search's results, built in one place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from handsigns.errors import ResultsError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class SearchPaths:
+    """The files of one search: ``results/<name>/…``."""
+
+    root: Path
+
+    @classmethod
+    def named(cls, results: Path, name: str) -> SearchPaths:
+        """The folder of the search `name`, which need not exist.
+
+        Raises:
+            ResultsError: the name could be no plain folder name.
+        """
+        if not _NAME.fullmatch(name) or name.endswith(".tmp"):
+            raise ResultsError(
+                f"{name!r} is no name for a search: use up to 100 letters, digits, '.', '_' and "
+                f"'-', beginning with a letter or digit (--name my-search)"
+            )
+        return cls(results / name)
+
+    @classmethod
+    def existing(cls, results: Path, name: str) -> SearchPaths:
+        """The folder of a search that was begun.
+
+        Raises:
+            ResultsError: there is none of that name.
+        """
+        paths = cls.named(results, name)
+        if not paths.study.is_file():
+            found = ", ".join(other.root.name for other in cls.all(results)) or "none yet"
+            raise ResultsError(f"no search named {name} in {results}; there are: {found}")
+        return paths
+
+    @classmethod
+    def all(cls, results: Path) -> list[SearchPaths]:
+        """All searches in a results folder, by name."""
+        return [cls(study.parent) for study in sorted(results.glob("*/study.yaml"))]
+
+    @property
+    def name(self) -> str:
+        """The search's name."""
+        return self.root.name
+
+    @property
+    def study(self) -> Path:
+        """The resolved search space."""
+        return self.root / "study.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, hardware and git state."""
+        return self.root / "environment.json"
+
+    @property
+    def data(self) -> Path:
+        """Source, fingerprint and counts of the data."""
+        return self.root / "data.json"
+
+    @property
+    def journal(self) -> Path:
+        """Every event of the search, a line each; what all tables are made from."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def trials(self) -> Path:
+        """A row for each trial."""
+        return self.root / "trials.csv"
+
+    @property
+    def epochs(self) -> Path:
+        """A row for each epoch of each trial."""
+        return self.root / "epochs.csv"
+
+    @property
+    def leaderboard(self) -> Path:
+        """The trials, best first."""
+        return self.root / "leaderboard.csv"
+
+    @property
+    def log(self) -> Path:
+        """What Ray and the trials print."""
+        return self.root / "ray.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that runs the search."""
+        return self.root / ".lock"
+
+    @property
+    def winner(self) -> Path:
+        """The retrained winner."""
+        return self.root / "winner"
+
+    @property
+    def test_ledger(self) -> Path:
+        """Each opening of the test split, a line each."""
+        return self.root / "test_ledger.jsonl"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own bookkeeping; nothing here is read again."""
+        return self.root / "ray"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the trials' checkpoints."""
+        return self.root / "checkpoints"
+
+    def checkpoint(self, trial_id: str) -> Path:
+        """The latest checkpoint of a trial."""
+        return self.checkpoints / f"{trial_id}.safetensors"

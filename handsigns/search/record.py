@@ -1,0 +1,81 @@
+"""What is known of a trial, from its journal; free of torch and Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from handsigns.config.study import Objective
+from handsigns.config.trial import TrialConfig
+from handsigns.training.metrics import EpochMetrics
+
+Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
+"""``completed`` trained all its epochs, ``stopped`` was ended early by the scheduler,
+``interrupted`` was cut off by the end of the search and can be resumed, ``diverged`` met a loss
+that is not a number, ``failed`` raised an error or lost its process too often."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a trial trained; a replay needs the same kind of device and number of threads."""
+
+    node: str
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as far as it has come.
+
+    Attributes:
+        trial_id: ``0000``, ``0001``, … in the order the searcher chose them.
+        config: its hyperparameters.
+        params: those that the search space names, as the searcher drew them.
+        seed: of its training.
+        status: see `Status`.
+        epochs: metrics of each epoch trained, in order.
+        placement: where its latest epoch was trained; None before the first.
+        error: what went wrong, with its traceback; empty otherwise.
+        started_at, ended_at: seconds since the Unix epoch; `ended_at` is None while it runs.
+    """
+
+    trial_id: str
+    config: TrialConfig
+    params: dict[str, bool | int | float | str]
+    seed: int
+    status: Status
+    epochs: tuple[EpochMetrics, ...]
+    placement: Placement | None
+    error: str
+    started_at: float
+    ended_at: float | None
+
+    @property
+    def last(self) -> EpochMetrics | None:
+        """The latest epoch; None where there is none."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs."""
+        return sum(epoch.epoch_seconds for epoch in self.epochs)
+
+
+def rank(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Best first, by the objective at each trial's last epoch; ties by the other metric.
+
+    Trials that diverged, failed or have no epoch yet come last, in the order they were begun.
+    """
+    return sorted(records, key=lambda record: rank_key(record, objective))
+
+
+def rank_key(record: TrialRecord, objective: Objective) -> tuple[int, float, float, str]:
+    """Sorts before another's where the trial is better."""
+    last = record.last
+    if last is None or record.status in ("diverged", "failed"):
+        return (1, 0.0, 0.0, record.trial_id)
+    scores = (last.val_loss, -last.val_accuracy)
+    first, second = scores if objective.metric == "val_loss" else scores[::-1]
+    return (0, first, second, record.trial_id)

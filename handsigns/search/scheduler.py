@@ -1,0 +1,117 @@
+"""Which trials go on: Ray's schedulers, made deterministic and able to remember.
+
+Ray's schedulers know a trial by an id that changes with every session and forget their rungs when a
+search is resumed. `RecordedScheduler` feeds one with our ids, with each epoch once, and with the
+journal of earlier sessions first, so that its rungs hold exactly what was recorded before.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+
+from handsigns.config.study import StudyConfig
+from handsigns.training.metrics import EpochMetrics
+
+BRACKETS = 3
+"""Of Hyperband: each later one gives its trials a longer grace period."""
+
+
+@dataclass(frozen=True)
+class NamedTrial:
+    """A trial as a Ray scheduler sees it here: known by our id, in every session the same."""
+
+    trial_id: str
+
+
+def make_scheduler(study: StudyConfig) -> TrialScheduler:
+    """Ray's scheduler for the study's rule of early stopping.
+
+    ``asha`` is asynchronous successive halving (Li et al., "A System for Massively Parallel
+    Hyperparameter Tuning", 2020) and ``hyperband`` its version with several brackets; ``median`` is
+    the rule of Golovin et al., "Google Vizier", 2017; ``none`` trains every trial to the end.
+    """
+    shared: dict[str, Any] = {
+        "time_attr": "epoch",
+        "metric": study.objective.metric,
+        "mode": "min" if study.objective.minimize else "max",
+    }
+    rule = study.scheduler
+    if rule.name == "none":
+        return FIFOScheduler()
+    if rule.name == "median":
+        # An endless time slice never pauses a trial to wait for others: the rule only stops.
+        return MedianStoppingRule(grace_period=rule.grace_period, min_time_slice=math.inf, **shared)
+    return SeededBrackets(
+        max_t=study.budget.max_epochs,
+        grace_period=rule.grace_period,
+        reduction_factor=rule.reduction_factor,
+        brackets=BRACKETS if rule.name == "hyperband" else 1,
+        **shared,
+    )
+
+
+class SeededBrackets(AsyncHyperBandScheduler):  # type: ignore[misc]
+    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state."""
+
+    def on_trial_add(self, tune_controller: Any, trial: NamedTrial) -> None:
+        """Place the trial in a bracket; one with more rungs takes e times as many trials a rung."""
+        weights = [math.e ** len(bracket._rungs) for bracket in self._brackets]
+        digest = hashlib.blake2b(trial.trial_id.encode(), digest_size=8).digest()
+        point = int.from_bytes(digest) / 2**64 * sum(weights)
+        chosen = bisect.bisect(list(itertools.accumulate(weights)), point)
+        self._trial_info[trial.trial_id] = self._brackets[chosen]
+
+
+class RecordedScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Feeds a scheduler of Ray's with each epoch of each trial once, under our names."""
+
+    def __init__(self, rule: TrialScheduler) -> None:
+        super().__init__()
+        self._rule = rule
+        self._known: dict[str, int] = {}
+        self._stopped: set[str] = set()
+
+    def recall(self, reports: Iterable[tuple[str, EpochMetrics]]) -> set[str]:
+        """Feed the epochs of earlier sessions, in the order they were reported.
+
+        Returns:
+            the trials that the rule stopped in doing so: those need not be resumed.
+        """
+        for trial_id, metrics in reports:
+            self._decide(trial_id, vars(metrics))
+        return self._stopped
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """CONTINUE or STOP after an epoch."""
+        if "epoch" not in result:  # the last word of a trial that diverged or failed
+            return str(TrialScheduler.STOP)
+        return self._decide(trial.config["trial_id"], result)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Nothing: the last epoch was heard when it was reported."""
+
+    def _decide(self, trial_id: str, result: dict[str, Any]) -> str:
+        epoch = int(result["epoch"])
+        if trial_id not in self._known:
+            self._rule.on_trial_add(None, NamedTrial(trial_id))
+        if epoch <= self._known.get(trial_id, 0):
+            # Trained again after a loss: decided when it was first reported.
+            return str(TrialScheduler.CONTINUE)
+        self._known[trial_id] = epoch
+        decision = str(self._rule.on_trial_result(None, NamedTrial(trial_id), result))
+        if decision == TrialScheduler.STOP:
+            self._stopped.add(trial_id)
+        return decision

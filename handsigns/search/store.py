@@ -1,0 +1,156 @@
+"""A search's files as a whole: begun once, opened by name ever after, held by one process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handsigns.config.load import dump_study, load_study
+from handsigns.config.study import StudyConfig
+from handsigns.data.splits import DataInfo
+from handsigns.errors import ResultsError
+from handsigns.files import write_json, write_text
+from handsigns.search.environment import describe_environment
+from handsigns.search.journal import Journal
+from handsigns.search.paths import SearchPaths
+from handsigns.search.record import TrialRecord, rank
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Which data a search used, so that they can be opened again and known to be the same.
+
+    Attributes:
+        info: counts, classes, fingerprint.
+        folder: where they are; None for the drawn hands.
+        size: height and width asked for, in pixels.
+        skip_bad: whether bad files were passed over.
+    """
+
+    info: DataInfo
+    folder: str | None
+    size: int
+    skip_bad: bool
+
+
+@dataclass(frozen=True)
+class StoredSearch:
+    """A search as its files tell it."""
+
+    paths: SearchPaths
+    study: StudyConfig
+    data: DataRecord
+    journal: Journal
+
+    @property
+    def ranked(self) -> list[TrialRecord]:
+        """The trials, best first."""
+        return rank(self.journal.records, self.study.objective)
+
+    def trial(self, trial_id: str | None) -> TrialRecord:
+        """The trial of that id; None means the best.
+
+        Raises:
+            ResultsError: there is no such trial, or no trial has a result yet.
+        """
+        ranked = self.ranked
+        if trial_id is None:
+            usable = [r for r in ranked if r.epochs and r.status not in ("diverged", "failed")]
+            if not usable:
+                raise ResultsError(
+                    f"no trial of {self.paths.name} has a result; see the reasons in "
+                    f"{self.paths.trials}"
+                )
+            return usable[0]
+        for record in ranked:
+            if record.trial_id == trial_id.zfill(4):
+                return record
+        known = f"0000 to {len(ranked) - 1:04d}" if ranked else "no trial yet"
+        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; there are {known}")
+
+
+def begin_search(paths: SearchPaths, study: StudyConfig, data: DataRecord) -> StoredSearch:
+    """Make the folder of a new search, whole or not at all.
+
+    Raises:
+        ResultsError: the name is taken.
+    """
+    taken = ResultsError(
+        f"{paths.root} exists already; go on with it (tune_main.py resume {paths.name}) or choose "
+        f"another name (--name)"
+    )
+    if paths.root.exists():
+        raise taken
+    fresh = SearchPaths(paths.root.with_name(f".{paths.name}.{os.getpid()}.tmp"))
+    fresh.root.mkdir(parents=True)
+    try:
+        write_text(fresh.study, dump_study(study))
+        write_json(fresh.data, dataclasses.asdict(data))
+        write_json(fresh.environment, describe_environment())
+        fresh.checkpoints.mkdir()
+        fresh.ray.mkdir()
+        fresh.root.rename(paths.root)
+    except OSError as error:
+        if paths.root.exists():
+            raise taken from error
+        raise ResultsError(f"{paths.root} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(fresh.root, ignore_errors=True)
+    return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))
+
+
+def discard(paths: SearchPaths) -> None:
+    """Remove a search that could not begin; one with a trial in its journal stays."""
+    if not paths.journal.exists() or not paths.journal.read_bytes():
+        shutil.rmtree(paths.root, ignore_errors=True)
+
+
+def open_search(results: Path, name: str) -> StoredSearch:
+    """Read a search.
+
+    Raises:
+        ResultsError: there is none of that name, or its files are damaged.
+        ConfigError: its study file was edited and is no longer valid.
+    """
+    paths = SearchPaths.existing(results, name)
+    study = load_study(paths.study)
+    try:
+        fields: dict[str, Any] = json.loads(paths.data.read_text(encoding="utf-8"))
+        info = fields.pop("info")
+        info["classes"] = tuple(info["classes"])
+        info["counts"] = {split: tuple(counts) for split, counts in info["counts"].items()}
+        info["notes"] = tuple(info["notes"])
+        data = DataRecord(info=DataInfo(**info), **fields)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ResultsError(f"{paths.data} is damaged ({error}); restore it from a copy") from error
+    return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))
+
+
+@contextlib.contextmanager
+def held(paths: SearchPaths) -> Iterator[None]:
+    """Hold a search for this process; the hold ends with the process, however it ends.
+
+    Raises:
+        ResultsError: another process holds it.
+    """
+    with paths.lock.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise ResultsError(
+                f"{paths.name} is being run by another process (pid {file.read().strip()}); wait "
+                f"for it, or choose another --name"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,96 @@
+"""One trial, as Ray runs it: train, save a checkpoint, report, epoch by epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from handsigns.config.trial import TrialConfig
+from handsigns.data.splits import Split
+from handsigns.search.record import Placement
+from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from handsigns.training.device import pick_device
+from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What all trials of a search share; Ray holds it once on each node.
+
+    Attributes:
+        train, val: the splits; their arrays are read-only and shared.
+        classes: number of classes.
+        size: height and width of the images in pixels.
+        max_epochs: the full epoch budget.
+        threads: CPU threads of a trial.
+        gpus: share of GPUs of a trial.
+        checkpoints: folder of checkpoints, reachable from every node.
+    """
+
+    train: Split
+    val: Split
+    classes: int
+    size: int
+    max_epochs: int
+    threads: int
+    gpus: float
+    checkpoints: Path
+
+
+def train_trial(config: dict[str, Any], task: TrialTask) -> None:
+    """Train one configuration, from its latest checkpoint where there is one.
+
+    A divergence or an error is reported, not raised: trying again would end the same way. A process
+    that dies is another matter, and Ray starts the trial anew.
+    """
+    torch.set_num_threads(task.threads)
+    # Ray ends a trial by raising SystemExit from `report`, which is no Exception and passes.
+    try:
+        _train_and_report(config, task)
+    except DivergedError as error:
+        tune.report({"diverged": str(error)})
+    except Exception:
+        tune.report({"failed": traceback.format_exc()})
+
+
+def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
+    plan = TrainingPlan(
+        config=TrialConfig.from_params(config["params"]),
+        classes=task.classes,
+        size=task.size,
+        max_epochs=task.max_epochs,
+        seed=config["seed"],
+        device=pick_device(task.gpus),
+    )
+    checkpoint = task.checkpoints / f"{config['trial_id']}.safetensors"
+    where = dataclasses.asdict(_placement(plan.device, task.threads))
+    state = _latest_state(checkpoint, plan)
+    if state.last is not None:
+        # Its report may have died with the process that trained it; known epochs are passed over.
+        tune.report({**dataclasses.asdict(state.last), **where})
+    for metrics in fit(state, task.train, task.val):
+        save_checkpoint(checkpoint, state)
+        tune.report({**dataclasses.asdict(metrics), **where})
+
+
+def _latest_state(checkpoint: Path, plan: TrainingPlan) -> TrainingState:
+    if checkpoint.exists():
+        try:
+            return load_checkpoint(checkpoint, plan)
+        except CheckpointError as error:
+            print(f"starting anew: {error}")  # to the trial's log
+    return start(plan)
+
+
+def _placement(device: torch.device, threads: int) -> Placement:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    node = f"{socket.gethostname()}/{os.getpid()}"
+    return Placement(node=node, device=f"{device.type} {name}".strip(), threads=threads)

@@ -1,0 +1,105 @@
+"""A retrained model on disk: weights as safetensors, everything else as YAML; no pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from handsigns.config.trial import TrialConfig
+from handsigns.errors import ResultsError
+from handsigns.files import replacing, write_text
+from handsigns.model import build_model
+
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What must be known to use a model, and where it came from; `config.yaml`.
+
+    Attributes:
+        config: the hyperparameters.
+        classes: class names, in the order of the logits.
+        size: height and width of the images in pixels.
+        epochs: trained for, on train and validation split together.
+        seed: of the model kept.
+        search: name of the search.
+        trial_id: whose configuration this is.
+        chosen: ``by rank`` or ``by hand``.
+        chosen_after_test: the user chose the trial by hand after a test result was known.
+        fingerprint: of the data.
+        git_revision: of the code; None where unknown.
+    """
+
+    config: TrialConfig
+    classes: tuple[str, ...]
+    size: int
+    epochs: int
+    seed: int
+    search: str
+    trial_id: str
+    chosen: str
+    chosen_after_test: bool
+    fingerprint: str
+    git_revision: str | None
+
+
+def save_model(folder: Path, model: nn.Module, card: ModelCard) -> None:
+    """Write a model and its card into `folder`."""
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    with replacing(folder / MODEL_FILE) as temporary:
+        save_file(weights, temporary)
+    fields = dataclasses.asdict(card) | {
+        "config": card.config.model_dump(),
+        "classes": list(card.classes),
+    }
+    write_text(folder / CONFIG_FILE, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read a model's card.
+
+    Raises:
+        ResultsError: there is none, or it is damaged.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields["config"] = TrialConfig.from_params(fields["config"])
+        fields["classes"] = tuple(fields["classes"])
+        return ModelCard(**fields)
+    except FileNotFoundError as error:
+        raise ResultsError(
+            f"no retrained winner in {folder}; make one: tune_main.py retrain {folder.parent.name}"
+        ) from error
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise ResultsError(
+            f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
+        ) from error
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, ModelCard]:
+    """A model ready to classify, in evaluation mode, with its card.
+
+    Raises:
+        ResultsError: the folder holds no whole model.
+    """
+    card = load_card(folder)
+    model = build_model(card.config, len(card.classes), card.size)
+    try:
+        model.load_state_dict(load_file(folder / MODEL_FILE))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ResultsError(
+            f"{folder / MODEL_FILE} is damaged or belongs to another network ({error}); "
+            f"retrain: tune_main.py retrain {card.search}"
+        ) from error
+    return model.eval().to(device), card

@@ -1,0 +1,180 @@
+"""Training the chosen configuration again, on train and validation split together."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from handsigns.config.study import StudyConfig
+from handsigns.data.open import DataSet
+from handsigns.data.splits import Split
+from handsigns.errors import ResultsError
+from handsigns.files import write_json
+from handsigns.search.environment import describe_environment
+from handsigns.search.paths import SearchPaths
+from handsigns.search.record import TrialRecord
+from handsigns.training.device import pick_device
+from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
+from handsigns.training.metrics import EpochMetrics
+from handsigns.winner.ledger import read_ledger
+from handsigns.winner.model import ModelCard, save_model
+
+METRICS_FILE = "metrics.json"
+
+Progress = Callable[[int, int, EpochMetrics], None]
+"""Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """One seed's outcome; `diverged` models are never kept."""
+
+    seed: int
+    epochs: tuple[EpochMetrics, ...]
+    diverged: bool
+
+    @property
+    def train_loss(self) -> float:
+        """Of the last epoch; infinite where it diverged."""
+        return math.inf if self.diverged else self.epochs[-1].train_loss
+
+
+def retrain(
+    study: StudyConfig,
+    data: DataSet,
+    paths: SearchPaths,
+    record: TrialRecord,
+    *,
+    by_hand: bool,
+    seeds: int,
+    progress: Progress,
+) -> tuple[ModelCard, list[Retraining]]:
+    """Train `record`'s configuration with fresh seeds and keep one model in ``winner/``.
+
+    No split is left to choose by, and the test split must not: of the seeds' models the one with
+    the lowest training loss in its last epoch is kept. An earlier winner is moved aside.
+
+    Args:
+        by_hand: the user named the trial instead of taking the first of the leaderboard.
+        seeds: how many models to train, one after another on all cores or the GPU.
+
+    Raises:
+        ResultsError: every seed diverged.
+    """
+    torch.set_num_threads(os.cpu_count() or 1)
+    everything = _together(data.train, data.val)
+    started = time.monotonic()
+    runs: list[Retraining] = []
+    kept: tuple[Retraining, nn.Module] | None = None
+    for number in range(seeds):
+        plan = TrainingPlan(
+            config=record.config,
+            classes=len(data.info.classes),
+            size=data.info.size,
+            max_epochs=study.budget.max_epochs,
+            seed=retraining_seed(study.seed, number),
+            device=pick_device(),
+        )
+        state = start(plan)
+        run = _train(state, everything, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
+        runs.append(run)
+        if not run.diverged and (kept is None or run.train_loss < kept[0].train_loss):
+            kept = run, state.model
+    if kept is None:
+        raise ResultsError(
+            f"trial {record.trial_id} diverged with every seed when trained on train and "
+            f"validation split; choose another: tune_main.py retrain {paths.name} --trial ID"
+        )
+    environment = describe_environment()
+    card = ModelCard(
+        config=record.config,
+        classes=data.info.classes,
+        size=data.info.size,
+        epochs=study.budget.max_epochs,
+        seed=kept[0].seed,
+        search=paths.name,
+        trial_id=record.trial_id,
+        chosen="by hand" if by_hand else "by rank",
+        chosen_after_test=by_hand and bool(read_ledger(paths.test_ledger)),
+        fingerprint=data.info.fingerprint,
+        git_revision=(environment["git"] or {}).get("revision"),
+    )
+    metrics = {
+        "trial_id": record.trial_id,
+        "kept_seed": card.seed,
+        "kept_by": "lowest training loss in the last epoch",
+        "train_pictures": len(everything),
+        "seconds": round(time.monotonic() - started, 3),
+        "device": str(pick_device()),
+        "threads": torch.get_num_threads(),
+        "environment": environment,
+        "runs": [_as_json(run) for run in runs],
+    }
+    _store(paths, kept[1], card, metrics)
+    return card, runs
+
+
+def retraining_seed(study_seed: int, number: int) -> int:
+    """The seed of the n-th retraining: fresh, so none that the search has seen."""
+    text = f"retrain/{study_seed}/{number}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+def _together(train: Split, val: Split) -> Split:
+    return Split(
+        images=np.concatenate([train.images, val.images]),
+        labels=np.concatenate([train.labels, val.labels]),
+        names=(*train.names, *val.names),
+    )
+
+
+def _train(
+    state: TrainingState, split: Split, progress: Callable[[EpochMetrics], None]
+) -> Retraining:
+    epochs = []
+    try:
+        for metrics in fit(state, split, None):
+            epochs.append(metrics)
+            progress(metrics)
+    except DivergedError:
+        return Retraining(state.plan.seed, tuple(epochs), diverged=True)
+    return Retraining(state.plan.seed, tuple(epochs), diverged=False)
+
+
+def _as_json(run: Retraining) -> dict[str, Any]:
+    """Without the validation figures, which there are none of."""
+    epochs = [
+        {name: value for name, value in dataclasses.asdict(m).items() if "val_" not in name}
+        for m in run.epochs
+    ]
+    return {"seed": run.seed, "diverged": run.diverged, "epochs": epochs}
+
+
+def _store(paths: SearchPaths, model: nn.Module, card: ModelCard, metrics: dict[str, Any]) -> None:
+    """Write the winner beside its place, then put it there; an earlier one is kept aside."""
+    fresh = paths.root / f".winner.{os.getpid()}.tmp"
+    shutil.rmtree(fresh, ignore_errors=True)
+    save_model(fresh, model, card)
+    write_json(fresh / METRICS_FILE, metrics)
+    if paths.winner.exists():
+        paths.winner.rename(_free_name(paths.winner))
+    fresh.rename(paths.winner)
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    return aside

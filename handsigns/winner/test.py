@@ -1,0 +1,156 @@
+"""The test: the one place that opens the test split, and the ledger that says when."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from handsigns.data.open import DataSet
+from handsigns.errors import ResultsError
+from handsigns.files import write_json
+from handsigns.search.paths import SearchPaths
+from handsigns.training.device import pick_device
+from handsigns.training.evaluate import predict_logits
+from handsigns.winner.interval import METHOD, wilson_interval
+from handsigns.winner.ledger import add_opening, read_ledger
+from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model
+
+TEST_FILE = "test.json"
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """How the winner did on the test split.
+
+    Attributes:
+        classes: K class names.
+        confusion: int64 (K, K), rows are true classes, columns predicted ones.
+        wrong: (name, true class, predicted class) of each picture classified wrongly.
+        openings: how often the test split of this search has been opened, this time included.
+    """
+
+    __test__ = False  # not a test case, whatever pytest makes of the name
+
+    classes: tuple[str, ...]
+    confusion: npt.NDArray[np.int64]
+    wrong: tuple[tuple[str, str, str], ...]
+    openings: int
+
+    @property
+    def correct(self) -> int:
+        """Pictures classified rightly."""
+        return int(np.trace(self.confusion))
+
+    @property
+    def total(self) -> int:
+        """Pictures in the test split."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share classified rightly."""
+        return self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy."""
+        return wilson_interval(self.correct, self.total)
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """Precision (None where the class was never predicted) and recall of each class."""
+        hits = np.diagonal(self.confusion)
+        predicted, true = self.confusion.sum(0), self.confusion.sum(1)
+        return [
+            {
+                "class": name,
+                "precision": float(hits[k] / predicted[k]) if predicted[k] else None,
+                "recall": float(hits[k] / true[k]) if true[k] else None,
+                "pictures": int(true[k]),
+            }
+            for k, name in enumerate(self.classes)
+        ]
+
+
+def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
+    """Refuse a winner that was picked by hand once a test result was known, unless that is stated.
+
+    Raises:
+        ResultsError: it was, and the user has not asked to have it stated.
+    """
+    card = load_card(paths.winner)
+    ledger = read_ledger(paths.test_ledger)
+    if card.chosen_after_test and not after_test:
+        last = ledger[-1]
+        raise ResultsError(
+            f"trial {card.trial_id} was picked by hand after a test result of this search was "
+            f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy on the "
+            f"same pictures would be no honest estimate. To test it all the same and have this "
+            f"stated in {TEST_FILE}: tune_main.py test {paths.name} --after-test"
+        )
+    return card
+
+
+def test_winner(data: DataSet, paths: SearchPaths, *, after_test: bool) -> TestResult:
+    """Open the test split, classify it with the winner, write ``winner/test.json`` and the ledger.
+
+    Args:
+        after_test: the user states that the trial was picked after a test result was known.
+
+    Raises:
+        ResultsError: there is no winner, its data differ, or it was picked after a test.
+    """
+    card = check_choice(paths, after_test=after_test)
+    if card.fingerprint != data.info.fingerprint:
+        raise ResultsError(
+            f"the data have changed since the winner was trained (fingerprint "
+            f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); put the earlier "
+            f"pictures back, or search anew on these"
+        )
+    device = pick_device()
+    model, card = load_model(paths.winner, device)
+    split = data.open_test()
+    logits = predict_logits(model, torch.tensor(split.images).to(device))
+    predicted = logits.argmax(1).cpu().numpy()
+    confusion = np.zeros((len(card.classes), len(card.classes)), np.int64)
+    np.add.at(confusion, (split.labels, predicted), 1)
+    correct = int(np.trace(confusion))
+    digest = hashlib.blake2b((paths.winner / MODEL_FILE).read_bytes(), digest_size=16).hexdigest()
+    add_opening(paths.test_ledger, card.trial_id, digest, correct, len(split))
+    result = TestResult(
+        classes=card.classes,
+        confusion=confusion,
+        wrong=tuple(
+            (split.names[i], card.classes[split.labels[i]], card.classes[predicted[i]])
+            for i in np.flatnonzero(predicted != split.labels)
+        ),
+        openings=len(read_ledger(paths.test_ledger)),
+    )
+    write_json(paths.winner / TEST_FILE, _as_json(result, card))
+    return result
+
+
+def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
+    return {
+        "accuracy": result.accuracy,
+        "correct": result.correct,
+        "total": result.total,
+        "ci95": list(result.interval),
+        "ci95_method": METHOD,
+        "classes": list(result.classes),
+        "confusion": result.confusion.tolist(),
+        "per_class": result.per_class(),
+        "wrong": [
+            {"picture": name, "true": true, "predicted": predicted}
+            for name, true, predicted in result.wrong
+        ],
+        "trial_id": card.trial_id,
+        "chosen": card.chosen,
+        "chosen_after_test": card.chosen_after_test,
+        "test_openings": result.openings,
+        "fingerprint": card.fingerprint,
+    }
