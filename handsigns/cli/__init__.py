@@ -1,4 +1,4 @@
-"""The command line, `tune_main.py COMMAND …`. Heavy imports wait for the command that needs them."""
+"""The command line, `tune_main.py COMMAND …`. Heavy imports are left to the commands."""
 
 from __future__ import annotations
 

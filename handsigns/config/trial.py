@@ -6,23 +6,29 @@ This is the one list of hyperparameters. To add one, add a field here and use it
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Scalar = bool | int | float | str
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["one_cycle", "cosine", "constant"]
+ARCHITECTURES = ("compact", "course")
+"""Of our own; those of torchvision are named ``torchvision/resnet18`` and so on."""
+
+_TORCHVISION = re.compile(r"torchvision/[a-z0-9_]{1,60}")
 
 
 class TrialConfig(BaseModel):
     """The hyperparameters of one trial; defaults are the project's recommended recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     architecture: str = "compact"
     """``compact`` (default), ``course`` (the CS230 network) or ``torchvision/NAME``."""
@@ -58,6 +64,18 @@ class TrialConfig(BaseModel):
     """Largest shift as a share of the picture, each direction."""
     color_jitter: float = Field(default=0.2, ge=0.0, le=1.0)
     """Largest relative change of brightness, contrast and saturation, either way."""
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, name: str) -> str:
+        if name not in ARCHITECTURES and not _TORCHVISION.fullmatch(name):
+            near = difflib.get_close_matches(name[:100], ARCHITECTURES, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(
+                f"{name[:60]!r} is no architecture; {hint}(known: {', '.join(ARCHITECTURES)}, "
+                f"torchvision/NAME)"
+            )
+        return name
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrialConfig:

@@ -88,9 +88,9 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
         last = ledger[-1]
         raise ResultsError(
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
-            f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy on the "
-            f"same pictures would be no honest estimate. To test it all the same and have this "
-            f"stated in {TEST_FILE}: tune_main.py test {paths.name} --after-test"
+            f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy "
+            f"on the same pictures would be no honest estimate. To test it all the same and have "
+            f"this stated in {TEST_FILE}: tune_main.py test {paths.name} --after-test"
         )
     return card
 

@@ -1,0 +1,142 @@
+"""From a search-space file to a `StudyConfig`, with every problem found told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from handsigns.config.check import Problem, check_study
+from handsigns.config.duration import format_duration
+from handsigns.config.space import Fixed
+from handsigns.config.study import StudyConfig
+from handsigns.config.yaml_tree import Document, Path_, read_document, read_value
+from handsigns.errors import ConfigError
+
+MENU = Path(__file__).resolve().parents[2] / "search_spaces"
+"""The search spaces that come with the project."""
+
+
+def load_study(
+    path: Path, overrides: Sequence[str] = (), options: Mapping[str, object] | None = None
+) -> StudyConfig:
+    """Read and check a search space.
+
+    Args:
+        path: of the YAML file.
+        overrides: ``dotted.key=value`` each, as given to ``--set``.
+        options: values by dotted key, as given by command-line flags named like the key's end.
+
+    Raises:
+        ConfigError: lists every problem with its line or flag, the key, and what to do.
+    """
+    document = read_document(path)
+    problems = [Problem((), message, place) for place, message in document.problems]
+    for key, value in (options or {}).items():
+        label = f"--{key.rsplit('.', 1)[-1].replace('_', '-')} {value}"
+        problems += _override(document, key, value, label)
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        label = f"--set {text}"
+        if equals:
+            problems += _override(document, key, value, label)
+        else:
+            problems.append(Problem((), "give a key and a value: --set budget.trials=20", label))
+    study, found = check_study(document.values)
+    problems += found
+    if study is None or problems:
+        raise ConfigError(_told(path, problems, document))
+    return study
+
+
+def dump_study(study: StudyConfig) -> str:
+    """YAML that `load_study` reads back as the same study."""
+    fields: dict[str, Any] = {"description": study.description} if study.description else {}
+    fields["space"] = {name: _plain(p) for name, p in study.space.items()}
+    sections = ("objective", "budget", "scheduler", "searcher", "resources")
+    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in sections}
+    budget = fields["budget"].get("time_budget")
+    if budget is not None and budget == int(budget):
+        fields["budget"]["time_budget"] = format_duration(budget)
+    fields |= {"baseline": study.baseline, "seed": study.seed}
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """The menu: paths of the search spaces that come with the project, by name."""
+    return {path.stem: path for path in sorted(MENU.glob("*.yaml"))}
+
+
+def resolve_space_path(text: str) -> Path:
+    """The file that a user means: a path, or a name from the menu.
+
+    Raises:
+        ConfigError: there is no such file; the message lists the menu.
+    """
+    path = Path(text)
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{text!r} is no path: {error}") from error
+    menu = shipped_spaces()
+    if text in menu:
+        return menu[text]
+    raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(menu)}")
+
+
+def _plain(parameter: Any) -> Any:
+    if isinstance(parameter, Fixed) and not parameter.when:
+        return parameter.value
+    fields = parameter.model_dump(exclude_none=True, by_alias=True)
+    kind = {"type": fields.pop("type")}
+    if parameter.when:
+        fields["when"] = {name: list(values) for name, values in parameter.when.items()}
+    if "values" in fields:
+        fields["values"] = list(fields["values"])
+    return kind | fields
+
+
+def _override(document: Document, key: str, value: object, label: str) -> list[Problem]:
+    """Set a value in the document and remember where it came from."""
+    path = tuple(key.strip().split("."))
+    if not all(path):
+        return [Problem((), f"{key!r} is no dotted key such as budget.trials", label)]
+    try:
+        value = read_value(value) if isinstance(value, str) else value
+    except ValueError as error:
+        return [Problem(path, str(error), label)]
+    node = document.values
+    for depth, part in enumerate(path[:-1], 1):
+        child = node.setdefault(part, {})
+        if not isinstance(child, dict):
+            above = ".".join(path[:depth])
+            message = f"{above} is the single value {child!r}; set {above} as a whole"
+            return [Problem(path, message, label)]
+        node = child
+    node[path[-1]] = value
+    for known in [p for p in document.places if p[: len(path)] == path]:
+        del document.places[known]
+    document.places[path] = label
+    return []
+
+
+def _told(path: Path, problems: Sequence[Problem], document: Document) -> str:
+    lines = [f"  {_place(p, document)}{p.message}" for p in problems]
+    unique = list(dict.fromkeys(lines))
+    count = "a problem" if len(unique) == 1 else f"{len(unique)} problems"
+    return "\n".join([f"{path} has {count}:", *unique])
+
+
+def _place(problem: Problem, document: Document) -> str:
+    key = ".".join(problem.path)
+    place = problem.place or _nearest_place(problem.path, document)
+    return "".join(f"{part}, " for part in (place, key) if part)[:-2] + ": "
+
+
+def _nearest_place(path: Path_, document: Document) -> str:
+    while path and path not in document.places:
+        path = path[:-1]
+    return document.places.get(path, "")

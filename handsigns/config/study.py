@@ -1,0 +1,171 @@
+"""One search, resolved: every setting has its value, and all of them agree."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from handsigns.config.duration import parse_duration
+from handsigns.config.space import Choice, Number, Space, Whole, nearest
+from handsigns.config.trial import Scalar, TrialConfig
+
+Metric = Literal["val_loss", "val_accuracy"]
+Direction = Literal["minimize", "maximize"]
+DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
+GRACE_SHARE = 9
+"""The usual grace period is the epoch budget over this: two rungs below the top at factor 3."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Objective(_Section):
+    """What the search optimises, measured on the validation split after a trial's last epoch."""
+
+    metric: Metric = "val_loss"
+    direction: Direction = "minimize"
+
+    @property
+    def minimize(self) -> bool:
+        """Whether lower is better."""
+        return self.direction == "minimize"
+
+
+class Budget(_Section):
+    """When the search ends."""
+
+    trials: Whole = Field(default=30, ge=1, le=1_000_000)
+    """Configurations to try."""
+    max_epochs: Whole = Field(default=30, ge=1, le=100_000)
+    """Epochs of a trial that is not stopped early; the schedule is tied to them."""
+    time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    """Seconds of the search."""
+    target: Annotated[Number, Field(gt=0, le=1)] | None = None
+    """Validation accuracy at which the search ends."""
+    patience: Annotated[Whole, Field(ge=1)] | None = None
+    """Trials in a row without a better one after which the search ends."""
+
+
+class Scheduler(_Section):
+    """Which trials are stopped early."""
+
+    name: Literal["asha", "median", "hyperband", "none"] = "asha"
+    grace_period: Annotated[Whole, Field(ge=1)] | None = None
+    """Epochs every trial gets."""
+    reduction_factor: Annotated[Number, Field(gt=1, le=100)] | None = None
+    """Of the trials at a rung, one in so many goes on."""
+
+
+class Searcher(_Section):
+    """Which configurations are tried."""
+
+    name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
+    startup_trials: Annotated[Whole, Field(ge=1)] | None = None
+    """Configurations drawn at random before the sampler learns from results."""
+
+
+class Resources(_Section):
+    """What a trial takes; ``auto`` fits the machine."""
+
+    cpus_per_trial: Annotated[Number, Field(gt=0)] | Literal["auto"] = "auto"
+    gpus_per_trial: Annotated[Number, Field(ge=0)] | Literal["auto"] = "auto"
+    concurrent_trials: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _whole_above_one(self) -> Resources:
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            value = getattr(self, name)
+            if value != "auto" and value > 1 and value != int(value):
+                raise ValueError(f"{name} is {value:g}; above 1 it must be a whole number")
+        return self
+
+
+class StudyConfig(BaseModel):
+    """A whole search; made by `load.load_study`, which checks that the sections agree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    description: str = ""
+    space: Space
+    objective: Objective = Objective()
+    budget: Budget = Budget()
+    scheduler: Scheduler = Scheduler()
+    searcher: Searcher = Searcher()
+    resources: Resources = Resources()
+    baseline: bool = True
+    """Whether the first trial is the recommended recipe, as near as the space allows."""
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 230
+
+    def baseline_params(self) -> dict[str, Scalar] | None:
+        """The first trial's parameters; None where the sampler chooses it."""
+        if not self.baseline or self.searcher.name == "grid":
+            return None
+        recipe = TrialConfig().model_dump()
+        params: dict[str, Scalar] = {}
+        for name, parameter in self.space.items():
+            if self.space.active(name, params):
+                params[name] = nearest(parameter, recipe[name])
+        return params
+
+
+def disagreements(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
+    """Settings that contradict one another: the key's path and what to do, for each."""
+    found = []
+    objective, searcher = study.objective, study.searcher
+    usual = DIRECTIONS[objective.metric]
+    if objective.direction != usual:
+        found.append(
+            (
+                ("objective", "direction"),
+                f"{objective.direction} contradicts {objective.metric}, which is there to "
+                f"{usual}; leave direction out",
+            )
+        )
+    found += _about_scheduler(study)
+    if searcher.startup_trials and searcher.name in ("random", "grid", "qmc"):
+        found.append(
+            (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; leave it out")
+        )
+    found += _about_searcher(study)
+    return found
+
+
+def _about_scheduler(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
+    found = []
+    rule = study.scheduler
+    if rule.name == "none" and rule.grace_period is not None:
+        found.append((("scheduler", "grace_period"), "scheduler none stops no trial; leave it out"))
+    if rule.name in ("none", "median") and rule.reduction_factor is not None:
+        found.append((("scheduler", "reduction_factor"), f"{rule.name} has no rungs; leave it out"))
+    if rule.grace_period is not None and rule.grace_period > study.budget.max_epochs:
+        found.append(
+            (
+                ("scheduler", "grace_period"),
+                f"{rule.grace_period} is above budget.max_epochs, which is "
+                f"{study.budget.max_epochs}; no trial could be stopped early",
+            )
+        )
+    return found
+
+
+def _about_searcher(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
+    found: list[tuple[tuple[str, ...], str]] = []
+    name = study.searcher.name
+    for key, parameter in study.space.items():
+        if name == "grid" and parameter.values() is None:
+            found.append(
+                (
+                    ("space", key),
+                    "a grid needs values to list, and this is a continuous range; use type choice, "
+                    "give a step, or another searcher",
+                )
+            )
+        if name == "cmaes" and isinstance(parameter, Choice):
+            found.append((("space", key), "cmaes cannot search a choice; use searcher tpe"))
+        if name in ("cmaes", "gp") and parameter.when:
+            found.append(
+                (("space", key), f"{name} cannot search a conditional parameter; use searcher tpe")
+            )
+    return found
