@@ -172,7 +172,11 @@ def prepare(options: Namespace) -> int:
             skip_bad=options.skip_bad,
             progress=report,
         )
-    print(done)
+    for note in done.notes:
+        print(f"note: {note}")
+    counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
+    print(f"{done.folder} is ready: {counts} ({done.made} made now)")
+    print(f"search on it: python tune_main.py run default --data {done.folder}")
     return 0
 
 

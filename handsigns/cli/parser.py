@@ -6,6 +6,7 @@ import argparse
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 PROGRAM = "tune_main.py"
 DEFAULT_SPACE = "quick"
@@ -19,7 +20,8 @@ _EXAMPLES = f"""examples:
 """
 
 Parser = argparse.ArgumentParser
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def make_parser() -> Parser:
@@ -47,7 +49,7 @@ def make_parser() -> Parser:
 
 
 class _Version(argparse.Action):
-    def __call__(self, parser: Parser, *_: object) -> None:  # type: ignore[override]
+    def __call__(self, parser: Parser, *_: object) -> None:
         from handsigns import __version__
 
         parser.exit(message=f"handsigns {__version__}\n")

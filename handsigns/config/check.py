@@ -207,7 +207,7 @@ def _validate(
     try:
         return model.model_validate(dict(values)), []
     except ValidationError as error:
-        found = {}
+        found: dict[Path_, str] = {}
         for detail in error.errors():
             # What follows the key in pydantic's location are union members and list positions.
             key = tuple(str(part) for part in detail["loc"][:1])

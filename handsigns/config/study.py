@@ -110,9 +110,13 @@ class StudyConfig(BaseModel):
         return params
 
 
-def disagreements(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
-    """Settings that contradict one another: the key's path and what to do, for each."""
-    found = []
+Disagreement = tuple[tuple[str, ...], str]
+"""The path of a key, and what to do about it."""
+
+
+def disagreements(study: StudyConfig) -> list[Disagreement]:
+    """Settings that contradict one another."""
+    found: list[Disagreement] = []
     objective, searcher = study.objective, study.searcher
     usual = DIRECTIONS[objective.metric]
     if objective.direction != usual:
@@ -132,8 +136,8 @@ def disagreements(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
     return found
 
 
-def _about_scheduler(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
-    found = []
+def _about_scheduler(study: StudyConfig) -> list[Disagreement]:
+    found: list[Disagreement] = []
     rule = study.scheduler
     if rule.name == "none" and rule.grace_period is not None:
         found.append((("scheduler", "grace_period"), "scheduler none stops no trial; leave it out"))
@@ -150,8 +154,8 @@ def _about_scheduler(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
     return found
 
 
-def _about_searcher(study: StudyConfig) -> list[tuple[tuple[str, ...], str]]:
-    found: list[tuple[tuple[str, ...], str]] = []
+def _about_searcher(study: StudyConfig) -> list[Disagreement]:
+    found: list[Disagreement] = []
     name = study.searcher.name
     for key, parameter in study.space.items():
         if name == "grid" and parameter.values() is None:

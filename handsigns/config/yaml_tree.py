@@ -117,7 +117,7 @@ def _refuse_the_dangerous(path: Path, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            line = event.start_mark.line + 1
+            line = _line_number(event)
             raise ConfigError(
                 f"{path}, line {line}: anchors (&) and aliases (*) are not supported; write the "
                 f"value out"
@@ -125,8 +125,12 @@ def _refuse_the_dangerous(path: Path, text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            line = event.start_mark.line + 1
+            line = _line_number(event)
             raise ConfigError(f"{path}, line {line}: nested deeper than {_DEEPEST} levels")
+
+
+def _line_number(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
 
 
 def _value(node: yaml.Node, path: Path_, document: Document) -> Any:

@@ -26,7 +26,7 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     CSV and JSON have every column, at full precision; the others those that differ from trial to
     trial, rounded.
     """
-    table = leaderboard_table(search.journal.records, search.study.objective).head(top)
+    table = leaderboard_table(search.journal.records, search.study.objective)[:top]
     if form == "csv":
         table.to_csv(out, index=False)
     elif form == "json":

@@ -18,7 +18,7 @@ from handsigns.config.duration import format_duration
 from handsigns.config.study import StudyConfig
 from handsigns.search.budget import Ending
 from handsigns.search.journal import Journal
-from handsigns.search.record import TrialRecord, rank_key
+from handsigns.search.record import Status, TrialRecord, rank_key
 
 _HEARTBEAT_SECONDS = 30.0
 _REFRESH_PER_SECOND = 4
@@ -87,7 +87,7 @@ class Display:
     def _counts(self) -> str:
         running = len(self._journal.records) - len(self._ended)
         by_status = Counter(record.status for record in self._ended)
-        names = {
+        names: dict[Status, str] = {
             "completed": "completed",
             "stopped": "stopped early",
             "diverged": "diverged",

@@ -57,7 +57,8 @@ class Journal:
 
     def begin(self, trial_id: str, params: Params) -> TrialRecord:
         """A trial was chosen (or, after a resume, taken up again)."""
-        return self._write({"event": "begin", "trial_id": trial_id, "params": params})
+        self._write({"event": "begin", "trial_id": trial_id, "params": params})
+        return self._trials[trial_id]
 
     def report(self, trial_id: str, metrics: EpochMetrics, placement: Placement) -> None:
         """A trial finished an epoch; one that is known already (trained again) is passed over."""
@@ -68,8 +69,8 @@ class Journal:
 
     def end(self, trial_id: str, status: Status, error: str = "") -> TrialRecord:
         """A trial came to its end."""
-        event = {"event": "end", "trial_id": trial_id, "status": status, "error": error}
-        return self._write(event)
+        self._write({"event": "end", "trial_id": trial_id, "status": status, "error": error})
+        return self._trials[trial_id]
 
     def pause(self, elapsed: float) -> None:
         """This session of the search ends, having run for `elapsed` seconds."""
@@ -80,18 +81,18 @@ class Journal:
         if self._file is not None:
             self._file.close()
 
-    def _write(self, event: dict[str, Any]) -> Any:
+    def _write(self, event: dict[str, Any]) -> None:
         if self._file is None:
             raise RuntimeError("this journal was opened for reading")
         event["time"] = time.time()
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
-        return self._apply(event)
+        self._apply(event)
 
-    def _apply(self, event: Mapping[str, Any]) -> TrialRecord | None:
+    def _apply(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "pause":
             self.elapsed += event["elapsed"]
-            return None
+            return
         trial_id = event["trial_id"]
         known = self._trials.get(trial_id)
         if event["event"] == "begin":
@@ -105,7 +106,6 @@ class Journal:
                 known, status=event["status"], error=event["error"], ended_at=event["time"]
             )
         self._trials[trial_id] = record
-        return record
 
     def _begun(self, known: TrialRecord | None, event: Mapping[str, Any]) -> TrialRecord:
         if known is not None:

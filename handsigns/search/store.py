@@ -15,6 +15,7 @@ from typing import Any
 
 from handsigns.config.load import dump_study, load_study
 from handsigns.config.study import StudyConfig
+from handsigns.data.pack import info_from_json
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.files import write_json, write_text
@@ -124,11 +125,7 @@ def open_search(results: Path, name: str) -> StoredSearch:
     study = load_study(paths.study)
     try:
         fields: dict[str, Any] = json.loads(paths.data.read_text(encoding="utf-8"))
-        info = fields.pop("info")
-        info["classes"] = tuple(info["classes"])
-        info["counts"] = {split: tuple(counts) for split, counts in info["counts"].items()}
-        info["notes"] = tuple(info["notes"])
-        data = DataRecord(info=DataInfo(**info), **fields)
+        data = DataRecord(info=info_from_json(fields.pop("info")), **fields)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ResultsError(f"{paths.data} is damaged ({error}); restore it from a copy") from error
     return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))

@@ -1,0 +1,137 @@
+"""Packed data sets: decoded once per content, kept in a cache, and known by a fingerprint."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+
+FORMAT = 1
+"""Raised when packs of earlier versions can no longer be used."""
+
+Splits = Mapping[SplitName, Split]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A packed data set: what is known of it, and its splits on demand."""
+
+    info: DataInfo
+    open_split: Callable[[SplitName], Split]
+
+
+def cache_folder() -> Path:
+    """Where packs are kept: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder."""
+    own = os.environ.get("HANDSIGNS_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "handsigns"
+
+
+def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:
+    """Hex digest of what a model sees: classes, size, and each split's pixels and labels."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([classes, size]).encode())
+    for name in SPLIT_NAMES:
+        split = splits[name]
+        # In an order of their own, so that file names do not matter.
+        pictures = sorted(
+            hashlib.blake2b(image.tobytes(), digest_size=16).digest() + bytes(str(label), "ascii")
+            for image, label in zip(split.images, split.labels, strict=True)
+        )
+        digest.update(f"/{name}/{len(pictures)}/".encode())
+        digest.update(b"".join(pictures))
+    return digest.hexdigest()
+
+
+def packed(key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]) -> Pack:
+    """The pack of that key from the cache, else built and put there.
+
+    Args:
+        key: hex digest of all that decides the content.
+        source: what to call the source now; a pack may come from an equal folder elsewhere.
+        build: decodes the data set.
+    """
+    folder = cache_folder() / key
+    info = _read_info(folder)
+    if info is None:
+        info, splits = build()
+        try:
+            _store(folder, info, splits)
+        except OSError as error:
+            note = f"the decoded pictures could not be kept for next time: {error}"
+            kept = {name: splits[name] for name in SPLIT_NAMES}
+            return Pack(dataclasses.replace(info, notes=(*info.notes, note)), kept.__getitem__)
+    return Pack(dataclasses.replace(info, source=source), lambda name: _read_split(folder, name))
+
+
+def _store(folder: Path, info: DataInfo, splits: Splits) -> None:
+    """Written beside its place and renamed; of two writers the first wins, with equal content."""
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    fresh.mkdir(parents=True)
+    try:
+        for name in SPLIT_NAMES:
+            np.save(fresh / f"{name}_images.npy", splits[name].images, allow_pickle=False)
+            np.save(fresh / f"{name}_labels.npy", splits[name].labels, allow_pickle=False)
+            names = json.dumps(splits[name].names)
+            (fresh / f"{name}_names.json").write_text(names, encoding="ascii")
+        files = {path.name: _digest(path) for path in fresh.iterdir()}
+        content = {"format": FORMAT, "info": dataclasses.asdict(info), "files": files}
+        (fresh / "info.json").write_text(json.dumps(content), encoding="ascii")
+        if folder.exists() and _read_info(folder) is None:
+            shutil.rmtree(folder)
+        with contextlib.suppress(OSError):
+            fresh.rename(folder)
+        if _read_info(folder) is None:
+            raise OSError(f"{folder} cannot be written")
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _read_info(folder: Path) -> DataInfo | None:
+    """What the pack says of itself; None where there is none or any of its files is damaged."""
+    try:
+        content: dict[str, Any] = json.loads((folder / "info.json").read_text(encoding="ascii"))
+        if content["format"] != FORMAT:
+            return None
+        if any(_digest(folder / name) != digest for name, digest in content["files"].items()):
+            return None
+        return info_from_json(content["info"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def info_from_json(fields: Mapping[str, Any]) -> DataInfo:
+    """A `DataInfo` from what `dataclasses.asdict` made of it, read back from JSON.
+
+    Raises:
+        KeyError, TypeError: something is missing or of the wrong kind.
+    """
+    counts = {split: tuple(numbers) for split, numbers in fields["counts"].items()}
+    listed = {name: tuple(fields[name]) for name in ("classes", "notes")}
+    return DataInfo(**{**fields, **listed, "counts": counts})
+
+
+def _read_split(folder: Path, name: SplitName) -> Split:
+    images = np.load(folder / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
+    names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
+    return Split(images, labels, tuple(names))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
