@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ray.tune import Callback
 
 from handsigns.config.study import StudyConfig
+from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Placement, Status, TrialRecord, rank
@@ -30,7 +31,7 @@ class Observer(Protocol):
         """A trial came to its end."""
 
 
-class Recorder(Callback):  # type: ignore[misc]
+class Recorder(DriverOnly, Callback):  # type: ignore[misc]
     """Records what trials report and how they end; the sampling hears of each end from here."""
 
     def __init__(

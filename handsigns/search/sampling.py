@@ -143,7 +143,7 @@ def _draw_one(name: str, parameter: Parameter, trial: Trial) -> Scalar:
         case Fixed():
             return parameter.value
         case Choice():
-            chosen: Scalar = trial.suggest_categorical(name, parameter.values)
+            chosen: Scalar = trial.suggest_categorical(name, parameter.choices)
             return chosen
         case Integer():
             return int(

@@ -23,6 +23,7 @@ from ray.tune.schedulers import (
 )
 
 from handsigns.config.study import StudyConfig
+from handsigns.search.driver_only import DriverOnly
 from handsigns.training.metrics import EpochMetrics
 
 BRACKETS = 3
@@ -75,7 +76,7 @@ class SeededBrackets(AsyncHyperBandScheduler):  # type: ignore[misc]
         self._trial_info[trial.trial_id] = self._brackets[chosen]
 
 
-class RecordedScheduler(FIFOScheduler):  # type: ignore[misc]
+class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
     """Feeds a scheduler of Ray's with each epoch of each trial once, under our names."""
 
     def __init__(self, rule: TrialScheduler) -> None:

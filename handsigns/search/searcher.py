@@ -8,11 +8,12 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal
 from handsigns.search.sampling import Sampling
 
 
-class JournalSearcher(Searcher):  # type: ignore[misc]
+class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
     """Gives Ray the unfinished trials first, then new ones, and records each as it begins.
 
     Args:

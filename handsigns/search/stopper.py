@@ -7,9 +7,10 @@ from typing import Any
 from ray.tune import Stopper
 
 from handsigns.search.budget import Ending
+from handsigns.search.driver_only import DriverOnly
 
 
-class EndingStopper(Stopper):  # type: ignore[misc]
+class EndingStopper(DriverOnly, Stopper):  # type: ignore[misc]
     """Ends all trials when `ending` is due; single trials are the scheduler's business."""
 
     def __init__(self, ending: Ending) -> None:
