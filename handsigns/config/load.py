@@ -137,6 +137,10 @@ def _place(problem: Problem, document: Document) -> str:
 
 
 def _nearest_place(path: Path_, document: Document) -> str:
+    """The key's own place; that of a flag that changed a part of it; or of the key around it."""
+    for known, place in document.places.items():
+        if known[: len(path)] == path and place.startswith("--"):
+            return place
     while path and path not in document.places:
         path = path[:-1]
     return document.places.get(path, "")

@@ -30,8 +30,8 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     if form == "csv":
         table.to_csv(out, index=False)
     elif form == "json":
-        rows = json.loads(table.to_json(orient="records", double_precision=15))
-        json.dump(rows, out, indent=2)
+        rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+        json.dump(rows, out, indent=2, allow_nan=False)
         out.write("\n")
     else:
         varied = [name for name in search.study.space.varied if name in table]

@@ -57,7 +57,8 @@ class Journal:
 
     def begin(self, trial_id: str, params: Params) -> TrialRecord:
         """A trial was chosen (or, after a resume, taken up again)."""
-        self._write({"event": "begin", "trial_id": trial_id, "params": params})
+        seed = trial_seed(self._seed, TrialConfig.from_params(params))
+        self._write({"event": "begin", "trial_id": trial_id, "params": params, "seed": seed})
         return self._trials[trial_id]
 
     def report(self, trial_id: str, metrics: EpochMetrics, placement: Placement) -> None:
@@ -110,12 +111,11 @@ class Journal:
     def _begun(self, known: TrialRecord | None, event: Mapping[str, Any]) -> TrialRecord:
         if known is not None:
             return dataclasses.replace(known, status="running", error="", ended_at=None)
-        config = TrialConfig.from_params(event["params"])
         return TrialRecord(
             trial_id=event["trial_id"],
-            config=config,
+            config=TrialConfig.from_params(event["params"]),
             params=event["params"],
-            seed=trial_seed(self._seed, config),
+            seed=event["seed"],
             status="running",
             epochs=(),
             placement=None,
