@@ -62,7 +62,7 @@ def decode(content: bytes, size: int) -> Pixels:
         except Image.DecompressionBombError as error:
             raise BadPictureError("absurdly large: a decompression bomb") from error
         except (OSError, SyntaxError, ValueError, TypeError, EOFError, MemoryError) as error:
-            reason = "truncated" if "truncated" in str(error) else "damaged"
+            reason = "truncated" if "truncated" in str(error).lower() else "damaged"
             raise BadPictureError(f"{reason}: {error}") from error
 
 
