@@ -30,13 +30,9 @@ def test_trials_fit_into_what_there_is(asked, cpus, gpus, cpus_each, gpus_each, 
 
 
 def test_more_than_there_is():
-    with pytest.raises(
-        ResourceError, match=r"cpus_per_trial is 8, but there are 2 CPUs; use --cpu"
-    ):
+    with pytest.raises(ResourceError, match="cpus_per_trial is 8, but there are 2 CPUs; use"):
         share_out(Resources(cpus_per_trial=8), 2, 0)
-    with pytest.raises(
-        ResourceError, match=r"gpus_per_trial is 1, but there are 0 GPUs; use --gpu"
-    ):
+    with pytest.raises(ResourceError, match="gpus_per_trial is 1, but there are 0 GPUs; use"):
         share_out(Resources(gpus_per_trial=1), 2, 0)
 
 
