@@ -21,7 +21,7 @@ from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.errors import DataError
 from handsigns.text import printable
 
-DRAWN_COUNTS: dict[SplitName, int] = {"train": 1200, "val": 300, "test": 300}
+DRAWN_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
 DRAWN_SOURCE = "drawn hands"
 SPLIT_SEED = 230
 """Of carved splits: always the same, so that searches with other seeds share their test split."""

@@ -18,8 +18,8 @@ FINGERS = ("thumb", "index", "middle", "ring", "little")
 SIGNS: tuple[tuple[tuple[float, tuple[int, ...]], ...], ...] = (
     ((1.0, ()),),
     ((1.0, (1,)),),
-    ((0.8, (1, 2)), (0.2, (0, 1))),
-    ((0.65, (1, 2, 3)), (0.35, (0, 1, 2))),
+    ((0.9, (1, 2)), (0.1, (0, 1))),
+    ((0.9, (1, 2, 3)), (0.1, (0, 1, 2))),
     ((1.0, (1, 2, 3, 4)),),
     ((1.0, (0, 1, 2, 3, 4)),),
 )
@@ -73,7 +73,7 @@ def draw_pose(sign: int, rng: np.random.Generator) -> Pose:
     """A pose of the sign, drawn at random."""
     raised = _raised(sign, rng)
     thickness = rng.uniform(0.88, 1.12)
-    spread = rng.uniform(0.75, 1.35)
+    spread = rng.uniform(0.9, 1.4)
     joints = np.empty((5, 4, 2))
     for finger in range(5):
         bend = _raise if raised[finger] else _fold
@@ -111,7 +111,7 @@ def _fold(finger: int, spread: float, rng: np.random.Generator) -> Points:
     start = _KNUCKLES[finger] + rng.normal(0, 0.012, 2)
     if finger == 0:
         # The thumb lies across the palm, or along its side.
-        across = rng.uniform(0.25, 1.0)
+        across = rng.uniform(0.5, 1.0)
         directions = np.array([0.15, -0.35 - 0.55 * across, -0.7 - 0.75 * across])
         directions += rng.normal(0, 0.08, 3)
         return _chain(start, directions, _LENGTHS[0] * (0.86, 0.86, 0.8))
@@ -129,7 +129,7 @@ def _chain(start: Points, directions: Points, lengths: Points) -> Points:
 
 def _placement(joints: Points, rng: np.random.Generator) -> Points:
     """Where in the picture the hand is: turned, sized, mirrored and sheared; never cut at a tip."""
-    angle = rng.normal(0, 0.26)
+    angle = rng.normal(0, 0.18)
     mirror = rng.choice([-1.0, 1.0])
     shear = rng.normal(0, 0.07)
     stretch = rng.uniform(0.92, 1.08)
@@ -137,8 +137,8 @@ def _placement(joints: Points, rng: np.random.Generator) -> Points:
     matrix = turn @ np.array([(mirror, shear), (0.0, stretch)])
     visible = np.concatenate([joints.reshape(-1, 2), [(-0.3, 0.0), (0.3, 0.0)]]) @ matrix.T
     low, high = visible.min(0) - 0.16, visible.max(0) + 0.16
-    scale = rng.uniform(1.15, 1.9) / max(high - low)
+    scale = rng.uniform(1.55, 1.9) / max(high - low)
     room = np.maximum(1 - scale * (high - low) / 2, 0)
-    centre = rng.uniform(-0.9, 0.9, 2) * room - scale * (low + high) / 2
+    centre = rng.uniform(-0.7, 0.7, 2) * room - scale * (low + high) / 2
     inverse = np.linalg.inv(matrix * scale)
     return np.concatenate([inverse, (-inverse @ centre)[:, None]], 1).astype(np.float32)

@@ -187,7 +187,7 @@ def _distance(
 ) -> tuple[Floats, Floats, Floats]:
     """Signed distance to a tapered capsule from a to b, and x and y of its surface's normal."""
     dx, dy = b[0] - a[0], b[1] - a[1]
-    length = np.maximum(dx * dx + dy * dy, 1e-9)
+    length = dx * dx + dy * dy + 1e-9  # no numpy on plain numbers: it would make them float64
     share = np.clip(((x - a[0]) * dx + (y - a[1]) * dy) / length, 0, 1)
     ox, oy = x - a[0] - share * dx, y - a[1] - share * dy
     away = np.sqrt(ox * ox + oy * oy)

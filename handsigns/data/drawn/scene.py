@@ -51,7 +51,7 @@ def draw_scene(rng: np.random.Generator, size: int) -> Scene:
     """A scene drawn at random, for pictures of `size` pixels."""
     angle, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.45, 0.9)
     flat = np.sqrt(1 - height**2)
-    grain = rng.gamma(2.0, 0.008)
+    grain = rng.gamma(2.0, 0.006)
     reach = rng.uniform(0.04, 0.2)
     return Scene(
         skin=_skin(rng),
@@ -67,7 +67,7 @@ def draw_scene(rng: np.random.Generator, size: int) -> Scene:
             float(-reach * np.sin(angle)),
         ),
         blur=float(rng.uniform(0, 0.8)),
-        gain=(rng.uniform(0.72, 1.18) * rng.normal(1, 0.05, 3)).astype(np.float32),
+        gain=(rng.uniform(0.8, 1.15) * rng.normal(1, 0.05, 3)).astype(np.float32),
         noise=rng.normal(0, grain, (size, size, 3)).astype(np.float32),
     )
 
@@ -92,11 +92,11 @@ def _background(rng: np.random.Generator, size: int) -> Floats:
     x, y = steps[None, :, None], -steps[:, None, None]
     field = np.broadcast_to(_color(rng), (size, size, 3)).copy()
     kind = rng.random()
-    if kind < 0.25:
-        field *= 1 + rng.uniform(0.03, 0.2) * _grain(rng, x, y)
-    elif kind < 0.5:
-        field += rng.uniform(0.05, 0.25) * _patches(rng, size)
-    for _ in range(rng.choice([0, 0, 1, 2, 4])):
+    if kind < 0.2:
+        field *= 1 + rng.uniform(0.03, 0.14) * _grain(rng, x, y)
+    elif kind < 0.4:
+        field += rng.uniform(0.04, 0.18) * _patches(rng, size)
+    for _ in range(rng.choice([0, 0, 0, 1, 2])):
         _put_thing(field, rng, x, y)
     across, up = rng.normal(0, 0.12, 2)
     return field * (1 + across * x + up * y).astype(np.float32)
