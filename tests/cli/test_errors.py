@@ -1,0 +1,99 @@
+"""What a user reads who got something wrong: one message, exit status 2, no traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handsigns.cli import main
+from handsigns.config.load import shipped_spaces
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+QUICK = str(shipped_spaces()["quick"])
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "qick"], "no search space qick; name a YAML file, or one of: cluster"),
+        (["search", QUICK, "--trials", "0"], "--trials 0, budget.trials: 0 is out of bounds"),
+        (["search", QUICK, "--time-budget", "soon"], "'soon' is no duration above 0"),
+        (["search", QUICK, "--target", "2"], "--target 2.0, budget.target: 2.0 is out of bounds"),
+        (["search", QUICK, "--gpus-per-trial", "-1"], "-1 is out of bounds; it must be at least 0"),
+        (["search", QUICK, "--set", "space.droput=1"], "did you mean dropout?"),
+        (["search", QUICK, "--name", "../out"], "'../out' is no name for a search"),
+        (["search", QUICK, "--name", "a" * 101], "is no name for a search"),
+        (["search", QUICK, "--data", "nowhere"], "no folder nowhere; name one that exists"),
+        (["leaderboard", "none"], "no search named none in results; there are: none yet"),
+        (["leaderboard", "../../etc"], "'../../etc' is no name for a search"),
+        (["resume", "none"], "no search named none"),
+        (["retrain", "none"], "no search named none"),
+        (["test", "none"], "no search named none"),
+        (["predict", "none", "x.jpg"], "no search named none"),
+        (["replay", "none", "0000"], "no search named none"),
+        (["prepare", "nowhere", "dest"], "no folder nowhere"),
+    ],
+)
+def test_one_message_and_status_2(arguments, message, capsys, tmp_path):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert not (tmp_path / "results").exists(), "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["serch"], ["search"], ["leaderboard", "x", "--top", "0"]]
+)
+def test_wrong_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: tune_main.py" in capsys.readouterr().err
+
+
+COMMANDS = ["run", "search", "resume", "list", "leaderboard", "retrain", "test", "predict",
+            "replay", "prepare"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"example:\n  python tune_main.py {command}" in capsys.readouterr().out
+
+
+def test_no_search_yet(capsys):
+    assert main(["list"]) == 0
+    assert "no search in results yet; begin one: python tune_main.py run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", shipped_spaces())
+def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("handsigns.data.open.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+    assert main(["search", name, "--dry-run", "--gpus-per-trial", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "would run " in out
+    assert "learning_rate:" in out
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["search", "--help"], ["list"], ["search", QUICK, "--trials", "0"]]
+)
+def test_what_needs_no_torch_or_ray_does_not_load_them(arguments):
+    script = (
+        "import sys\nfrom handsigns.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "loaded = {'torch', 'ray', 'optuna', 'torchvision'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)

@@ -1,0 +1,335 @@
+"""The real thing, tiny: real Ray, real trials, run as a user runs them."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+SPACE = """
+space:
+  learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
+  batch_size: {type: choice, values: [8, 16]}
+  channel_width: 4
+budget: {trials: 6, max_epochs: 4}
+scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
+resources: {cpus_per_trial: 1, gpus_per_trial: 0}
+"""
+
+pytestmark = pytest.mark.ray
+
+
+class Workplace:
+    """A folder with pictures and a space, and the command line in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment = os.environ | {"HANDSIGNS_CACHE": str(root / "cache")}
+        (root / "tiny.yaml").write_text(SPACE)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(REPOSITORY / "tune_main.py"), *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == status, output
+        assert "Traceback" not in output
+        return output
+
+    def rows(self, name: str, table: str = "leaderboard") -> list[dict[str, str]]:
+        with (self.root / "results" / name / f"{table}.csv").open() as file:
+            return list(csv.DictReader(file))
+
+
+def write_pictures(folder: Path) -> None:
+    """Three classes that are easy to tell: a bright band high, in the middle, low."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 20), ("val", 8), ("test", 8)):
+        for k, label in enumerate(("high", "middle", "low")):
+            (folder / split / label).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 100, (16, 16, 3), dtype=np.uint8)
+                pixels[5 * k : 5 * k + 5] += 130
+                Image.fromarray(pixels).save(folder / split / label / f"{i}.png")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[Workplace, str]:
+    """A whole `run`, and what it printed."""
+    place = Workplace(tmp_path_factory.mktemp("pipeline"))
+    write_pictures(place.root / "bands")
+    arguments = ("--data", "bands", "--size", "16", "--name", "first", "--seeds", "2")
+    return place, place.run("run", "tiny.yaml", *arguments)
+
+
+def test_run_tells_the_whole_story(done):
+    _, output = done
+    for part in (
+        "classes; train 60, val 24, test 24",
+        "search: 6 trials in a continuous space, up to 4 epochs each",
+        "trials at a time on",
+        "6/6 trials ended",
+        "the search ended after",
+        "leaderboard (best 6 by val_loss):",
+        "with 2 fresh seeds",
+        "test accuracy ",
+        "everything is in results/first:",
+    ):
+        assert part in output, output
+
+
+def test_the_results_folder_holds_all_that_is_promised(done):
+    place, _ = done
+    root = place.root / "results" / "first"
+    for name in ("study.yaml", "environment.json", "data.json", "trials.csv", "epochs.csv",
+                 "leaderboard.csv", "journal.jsonl", "test_ledger.jsonl"):  # fmt: skip
+        assert (root / name).stat().st_size > 0, name
+    for name in ("model.safetensors", "config.yaml", "metrics.json", "test.json"):
+        assert (root / "winner" / name).stat().st_size > 0, name
+    assert 1 <= len(list((root / "checkpoints").iterdir())) <= 3, "those of the best trials only"
+    environment = json.loads((root / "environment.json").read_text())
+    assert environment["packages"]["ray"]
+    assert not list((place.root / "results").glob(".*")), "nothing half-made is left"
+
+
+def test_the_leaderboard_is_ranked_by_validation_alone(done):
+    place, _ = done
+    rows = place.rows("first")
+    assert [row["rank"] for row in rows] == [str(i) for i in range(1, 7)]
+    needed = {"rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds",
+              "learning_rate", "batch_size", "channel_width", "dropout"}  # fmt: skip
+    assert needed <= set(rows[0])
+    losses = [float(row["val_loss"]) for row in rows]
+    assert losses == sorted(losses)
+    assert {row["status"] for row in rows} <= {"completed", "stopped"}
+    epochs = place.rows("first", "epochs")
+    assert len(epochs) == sum(int(row["epochs"]) for row in rows)
+    assert all(int(row["epochs"]) == 4 for row in rows if row["status"] == "completed")
+
+
+def test_every_row_replays_identically(done):
+    place, _ = done
+    for row in place.rows("first"):
+        assert "identical: trial" in place.run("replay", "first", row["trial_id"])
+
+
+def test_a_record_that_was_altered_does_not_replay(done):
+    place, _ = done
+    shutil.copytree(place.root / "results" / "first", place.root / "results" / "altered")
+    journal = place.root / "results" / "altered" / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    epoch = next(e for e in lines if e["event"] == "epoch" and e["trial_id"] == "0000")
+    epoch["metrics"]["val_loss"] += 1e-9
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    output = place.run("replay", "altered", "0000", status=1)
+    assert "epoch 1: val_loss" in output
+    assert "different: trial 0000" in output
+
+
+def test_the_test_result(done):
+    place, _ = done
+    result = json.loads((place.root / "results/first/winner/test.json").read_text())
+    assert {"accuracy", "correct", "total", "ci95", "confusion", "classes"} <= set(result)
+    assert result["classes"] == ["high", "low", "middle"]
+    assert result["total"] == 24 == sum(map(sum, result["confusion"]))
+    assert result["correct"] == sum(result["confusion"][k][k] for k in range(3))
+    assert result["accuracy"] == result["correct"] / 24
+    assert result["ci95"][0] <= result["accuracy"] <= result["ci95"][1]
+    assert result["accuracy"] > 0.6, "bands are easy to tell"
+    assert result["test_openings"] == 1
+
+
+def test_formats_of_the_leaderboard(done):
+    place, _ = done
+    rows = json.loads(place.run("leaderboard", "first", "--format", "json"))
+    assert [row["trial_id"] for row in rows] == [row["trial_id"] for row in place.rows("first")]
+    assert [row["val_loss"] for row in rows] == [float(r["val_loss"]) for r in place.rows("first")]
+    text = place.run("leaderboard", "first", "--format", "csv", "--top", "2")
+    assert len(text.splitlines()) == 3
+    assert place.run("leaderboard", "first", "--format", "md").startswith("| rank | trial_id |")
+    assert "first" in place.run("list")
+
+
+def test_predict(done):
+    place, _ = done
+    pictures = ["bands/test/high/0.png", "bands/test/low/1.png"]
+    found = json.loads(place.run("predict", "first", *pictures, "--format", "json"))
+    assert [row["picture"] for row in found] == pictures
+    for row in found:
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
+    assert "high" in place.run("predict", "first", *pictures)
+    output = place.run("predict", "first", "tiny.yaml", status=2)
+    assert "tiny.yaml: not an image" in output
+
+
+def test_a_trial_picked_after_the_test_must_be_declared(done):
+    place, _ = done
+    shutil.copytree(place.root / "results" / "first", place.root / "results" / "picked")
+    other = place.rows("first")[1]["trial_id"]
+    place.run("retrain", "picked", "--trial", other, "--seeds", "1")
+    assert (place.root / "results/picked/winner-1/test.json").exists(), "the earlier one is kept"
+    output = place.run("test", "picked", status=2)
+    assert f"trial {other} was picked by hand after a test result" in output
+    assert not (place.root / "results/picked/winner/test.json").exists()
+    assert "opened 2 times" in place.run("test", "picked", "--after-test")
+    result = json.loads((place.root / "results/picked/winner/test.json").read_text())
+    assert result["chosen_after_test"] is True
+
+
+def test_names_are_never_overwritten(done):
+    place, _ = done
+    before = (place.root / "results/first/leaderboard.csv").read_bytes()
+    output = place.run("search", "tiny.yaml", "--data", "bands", "--name", "first", status=2)
+    assert "first exists already; go on with it (tune_main.py resume first)" in output
+    assert (place.root / "results/first/leaderboard.csv").read_bytes() == before
+
+
+def test_changed_pictures_are_noticed(done):
+    place, _ = done
+    shutil.copytree(place.root / "bands", place.root / "changed")
+    Image.new("RGB", (16, 16)).save(place.root / "changed" / "test" / "low" / "0.png")
+    output = place.run("test", "first", "--data", "changed", status=2)
+    assert "are not those of first: fingerprint" in output
+
+
+def test_more_than_the_machine_has_leaves_nothing_behind(done):
+    place, _ = done
+    arguments = ("--data", "bands", "--size", "16", "--name", "huge")
+    output = place.run("search", "tiny.yaml", *arguments, "--cpus-per-trial", "999", status=2)
+    assert "resources.cpus_per_trial is 999, but there are" in output
+    assert not (place.root / "results" / "huge").exists()
+
+
+def test_a_diverged_trial_is_ranked_last_and_harms_nothing(done):
+    place, _ = done
+    space = SPACE.replace("{type: log_uniform, low: 1e-3, high: 3e-2}", "0.01").replace(
+        "channel_width: 4",
+        "channel_width: 4\n  optimizer: sgd\n  momentum: 0.99\n"
+        "  weight_decay: {type: choice, values: [0.0001, 10.0]}",
+    )
+    (place.root / "wild.yaml").write_text(space + "searcher: {name: grid}\n")
+    arguments = ("--data", "bands", "--size", "16", "--name", "wild", "--max-epochs", "12")
+    place.run("search", "wild.yaml", *arguments, "--trials", "4", "--set", "scheduler.name=none")
+    rows = place.rows("wild")
+    assert len(rows) == 4
+    sane = [row for row in rows if float(row["weight_decay"]) < 1]
+    assert all(row["status"] == "completed" for row in sane)
+    wild = rows[-1]
+    assert wild["status"] == "diverged"
+    assert float(wild["weight_decay"]) == 10
+    assert "identical: trial" in place.run("replay", "wild", wild["trial_id"])
+
+
+def journal_lines(place: Workplace, name: str) -> list[str]:
+    path = place.root / "results" / name / "journal.jsonl"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def wait_for_epochs(place: Workplace, name: str, count: int, process) -> None:
+    deadline = time.monotonic() + 120
+    while sum('"event": "epoch"' in line for line in journal_lines(place, name)) < count:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no progress"
+        time.sleep(0.02)
+
+
+LONG = ("--data", "bands", "--size", "16", "--max-epochs", "60", "--set", "scheduler.name=none",
+        "--trials", "3")  # fmt: skip
+
+
+def test_a_killed_search_goes_on_where_it_was(done):
+    place, _ = done
+    process = place.start("search", "tiny.yaml", *LONG, "--name", "killed")
+    wait_for_epochs(place, "killed", 40, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = journal_lines(place, "killed")
+    begun = [json.loads(line)["trial_id"] for line in before if '"begin"' in line]
+    output = place.run("resume", "killed")
+    assert "3 trials: 3 completed" in output
+    after = journal_lines(place, "killed")
+    whole = [line for line in before if line.endswith("}")]
+    assert after[: len(whole)] == whole, "what was recorded stays as it was"
+    assert sorted(row["trial_id"] for row in place.rows("killed")) == ["0000", "0001", "0002"]
+    epochs = [e for e in map(json.loads, after) if e["event"] == "epoch"]
+    for trial_id in ("0000", "0001", "0002"):
+        numbers = [e["metrics"]["epoch"] for e in epochs if e["trial_id"] == trial_id]
+        assert numbers == list(range(1, 61)), "each epoch once, none left out"
+    assert "identical" in place.run("replay", "killed", begun[0])
+
+
+def test_ctrl_c_ends_in_order_and_says_how_to_go_on(done):
+    place, _ = done
+    process = place.start("search", "tiny.yaml", *LONG, "--name", "broken-off")
+    wait_for_epochs(place, "broken-off", 5, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "go on with: python tune_main.py resume broken-off" in output
+    assert {row["status"] for row in place.rows("broken-off")} & {"interrupted"}
+    output = place.run("resume", "broken-off", "--trials", "2")
+    assert all(row["status"] == "completed" for row in place.rows("broken-off")), output
+
+
+def test_a_search_in_use_is_refused_to_others(done):
+    place, _ = done
+    process = place.start("search", "tiny.yaml", *LONG, "--name", "busy")
+    try:
+        wait_for_epochs(place, "busy", 1, process)
+        output = place.run("resume", "busy", status=2)
+        assert f"is being run by another process (pid {process.pid})" in output
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_trial_whose_process_is_killed_goes_on_from_its_checkpoint(done):
+    place, _ = done
+    process = place.start("search", "tiny.yaml", *LONG, "--name", "hurt")
+    wait_for_epochs(place, "hurt", 20, process)
+    events = [json.loads(line) for line in journal_lines(place, "hurt")]
+    last = [event for event in events if event["event"] == "epoch"][-1]
+    os.kill(int(last["node"].rpartition("/")[2]), signal.SIGKILL)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert {row["status"] for row in place.rows("hurt")} == {"completed"}
+    placed = {
+        event["node"]
+        for event in map(json.loads, journal_lines(place, "hurt"))
+        if event["event"] == "epoch" and event["trial_id"] == last["trial_id"]
+    }
+    assert len(placed) == 2, "it went on in another process"
+    assert "identical" in place.run("replay", "hurt", last["trial_id"])
+
+
+@pytest.mark.photographs
+def test_the_courses_experiment_on_its_photographs(done, signs):
+    """Three rows, cut short to an epoch each."""
+    place, _ = done
+    space = str(REPOSITORY / "search_spaces" / "cs230_learning_rate.yaml")
+    place.run("search", space, "--data", str(signs), "--max-epochs", "1", "--name", "course")
+    rows = place.rows("course")
+    assert sorted(float(row["learning_rate"]) for row in rows) == [1e-4, 1e-3, 1e-2]
+    assert {row["status"] for row in rows} == {"completed"}
