@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 
 from handsigns.data.formats import Picture
 from handsigns.data.splits import SplitName
 
 VAL_SHARE = 0.2
 TEST_SHARE = 0.15
+SPLIT_SEED = 230
+"""Of carved splits: always the same, so that searches with other seeds share their test split."""
 
-By_split = dict[SplitName, list[Picture]]
+PicturesBySplit = dict[SplitName, list[Picture]]
+
+_CARVED: tuple[tuple[SplitName, float], ...] = (("test", TEST_SHARE), ("val", VAL_SHARE))
+"""Test first, so that it is the same whether or not there is a val folder."""
 
 
-def carve_missing(pictures: By_split, seed: int) -> tuple[By_split, list[str]]:
-    """All three splits, and a note for the user on each that was carved out of train.
-
-    The test split comes first, so that it is the same whether or not there is a val folder.
-    """
+def carve_missing(
+    pictures: Mapping[SplitName, list[Picture]], seed: int
+) -> tuple[PicturesBySplit, list[str]]:
+    """All three splits, and a note for the user on each that was carved out of train."""
     splits = dict(pictures)
     notes = []
-    for name, share in (("test", TEST_SHARE), ("val", VAL_SHARE)):
-        split: SplitName = "test" if name == "test" else "val"
+    for split, share in _CARVED:
         if split not in splits:
             before = len(splits["train"])
             splits["train"], splits[split] = carve(splits["train"], share, seed, split)

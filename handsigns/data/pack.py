@@ -17,11 +17,15 @@ from typing import Any
 import numpy as np
 
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+from handsigns.text import printable
 
-FORMAT = 1
+FORMAT = 2
 """Raised when packs of earlier versions can no longer be used."""
 
 Splits = Mapping[SplitName, Split]
+
+_PARTS = ("images.npy", "labels.npy", "names.json")
+_FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,21 @@ class Pack:
 
 
 def cache_folder() -> Path:
-    """Where packs are kept: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder."""
+    """Where packs are kept: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder.
+
+    Raises:
+        OSError: there is no such place, as the user has no home.
+    """
     own = os.environ.get("HANDSIGNS_CACHE")
     if own:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "handsigns"
+    if base:
+        return Path(base) / "handsigns"
+    try:
+        return Path.home() / ".cache" / "handsigns"
+    except RuntimeError as error:
+        raise OSError("no home folder; name another in HANDSIGNS_CACHE") from error
 
 
 def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:
@@ -65,17 +78,24 @@ def packed(key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]) 
         source: what to call the source now; a pack may come from an equal folder elsewhere.
         build: decodes the data set.
     """
-    folder = cache_folder() / key
+    try:
+        folder = cache_folder() / key
+    except OSError as error:
+        return _unkept(*build(), error)
     info = _read_info(folder)
     if info is None:
         info, splits = build()
         try:
             _store(folder, info, splits)
         except OSError as error:
-            note = f"the decoded pictures could not be kept for next time: {error}"
-            kept = {name: splits[name] for name in SPLIT_NAMES}
-            return Pack(dataclasses.replace(info, notes=(*info.notes, note)), kept.__getitem__)
+            return _unkept(info, splits, error)
     return Pack(dataclasses.replace(info, source=source), lambda name: _read_split(folder, name))
+
+
+def _unkept(info: DataInfo, splits: Splits, error: OSError) -> Pack:
+    """The pack from memory, with a note why it is not in the cache."""
+    note = f"the decoded pictures could not be kept for next time: {printable(str(error))}"
+    return Pack(dataclasses.replace(info, notes=(*info.notes, note)), splits.__getitem__)
 
 
 def _store(folder: Path, info: DataInfo, splits: Splits) -> None:
@@ -105,12 +125,12 @@ def _read_info(folder: Path) -> DataInfo | None:
     """What the pack says of itself; None where there is none or any of its files is damaged."""
     try:
         content: dict[str, Any] = json.loads((folder / "info.json").read_text(encoding="ascii"))
-        if content["format"] != FORMAT:
+        if content["format"] != FORMAT or set(content["files"]) != _FILES:
             return None
         if any(_digest(folder / name) != digest for name, digest in content["files"].items()):
             return None
         return info_from_json(content["info"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

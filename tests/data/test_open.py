@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+import struct
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,16 @@ def message_of(source, **options):
     with pytest.raises(DataError) as caught:
         open_data(source, size=8, **options)
     return str(caught.value)
+
+
+def png_header(width, height):
+    """A PNG that claims a size and has nothing more; refusing must not take decoding."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"")
+    chunks = (
+        struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (header, data)
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def test_the_courses_layout(signs_folder):
@@ -90,7 +102,7 @@ def test_all_bad_files_are_listed_with_their_reasons(signs_folder, picture, tmp_
         "train_signs/0_torn.jpg: truncated: ",
         "train_signs/1_empty.jpg: empty: 0 bytes",
         "train_signs/2_text.jpg: not an image",
-        f"train_signs/7_far.jpg: {wrong_name}",
+        "train_signs/7_far.jpg: label 7 is outside 0 to 5",
         f"train_signs/x_IMG.jpg: {wrong_name}",
         "train_signs/3_gone.jpg: unreadable: No such file or directory",
         "train_signs/4_out.jpg: a link that leads out of the data folder",
@@ -99,7 +111,12 @@ def test_all_bad_files_are_listed_with_their_reasons(signs_folder, picture, tmp_
         assert line in text, text
     data = open_data(signs_folder, size=8, skip_bad=True)
     assert data.info.counts["train"] == (5,) * 6
-    assert data.info.notes[0].startswith("7 bad files were skipped: train_signs/4_out.jpg, ")
+    assert data.info.notes[0] == (
+        "7 bad files were skipped: "
+        "train_signs/4_out.jpg (a link that leads out of the data folder), "
+        "train_signs/7_far.jpg (label 7 is outside 0 to 5), "
+        f"train_signs/x_IMG.jpg ({wrong_name}), …"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -110,11 +127,13 @@ def test_an_unreadable_file(signs_folder):
 
 def test_absurdly_large_pictures(signs_folder, monkeypatch):
     bomb = signs_folder / "train_signs" / "0_bomb.png"
-    Image.new("1", (30_000, 30_000)).save(bomb)
-    assert "train_signs/0_bomb.png: absurdly large: " in message_of(signs_folder)
+    bomb.write_bytes(png_header(11_000, 10_000))
+    assert "train_signs/0_bomb.png: absurdly large: 110 megapixels" in message_of(signs_folder)
+    bomb.write_bytes(png_header(30_000, 30_000))
+    assert "train_signs/0_bomb.png: absurdly large: a decompression" in message_of(signs_folder)
     monkeypatch.setattr("handsigns.data.pictures.LARGEST_BYTES", 1000)
     bomb.write_bytes(b"x" * 1001)
-    assert "train_signs/0_bomb.png: absurdly large: " in message_of(signs_folder)
+    assert "train_signs/0_bomb.png: absurdly large: 0 MiB" in message_of(signs_folder)
 
 
 def test_a_label_outside_the_classes_of_train(class_folder, picture):
@@ -147,7 +166,8 @@ def test_an_empty_split(signs_folder):
 def test_one_class_is_not_enough(tmp_path, picture):
     for i in range(5):
         picture(tmp_path / "d" / "train" / "cat" / f"{i}.png")
-    assert "1 class, but telling apart needs two or more" in message_of(tmp_path / "d")
+    text = message_of(tmp_path / "d")
+    assert "only 1 class (cat), but telling apart needs two or more" in text
 
 
 def test_no_folder_a_file_and_no_known_layout(tmp_path):
@@ -171,6 +191,36 @@ def test_the_same_picture_in_two_splits_is_a_note_with_the_count(signs_folder):
     assert note.startswith(
         "2 of the 14 test pictures are in train (30) too, for example test_signs/1_copy0.jpg"
     )
+
+
+def test_every_copy_in_the_other_split_counts_and_copies_within_one_do_not(signs_folder):
+    original = signs_folder / "train_signs" / "1_IMG_train0.jpg"
+    shutil.copy(original, signs_folder / "train_signs" / "1_within.jpg")
+    assert open_data(signs_folder, size=8).info.notes == ()
+    for name in ("1_a.jpg", "1_b.jpg"):
+        shutil.copy(original, signs_folder / "val_signs" / name)
+    (note,) = open_data(signs_folder, size=8).info.notes
+    assert note.startswith("2 of the 14 val pictures are in train (31) too")
+
+
+def test_one_skipped_file_is_told_in_the_singular(signs_folder):
+    (signs_folder / "val_signs" / "0_empty.jpg").write_bytes(b"")
+    (note,) = open_data(signs_folder, size=8, skip_bad=True).info.notes
+    assert note == "1 bad file was skipped: val_signs/0_empty.jpg (empty: 0 bytes)"
+
+
+def test_a_class_of_which_every_picture_is_bad(signs_folder):
+    for path in (signs_folder / "train_signs").glob("3_*"):
+        path.write_bytes(b"")
+    text = message_of(signs_folder, skip_bad=True)
+    assert text.endswith("the train split has no picture of class 3")
+
+
+def test_too_few_pictures_to_carve_from(tmp_path, picture):
+    for label in ("cat", "dog"):
+        for i in range(2):
+            picture(tmp_path / "few" / label / f"{i}.png")
+    assert message_of(tmp_path / "few").endswith("the val split is empty")
 
 
 def test_names_cannot_reach_the_terminal_as_commands(signs_folder):

@@ -1,10 +1,15 @@
+import contextlib
 import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from handsigns.data.pictures import BadPictureError, decode
+from handsigns.data.pictures import BadPictureError, decode, read_bytes
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -125,3 +130,79 @@ def test_noise_is_no_picture():
     for length in (1, 10, 1000):
         with pytest.raises(BadPictureError, match="not an image"):
             decode(rng.bytes(length), 16)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_however_dark_the_picture(kind):
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    assert decode(encoded(Image.fromarray(values), kind), 16).max() == 1
+    pixels = decode(encoded(Image.fromarray(values * 257), kind), 16)
+    assert np.array_equal(pixels[..., 0], values)
+
+
+def test_half_transparent_is_blended_with_white():
+    image = Image.new("RGBA", (16, 16), (0, 0, 0, 128))
+    assert np.abs(decode(encoded(image), 16).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "transparent"), [("L", 9), ("RGB", (9, 9, 9))])
+def test_a_transparent_colour_is_white(mode, transparent):
+    image = Image.new(mode, (16, 16), transparent)
+    assert (decode(encoded(image, transparency=transparent), 16) == 255).all()
+
+
+def test_a_file_for_ghostscript_is_not_opened():
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+    with pytest.raises(BadPictureError, match="not an image"):
+        decode(eps, 16)
+
+
+def test_broken_exif_does_not_cost_the_picture():
+    image = Image.new("RGB", (16, 16), BLUE)
+    for exif in (b"Exif\0\0garbage!!", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"):
+        assert decode(encoded(image, "JPEG", exif=exif), 16)[8, 8, 2] > 200
+
+
+def test_threads_leave_the_warnings_of_the_process_as_they_were():
+    # Where warnings are errors, as here, one that leaked would fail the decoding, too.
+    broken = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"
+    content = encoded(Image.new("RGB", (16, 16), BLUE), "JPEG", exif=broken)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        decoded = list(pool.map(lambda _: decode(content, 16), range(400)))
+    assert len(decoded) == 400
+    assert list(warnings.filters) == before
+
+
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]), st.integers(0, 10**6), st.binary(max_size=4)
+)
+def test_damage_gives_a_picture_or_a_reason(kind, place, junk):
+    content = bytearray(encoded(top_red_bottom_blue(), kind))
+    place %= len(content)
+    content[place : place + len(junk)] = junk
+    with contextlib.suppress(BadPictureError):
+        assert decode(bytes(content), 16).shape == (16, 16, 3)
+
+
+def test_reading_says_what_is_wrong_with_a_file(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    for name, reason in (
+        ("", "not a regular file"),
+        ("nowhere", "unreadable: No such file or directory"),
+        ("empty", "empty: 0 bytes"),
+    ):
+        with pytest.raises(BadPictureError) as caught:
+            read_bytes(tmp_path / name)
+        assert str(caught.value) == reason
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    # Simulated, as root, who may run the tests in a container, may read everything.
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "locked").write_bytes(b"x")
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
+    with pytest.raises(BadPictureError, match="unreadable: Permission denied"):
+        read_bytes(tmp_path / "locked")
