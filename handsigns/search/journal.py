@@ -38,7 +38,13 @@ class Journal:
         """Seconds this search has run, over all its sessions."""
         whole = 0
         for event, end in _read_events(path):
-            self._apply(event)
+            try:
+                self._apply(event)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ResultsError(
+                    f"{path} holds an event that this version does not understand, or that was "
+                    f"damaged ({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
+                ) from error
             whole = end
         self._file: TextIO | None = _open_after(path, whole) if writable else None
 
