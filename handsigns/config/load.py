@@ -15,6 +15,8 @@ from handsigns.config.study import StudyConfig
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value
 from handsigns.errors import ConfigError
 
+_NAMES = (("scheduler", "name"), ("searcher", "name"))
+
 MENU = Path(__file__).resolve().parents[2] / "search_spaces"
 """The search spaces that come with the project."""
 
@@ -116,6 +118,13 @@ def _override(document: Document, key: str, value: object, label: str) -> list[P
             message = f"{above} is the single value {child!r}; set {above} as a whole"
             return [Problem(path, message, label)]
         node = child
+    if path in _NAMES and node.get("name") != value:
+        # Another scheduler or searcher has settings of its own; the file's are for the one named
+        # there. Those given on the command line too stay.
+        for other in [
+            k for k in node if document.places.get((*path[:-1], k), "").startswith("line")
+        ]:
+            del node[other]
     node[path[-1]] = value
     for known in [p for p in document.places if p[: len(path)] == path]:
         del document.places[known]

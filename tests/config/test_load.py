@@ -68,6 +68,20 @@ def test_an_override_and_a_flag_win_over_the_file(load):
     assert study.scheduler.name == "median"
 
 
+def test_another_scheduler_or_searcher_comes_with_its_own_defaults(load):
+    text = SPACE + (
+        "scheduler: {name: asha, grace_period: 4, reduction_factor: 2}\n"
+        "searcher: {name: tpe, startup_trials: 3}\n"
+    )
+    study = load(text, ["scheduler.name=none", "searcher.name=random"])
+    assert (study.scheduler.name, study.scheduler.grace_period) == ("none", None)
+    assert (study.searcher.name, study.searcher.startup_trials) == ("random", None)
+    study = load(text, ["scheduler.grace_period=2", "scheduler.name=median"])
+    assert (study.scheduler.grace_period, study.scheduler.reduction_factor) == (2, None)
+    study = load(text, ["scheduler.name=asha"])
+    assert study.scheduler.reduction_factor == 2
+
+
 def test_a_whole_parameter_can_be_given_as_an_override(load):
     study = load(SPACE, ["space.batch_size={type: choice, values: [8, 16]}"])
     assert study.space["batch_size"].choices == (8, 16)
