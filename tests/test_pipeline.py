@@ -208,6 +208,12 @@ def test_names_are_never_overwritten(done):
     assert (place.root / "results/first/leaderboard.csv").read_bytes() == before
 
 
+def test_a_search_that_is_done_can_only_be_extended(done):
+    place, _ = done
+    output = place.run("resume", "first", status=2)
+    assert "all 6 trials of first are done; to try more: tune_main.py resume first" in output
+
+
 def test_changed_pictures_are_noticed(done):
     place, _ = done
     shutil.copytree(place.root / "bands", place.root / "changed")

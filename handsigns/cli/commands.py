@@ -57,6 +57,7 @@ def resume(options: Namespace) -> int:
 
     stored = _open(options)
     study = load_study(stored.paths.study, options=_budget(options))
+    _refuse_if_done(study, stored)
     data = _recorded_data(stored, None)
     with held(stored.paths):
         write_text(stored.paths.study, dump_study(study))
@@ -251,6 +252,23 @@ def _open(options: Namespace) -> StoredSearch:
 
 def _new_name(space: str) -> str:
     return f"{Path(space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _refuse_if_done(study: StudyConfig, stored: StoredSearch) -> None:
+    """A search without trials or time left has nothing to go on with."""
+    journal, name = stored.journal, stored.paths.name
+    ended = [r for r in journal.records if r.status not in ("running", "interrupted")]
+    if len(ended) >= study.budget.trials:
+        raise ResultsError(
+            f"all {len(ended)} trials of {name} are done; to try more: tune_main.py resume {name} "
+            f"--trials {2 * len(ended)}"
+        )
+    limit = study.budget.time_budget
+    if limit is not None and journal.elapsed >= limit:
+        raise ResultsError(
+            f"the time budget of {name}, {format_duration(limit)}, is used up; to give it more in "
+            f"all: tune_main.py resume {name} --time-budget {format_duration(2 * limit)}"
+        )
 
 
 def _open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
