@@ -113,7 +113,7 @@ def this_machine() -> tuple[float, float]:
     if shutil.which("nvidia-smi"):
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
         gpus = listed.stdout.count("GPU ")
-    return float(len(os.sched_getaffinity(0))), float(gpus)
+    return float(os.cpu_count() or 1), float(gpus)
 
 
 def share_out(resources: Resources, cpus: float, gpus: float) -> Slots:
