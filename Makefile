@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # Which torch to install: auto (CUDA on Linux) or cpu (a tenth of the size, no GPU): make setup TORCH=cpu
-TORCH ?= auto
+TORCH ?= $(if $(wildcard .venv/.ready-cpu),cpu,auto)
 SPACE ?= quick
 DATA ?=
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -13,6 +14,8 @@ Report = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
 _QUARTERS = 4
+_QUIET_SECONDS = 2.0
+"""What is done by then needs no progress."""
 
 
 @contextlib.contextmanager
@@ -30,11 +33,12 @@ def progress(what: str) -> Iterator[Report]:
 
 def _lines(what: str) -> Report:
     said = 0
+    begun = time.monotonic()
 
     def report(done: int, total: int) -> None:
         nonlocal said
         quarter = _QUARTERS * done // max(total, 1)
-        if quarter > said:
+        if quarter > said and time.monotonic() - begun > _QUIET_SECONDS:
             said = quarter
             print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
 
