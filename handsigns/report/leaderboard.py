@@ -35,7 +35,7 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
         out.write("\n")
     else:
         varied = [name for name in search.study.space.varied if name in table]
-        short = table[[*_ALWAYS, *varied]].map(_shown)
+        short = table[[*_ALWAYS, *varied]].map(_shown).astype(object)
         short["val_accuracy"] = [_percent(value) for value in table["val_accuracy"]]
         short["seconds"] = [f"{value:.1f}" for value in table["seconds"]]
         if form == "md":
@@ -45,16 +45,21 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
 
 
 def _print_table(table: pd.DataFrame, out: TextIO) -> None:
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in table:
-        left = column in ("status", "trial_id")
-        shown.add_column(str(column), justify="left" if left else "right", no_wrap=True)
-    for position, row in enumerate(table.itertuples(index=False)):
-        cells = [Text(str(cell)) for cell in row]
-        shown.add_row(*cells, style="bold green" if position == 0 else None)
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console.width = 250  # a pipe or file has no edge to fold at
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    names = [str(column) for column in table]
+    widths = [max(len(name), *map(len, table[name]), 0) for name in names]
+    narrow = sum(widths) + 2 * len(names) > console.width
+    for name in names:
+        left = name in ("status", "trial_id")
+        # In a narrow terminal a name breaks after its underscores, rather than being cut.
+        header = name.replace("_", "_\n") if narrow else name
+        shown.add_column(header, justify="left" if left else "right", no_wrap=True)
+    for position, row in enumerate(table.itertuples(index=False)):
+        cells = [Text(cell) for cell in row]
+        shown.add_row(*cells, style="bold green" if position == 0 else None)
     console.print(shown)
 
 

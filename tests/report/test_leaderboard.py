@@ -1,0 +1,81 @@
+import io
+import json
+
+import pytest
+
+from handsigns.config.check import check_study
+from handsigns.data.splits import DataInfo
+from handsigns.report.leaderboard import write_leaderboard
+from handsigns.search.journal import Journal
+from handsigns.search.paths import SearchPaths
+from handsigns.search.record import Placement
+from handsigns.search.store import DataRecord, StoredSearch
+from handsigns.training.metrics import EpochMetrics
+
+SPACE = {
+    "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
+    "batch_size": {"type": "choice", "values": [8, 16]},
+    "dropout": 0.3,
+}
+
+
+@pytest.fixture
+def search(tmp_path):
+    """Three trials: one completed, one better that was stopped, one that diverged at once."""
+    study, _ = check_study({"space": SPACE})
+    paths = SearchPaths(tmp_path / "mine")
+    paths.root.mkdir()
+    journal = Journal(paths.journal, study.seed, writable=True)
+    for number, loss in enumerate((0.5, 0.25)):
+        trial_id = f"{number:04d}"
+        journal.begin(trial_id, {"learning_rate": 0.0012345678, "batch_size": 8 + 8 * number})
+        metrics = EpochMetrics(1, 0.7, 0.6, loss, 0.9 + loss / 10, 0.95, 1e-3, 1.25)
+        journal.report(trial_id, metrics, Placement("laptop/1", "cpu", 1))
+        journal.end(trial_id, "stopped" if number else "completed")
+    journal.begin("0002", {"learning_rate": 0.1, "batch_size": 8})
+    journal.end("0002", "diverged", "training loss is not finite in epoch 1")
+    info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (1, 1)})
+    yield StoredSearch(paths, study, DataRecord(info, None, 64, False), journal)
+    journal.close()
+
+
+def written(search, form, top=None):
+    out = io.StringIO()
+    write_leaderboard(search, top, form, out)
+    return out.getvalue()
+
+
+def test_json_has_every_column_and_digit(search):
+    rows = json.loads(written(search, "json"))
+    assert [row["trial_id"] for row in rows] == ["0001", "0000", "0002"]
+    assert rows[0]["learning_rate"] == 0.0012345678
+    assert rows[0]["val_accuracy"] == 0.925
+    assert rows[0]["optimizer"] == "adamw"
+    assert rows[2]["val_loss"] is None
+
+
+def test_csv_and_top(search):
+    lines = written(search, "csv", top=1).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("rank,trial_id,status,val_accuracy,val_loss,best_val_accuracy")
+
+
+def test_markdown_shows_what_varies(search):
+    lines = written(search, "md").splitlines()
+    assert lines[0] == (
+        "| rank | trial_id | status | val_accuracy | val_loss | epochs | seconds | learning_rate "
+        "| batch_size |"
+    )
+    assert lines[2] == "| 1 | 0001 | stopped | 92.50% | 0.25 | 1 | 1.2 | 0.001235 | 16 |"
+    assert lines[4] == "| 3 | 0002 | diverged | – | – | 0 | 0.0 | 0.1 | 8 |"
+
+
+def test_the_table_is_whole_in_a_file_and_in_a_narrow_terminal(search, monkeypatch):
+    assert "val_accuracy" in written(search, "table")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    text = written(search, "table")
+    assert "…" not in text
+    assert "accuracy" in text
+    assert "val_accuracy" not in text
