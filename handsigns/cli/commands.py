@@ -177,7 +177,8 @@ def prepare(options: Namespace) -> int:
         print(f"note: {note}")
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     print(f"{done.folder} is ready: {counts} ({done.made} made now)")
-    print(f"search on it: python tune_main.py run default --data {done.folder}")
+    size = "" if options.size == 64 else f" --size {options.size}"
+    print(f"search on it: python tune_main.py run default --data {done.folder}{size}")
     return 0
 
 
