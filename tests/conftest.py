@@ -7,8 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from handsigns.data.splits import Split
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIGNS = REPOSITORY.parent / "shared" / "data" / "signs_dev"

@@ -355,7 +355,7 @@ spaces = st.fixed_dictionaries(
     st.integers(0, 2**32 - 1),
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_study_survives_a_round_trip(tmp_path_factory, space, trials, seconds, seed, text):
     import yaml
 
@@ -375,7 +375,7 @@ pieces = st.sampled_from(
 
 
 @given(st.one_of(st.lists(pieces).map("".join), st.text(), st.binary()))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_a_file_holds_it_loads_or_is_refused_with_a_message(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "s.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
@@ -386,7 +386,7 @@ def test_whatever_a_file_holds_it_loads_or_is_refused_with_a_message(tmp_path_fa
 
 
 @given(st.lists(st.one_of(st.text(), pieces).map(lambda v: f"budget.trials={v}"), max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_an_override_says_it_is_taken_or_refused(overrides):
     try:
         load_study(Path(shipped_spaces()["quick"]), overrides)
