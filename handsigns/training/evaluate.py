@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from handsigns.training.augment import normalize
 from handsigns.training.device import precision
 
-_BATCH = 128
+_BATCH = {"cpu": 32, "cuda": 1024}
+"""Pictures at once: few enough for a core's cache, or enough to fill a GPU."""
+_OTHER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def predict_logits(model: nn.Module, images: Tensor) -> Tensor:
     """Logits float32 (N, K) of images uint8 (N, H, W, 3), in evaluation mode."""
     was_training = model.training
     model.eval()
+    batches = torch.split(images, _BATCH.get(images.device.type, _OTHER_BATCH))
     with precision(images.device):
-        parts = [model(normalize(batch)).float() for batch in torch.split(images, _BATCH)]
+        parts = [model(normalize(batch)).float() for batch in batches]
     model.train(was_training)
     return torch.cat(parts)

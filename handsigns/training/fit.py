@@ -22,6 +22,7 @@ from handsigns.model import build_model
 from handsigns.training.augment import augment
 from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
+from handsigns.training.memory import keep_freed_memory
 from handsigns.training.metrics import EpochMetrics
 from handsigns.training.optimize import build_optimizer, schedule_factor
 
@@ -92,6 +93,7 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
     Raises:
         DivergedError: the loss became NaN or infinite.
     """
+    keep_freed_memory()
     device = state.plan.device
     images, labels = _on_device(train, device)
     held_out = _on_device(val, device) if val is not None else None
@@ -134,7 +136,9 @@ def _train_epoch(
         progress = (epoch - 1 + step / steps) / state.plan.max_epochs
         rate = config.learning_rate * schedule_factor(config.schedule, progress)
         batch = order[step * size : (step + 1) * size]
-        loss, correct = _train_step(state, images[batch], labels[batch], rate)
+        # On a CPU index_select copies a picture at a time, images[batch] a byte at a time.
+        pictures, targets = images.index_select(0, batch), labels.index_select(0, batch)
+        loss, correct = _train_step(state, pictures, targets, rate)
         losses += loss
         hits += correct
         if step % _CHECK_EVERY == 0:
