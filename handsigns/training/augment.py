@@ -88,7 +88,8 @@ def _jitter_colors(x: Tensor, strength: float, generator: torch.Generator) -> Te
     gain = brightness * contrast
     # In normalised values black is -mean/std, so a change of brightness also shifts.
     offset = mean * (1 - contrast) * brightness + (brightness - 1) * (_MEAN / _STD)
-    return (x * (gain * saturation)).add_(gray.mul_(gain * (1 - saturation)).add_(offset))
+    mixed: Tensor = (x * (gain * saturation)).add_(gray.mul_(gain * (1 - saturation)).add_(offset))
+    return mixed
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
