@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -198,6 +199,30 @@ def test_a_trial_picked_after_the_test_must_be_declared(done):
     assert "opened 2 times" in place.run("test", "picked", "--after-test")
     result = json.loads((place.root / "results/picked/winner/test.json").read_text())
     assert result["chosen_after_test"] is True
+
+
+def test_a_search_loads_nothing_twice(done):
+    """Its trials run in the processes that Ray started with itself; its driver needs no torch."""
+    place, _ = done
+    arguments = ["search", "tiny.yaml", "--data", "bands", "--size", "16", "--name", "light"]
+    script = f"""
+import sys
+from handsigns.cli import main
+assert main({arguments}) == 0
+loaded = {{"torch", "torchvision"}} & set(sys.modules)
+assert not loaded, loaded
+"""
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # the name of a socket must be short
+        environment = place.environment | {"RAY_TMPDIR": folder}
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, cwd=place.root, env=environment, timeout=240
+        )
+        # Ray names the output of a process after the job for which it was started, if any.
+        files = Path(folder).glob("ray/session_*/logs/worker-*-ffffffff-*.out")
+        ready = {path.stem.rsplit("-", 1)[1] for path in files}
+    used = {row["node"].split("/")[1] for row in place.rows("light", "trials")}
+    assert used
+    assert used <= ready
 
 
 def test_names_are_never_overwritten(done):

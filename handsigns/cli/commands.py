@@ -29,10 +29,11 @@ def run(options: Namespace) -> int:
 
 def search(options: Namespace) -> int:
     """Search and print the leaderboard."""
+    study = _study(options)  # before the imports, so that an error in it comes at once
+
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import DataRecord
 
-    study = _study(options)
     options.name = options.name or _new_name(options.space)
     paths = SearchPaths.named(options.results, options.name)
     if paths.root.exists() and not options.dry_run:

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -124,25 +123,14 @@ def _store(folder: Path, info: DataInfo, splits: Splits) -> None:
 def _read_info(folder: Path) -> DataInfo | None:
     """What the pack says of itself; None where there is none or any of its files is damaged."""
     try:
-        content: dict[str, Any] = json.loads((folder / "info.json").read_text(encoding="ascii"))
+        content = json.loads((folder / "info.json").read_text(encoding="ascii"))
         if content["format"] != FORMAT or set(content["files"]) != _FILES:
             return None
         if any(_digest(folder / name) != digest for name, digest in content["files"].items()):
             return None
-        return info_from_json(content["info"])
+        return DataInfo.from_json(content["info"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def info_from_json(fields: Mapping[str, Any]) -> DataInfo:
-    """A `DataInfo` from what `dataclasses.asdict` made of it, read back from JSON.
-
-    Raises:
-        KeyError, TypeError: something is missing or of the wrong kind.
-    """
-    counts = {split: tuple(numbers) for split, numbers in fields["counts"].items()}
-    listed = {name: tuple(fields[name]) for name in ("classes", "notes")}
-    return DataInfo(**{**fields, **listed, "counts": counts})
 
 
 def _read_split(folder: Path, name: SplitName) -> Split:

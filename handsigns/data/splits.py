@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
@@ -58,3 +59,14 @@ class DataInfo:
     size: int
     counts: Mapping[SplitName, tuple[int, ...]]
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> DataInfo:
+        """Of what `dataclasses.asdict` made of one, read back from JSON.
+
+        Raises:
+            KeyError, TypeError: something is missing or of the wrong kind.
+        """
+        counts = {split: tuple(numbers) for split, numbers in fields["counts"].items()}
+        listed = {name: tuple(fields[name]) for name in ("classes", "notes")}
+        return cls(**{**fields, **listed, "counts": counts})

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TextIO
 
-import pandas as pd
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from handsigns.search.store import StoredSearch
-from handsigns.search.tables import leaderboard_table
+from handsigns.search.tables import LEADERBOARD_COLUMNS, leaderboard_rows
 from handsigns.text import printable
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
 
-_ALWAYS = ["rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds"]
+_ALWAYS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds")
+_LEFT = ("trial_id", "status")
+_SPARED = ("seconds", "epochs", "val_loss")
+"""What a narrow terminal does without."""
+_GAP = "  "
 
 
 def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: TextIO) -> None:
@@ -26,58 +28,85 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     CSV and JSON have every column, at full precision; the others those that differ from trial to
     trial, rounded.
     """
-    table = leaderboard_table(search.journal.records, search.study.objective)[:top]
+    rows = leaderboard_rows(search.journal.records, search.study.objective)[:top]
     if form == "csv":
-        table.to_csv(out, index=False)
-    elif form == "json":
-        rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
+        table = csv.DictWriter(out, LEADERBOARD_COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        return
+    if form == "json":
         json.dump(rows, out, indent=2, allow_nan=False)
         out.write("\n")
+        return
+    columns = {
+        name: [_shown(name, row[name]) for row in rows]
+        for name in (*_ALWAYS, *search.study.space.varied)
+    }
+    if form == "md":
+        out.writelines(_markdown(columns))
     else:
-        varied = [name for name in search.study.space.varied if name in table]
-        short = table[[*_ALWAYS, *varied]].map(_shown).astype(object)
-        short["val_accuracy"] = [_percent(value) for value in table["val_accuracy"]]
-        short["seconds"] = [f"{value:.1f}" for value in table["seconds"]]
-        if form == "md":
-            out.write(_markdown(short))
-        else:
-            _print_table(short, out)
+        _print_table(columns, out)
 
 
-def _print_table(table: pd.DataFrame, out: TextIO) -> None:
+def _print_table(columns: dict[str, list[str]], out: TextIO) -> None:
+    """Aligned by hand: rich's own tables take a minute for ten thousand rows."""
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(file=out, highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # a pipe or file has no edge to fold at
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    names = [str(column) for column in table]
-    widths = [max(len(name), *map(len, table[name]), 0) for name in names]
-    narrow = sum(widths) + 2 * len(names) > console.width
-    for name in names:
-        left = name in ("status", "trial_id")
-        # In a narrow terminal a name breaks after its underscores, rather than being cut.
-        header = name.replace("_", "_\n") if narrow else name
-        shown.add_column(header, justify="left" if left else "right", no_wrap=True)
-    for position, row in enumerate(table.itertuples(index=False)):
-        cells = [Text(cell) for cell in row]
-        shown.add_row(*cells, style="bold green" if position == 0 else None)
-    console.print(shown)
+    edge = console.width if console.is_terminal else math.inf
+    headers = {name: [name] for name in columns}
+    left_out = []
+    if _width(headers, columns) > edge:
+        # A name breaks after its underscores, rather than being cut.
+        headers = _folded(columns)
+        for name in _SPARED:
+            if _width(headers, columns) > edge:
+                left_out.append(name)
+                del columns[name], headers[name]
+    lines = _aligned(headers, columns)
+    for number, line in enumerate(lines):
+        height = len(headers["rank"])
+        style = "bold" if number < height else "bold green" if number == height else ""
+        console.print(Text(line, style), soft_wrap=True) if style else out.write(f"{line}\n")
+    if left_out:
+        out.write(f"({', '.join(left_out)}: in a wider terminal, or with --format csv)\n")
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    def line(cells: list[Any]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |\n"
-
-    header = line(list(table.columns)) + line(["---"] * len(table.columns))
-    return header + "".join(line(list(row)) for row in table.itertuples(index=False))
+def _width(headers: dict[str, list[str]], columns: dict[str, list[str]]) -> int:
+    widths = [max(map(len, headers[name] + cells)) for name, cells in columns.items()]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _shown(value: Any) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+def _folded(names: Iterable[str]) -> dict[str, list[str]]:
+    parts = {name: name.replace("_", "_ ").split(" ") for name in names}
+    height = max(map(len, parts.values()))
+    return {name: part + [""] * (height - len(part)) for name, part in parts.items()}
+
+
+def _aligned(headers: dict[str, list[str]], columns: dict[str, list[str]]) -> Iterator[str]:
+    aligned = []
+    for name, cells in columns.items():
+        whole = headers[name] + cells
+        width = max(map(len, whole))
+        align = str.ljust if name in _LEFT else str.rjust
+        aligned.append([align(cell, width) for cell in whole])
+    for line in zip(*aligned, strict=True):
+        yield _GAP.join(line).rstrip()
+
+
+def _markdown(columns: dict[str, list[str]]) -> Iterator[str]:
+    for cells in (list(columns), ["---"] * len(columns), *zip(*columns.values(), strict=True)):
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _shown(column: str, value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if column == "val_accuracy":
+        return f"{value:.2%}"
+    if column == "seconds":
+        return f"{value:.1f}"
     if isinstance(value, float):
         return f"{value:.4g}"
     return printable(str(value))
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.2%}"

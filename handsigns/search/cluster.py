@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,9 @@ def ray_session(address: str | None) -> Iterator[tuple[float, float]]:
         import ray
 
         stack.callback(ray.shutdown)
+        # Starting Ray is mostly waiting for its processes: time to load the rest.
+        loading = threading.Thread(target=_load_engine)
+        loading.start()
         try:
             if address is None:
                 ray.init(
@@ -103,8 +107,31 @@ def ray_session(address: str | None) -> Iterator[tuple[float, float]]:
                 f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
                 f"token; or leave --address out to search on this machine"
             ) from error
+        finally:
+            loading.join()
+        if address is None:
+            _start_trials_in_waiting_processes()
         offered = ray.cluster_resources()
         yield float(offered.get("CPU", 0)), float(offered.get("GPU", 0))
+
+
+def _load_engine() -> None:
+    """Load what a search uses beside Ray itself, seconds' worth."""
+    import optuna  # noqa: F401
+    import ray.tune  # noqa: F401
+
+
+def _start_trials_in_waiting_processes() -> None:
+    """Let trials run in the processes that a Ray of our own keeps ready.
+
+    Tune names some variables of the environment to each trial, and for a trial that has such wishes
+    Ray starts another process, by way of a third one: seconds, in which Ray is loaded twice more.
+    The processes of a Ray that we started have our environment as it is.
+    """
+    from ray.tune.execution import class_cache
+
+    class_cache.DEFAULT_ENV_VARS.clear()
+    class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
 def this_machine() -> tuple[float, float]:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
@@ -18,9 +18,11 @@ from handsigns.search.display import Display
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
-from handsigns.search.sampling import Sampling
 from handsigns.search.tables import write_tables
 from handsigns.search.terminal import output_to
+
+if TYPE_CHECKING:
+    from handsigns.search.sampling import Sampling
 
 PROCESS_RETRIES = 3
 """How often a trial whose process died is started anew from its checkpoint."""
@@ -65,8 +67,10 @@ def run_search(
         cpus, gpus = stack.enter_context(ray_session(address))
         slots = share_out(study.resources, cpus, gpus)
 
-        # These load Ray, which reads its settings then; `ray_session` has made them.
+        # These load Ray, which reads its settings then, and much else; `ray_session` has made the
+        # settings and loads the rest while Ray starts.
         from handsigns.search.recorder import Recorder
+        from handsigns.search.sampling import Sampling
         from handsigns.search.scheduler import RecordedScheduler, make_scheduler
         from handsigns.search.searcher import JournalSearcher
 
@@ -117,7 +121,7 @@ def _make_tuner(
     from ray import tune
 
     from handsigns.search.stopper import EndingStopper
-    from handsigns.search.trainable import TrialTask, train_trial
+    from handsigns.search.task import TrialTask, run_trial
 
     task = TrialTask(
         train=data.train,
@@ -130,7 +134,7 @@ def _make_tuner(
         checkpoints=paths.checkpoints.resolve(),
     )
     trainable = tune.with_resources(
-        tune.with_parameters(train_trial, task=task), {"cpu": slots.cpus, "gpu": slots.gpus}
+        tune.with_parameters(run_trial, task=task), {"cpu": slots.cpus, "gpu": slots.gpus}
     )
     return tune.Tuner(
         trainable,

@@ -15,7 +15,6 @@ from typing import Any
 
 from handsigns.config.load import dump_study, load_study
 from handsigns.config.study import StudyConfig
-from handsigns.data.pack import info_from_json
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.files import write_json, write_text
@@ -125,7 +124,7 @@ def open_search(results: Path, name: str) -> StoredSearch:
     study = load_study(paths.study)
     try:
         fields: dict[str, Any] = json.loads(paths.data.read_text(encoding="utf-8"))
-        data = DataRecord(info=info_from_json(fields.pop("info")), **fields)
+        data = DataRecord(info=DataInfo.from_json(fields.pop("info")), **fields)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ResultsError(f"{paths.data} is damaged ({error}); restore it from a copy") from error
     return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))

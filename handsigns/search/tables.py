@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from handsigns.config.study import Objective
 from handsigns.config.trial import TrialConfig
 from handsigns.files import replacing
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
-from handsigns.search.record import TrialRecord, rank
+from handsigns.search.record import Placement, TrialRecord, rank
 from handsigns.training.metrics import EpochMetrics
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORES = ("val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "train_loss")
 """Of a trial's last epoch, in the trial table and the leaderboard."""
+
+
+_TRIAL_COLUMNS = (
+    *("trial_id", "status", *SCORES, "epochs", "seconds", *TrialConfig.model_fields),
+    *("seed", "started_at", "ended_at", "node", "device", "threads", "error"),
+)
+_PLACE = tuple(Placement.__dataclass_fields__)
+LEADERBOARD_COLUMNS = ("rank", *_TRIAL_COLUMNS[: _TRIAL_COLUMNS.index("seed")])
 
 
 def trial_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -27,27 +36,34 @@ def trial_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     Columns: trial_id, status, `SCORES`, epochs, seconds (in epochs), every hyperparameter, seed,
     started_at, ended_at (UTC, ISO 8601), node, device, threads, error (its last line).
     """
-    columns = ["trial_id", "status", *SCORES, "epochs", "seconds", *TrialConfig.model_fields]
-    columns += ["seed", "started_at", "ended_at", "node", "device", "threads", "error"]
-    return pd.DataFrame([_trial_row(record) for record in records], columns=columns)
+    return _table([_trial_row(record) for record in records], _TRIAL_COLUMNS)
 
 
 def epoch_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """A row for each epoch of each trial: trial_id and the fields of `EpochMetrics`."""
     rows = [
-        {"trial_id": record.trial_id, **dataclasses.asdict(metrics)}
+        {"trial_id": record.trial_id, **vars(metrics)}
         for record in records
         for metrics in record.epochs
     ]
-    return pd.DataFrame(rows, columns=["trial_id", *EpochMetrics.__dataclass_fields__])
+    return _table(rows, ("trial_id", *EpochMetrics.__dataclass_fields__))
 
 
 def leaderboard_table(records: Iterable[TrialRecord], objective: Objective) -> pd.DataFrame:
     """The trials, best first: rank, trial_id, status, scores, epochs, seconds, hyperparameters."""
-    table = trial_table(rank(records, objective))
-    table.insert(0, "rank", range(1, len(table) + 1))
-    last = list(TrialConfig.model_fields)[-1]
-    return table.loc[:, :last]
+    return _table(leaderboard_rows(records, objective), LEADERBOARD_COLUMNS)
+
+
+def leaderboard_rows(records: Iterable[TrialRecord], objective: Objective) -> list[dict[str, Any]]:
+    """The rows of the leaderboard without pandas, which takes seconds to load.
+
+    A score that a trial does not have is None.
+    """
+    rows = []
+    for number, record in enumerate(rank(records, objective), 1):
+        row = {"rank": number, **_trial_row(record)}
+        rows.append({name: row[name] for name in LEADERBOARD_COLUMNS})
+    return rows
 
 
 def write_tables(paths: SearchPaths, journal: Journal, objective: Objective) -> None:
@@ -57,21 +73,27 @@ def write_tables(paths: SearchPaths, journal: Journal, objective: Objective) -> 
     _write_csv(paths.leaderboard, leaderboard_table(journal.records, objective))
 
 
+def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=list(columns))
+
+
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
 def _trial_row(record: TrialRecord) -> dict[str, Any]:
-    last = dataclasses.asdict(record.last) if record.last else {}
-    place = dataclasses.asdict(record.placement) if record.placement else {}
+    last = vars(record.last) if record.last else {}
+    place = vars(record.placement) if record.placement else dict.fromkeys(_PLACE)
     return {
         "trial_id": record.trial_id,
         "status": record.status,
         **{score: last.get(score) for score in SCORES},
         "epochs": len(record.epochs),
         "seconds": round(record.seconds, 3),
-        **record.config.model_dump(),
+        **vars(record.config),
         "seed": record.seed,
         "started_at": _utc(record.started_at),
         "ended_at": _utc(record.ended_at),
@@ -83,4 +105,4 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
 def _utc(seconds: float | None) -> str | None:
     if seconds is None:
         return None
-    return pd.Timestamp(seconds, unit="s", tz="UTC").isoformat(timespec="seconds")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import socket
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,35 +13,11 @@ import torch
 from ray import tune
 
 from handsigns.config.trial import TrialConfig
-from handsigns.data.splits import Split
 from handsigns.search.record import Placement
+from handsigns.search.task import TrialTask
 from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
-
-
-@dataclass(frozen=True)
-class TrialTask:
-    """What all trials of a search share; Ray holds it once on each node.
-
-    Attributes:
-        train, val: the splits; their arrays are read-only and shared.
-        classes: number of classes.
-        size: height and width of the images in pixels.
-        max_epochs: the full epoch budget.
-        threads: CPU threads of a trial.
-        gpus: share of GPUs of a trial.
-        checkpoints: folder of checkpoints, reachable from every node.
-    """
-
-    train: Split
-    val: Split
-    classes: int
-    size: int
-    max_epochs: int
-    threads: int
-    gpus: float
-    checkpoints: Path
 
 
 def train_trial(config: dict[str, Any], task: TrialTask) -> None:

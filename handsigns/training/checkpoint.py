@@ -22,6 +22,9 @@ from handsigns.files import replacing
 from handsigns.training.fit import TrainingPlan, TrainingState, start
 from handsigns.training.metrics import EpochMetrics
 
+_FORMAT = 2
+"""Raised when checkpoints of earlier versions can no longer be used."""
+
 
 class CheckpointError(Exception):
     """A file that is no whole checkpoint of the training asked for."""
@@ -30,8 +33,7 @@ class CheckpointError(Exception):
 def save_checkpoint(path: Path, state: TrainingState) -> None:
     """Write the state between two epochs; a checkpoint already there is replaced whole."""
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
-    for index, moments in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+    tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.state().items()}
     tensors |= _random_states(state)
     metadata = {
         "plan": _describe(state.plan),
@@ -58,7 +60,7 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
         raise CheckpointError(f"{path} is a checkpoint of another training")
     state = start(plan)
     state.model.load_state_dict(_under("model.", tensors))
-    _restore_moments(state.optimizer, _under("optimizer.", tensors))
+    state.optimizer.restore(_under("optimizer.", tensors))
     _restore_random_states(state, _under("random.", tensors))
     last = json.loads(metadata["last"])
     state.last = EpochMetrics(**last) if last else None
@@ -67,6 +69,7 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
 
 def _describe(plan: TrainingPlan) -> str:
     fields: dict[str, Any] = {
+        "format": _FORMAT,
         "config": plan.config.model_dump(),
         "classes": plan.classes,
         "size": plan.size,
@@ -82,19 +85,6 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in saved.items():
-        index, name = key.split(".", 1)
-        parameter = parameters[int(index)]
-        if tensor.shape == parameter.shape:
-            # Fused updates walk parameter and moment in memory order, so layouts must agree.
-            tensor = torch.empty_like(parameter.detach()).copy_(tensor)
-        moments.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
 def _random_states(state: TrainingState) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
 from handsigns.training.memory import keep_freed_memory
 from handsigns.training.metrics import EpochMetrics
-from handsigns.training.optimize import build_optimizer, schedule_factor
+from handsigns.training.optimize import Optimizer, schedule_factor
 
 _CHECK_EVERY = 16
 """Steps between looks at the loss: each look makes a GPU wait."""
@@ -65,7 +65,7 @@ class TrainingState:
 
     plan: TrainingPlan
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     generator: torch.Generator
     last: EpochMetrics | None = None
     """The latest epoch's outcome; None before the first."""
@@ -81,7 +81,7 @@ def start(plan: TrainingPlan) -> TrainingState:
     torch.manual_seed(plan.seed)
     model = build_model(plan.config, plan.classes, plan.size).to(plan.device)
     generator = torch.Generator().manual_seed(plan.seed)
-    return TrainingState(plan, model, build_optimizer(plan.config, model), generator)
+    return TrainingState(plan, model, Optimizer(plan.config, model.parameters()), generator)
 
 
 def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[EpochMetrics]:
@@ -152,16 +152,14 @@ def _train_step(
 ) -> tuple[Tensor, Tensor]:
     """One update; the batch's mean loss and its number of right answers, not yet synchronised."""
     config = state.plan.config
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
     with precision(images.device):
         logits = state.model(augment(images, config, state.generator))
         loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.clear_gradients()
     torch.autograd.backward(loss)
     if config.gradient_clip:
         nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
-    state.optimizer.step()
+    state.optimizer.step(rate)
     return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from handsigns.config.trial import Schedule, TrialConfig
 
@@ -15,18 +16,114 @@ _START = 1 / 25
 _END = 1e-3
 
 
-def build_optimizer(config: TrialConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The trial's optimiser; biases and batch norm are not decayed."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    lr, momentum = config.learning_rate, config.momentum
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=lr, betas=(momentum, 0.999), fused=True)
+_BETA2, _EPSILON = 0.999, 1e-8
+
+
+class Optimizer:
+    """Updates parameters from their gradients: AdamW, Adam, or SGD with Nesterov's momentum.
+
+    The arithmetic is that of `torch.optim` with ``fused=True``, done by the same kernels. That
+    package loads torch's compiler on its first use, seconds for which every process of a search
+    would wait, and its bookkeeping takes a small network longer than the kernels do.
+
+    AdamW is Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019; Adam is Kingma &
+    Ba, 2015. Biases and batch norm are not decayed.
+
+    Args:
+        config: names the method, momentum (Adam's first beta) and weight decay.
+        parameters: float32, on one device; each needs a gradient at every step.
+    """
+
+    def __init__(self, config: TrialConfig, parameters: Iterable[nn.Parameter]) -> None:
+        trained = [p for p in parameters if p.requires_grad]
+        self._method = config.optimizer
+        self._momentum = config.momentum
+        self._steps = torch.zeros((), device=trained[0].device)
+        self._groups = (
+            _Group([p for p in trained if p.ndim > 1], config.weight_decay),
+            _Group([p for p in trained if p.ndim <= 1], 0.0),
+        )
+
+    def clear_gradients(self) -> None:
+        """Forget the gradients of the last step."""
+        for group in self._groups:
+            for parameter in group.parameters:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Update every parameter at this learning rate."""
+        self._steps += 1
+        for group in self._groups:
+            if self._method == "sgd":
+                self._descend(group, rate)
+            elif group.parameters:
+                self._adapt(group, rate)
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments and the number of steps, by name; not copies."""
+        named = {"steps": self._steps}
+        for number, group in enumerate(self._groups):
+            named |= {f"{number}.{i}.first": moment for i, moment in enumerate(group.first)}
+            named |= {f"{number}.{i}.second": moment for i, moment in enumerate(group.second)}
+        return named
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Take over a `state()` of equal parameters.
+
+        Raises:
+            KeyError: one of the moments is missing.
+        """
+        # Copied in place: the kernels walk parameter and moment in memory order, so their layouts
+        # must agree.
+        for name, tensor in self.state().items():
+            tensor.copy_(saved[name])
+
+    def _descend(self, group: _Group, rate: float) -> None:
+        torch._fused_sgd_(
+            group.parameters,
+            group.gradients,
+            group.first if self._momentum else [],
+            weight_decay=group.weight_decay,
+            momentum=self._momentum,
+            lr=rate,
+            dampening=0.0,
+            nesterov=self._momentum > 0,
+            maximize=False,
+            is_first_step=False,
+        )
+
+    def _adapt(self, group: _Group, rate: float) -> None:
+        update = torch._fused_adamw_ if self._method == "adamw" else torch._fused_adam_
+        update(
+            group.parameters,
+            group.gradients,
+            group.first,
+            group.second,
+            [],
+            [self._steps] * len(group.parameters),
+            lr=rate,
+            beta1=self._momentum,
+            beta2=_BETA2,
+            weight_decay=group.weight_decay,
+            eps=_EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class _Group:
+    """Parameters with the same weight decay and their moments, of the parameters' layout."""
+
+    def __init__(self, parameters: list[nn.Parameter], weight_decay: float) -> None:
+        self.parameters: list[Tensor] = [*parameters]
+        self.weight_decay = weight_decay
+        self.first = [torch.zeros_like(p) for p in parameters]
+        self.second = [torch.zeros_like(p) for p in parameters]
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        return [p.grad for p in self.parameters]  # type: ignore[misc]
 
 
 def schedule_factor(schedule: Schedule, progress: float) -> float:

@@ -87,13 +87,22 @@ def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["search", "--help"], ["list"], ["search", QUICK, "--trials", "0"]]
+    "arguments",
+    [
+        ["--help"],
+        ["search", "--help"],
+        ["list"],
+        ["search", QUICK, "--trials", "0"],
+        ["search", "no-such-space"],
+        ["leaderboard", "no-such-search"],
+    ],
 )
-def test_what_needs_no_torch_or_ray_does_not_load_them(arguments):
+def test_what_needs_no_heavy_library_loads_none(arguments):
     script = (
         "import sys\nfrom handsigns.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-        "loaded = {'torch', 'ray', 'optuna', 'torchvision'} & set(sys.modules)\n"
+        "heavy = {'torch', 'ray', 'optuna', 'torchvision', 'pandas', 'numpy'}\n"
+        "loaded = heavy & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from PIL import Image
 
 from handsigns.data import open as opening
 from handsigns.data.open import open_data
+from handsigns.data.splits import DataInfo
 from handsigns.errors import DataError
 
 
@@ -312,12 +314,8 @@ def test_writers_at_the_same_time(signs_folder, cache):
 
 
 def test_info_survives_json(signs_folder):
-    import dataclasses
-
-    from handsigns.data.pack import info_from_json
-
     info = open_data(signs_folder, size=8).info
-    assert info_from_json(json.loads(json.dumps(dataclasses.asdict(info)))) == info
+    assert DataInfo.from_json(json.loads(json.dumps(dataclasses.asdict(info)))) == info
 
 
 def test_progress_reaches_its_end(signs_folder):

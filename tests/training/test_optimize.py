@@ -1,8 +1,13 @@
+import copy
+import subprocess
+import sys
+
 import pytest
+import torch
 
 from handsigns.config.trial import TrialConfig
 from handsigns.model import build_model
-from handsigns.training.optimize import WARMUP, build_optimizer, schedule_factor
+from handsigns.training.optimize import WARMUP, Optimizer, schedule_factor
 
 
 def test_one_cycle_rises_to_its_peak_and_falls():
@@ -23,10 +28,65 @@ def test_cosine_falls_from_the_peak_and_constant_stays():
     assert {schedule_factor("constant", step / 10) for step in range(10)} == {1.0}
 
 
+def reference(config, model):
+    """What torch.optim makes of the same configuration."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    options = {"lr": config.learning_rate, "fused": True}
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
+        return torch.optim.SGD(groups, momentum=config.momentum, nesterov=nesterov, **options)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, betas=(config.momentum, 0.999), **options)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_updates_are_those_of_torch_optim(optimizer, momentum):
+    config = TrialConfig(
+        optimizer=optimizer, momentum=momentum, weight_decay=0.1, learning_rate=0.05
+    )
+    torch.manual_seed(0)
+    ours = build_model(config, 6, 16)
+    theirs = copy.deepcopy(ours)
+    own, other = Optimizer(config, ours.parameters()), reference(config, theirs)
+    for _ in range(4):
+        images = torch.randn(8, 3, 16, 16)
+        for model in (ours, theirs):
+            model.train(False)  # without dropout, which would differ
+            model.zero_grad()
+            model(images).square().mean().backward()
+        own.step(config.learning_rate)
+        other.step()
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
 def test_biases_and_norms_are_not_decayed():
-    model = build_model(TrialConfig(weight_decay=0.1), 6, 64)
-    decayed, plain = build_optimizer(TrialConfig(weight_decay=0.1), model).param_groups
-    assert decayed["weight_decay"] == 0.1
-    assert plain["weight_decay"] == 0.0
-    assert {p.ndim for p in plain["params"]} == {1}
-    assert len(decayed["params"]) + len(plain["params"]) == len(list(model.parameters()))
+    config = TrialConfig(weight_decay=0.5, optimizer="sgd", momentum=0.0)
+    model = build_model(config, 6, 16)
+    before = copy.deepcopy(model)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    Optimizer(config, model.parameters()).step(0.1)
+    for now, then in zip(model.parameters(), before.parameters(), strict=True):
+        assert torch.equal(now, then) == (now.ndim <= 1)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_training_does_not_load_the_compiler(optimizer):
+    """Loading it takes seconds, in every process of a search."""
+    code = f"""
+import sys, torch
+from handsigns.config.trial import TrialConfig
+from handsigns.training.fit import TrainingPlan, _train_step, start
+config = TrialConfig(optimizer="{optimizer}", gradient_clip=1.0, channel_width=4)
+state = start(TrainingPlan(config, 3, 16, 1, 0, torch.device("cpu")))
+_train_step(state, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long(), 0.1)
+heavy = [name for name in ("torch._dynamo", "sympy", "torchvision") if name in sys.modules]
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

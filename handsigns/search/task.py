@@ -1,0 +1,44 @@
+"""What the trials of a search share, and the way into their processes.
+
+Free of torch, which takes seconds to load: the trials' processes load it while the driver, which
+does without, loads Ray Tune.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handsigns.data.splits import Split
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What all trials of a search share; Ray holds it once on each node.
+
+    Attributes:
+        train, val: the splits; their arrays are read-only and shared.
+        classes: number of classes.
+        size: height and width of the images in pixels.
+        max_epochs: the full epoch budget.
+        threads: CPU threads of a trial.
+        gpus: share of GPUs of a trial.
+        checkpoints: folder of checkpoints, reachable from every node.
+    """
+
+    train: Split
+    val: Split
+    classes: int
+    size: int
+    max_epochs: int
+    threads: int
+    gpus: float
+    checkpoints: Path
+
+
+def run_trial(config: dict[str, Any], task: TrialTask) -> None:
+    """Train one configuration, in a process of Ray's."""
+    from handsigns.search.trainable import train_trial
+
+    train_trial(config, task)
