@@ -137,7 +137,8 @@ def _read_split(folder: Path, name: SplitName) -> Split:
     images = np.load(folder / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
     names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
-    return Split(images, labels, tuple(names))
+    # A plain array over the mapped file: unlike a `memmap`, it is passed on without a copy.
+    return Split(np.asarray(images), labels, tuple(names))
 
 
 def _digest(path: Path) -> str:

@@ -85,7 +85,7 @@ class Display:
         return rank_key(record, self._study.objective)
 
     def _counts(self) -> str:
-        running = len(self._journal.records) - len(self._ended)
+        running = len(self._journal) - len(self._ended)
         by_status = Counter(record.status for record in self._ended)
         names: dict[Status, str] = {
             "completed": "completed",

@@ -28,6 +28,8 @@ PROCESS_RETRIES = 3
 """How often a trial whose process died is started anew from its checkpoint."""
 
 _TABLES_EVERY_SECONDS = 10.0
+_TABLES_SHARE = 0.02
+"""Of the driver's time, at most, for writing tables."""
 
 
 @dataclass(frozen=True)
@@ -164,16 +166,18 @@ class _TableWriter:
         self._study = study
         self._paths = paths
         self._journal = journal
-        self._written = float("-inf")
+        self._due = float("-inf")
 
     def trained(self, record: TrialRecord) -> None:
         """Epochs wait for the trial's end."""
 
     def ended(self, record: TrialRecord) -> None:
         """Write if the last time is long enough ago."""
-        if time.monotonic() - self._written > _TABLES_EVERY_SECONDS:
+        begun = time.monotonic()
+        if begun > self._due:
             write_tables(self._paths, self._journal, self._study.objective)
-            self._written = time.monotonic()
+            ended = time.monotonic()
+            self._due = ended + max(_TABLES_EVERY_SECONDS, (ended - begun) / _TABLES_SHARE)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         if self._unfinished:
             ours = self._unfinished.popleft()
             params = self._journal[ours].params
-        elif len(self._journal.records) >= self._trials:
+        elif len(self._journal) >= self._trials:
             return str(Searcher.FINISHED)
         else:
             chosen = self._sampling.choose()
