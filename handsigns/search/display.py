@@ -43,7 +43,11 @@ class Display:
         self._ending = ending
         self._live: Live | None = None
         self._last_line = time.monotonic()
-        self._ended = [r for r in journal.records if r.status not in ("running", "interrupted")]
+        self._ended: Counter[Status] = Counter()
+        self._ended_epochs = 0
+        for record in journal.records:
+            if record.status not in ("running", "interrupted"):
+                self._count(record)
         self._best = min(journal.records, key=self._key, default=None)
 
     @contextmanager
@@ -77,16 +81,19 @@ class Display:
 
     def ended(self, record: TrialRecord) -> None:
         """A trial came to its end."""
-        self._ended.append(record)
+        self._count(record)
         if self._live is None:
             self.say(f"trial {record.trial_id} {_outcome(record)}; {self._progress()}")
 
     def _key(self, record: TrialRecord) -> tuple[int, float, float, str]:
         return rank_key(record, self._study.objective)
 
+    def _count(self, record: TrialRecord) -> None:
+        self._ended[record.status] += 1
+        self._ended_epochs += len(record.epochs)
+
     def _counts(self) -> str:
-        running = len(self._journal) - len(self._ended)
-        by_status = Counter(record.status for record in self._ended)
+        running = len(self._journal) - self._ended.total()
         names: dict[Status, str] = {
             "completed": "completed",
             "stopped": "stopped early",
@@ -94,20 +101,20 @@ class Display:
             "failed": "failed",
         }
         parts = [
-            f"{by_status[status]} {name}" for status, name in names.items() if by_status[status]
+            f"{self._ended[status]} {name}" for status, name in names.items() if self._ended[status]
         ]
         return ", ".join([f"{running} running", *parts])
 
     def _saved(self) -> str:
         trained = sum(len(record.epochs) for record in self._journal.records)
-        full = len(self._ended) * self._study.budget.max_epochs
-        saved = full - sum(len(record.epochs) for record in self._ended)
+        full = self._ended.total() * self._study.budget.max_epochs
+        saved = full - self._ended_epochs
         return f"{trained} epochs trained, {saved} saved by early stopping"
 
     def _time(self) -> str:
         text = f"{format_duration(round(self._ending.session_seconds))} gone"
         left = self._ending.seconds_left
-        done = len(self._ended)
+        done = self._ended.total()
         if done:
             rest = self._study.budget.trials - done
             estimate = self._ending.session_seconds / done * rest
@@ -127,13 +134,13 @@ class Display:
         )
 
     def _progress(self) -> str:
-        done, total = len(self._ended), self._study.budget.trials
+        done, total = self._ended.total(), self._study.budget.trials
         best = self._best.last if self._best else None
         score = f", best val_accuracy {best.val_accuracy:.2%}" if best else ""
         return f"{done}/{total} trials ended, {self._counts()}{score}, {self._time()}"
 
     def _block(self) -> Group:
-        done, total = len(self._ended), self._study.budget.trials
+        done, total = self._ended.total(), self._study.budget.trials
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             ProgressBar(total=total, completed=done, width=30), Text(f"{done}/{total} trials")

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
     FIFOScheduler,
@@ -100,6 +101,12 @@ class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
         if "epoch" not in result:  # the last word of a trial that diverged or failed
             return str(TrialScheduler.STOP)
         return self._decide(trial.config["trial_id"], result)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first trial that waits; Ray's own way to find it looks at all that ended, too."""
+        live = tune_controller.get_live_trials()
+        waiting = [trial for trial in live if trial.status == Trial.PENDING]
+        return min(waiting, key=lambda trial: str(trial.config["trial_id"]), default=None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Nothing: the last epoch was heard when it was reported."""

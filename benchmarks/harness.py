@@ -1,0 +1,161 @@
+"""What the benchmarks share: options, aims, tables, the machine, and the pictures they use."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handsigns.files import write_json
+from handsigns.search.environment import describe_environment
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TUNE = (sys.executable, str(REPOSITORY / "tune_main.py"))
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A figure that was measured and what it is held against.
+
+    Attributes:
+        name: what was measured.
+        value: the figure.
+        aim: the bound.
+        met: whether it is kept.
+    """
+
+    name: str
+    value: float
+    aim: float
+    met: bool
+
+
+def at_least(name: str, value: float, aim: float) -> Aim:
+    """A figure that is better when higher."""
+    return Aim(name, value, aim, value >= aim)
+
+
+def at_most(name: str, value: float, aim: float) -> Aim:
+    """A figure that is better when lower."""
+    return Aim(name, value, aim, value <= aim)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a title."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        cells = [list(self.columns), *map(list, self.rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        cells.insert(1, ["-" * width for width in widths])
+        lines = (
+            " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            for row in cells
+        )
+        return f"\n{self.title}\n\n" + "\n".join(f"| {line} |" for line in lines)
+
+
+def options(description: str, *, repeats: int) -> argparse.ArgumentParser:
+    """The options that every benchmark has.
+
+    Args:
+        description: what it measures.
+        repeats: how often, unless the user says otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="how often")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the aims there as well")
+    return parser
+
+
+def finish(tables: Sequence[Table], aims: Sequence[Aim], json_file: Path | None) -> int:
+    """Print the tables, the aims and the machine; 1 if an aim is missed, else 0."""
+    rows = [(a.name, f"{a.value:.3g}", f"{a.aim:g}", "yes" if a.met else "no") for a in aims]
+    for table in (*tables, Table("Aims", ("figure", "measured", "aim", "met"), rows)):
+        print(table, flush=True)
+    print(f"\n{machine()}")
+    if json_file is not None:
+        content = {"aims": [dataclasses.asdict(aim) for aim in aims], "machine": machine()}
+        write_json(json_file, content | {"tables": [dataclasses.asdict(t) for t in tables]})
+    return 0 if all(aim.met for aim in aims) else 1
+
+
+def machine() -> str:
+    """This machine and the versions that matter, in a line."""
+    about = describe_environment()
+    packages = about["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("torch", "ray", "optuna"))
+    memory = f"{(about['memory_bytes'] or 0) / 2**30:.0f} GiB"
+    where = f"{about['cpus']} cores ({about['processor']}), {memory}, {platform.system()}"
+    return f"{where}; Python {about['python']}, {versions}; {time.strftime('%Y-%m-%d')}"
+
+
+def middle(values: Sequence[float], form: str = "{:.3g}") -> str:
+    """The median and, in brackets, the least and the greatest."""
+    low, high = form.format(min(values)), form.format(max(values))
+    return f"{form.format(statistics.median(values))} [{low} to {high}]"
+
+
+def ratios(values: Sequence[float], bases: Sequence[float]) -> list[float]:
+    """Each value over the base that was measured beside it."""
+    return [value / base for value, base in zip(values, bases, strict=True)]
+
+
+def tell(what: str) -> None:
+    """Progress, on standard error."""
+    print(f"[{time.strftime('%H:%M:%S')}] {what}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="handsigns-bench-") as folder:
+        yield Path(folder)
+
+
+def draw_pictures(folder: Path, counts: dict[str, int], size: int, suffix: str) -> None:
+    """Write drawn hands as files, ``folder/SPLIT/CLASS/N.suffix``.
+
+    Args:
+        counts: pictures of each split; the six classes take turns.
+    """
+    from PIL import Image
+
+    from handsigns.data.drawn import draw_hands
+
+    for seed, (split, count) in enumerate(counts.items()):
+        for number, (image, label) in enumerate(zip(*draw_hands(count, seed, size), strict=True)):
+            path = folder / split / str(label) / f"{number}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path, quality=95)
+
+
+def events(journal: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log of events; none where there is no file yet."""
+    if not journal.exists():
+        return []
+    lines = journal.read_bytes().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that the work takes."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

@@ -1,0 +1,237 @@
+"""What a search costs beside training: gaps, reports, idle slots, many trials, large leaderboards.
+
+    python benchmarks/overhead.py
+    python benchmarks/overhead.py --time-budget 15m --json overhead.json
+
+The default search is run for some minutes and its journal says where the time went. Then comes a
+search of thousands of trials of two tiny epochs, whose rate must not fall and whose driver must not
+swell, and a made-up search of ten thousand trials, whose leaderboard is asked for.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from harness import (
+    TUNE,
+    Aim,
+    Table,
+    at_least,
+    at_most,
+    draw_pictures,
+    events,
+    finish,
+    middle,
+    options,
+    tell,
+    timed,
+    workplace,
+)
+
+from handsigns.config.load import load_study
+from handsigns.config.trial import Scalar, TrialConfig
+from handsigns.data.splits import DataInfo
+from handsigns.search.journal import Journal
+from handsigns.search.paths import SearchPaths
+from handsigns.search.record import Placement, TrialRecord
+from handsigns.search.sampling import Sampling
+from handsigns.search.store import DataRecord, begin_search
+from handsigns.training.metrics import EpochMetrics
+
+TRIVIAL = """
+space:
+  learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
+  dropout: {type: uniform, low: 0.0, high: 0.5}
+  weight_decay: {type: log_uniform, low: 1e-4, high: 1e-1}
+  channel_width: 2
+  batch_size: 4
+budget: {trials: 2000, max_epochs: 2}
+scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
+searcher: {name: random}
+"""
+"""Twelve pictures of 16 x 16 and a network of two channels: an epoch takes milliseconds."""
+
+WINDOW = 200
+"""Trials over which a rate is taken."""
+
+
+def main() -> int:
+    """Measure, print, and write the aims."""
+    parser = options(__doc__ or "", repeats=5)
+    parser.add_argument("--time-budget", default="4m", help="for the default search")
+    parser.add_argument("--trials", type=int, default=2000, help="trivial ones")
+    chosen = parser.parse_args()
+    with workplace() as folder:
+        tell(f"the default search, {chosen.time_budget}")
+        _tune("search", "default", "--time-budget", chosen.time_budget, "--trials", "10000",
+              "--name", "default", "--results", str(folder))  # fmt: skip
+        search, search_aims = slots(events(folder / "default" / "journal.jsonl"))
+        tell(f"{chosen.trials} trivial trials")
+        many, many_aims = many_trials(folder, chosen.trials)
+        tell("a leaderboard of 10000 trials")
+        board, board_aims = large_leaderboard(folder, chosen.repeats)
+        tell("choices of TPE")
+        tpe = choices(folder)
+    return finish([search, many, tpe, board], [*search_aims, *many_aims, *board_aims], chosen.json)
+
+
+def slots(journal: Sequence[dict[str, Any]]) -> tuple[Table, list[Aim]]:
+    """Where the slots' time went, from the first training step to the last.
+
+    An epoch begins `epoch_seconds` before its report is received. What lies between one epoch's
+    report and the next epoch's beginning in the same process is a report with its checkpoint, or,
+    where the trial changes, the gap between two trials, which has one such report in it.
+    """
+    before: dict[str, dict[str, Any]] = {}
+    reports: list[float] = []
+    gaps: list[float] = []
+    trained, begun, ended = 0.0, float("inf"), 0.0
+    for event in journal:
+        if event["event"] != "epoch":
+            continue
+        seconds = event["metrics"]["epoch_seconds"]
+        begin = event["time"] - seconds
+        trained += seconds
+        begun, ended = min(begun, begin), max(ended, event["time"])
+        last = before.get(event["node"])
+        if last is not None:
+            same = last["trial_id"] == event["trial_id"]
+            (reports if same else gaps).append(1000 * (begin - last["time"]))
+        before[event["node"]] = event
+    used = trained / (len(before) * (ended - begun))
+    rows = [
+        ("between two trials, ms", str(len(gaps)), *_spread(gaps)),
+        ("report with checkpoint, ms", str(len(reports)), *_spread(reports)),
+        ("slots in epochs", str(len(before)), f"{used:.1%}", "", ""),
+    ]
+    title = f"The default search, {ended - begun:.0f} s from its first training step to its last"
+    table = Table(title, ("", "number", "median", "90 %", "greatest"), rows)
+    aims = [
+        at_most("gap between trials, median ms", statistics.median(gaps), 50),
+        at_most("report with checkpoint, median ms", statistics.median(reports), 15),
+        at_least("slot utilisation", used, 0.95),
+    ]
+    return table, aims
+
+
+def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
+    """The rate of trials from the first to the last, and the driver's memory meanwhile."""
+    draw_pictures(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
+    space = folder / "trivial.yaml"
+    space.write_text(TRIVIAL)
+    arguments = ["search", str(space), "--data", str(folder / "few"), "--size", "16"]
+    arguments += ["--trials", str(trials), "--name", "many", "--results", str(folder)]
+    memory = []
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([*TUNE, *arguments], stdout=output, stderr=output)
+        while process.poll() is None:
+            time.sleep(0.5)
+            begun = len(_begun(folder / "many" / "journal.jsonl"))
+            memory.append((begun, _resident(process.pid)))
+    times = _begun(folder / "many" / "journal.jsonl")
+    # The first trials wait for their processes, which is a matter of the start.
+    marks = [10, *range(WINDOW, trials + 1, WINDOW)]
+    rows, rates = [], []
+    for low, high in pairwise(marks):
+        rates.append((high - low) / (times[high - 1] - times[low - 1]))
+        held = max((mib for begun, mib in memory if low <= begun <= high), default=0.0)
+        rows.append((f"{low} to {high}", f"{rates[-1]:.1f}", f"{held:.0f}"))
+    table = Table(
+        f"{trials} trials of two tiny epochs, random search",
+        ("trials", "trials a second", "driver's memory, MiB"),
+        rows,
+    )
+    grown = float(rows[-1][2]) - float(rows[0][2])
+    aims = [
+        at_least("rate of the last 200 trials to that of the first", rates[-1] / rates[0], 0.9),
+        at_most("driver's growth a trial, KiB", 1024 * grown / (trials - WINDOW), 100),
+    ]
+    return table, aims
+
+
+def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple[Table, list[Aim]]:
+    """Seconds of the command `leaderboard` for a search that never took place."""
+    study = load_study(folder / "trivial.yaml")
+    info = DataInfo("nowhere", "0", ("a", "b"), 16, {"train": (6, 6)})
+    paths = SearchPaths(folder / "large")
+    begin_search(paths, study, DataRecord(info, None, 16, False))
+    chance = random.Random(0)
+    journal = Journal(paths.journal, study.seed, writable=True)
+    for number in range(trials):
+        trial_id = f"{number:04d}"
+        journal.begin(trial_id, {"learning_rate": chance.random(), "dropout": chance.random() / 2})
+        for epoch in range(1, chance.choice((4, 4, 4, 4, 4, 4, 12, 12, 36)) + 1):
+            metrics = EpochMetrics(epoch, 1.0, 0.5, chance.random(), 0.5, 0.5, 1e-3, 1.0)
+            journal.report(trial_id, metrics, Placement("nowhere/1", "cpu", 1))
+        journal.end(trial_id, "stopped")
+    journal.close()
+    command = ("leaderboard", "large", "--results", str(folder))
+    seconds = [timed(lambda: _tune(*command)) for _ in range(repeats)]
+    lines = paths.journal.read_bytes().count(b"\n")
+    row = (str(trials), str(lines), middle(seconds, "{:.2f}"))
+    table = Table("A large leaderboard", ("trials", "events", "seconds"), [row])
+    return table, [at_most("leaderboard of 10000 trials, s", statistics.median(seconds), 2)]
+
+
+def choices(folder: Path) -> Table:
+    """What a choice of the default searcher takes as the trials that it knows become many."""
+    study = load_study(folder / "trivial.yaml", options={"searcher.name": "tpe"})
+    sampling = Sampling(study)
+    chance = random.Random(0)
+    rows, seconds = [], []
+    for number in range(1, 2001):
+        begun = time.perf_counter()
+        chosen = sampling.choose()
+        seconds.append(time.perf_counter() - begun)
+        if chosen is None:
+            raise RuntimeError("the space is continuous and cannot be exhausted")
+        sampling.finish(_ended(*chosen, chance))
+        if number in (WINDOW, 1000, 2000):
+            rows.append((str(number), f"{1000 * statistics.median(seconds[-50:]):.1f}"))
+    return Table("A choice of TPE", ("trials known", "ms"), rows)
+
+
+def _ended(trial_id: str, params: dict[str, Scalar], chance: random.Random) -> TrialRecord:
+    epochs = tuple(
+        EpochMetrics(epoch, 1.0, 0.5, chance.random(), 0.5, 0.5, 1e-3, 1.0)
+        for epoch in range(1, chance.choice((1, 1, 2)) + 1)
+    )
+    config = TrialConfig.from_params(params)
+    return TrialRecord(trial_id, config, params, 0, "stopped", epochs, None, "", 0.0, 1.0)
+
+
+def _begun(journal: Path) -> list[float]:
+    return [event["time"] for event in events(journal) if event["event"] == "begin"]
+
+
+def _resident(pid: int) -> float:
+    """MiB of a process in memory; 0 where it has ended or the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def _spread(values: Sequence[float]) -> tuple[str, str, str]:
+    ordered = sorted(values)
+    tenth = ordered[int(0.9 * len(ordered))]
+    return f"{statistics.median(ordered):.1f}", f"{tenth:.1f}", f"{ordered[-1]:.1f}"
+
+
+def _tune(*command: str) -> None:
+    with tempfile.TemporaryFile() as output:
+        subprocess.run([*TUNE, *command], stdout=output, stderr=output, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
