@@ -13,6 +13,7 @@ RUN_DATA := $(if $(DATA),--data "$(DATA)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast check format lock clean
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,15 @@ check: $(READY) ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers ## all benchmarks, an hour; or bench-training, -startup, -overhead, -memory, -peers
+
+bench-training bench-startup bench-overhead bench-memory: bench-%: $(READY)
+	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
+
+bench-peers: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c benchmarks/requirements.txt -e '.[peers]'
+	$(BIN)/python benchmarks/peers.py --json results/bench-peers.json
+
 format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -57,6 +67,9 @@ format: $(READY) ## format the code
 lock: | $(BIN)/uv ## pin the newest versions of all dependencies in requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --universal \
 		--python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra peers --universal \
+		--python-version 3.11 --no-emit-index-url --no-emit-find-links -c requirements.txt \
+		-o benchmarks/requirements.txt
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

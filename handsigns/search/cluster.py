@@ -18,6 +18,7 @@ from handsigns.config.study import Resources
 from handsigns.errors import ResourceError
 
 _OBJECT_STORE_BYTES = 256 * 2**20
+"""Beside the pictures."""
 
 _SETTINGS = {
     # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
@@ -67,12 +68,13 @@ class Slots:
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None) -> Iterator[tuple[float, float]]:
+def ray_session(address: str | None, data_bytes: int) -> Iterator[tuple[float, float]]:
     """A running Ray; yields its CPUs and GPUs.
 
     Args:
         address: of a cluster to join (``auto`` finds the one on this machine); None starts a Ray of
             our own, which listens on loopback only and asks for a token made for this run.
+        data_bytes: of the pictures that the trials share, for which a Ray of our own makes room.
 
     Raises:
         ResourceError: there is no cluster at the address, or it refuses us.
@@ -97,7 +99,7 @@ def ray_session(address: str | None) -> Iterator[tuple[float, float]]:
                     address="local",
                     include_dashboard=False,
                     log_to_driver=False,
-                    object_store_memory=_OBJECT_STORE_BYTES,
+                    object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
                 )
             else:
                 ray.init(address=address, log_to_driver=False)

@@ -66,7 +66,9 @@ def run_search(
         stack.callback(journal.close)
         stack.callback(write_tables, paths, journal, study.objective)
         terminal = stack.enter_context(output_to(paths.log))
-        cpus, gpus = stack.enter_context(ray_session(address))
+        cpus, gpus = stack.enter_context(
+            ray_session(address, data.train.images.nbytes + data.val.images.nbytes)
+        )
         slots = share_out(study.resources, cpus, gpus)
 
         # These load Ray, which reads its settings then, and much else; `ray_session` has made the

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import pickle
 import shutil
 import struct
 import threading
@@ -311,6 +312,16 @@ def test_writers_at_the_same_time(signs_folder, cache):
         thread.join()
     assert found == [found[0]] * 4
     assert len(list(cache.iterdir())) == 1, "nothing half-made is left"
+
+
+def test_splits_are_passed_on_without_a_copy(signs_folder, cache):
+    """Only a plain array goes out of band, into memory that all trials of a node share."""
+    for _ in range(2):  # fresh, then from the cache
+        train = open_data(signs_folder, size=8).train
+        shared = []
+        own = pickle.dumps(train, protocol=5, buffer_callback=shared.append)
+        assert sum(buffer.raw().nbytes for buffer in shared) >= train.images.nbytes
+        assert len(own) < train.images.nbytes / 2
 
 
 def test_info_survives_json(signs_folder):

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 
 from handsigns.search.scheduler import RecordedScheduler, SeededBrackets, make_scheduler
@@ -122,3 +124,29 @@ def test_hyperband_places_a_trial_by_its_name_in_every_session(scheduler, epoch_
     assert first == brackets()
     counts = [first.count(bracket) for bracket in range(3)]
     assert counts[0] > counts[1] > counts[2] > 0
+
+
+def test_the_first_trial_that_waits_is_run(make_study):
+    """Among the live ones only: a search of thousands looks at a handful."""
+
+    class Waiting:
+        def __init__(self, trial_id, status):
+            self.config = {"trial_id": trial_id}
+            self.status = status
+
+    class Controller:
+        live: ClassVar = {
+            Waiting(*trial)
+            for trial in (("0009", "PENDING"), ("0007", "RUNNING"), ("0008", "PENDING"))
+        }
+
+        def get_live_trials(self):
+            return self.live
+
+        def get_trials(self):
+            raise AssertionError("all trials of the search were looked at")
+
+    scheduler = RecordedScheduler(make_scheduler(make_study(scheduler={"name": "asha"})))
+    assert scheduler.choose_trial_to_run(Controller()).config == {"trial_id": "0008"}
+    Controller.live.clear()
+    assert scheduler.choose_trial_to_run(Controller()) is None

@@ -1,0 +1,88 @@
+"""The benchmarks' own arithmetic; what they measure is not a matter of tests."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """Imports a program of the folder, as one of its scripts would."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
+    metrics = {"epoch": number, "val_loss": loss, "epoch_seconds": seconds}
+    return {"event": "epoch", "trial_id": trial, "metrics": metrics, "node": node, "time": at}
+
+
+@pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers"])
+def test_every_program_explains_itself(name):
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "--json FILE" in done.stdout
+    assert f"python benchmarks/{name}.py" in done.stdout
+
+
+def test_aims_are_printed_and_written(program, tmp_path, capsys):
+    harness = program("harness")
+    aims = [harness.at_most("gap", 60.0, 50.0), harness.at_least("share", 0.7, 0.65)]
+    table = harness.Table("A table", ("what", "much"), [("a", "1"), ("bb", "22")])
+    assert harness.finish([table], aims, tmp_path / "aims.json") == 0
+    written = json.loads((tmp_path / "aims.json").read_text())
+    assert written["aims"] == [
+        {"name": "gap", "value": 60.0, "aim": 50.0, "met": False},
+        {"name": "share", "value": 0.7, "aim": 0.65, "met": True},
+    ]
+    out = capsys.readouterr().out
+    assert "| a    | 1    |" in out
+    assert "| gap    | 60       | 50   | no  |" in out
+
+
+def test_where_a_slots_time_went(program):
+    overhead = program("overhead")
+    journal = [
+        epoch("0", 1, at=101.0, seconds=1.0),
+        epoch("0", 2, at=102.01, seconds=1.0),  # ten milliseconds after the first
+        epoch("1", 1, at=103.05, seconds=1.0),  # forty between the trials
+        {"event": "end", "trial_id": "1"},
+    ]
+    table, aims = overhead.slots(journal)
+    assert [row[:3] for row in table.rows[:2]] == [
+        ("between two trials, ms", "1", "40.0"),
+        ("report with checkpoint, ms", "1", "10.0"),
+    ]
+    assert aims[2].value == pytest.approx(3 / 3.05)
+
+
+def test_what_a_method_came_to(program):
+    peers = program("peers")
+    log = [
+        epoch("0", 1, at=110.0, seconds=2.0, loss=0.9),
+        epoch("1", 1, at=113.0, seconds=4.0, loss=0.2),
+        epoch("1", 2, at=118.5, seconds=5.0, loss=0.1),  # after the end
+    ]
+    found = peers._outcome(log, begun=100.0, seconds=10.0, target=0.2)
+    assert found.start == 8.0
+    assert found.best == (0.9, 0.2, 0.2)
+    assert found.target == 5.0
+    assert (found.trials, found.epochs) == (2, 2)
+    assert found.used == pytest.approx(6 / 20)
+
+
+def test_a_process_and_its_children(program):
+    harness = program("harness")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        import os
+
+        assert child.pid in harness.family(os.getpid())
+        assert harness.family(child.pid) == {child.pid}
