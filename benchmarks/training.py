@@ -56,6 +56,7 @@ def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
     images, labels = draw_hands(PICTURES, seed=0, size=SIZE)
     split = Split(images, labels, tuple(map(str, range(PICTURES))))
     with workplace() as folder:
@@ -194,11 +195,9 @@ def course_style_loop(network: str, folder: Path) -> float:
     The same network in torch's usual layout, the course's four workers, torch's Adam, and each
     batch's metrics in numpy.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="This DataLoader will create")
-        loader = DataLoader(
-            Pictures(folder), BATCH, shuffle=True, num_workers=4, persistent_workers=True
-        )
+    loader = DataLoader(
+        Pictures(folder), BATCH, shuffle=True, num_workers=4, persistent_workers=True
+    )
     config = NETWORKS[network]
     kind = CourseNet if config.architecture == "course" else CompactNet
     model = kind(len(CLASSES), config.channel_width, config.dropout, SIZE)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from handsigns.cli.parser import make_parser
-from handsigns.config.load import load_study, shipped_spaces
+from handsigns.config.load import load_study
+from handsigns.config.menu import shipped_spaces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(

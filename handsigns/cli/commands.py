@@ -52,11 +52,12 @@ def search(options: Namespace) -> int:
 
 def resume(options: Namespace) -> int:
     """Go on with a search."""
+    stored = _open(options)
+
     from handsigns.config.load import dump_study, load_study
     from handsigns.files import write_text
     from handsigns.search.store import held
 
-    stored = _open(options)
     study = load_study(stored.paths.study, options=_budget(options))
     _refuse_if_done(study, stored)
     data = _recorded_data(stored, None)
@@ -81,19 +82,22 @@ def list_searches(options: Namespace) -> int:
 
 def leaderboard(options: Namespace) -> int:
     """A search's trials, best first."""
+    stored = _open(options)
+
     from handsigns.report.leaderboard import write_leaderboard
 
-    write_leaderboard(_open(options), options.top, options.format, sys.stdout)
+    write_leaderboard(stored, options.top, options.format, sys.stdout)
     return 0
 
 
 def retrain(options: Namespace) -> int:
     """Train the best configuration again."""
+    stored = _open(options)
+
     from handsigns.cli.show import show_retraining
     from handsigns.search.store import held
     from handsigns.winner.retrain import retrain as train_again
 
-    stored = _open(options)
     record = stored.trial(options.trial)
     data = _recorded_data(stored, options.data)
     epochs = stored.study.budget.max_epochs
@@ -114,10 +118,11 @@ def retrain(options: Namespace) -> int:
 
 def test(options: Namespace) -> int:
     """Test the winner."""
+    stored = _open(options)
+
     from handsigns.cli.show import show_test
     from handsigns.winner.test import check_choice, test_winner
 
-    stored = _open(options)
     check_choice(stored.paths, after_test=options.after_test)
     data = _recorded_data(stored, options.data)
     show_test(stored.paths, test_winner(data, stored.paths, after_test=options.after_test))
@@ -137,10 +142,11 @@ def predict(options: Namespace) -> int:
 
 def replay(options: Namespace) -> int:
     """Run a trial again and compare."""
+    stored = _open(options)
+
     from handsigns.winner.replay import ReplayError
     from handsigns.winner.replay import replay as train_again
 
-    stored = _open(options)
     record = stored.trial(options.trial)
     data = _recorded_data(stored, options.data)
     total = len(record.epochs)
@@ -228,7 +234,11 @@ def _finish(options: Namespace) -> int:
 
 
 def _study(options: Namespace) -> StudyConfig:
-    from handsigns.config.load import load_study, resolve_space_path
+    from handsigns.config.menu import resolve_space_path
+
+    space = resolve_space_path(options.space)  # a misspelt name is told before more is loaded
+
+    from handsigns.config.load import load_study
 
     chosen = {
         "seed": options.seed,
@@ -238,7 +248,7 @@ def _study(options: Namespace) -> StudyConfig:
         "resources.gpus_per_trial": options.gpus_per_trial,
     }
     given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
-    return load_study(resolve_space_path(options.space), options.overrides, given)
+    return load_study(space, options.overrides, given)
 
 
 def _budget(options: Namespace) -> dict[str, object]:
@@ -247,6 +257,10 @@ def _budget(options: Namespace) -> dict[str, object]:
 
 
 def _open(options: Namespace) -> StoredSearch:
+    from handsigns.search.paths import SearchPaths
+
+    SearchPaths.existing(options.results, options.name)  # told at once, too
+
     from handsigns.search.store import open_search
 
     return open_search(options.results, options.name)

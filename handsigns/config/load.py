@@ -17,9 +17,6 @@ from handsigns.errors import ConfigError
 
 _NAMES = (("scheduler", "name"), ("searcher", "name"))
 
-MENU = Path(__file__).resolve().parents[2] / "search_spaces"
-"""The search spaces that come with the project."""
-
 
 def load_study(
     path: Path, overrides: Sequence[str] = (), options: Mapping[str, object] | None = None
@@ -64,29 +61,6 @@ def dump_study(study: StudyConfig) -> str:
         fields["budget"]["time_budget"] = format_duration(budget)
     fields |= {"baseline": study.baseline, "seed": study.seed}
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
-
-
-def shipped_spaces() -> dict[str, Path]:
-    """The menu: paths of the search spaces that come with the project, by name."""
-    return {path.stem: path for path in sorted(MENU.glob("*.yaml"))}
-
-
-def resolve_space_path(text: str) -> Path:
-    """The file that a user means: a path, or a name from the menu.
-
-    Raises:
-        ConfigError: there is no such file; the message lists the menu.
-    """
-    path = Path(text)
-    try:
-        if path.exists():
-            return path
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{text!r} is no path: {error}") from error
-    menu = shipped_spaces()
-    if text in menu:
-        return menu[text]
-    raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(menu)}")
 
 
 def _plain(parameter: Any) -> Any:

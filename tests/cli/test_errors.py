@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handsigns.cli import main
-from handsigns.config.load import shipped_spaces
+from handsigns.config.menu import shipped_spaces
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = str(shipped_spaces()["quick"])

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handsigns.config.load import dump_study, load_study, resolve_space_path, shipped_spaces
+from handsigns.config.load import dump_study, load_study
+from handsigns.config.menu import resolve_space_path, shipped_spaces
 from handsigns.config.study import StudyConfig
 from handsigns.errors import ConfigError
 
