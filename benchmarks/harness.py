@@ -7,6 +7,7 @@ import dataclasses
 import json
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -155,6 +156,35 @@ def events(journal: Path) -> list[dict[str, Any]]:
         return []
     lines = journal.read_bytes().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+def epochs(journal: Path) -> list[dict[str, Any]]:
+    """The epochs among the events of a log."""
+    return [event for event in events(journal) if event["event"] == "epoch"]
+
+
+def epoch_begin(event: dict[str, Any]) -> float:
+    """When an epoch's training began, in seconds since the Unix epoch."""
+    return float(event["time"] - event["metrics"]["epoch_seconds"])
+
+
+def tune(*command: str, check: bool = True) -> None:
+    """Run one of our commands without a word.
+
+    Args:
+        check: raise `CalledProcessError` where it fails.
+    """
+    with tempfile.TemporaryFile() as output:
+        subprocess.run([*TUNE, *command], stdout=output, stderr=output, check=check)
+
+
+def tune_watched(*command: str, look: Callable[[int], object], every: float) -> None:
+    """Run one of our commands and look at its process, known by its id, every so many seconds."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen([*TUNE, *command], stdout=output, stderr=output)
+        while process.poll() is None:
+            time.sleep(every)
+            look(process.pid)
 
 
 def family(pid: int) -> set[int]:

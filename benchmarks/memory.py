@@ -15,26 +15,23 @@ from __future__ import annotations
 
 import multiprocessing
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from harness import (
-    TUNE,
     Table,
     at_most,
-    events,
+    epochs,
     family,
     finish,
     middle,
     options,
     ratios,
     tell,
+    tune_watched,
     workplace,
 )
 from PIL import Image
@@ -66,17 +63,17 @@ def main() -> int:
     rows, worst = [], 0.0
     for name, config in NETWORKS.items():
         tell(f"a trial: {name}")
-        added, needed, loaded = [], [], []
+        added, wanted, loaded = [], [], []
         for _ in range(chosen.repeats):
             with context.Pool(1) as pool:
                 before, peak, bytes_needed = pool.apply(probe, (config,))
             loaded.append(before / MIB)
             added.append((peak - before) / MIB)
-            needed.append(bytes_needed / MIB)
-        share = ratios(added, needed)
+            wanted.append(bytes_needed / MIB)
+        share = ratios(added, wanted)
         worst = max(worst, statistics.median(share))
         rows.append(
-            (name, *(middle(v, "{:.0f}") for v in (loaded, needed, added)), middle(share, "{:.2f}"))
+            (name, *(middle(v, "{:.0f}") for v in (loaded, wanted, added)), middle(share, "{:.2f}"))
         )
     trial = Table(
         "A trial's own memory, MiB",
@@ -173,16 +170,16 @@ def held(folder: Path, pictures: int) -> int:
     space = folder / "space.yaml"
     space.write_text(SPACE)
     name = f"search-{pictures}"
-    command = [*TUNE, "search", str(space), "--data", str(data), "--size", str(SIZE)]
+    command = ["search", str(space), "--data", str(data), "--size", str(SIZE)]
     command += ["--name", name, "--results", str(folder)]
-    peak = 0
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-        while process.poll() is None:
-            time.sleep(0.3)
-            if any(e["event"] == "epoch" for e in events(folder / name / "journal.jsonl")):
-                peak = max(peak, anonymous(family(process.pid), shared=True))
-    return peak
+    seen = [0]
+
+    def look(pid: int) -> None:
+        if epochs(folder / name / "journal.jsonl"):
+            seen.append(anonymous(family(pid), shared=True))
+
+    tune_watched(*command, look=look, every=0.3)
+    return max(seen)
 
 
 def anonymous(pids: Iterable[int | str], *, shared: bool = False) -> int:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,18 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from harness import (
-    TUNE,
     Aim,
     Table,
     at_least,
     at_most,
     draw_pictures,
+    epoch_begin,
     events,
     finish,
     middle,
     options,
     tell,
     timed,
+    tune,
+    tune_watched,
     workplace,
 )
 
@@ -72,8 +72,8 @@ def main() -> int:
     chosen = parser.parse_args()
     with workplace() as folder:
         tell(f"the default search, {chosen.time_budget}")
-        _tune("search", "default", "--time-budget", chosen.time_budget, "--trials", "10000",
-              "--name", "default", "--results", str(folder))  # fmt: skip
+        tune("search", "default", "--time-budget", chosen.time_budget, "--trials", "10000",
+             "--name", "default", "--results", str(folder))  # fmt: skip
         search, search_aims = slots(events(folder / "default" / "journal.jsonl"))
         tell(f"{chosen.trials} trivial trials")
         many, many_aims = many_trials(folder, chosen.trials)
@@ -98,9 +98,8 @@ def slots(journal: Sequence[dict[str, Any]]) -> tuple[Table, list[Aim]]:
     for event in journal:
         if event["event"] != "epoch":
             continue
-        seconds = event["metrics"]["epoch_seconds"]
-        begin = event["time"] - seconds
-        trained += seconds
+        begin = epoch_begin(event)
+        trained += event["time"] - begin
         begun, ended = min(begun, begin), max(ended, event["time"])
         last = before.get(event["node"])
         if last is not None:
@@ -130,20 +129,19 @@ def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
     space.write_text(TRIVIAL)
     arguments = ["search", str(space), "--data", str(folder / "few"), "--size", "16"]
     arguments += ["--trials", str(trials), "--name", "many", "--results", str(folder)]
-    memory = []
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([*TUNE, *arguments], stdout=output, stderr=output)
-        while process.poll() is None:
-            time.sleep(0.5)
-            begun = len(_begun(folder / "many" / "journal.jsonl"))
-            memory.append((begun, _resident(process.pid)))
-    times = _begun(folder / "many" / "journal.jsonl")
+    memory: list[tuple[float, float]] = []
+    tune_watched(
+        *arguments, look=lambda pid: memory.append((time.time(), _resident(pid))), every=0.5
+    )
+    journal = events(folder / "many" / "journal.jsonl")
+    times = [event["time"] for event in journal if event["event"] == "begin"]
     # The first trials wait for their processes, which is a matter of the start.
     marks = [10, *range(WINDOW, trials + 1, WINDOW)]
     rows, rates = [], []
     for low, high in pairwise(marks):
-        rates.append((high - low) / (times[high - 1] - times[low - 1]))
-        held = max((mib for begun, mib in memory if low <= begun <= high), default=0.0)
+        begun, ended = times[low - 1], times[high - 1]
+        rates.append((high - low) / (ended - begun))
+        held = max((mib for at, mib in memory if begun <= at <= ended), default=0.0)
         rows.append((f"{low} to {high}", f"{rates[-1]:.1f}", f"{held:.0f}"))
     table = Table(
         f"{trials} trials of two tiny epochs, random search",
@@ -175,7 +173,7 @@ def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple
         journal.end(trial_id, "stopped")
     journal.close()
     command = ("leaderboard", "large", "--results", str(folder))
-    seconds = [timed(lambda: _tune(*command)) for _ in range(repeats)]
+    seconds = [timed(lambda: tune(*command)) for _ in range(repeats)]
     lines = paths.journal.read_bytes().count(b"\n")
     row = (str(trials), str(lines), middle(seconds, "{:.2f}"))
     table = Table("A large leaderboard", ("trials", "events", "seconds"), [row])
@@ -209,10 +207,6 @@ def _ended(trial_id: str, params: dict[str, Scalar], chance: random.Random) -> T
     return TrialRecord(trial_id, config, params, 0, "stopped", epochs, None, "", 0.0, 1.0)
 
 
-def _begun(journal: Path) -> list[float]:
-    return [event["time"] for event in events(journal) if event["event"] == "begin"]
-
-
 def _resident(pid: int) -> float:
     """MiB of a process in memory; 0 where it has ended or the system does not tell."""
     try:
@@ -226,11 +220,6 @@ def _spread(values: Sequence[float]) -> tuple[str, str, str]:
     ordered = sorted(values)
     tenth = ordered[int(0.9 * len(ordered))]
     return f"{statistics.median(ordered):.1f}", f"{tenth:.1f}", f"{ordered[-1]:.1f}"
-
-
-def _tune(*command: str) -> None:
-    with tempfile.TemporaryFile() as output:
-        subprocess.run([*TUNE, *command], stdout=output, stderr=output, check=True)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ what it needs until that step is told apart. All train `compact` networks on the
 the same function on one thread a trial. A column's figure is the median of the seeds.
 
 The target is a validation loss that about one in ten random configurations reaches when trained to
-the end. A method that never reaches it counts as if it did at the end, so a ratio to it is a lower
-bound, marked with a ">".
+the end. A method that never reaches it counts as if it did at the end, so that a ratio to it
+is a lower bound.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from harness import (
     at_least,
     at_most,
     draw_pictures,
-    events,
+    epoch_begin,
+    epochs,
     family,
     finish,
     options,
@@ -115,15 +116,15 @@ def run(name: str, folder: Path, log: Path, seed: int, seconds: float, target: f
         process = subprocess.Popen(
             command, cwd=folder, stdout=file, stderr=file, start_new_session=True
         )
-        while not (known := _epochs(log)):
+        while not (known := epochs(log)):
             if process.poll() is not None or time.time() - begun > 180:
                 _end(process)
                 raise RuntimeError(f"{name} trained nothing: {output.read_text()[-2000:]}")
             time.sleep(0.1)
-        first = min(event["time"] - event["metrics"]["epoch_seconds"] for event in known)
+        first = min(map(epoch_begin, known))
         time.sleep(max(0.0, first + seconds - time.time()))
         _end(process)
-    return _outcome(_epochs(log), begun, seconds, target)
+    return _outcome(epochs(log), begun, seconds, target)
 
 
 def _command(name: str, folder: Path, log: Path, seed: int) -> tuple[list[str], Path]:
@@ -146,10 +147,6 @@ def _command(name: str, folder: Path, log: Path, seed: int) -> tuple[list[str], 
     return [*TUNE, *arguments], folder / log.stem / "journal.jsonl"
 
 
-def _epochs(log: Path) -> list[dict[str, Any]]:
-    return [event for event in events(log) if event["event"] == "epoch"]
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a method and all that it started."""
     started = family(process.pid) - {process.pid}
@@ -167,7 +164,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _outcome(log: list[dict[str, Any]], begun: float, seconds: float, target: float) -> Outcome:
     """What the log of a run says, of the time that counts."""
-    first = min(event["time"] - event["metrics"]["epoch_seconds"] for event in log)
+    first = min(map(epoch_begin, log))
     in_time = [event for event in log if event["time"] <= first + seconds]
     losses = [(event["time"] - first, event["metrics"]["val_loss"]) for event in in_time]
 

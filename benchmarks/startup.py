@@ -13,22 +13,22 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from harness import (
-    TUNE,
     Aim,
     Table,
     at_most,
-    events,
+    epoch_begin,
+    epochs,
     finish,
     middle,
     options,
     ratios,
     tell,
     timed,
+    tune,
     workplace,
 )
 
@@ -141,21 +141,16 @@ def _search(results: Path, name: str) -> tuple[float, float]:
         "search", "quick", "--trials", "2", "--max-epochs", "2", "--name", name, results=results
     )  # fmt: skip
     steps: dict[str, float] = {}
-    for event in events(results / name / "journal.jsonl"):
-        if event["event"] == "epoch":
-            first = event["time"] - event["metrics"]["epoch_seconds"]
-            steps.setdefault(event["trial_id"], first - begun)
+    for event in epochs(results / name / "journal.jsonl"):
+        steps.setdefault(event["trial_id"], epoch_begin(event) - begun)
     first, *later = sorted(steps.values())
     return first, later[-1]
 
 
 def _run(*command: str, results: Path) -> None:
     """Run one of our commands, whatever its exit status."""
-    with tempfile.TemporaryFile() as output:
-        arguments = [*TUNE, *command]
-        if not command[0].startswith("-"):
-            arguments += ["--results", str(results)]
-        subprocess.run(arguments, stdout=output, stderr=output, check=False, timeout=600)
+    where = () if command[0].startswith("-") else ("--results", str(results))
+    tune(*command, *where, check=False)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,6 @@ from handsigns.config.trial import TrialConfig
 from handsigns.data.drawn import CLASSES, draw_hands
 from handsigns.data.splits import Split
 from handsigns.model import build_model
-from handsigns.model.compact import CompactNet
-from handsigns.model.course import CourseNet
 from handsigns.training.evaluate import predict_logits
 from handsigns.training.fit import TrainingPlan, fit, start
 
@@ -198,9 +196,8 @@ def course_style_loop(network: str, folder: Path) -> float:
     loader = DataLoader(
         Pictures(folder), BATCH, shuffle=True, num_workers=4, persistent_workers=True
     )
-    config = NETWORKS[network]
-    kind = CourseNet if config.architecture == "course" else CompactNet
-    model = kind(len(CLASSES), config.channel_width, config.dropout, SIZE)
+    model = build_model(NETWORKS[network], len(CLASSES), SIZE)
+    model = model.to(memory_format=torch.contiguous_format)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     model.train()
     for _ in range(2):

@@ -76,7 +76,7 @@ def list_searches(options: Namespace) -> int:
     if not found:
         print(f"no search in {options.results} yet; begin one: python tune_main.py run")
         return 0
-    show_searches([open_search(options.results, paths.name) for paths in found])
+    show_searches([open_search(paths) for paths in found])
     return 0
 
 
@@ -259,11 +259,11 @@ def _budget(options: Namespace) -> dict[str, object]:
 def _open(options: Namespace) -> StoredSearch:
     from handsigns.search.paths import SearchPaths
 
-    SearchPaths.existing(options.results, options.name)  # told at once, too
+    paths = SearchPaths.existing(options.results, options.name)  # told at once, too
 
     from handsigns.search.store import open_search
 
-    return open_search(options.results, options.name)
+    return open_search(paths)
 
 
 def _new_name(space: str) -> str:
@@ -273,7 +273,7 @@ def _new_name(space: str) -> str:
 def _refuse_if_done(study: StudyConfig, stored: StoredSearch) -> None:
     """A search without trials or time left has nothing to go on with."""
     journal, name = stored.journal, stored.paths.name
-    ended = [r for r in journal.records if r.status not in ("running", "interrupted")]
+    ended = [r for r in journal.records if r.ended]
     if len(ended) >= study.budget.trials:
         raise ResultsError(
             f"all {len(ended)} trials of {name} are done; to try more: tune_main.py resume {name} "

@@ -46,7 +46,7 @@ class Display:
         self._ended: Counter[Status] = Counter()
         self._ended_epochs = 0
         for record in journal.records:
-            if record.status not in ("running", "interrupted"):
+            if record.ended:
                 self._count(record)
         self._best = min(journal.records, key=self._key, default=None)
 

@@ -58,6 +58,11 @@ class TrialRecord:
         return self.epochs[-1] if self.epochs else None
 
     @property
+    def ended(self) -> bool:
+        """Whether it came to an end of its own; one that was interrupted can go on."""
+        return self.status not in ("running", "interrupted")
+
+    @property
     def seconds(self) -> float:
         """Time spent in epochs."""
         return sum(epoch.epoch_seconds for epoch in self.epochs)

@@ -47,7 +47,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         self._journal = journal
         self._sampling = sampling
         self._observers = observers
-        done = [r for r in journal.records if r.status not in ("running", "interrupted")]
+        done = [r for r in journal.records if r.ended]
         self._kept = rank(done, study.objective)[:KEPT_CHECKPOINTS]
         self._last_words: dict[str, tuple[Status, str]] = {}
 

@@ -19,6 +19,7 @@ from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
 from handsigns.search.tables import write_tables
+from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _unfinished(journal: Journal, sampling: Sampling, stopped: set[str]) -> list
     """Trials to go on with; one that the scheduler had already stopped is ended instead."""
     trials = []
     for record in journal.records:
-        if record.status not in ("running", "interrupted"):
+        if record.ended:
             continue
         if record.trial_id in stopped:
             sampling.finish(journal.end(record.trial_id, "stopped"))
@@ -125,7 +126,6 @@ def _make_tuner(
     from ray import tune
 
     from handsigns.search.stopper import EndingStopper
-    from handsigns.search.task import TrialTask, run_trial
 
     task = TrialTask(
         train=data.train,

@@ -125,7 +125,7 @@ class Sampling:
         _draw(self._study, trial)
         self._choices = int(record.trial_id)
         self._open_trial(trial, record.config)
-        if record.status not in ("running", "interrupted"):
+        if record.ended:
             self.finish(record)
 
 

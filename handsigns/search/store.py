@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from handsigns.config.load import dump_study, load_study
@@ -113,14 +112,13 @@ def discard(paths: SearchPaths) -> None:
         shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def open_search(results: Path, name: str) -> StoredSearch:
-    """Read a search.
+def open_search(paths: SearchPaths) -> StoredSearch:
+    """Read a search that was begun.
 
     Raises:
-        ResultsError: there is none of that name, or its files are damaged.
+        ResultsError: its files are damaged.
         ConfigError: its study file was edited and is no longer valid.
     """
-    paths = SearchPaths.existing(results, name)
     study = load_study(paths.study)
     try:
         fields: dict[str, Any] = json.loads(paths.data.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from handsigns.files import replacing
 from handsigns.training.fit import TrainingPlan, TrainingState, start
 from handsigns.training.metrics import EpochMetrics
 
-_FORMAT = 2
+_FORMAT = 3
 """Raised when checkpoints of earlier versions can no longer be used."""
 
 

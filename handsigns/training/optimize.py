@@ -39,9 +39,13 @@ class Optimizer:
         self._method = config.optimizer
         self._momentum = config.momentum
         self._steps = torch.zeros((), device=trained[0].device)
-        self._groups = (
-            _Group([p for p in trained if p.ndim > 1], config.weight_decay),
-            _Group([p for p in trained if p.ndim <= 1], 0.0),
+        adaptive = self._method != "sgd"
+        self._groups = tuple(
+            _Group(parameters, weight_decay, bool(self._momentum) or adaptive, adaptive)
+            for parameters, weight_decay in (
+                ([p for p in trained if p.ndim > 1], config.weight_decay),
+                ([p for p in trained if p.ndim <= 1], 0.0),
+            )
         )
 
     def clear_gradients(self) -> None:
@@ -83,7 +87,7 @@ class Optimizer:
         torch._fused_sgd_(
             group.parameters,
             group.gradients,
-            group.first if self._momentum else [],
+            group.first,
             weight_decay=group.weight_decay,
             momentum=self._momentum,
             lr=rate,
@@ -113,13 +117,18 @@ class Optimizer:
 
 
 class _Group:
-    """Parameters with the same weight decay and their moments, of the parameters' layout."""
+    """Parameters with the same weight decay and their moments, of the parameters' layout.
 
-    def __init__(self, parameters: list[nn.Parameter], weight_decay: float) -> None:
+    A moment that the method does without is an empty list.
+    """
+
+    def __init__(
+        self, parameters: list[nn.Parameter], weight_decay: float, first: bool, second: bool
+    ) -> None:
         self.parameters: list[Tensor] = [*parameters]
         self.weight_decay = weight_decay
-        self.first = [torch.zeros_like(p) for p in parameters]
-        self.second = [torch.zeros_like(p) for p in parameters]
+        self.first = [torch.zeros_like(p) for p in parameters] if first else []
+        self.second = [torch.zeros_like(p) for p in parameters] if second else []
 
     @property
     def gradients(self) -> list[Tensor]:
