@@ -12,24 +12,40 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """A temporary path beside `path`; what is written there takes its place if nothing is raised.
 
-    The folder is made if it is missing. Of several writers the last one to finish wins, whole.
+    Of several writers the last one to finish wins, whole. The folder must exist: one that is gone
+    was moved away, and making it anew would hide that.
+
+    Args:
+        keep: where an earlier file at `path` is put; None overwrites it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
+        if keep is not None:
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(keep)
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone, with its folder, or on a read-only disk
+            temporary.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left half-written in a folder that no one writes to now."""
+    for temporary in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write UTF-8 text, whole or not at all, and see it on the disk."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -31,6 +31,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "scheduler": sections.Scheduler,
     "searcher": sections.Searcher,
     "resources": sections.Resources,
+    "faults": sections.Faults,
 }
 
 

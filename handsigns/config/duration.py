@@ -6,6 +6,7 @@ import math
 import re
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_LONGEST = 10**12
 _TEXT = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -17,7 +18,7 @@ def parse_duration(value: object) -> float:
     """
     seconds: float | None = None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = float(value) if value < _LONGEST else math.inf
     elif isinstance(value, str) and len(value) < 40 and (found := _TEXT.fullmatch(value.strip())):
         counts = zip(found.groups(), _UNITS.values(), strict=True)
         seconds = float(sum(int(count or 0) * unit for count, unit in counts))

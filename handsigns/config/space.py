@@ -197,6 +197,14 @@ class Space(Mapping[str, Parameter]):
         when = self[name].when or {}
         return all(parent in params and params[parent] in vs for parent, vs in when.items())
 
+    def nearest_params(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """The configuration nearest to `values`, which name every hyperparameter, one by one."""
+        params: dict[str, Scalar] = {}
+        for name, parameter in self.parameters:
+            if self.active(name, params):
+                params[name] = nearest(parameter, values[name])
+        return params
+
     def size(self) -> int | None:
         """Number of distinct configurations; None where they cannot be counted."""
         listed = [p.values() for _, p in self.parameters]

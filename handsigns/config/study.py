@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from handsigns.config.duration import parse_duration
-from handsigns.config.space import Choice, Number, Space, Whole, nearest
+from handsigns.config.space import Choice, Number, Space, Whole
 from handsigns.config.trial import Scalar, TrialConfig
 
 Metric = Literal["val_loss", "val_accuracy"]
@@ -66,6 +66,10 @@ class Searcher(_Section):
     """Configurations drawn at random before the sampler learns from results."""
 
 
+def _timeout(value: object) -> object:
+    return value if value == "auto" else parse_duration(value)
+
+
 class Resources(_Section):
     """What a trial takes; ``auto`` fits the machine."""
 
@@ -82,6 +86,23 @@ class Resources(_Section):
         return self
 
 
+class Faults(_Section):
+    """What is done about trials that die or hang."""
+
+    retries: Whole = Field(default=3, ge=0, le=1000)
+    """How often a trial whose process died goes on, from its checkpoint, before it has failed."""
+    report_timeout: Annotated[float, BeforeValidator(_timeout)] | Literal["auto"] = "auto"
+    """Seconds after which a trial without a report counts as hanging, and its process is ended;
+    auto: ten times the search's longest epoch and at least ten minutes, or an hour while there has
+    been none."""
+
+    def seconds_allowed(self, longest_epoch: float | None) -> float:
+        """Seconds without a report that are allowed, given the longest epoch so far."""
+        if self.report_timeout != "auto":
+            return self.report_timeout
+        return 3600.0 if longest_epoch is None else max(600.0, 10 * longest_epoch)
+
+
 class StudyConfig(BaseModel):
     """A whole search; made by `load.load_study`, which checks that the sections agree."""
 
@@ -94,6 +115,7 @@ class StudyConfig(BaseModel):
     scheduler: Scheduler = Scheduler()
     searcher: Searcher = Searcher()
     resources: Resources = Resources()
+    faults: Faults = Faults()
     baseline: bool = True
     """Whether the first trial is the recommended recipe, as near as the space allows."""
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 230
@@ -102,12 +124,7 @@ class StudyConfig(BaseModel):
         """The first trial's parameters; None where the sampler chooses it."""
         if not self.baseline or self.searcher.name == "grid":
             return None
-        recipe = TrialConfig().model_dump()
-        params: dict[str, Scalar] = {}
-        for name, parameter in self.space.items():
-            if self.space.active(name, params):
-                params[name] = nearest(parameter, recipe[name])
-        return params
+        return self.space.nearest_params(TrialConfig().model_dump())
 
 
 Disagreement = tuple[tuple[str, ...], str]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import math
 import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,13 +19,18 @@ from pathlib import Path
 from handsigns.config.study import Resources
 from handsigns.errors import ResourceError
 
+_SCRATCH = "handsigns-"
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Beside the pictures."""
 
-_SETTINGS = {
+_SEALED_OFF = {
     # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
+}
+"""A Ray of our own, whatever the environment says of others."""
+
+_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     # The journal and our display take the place of Ray's loggers, tables and snapshots.
@@ -36,6 +43,8 @@ _SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # A trial that is told to stop while it evaluates needs more than Ray's two seconds.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    # One that does not stop at the end of the search all the same is ended then.
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -67,25 +76,44 @@ class Slots:
         return f"{self.count} trials at a time on {self.total_cpus:g} CPUs{gpus}"
 
 
+@dataclass(frozen=True)
+class RaySession:
+    """A running Ray.
+
+    Attributes:
+        cpus, gpus: what it offers.
+        scratch: a folder that only its owner reads and that is gone afterwards; None on a cluster
+            that was joined.
+    """
+
+    cpus: float
+    gpus: float
+    scratch: Path | None
+
+
 @contextlib.contextmanager
-def ray_session(address: str | None, data_bytes: int) -> Iterator[tuple[float, float]]:
-    """A running Ray; yields its CPUs and GPUs.
+def ray_session(
+    address: str | None, data_bytes: int, *, dashboard: bool = False
+) -> Iterator[RaySession]:
+    """A running Ray.
 
     Args:
         address: of a cluster to join (``auto`` finds the one on this machine); None starts a Ray of
             our own, which listens on loopback only and asks for a token made for this run.
         data_bytes: of the pictures that the trials share, for which a Ray of our own makes room.
+        dashboard: start Ray's dashboard with a Ray of our own, on loopback.
 
     Raises:
-        ResourceError: there is no cluster at the address, or it refuses us.
+        ResourceError: there is no cluster at the address, or it refuses us; or no Ray could start.
     """
     with contextlib.ExitStack() as stack:
         for name, value in _SETTINGS.items():
-            if address is None or not name.startswith(("RAY_ENABLE", "RAY_AUTH")):
-                os.environ.setdefault(name, value)
+            os.environ.setdefault(name, value)
+        scratch = None
         if address is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="handsigns-"))
-            os.environ["RAY_AUTH_TOKEN_PATH"] = str(_new_token(Path(folder)))
+            os.environ.update(_SEALED_OFF)
+            scratch = stack.enter_context(scratch_folder())
+            _use_token(new_token(scratch))
         # The settings above are read as Ray is imported.
         import ray
 
@@ -94,27 +122,37 @@ def ray_session(address: str | None, data_bytes: int) -> Iterator[tuple[float, f
         loading = threading.Thread(target=_load_engine)
         loading.start()
         try:
-            if address is None:
-                ray.init(
-                    address="local",
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
-                )
-            else:
-                ray.init(address=address, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ResourceError(
-                f"no Ray cluster could be joined at {address}: {error}\n"
-                f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
-                f"token; or leave --address out to search on this machine"
-            ) from error
+            _start(address, data_bytes, dashboard)
         finally:
             loading.join()
         if address is None:
             _start_trials_in_waiting_processes()
         offered = ray.cluster_resources()
-        yield float(offered.get("CPU", 0)), float(offered.get("GPU", 0))
+        yield RaySession(float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch)
+
+
+def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
+    import ray
+
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
+            )
+        else:
+            ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if address is None:
+            raise ResourceError(f"Ray could not be started on this machine: {error}") from error
+        raise ResourceError(
+            f"no Ray cluster could be joined at {address}: {error}\n"
+            f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
+            f"token; or leave --address out to search on this machine"
+        ) from error
 
 
 def _load_engine() -> None:
@@ -185,9 +223,39 @@ def _fitting(total: float, each: float) -> int:
     return int(total / each + 1e-9)
 
 
-def _new_token(folder: Path) -> Path:
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder that only its owner reads, removed afterwards; those of killed searches, too."""
+    _sweep_scratch()
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as name:
+        folder = Path(name)
+        # The lock ends with this process, however it ends, and so tells which folders are in use.
+        with (folder / "new-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "new-lock").rename(folder / "lock")
+            yield folder
+
+
+def _sweep_scratch() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError), (folder / "lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_token(folder: Path) -> Path:
     """A token made for this run, in a file that only its owner reads."""
     path = folder / "token"
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return path
+
+
+def _use_token(path: Path) -> None:
+    """Have Ray ask for this token, also if it knows one of an earlier search of this process."""
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    os.environ.pop("RAY_AUTH_TOKEN", None)  # it would count for more
+    if "ray" in sys.modules:
+        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+
+        AuthenticationTokenLoader.instance().reset_cache()

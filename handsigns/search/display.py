@@ -79,6 +79,14 @@ class Display:
         if self._live is None and time.monotonic() - self._last_line > _HEARTBEAT_SECONDS:
             self.say("  " + self._progress())
 
+    def lost(self, record: TrialRecord) -> None:
+        """A trial's process died; it will go on in another."""
+        allowed = self._study.faults.retries
+        self.say(
+            f"trial {record.trial_id} lost its process after {len(record.epochs)} epochs; it goes "
+            f"on from its checkpoint ({record.retries} of {allowed} times)"
+        )
+
     def ended(self, record: TrialRecord) -> None:
         """A trial came to its end."""
         self._count(record)

@@ -2,28 +2,79 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("handsigns", "torch", "torchvision", "ray", "optuna", "pandas", "numpy", "pillow")
+_DECIDING = ("torch", "torchvision", "ray", "optuna", "numpy")
+"""Packages whose version may change what a search chooses, stops or measures."""
+_DECIDING_LAYERS = ("config", "data", "model", "training", "search")
+_CODE = Path(__file__).resolve().parents[1]
 
 
 def describe_environment() -> dict[str, Any]:
-    """Python and package versions, processor, memory in bytes, git revision; ready for JSON."""
+    """Python and package versions, a digest of the code that decides a search, processor, memory in
+    bytes, git revision; ready for JSON.
+    """
     return {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "code": _code_digest(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "memory_bytes": _memory(),
-        "git": _git(Path(__file__).resolve().parents[2]),
+        "git": _git(_CODE.parent),
     }
+
+
+def changed_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two environments in versions and code, in words; none where nothing."""
+    names = ("python", *(f"packages.{name}" for name in _DECIDING))
+    changes = [_change(name.rpartition(".")[2], _at(then, name), _at(now, name)) for name in names]
+    if then.get("code") != now.get("code"):
+        changes.append(_change("handsigns' code", _revision(then), _revision(now)))
+    return [change for change in changes if change]
+
+
+def changed_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between the machines of two environments, in words."""
+    names = ("processor", "platform", "cpus")
+    changes = [_change(name, then.get(name), now.get(name)) for name in names]
+    return [change for change in changes if change]
+
+
+def _change(name: str, then: object, now: object) -> str:
+    return "" if then == now else f"{name} was {then} and is {now}"
+
+
+def _at(environment: Mapping[str, Any], name: str) -> Any:
+    section, dot, key = name.partition(".")
+    return environment.get(section, {}).get(key) if dot else environment.get(section)
+
+
+def _revision(environment: Mapping[str, Any]) -> str:
+    """The code's digest, and the revision where it is known."""
+    git = environment.get("git")
+    return f"{str(environment.get('code'))[:12]}" + (
+        f" (revision {git['revision'][:12]}{'' if git['clean'] else ', edited'})" if git else ""
+    )
+
+
+def _code_digest() -> str:
+    """Of the layers that decide what a search chooses and measures, comments and all."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(p for layer in _DECIDING_LAYERS for p in (_CODE / layer).rglob("*.py")):
+        digest.update(f"{path.relative_to(_CODE).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

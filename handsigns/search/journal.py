@@ -1,4 +1,4 @@
-"""The journal of a search: an append-only log of every start, epoch and end of a trial.
+"""The journal of a search: every session, and every start, epoch and end of a trial.
 
 It is the one truth. Tables, the searcher's knowledge and the scheduler's rungs are made from it, so
 nothing is lost with a process: Ray's own snapshots, which lag behind, are not needed.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from handsigns.config.trial import Scalar, TrialConfig, trial_seed
 from handsigns.errors import ResultsError
-from handsigns.search.record import Placement, Status, TrialRecord
+from handsigns.search.event_log import EventLog, read_events
+from handsigns.search.record import Decision, Placement, Session, Status, TrialRecord, Verdict
 from handsigns.training.metrics import EpochMetrics
 
 Params = dict[str, Scalar]
@@ -33,19 +34,27 @@ class Journal:
     def __init__(self, path: Path, study_seed: int, *, writable: bool = False) -> None:
         self._seed = study_seed
         self._trials: dict[str, _Trial] = {}
-        self._reports: list[tuple[str, EpochMetrics]] = []
+        self._reports: list[tuple[str, EpochMetrics, Verdict | None]] = []
+        self.sessions: list[Session] = []
+        """All runs of this search, the present one last."""
+        self.turns: list[tuple[str, bool]] = []
+        """Each trial's id as it was chosen (False) and as it ended (True), in that order."""
         self.elapsed = 0.0
         """Seconds this search has run, over all its sessions."""
-        events, whole = _read_events(path)
+        self.clock: Callable[[], float] = lambda: self.elapsed
+        """Tells those seconds while the search runs."""
+        self.concluded = 0
+        """How many trials had ended when the search last came to an end of its own."""
+        events, whole = read_events(path)
         for event in events:
             try:
                 self._apply(event)
             except (KeyError, TypeError, ValueError) as error:
                 raise ResultsError(
-                    f"{path} holds an event that this version does not understand, or that was "
-                    f"damaged ({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
+                    f"{path} holds an event that this version does not understand "
+                    f"({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
                 ) from error
-        self._file: TextIO | None = _open_after(path, whole) if writable else None
+        self._log = EventLog(path, whole) if writable else None
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -53,9 +62,18 @@ class Journal:
         return [trial.record for trial in self._trials.values()]
 
     @property
-    def reports(self) -> list[tuple[str, EpochMetrics]]:
-        """Every epoch of every trial with its trial_id, in the order they were reported."""
+    def reports(self) -> list[tuple[str, EpochMetrics, Verdict | None]]:
+        """Every epoch of every trial with its trial_id and what the scheduler made of it."""
         return list(self._reports)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """What the scheduler decided, in the order it did."""
+        return [
+            Decision(trial_id, metrics.epoch, verdict)
+            for trial_id, metrics, verdict in self._reports
+            if verdict is not None
+        ]
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -63,63 +81,106 @@ class Journal:
     def __getitem__(self, trial_id: str) -> TrialRecord:
         return self._trials[trial_id].record
 
+    def open_session(self, session: Session) -> None:
+        """The search is run, or taken up again."""
+        self._write({"event": "session", **dataclasses.asdict(session)})
+
     def begin(self, trial_id: str, params: Params) -> TrialRecord:
-        """A trial was chosen (or, after a resume, taken up again)."""
+        """A trial was chosen (or, after a resume or a loss, taken up again)."""
         seed = trial_seed(self._seed, TrialConfig.from_params(params))
         self._write({"event": "begin", "trial_id": trial_id, "params": params, "seed": seed})
         return self[trial_id]
 
-    def report(self, trial_id: str, metrics: EpochMetrics, placement: Placement) -> None:
+    def report(
+        self,
+        trial_id: str,
+        metrics: EpochMetrics,
+        placement: Placement,
+        verdict: Verdict | None = None,
+    ) -> None:
         """A trial finished an epoch; one that is known already (trained again) is passed over."""
-        if metrics.epoch > len(self[trial_id].epochs):
-            where = dataclasses.asdict(placement)
-            numbers = dataclasses.asdict(metrics)
-            self._write({"event": "epoch", "trial_id": trial_id, "metrics": numbers, **where})
+        known = len(self[trial_id].epochs)
+        if metrics.epoch <= known:
+            return
+        if metrics.epoch != known + 1:
+            raise ValueError(f"trial {trial_id} reports epoch {metrics.epoch} after {known}")
+        event = {"event": "epoch", "trial_id": trial_id, "metrics": dataclasses.asdict(metrics)}
+        event |= dataclasses.asdict(placement)
+        if verdict is not None:
+            event["verdict"] = dataclasses.asdict(verdict)
+        self._write(event)
+
+    def retry(self, trial_id: str, error: str) -> None:
+        """A trial's process died; it will be started anew."""
+        self._write({"event": "retry", "trial_id": trial_id, "error": error})
+
+    def start_over(self, trial_id: str) -> None:
+        """What an unfinished trial has trained no longer counts, as its data have changed."""
+        self._write({"event": "start_over", "trial_id": trial_id})
 
     def end(self, trial_id: str, status: Status, error: str = "") -> TrialRecord:
         """A trial came to its end."""
         self._write({"event": "end", "trial_id": trial_id, "status": status, "error": error})
         return self[trial_id]
 
-    def pause(self, elapsed: float) -> None:
-        """This session of the search ends, having run for `elapsed` seconds."""
-        self._write({"event": "pause", "elapsed": elapsed})
+    def pause(self, reason: str, *, by_user: bool) -> None:
+        """This session of the search ends."""
+        self._write({"event": "pause", "reason": reason, "by_user": by_user})
 
     def close(self) -> None:
         """Close the file; what was recorded stays readable."""
-        if self._file is not None:
-            self._file.close()
+        if self._log is not None:
+            self._log.close()
 
     def _write(self, event: dict[str, Any]) -> None:
-        if self._file is None:
+        if self._log is None:
             raise RuntimeError("this journal was opened for reading")
-        event["time"] = time.time()
-        self._file.write(json.dumps(event) + "\n")
-        self._file.flush()
+        # The time of day is for people; durations are reckoned by a clock that no one sets.
+        event |= {"time": time.time(), "elapsed": self.clock()}
+        self._log.append(event)
         self._apply(event)
 
     def _apply(self, event: Mapping[str, Any]) -> None:
-        if event["event"] == "pause":
-            self.elapsed += event["elapsed"]
-            return
+        self.elapsed = event["elapsed"]
+        match event["event"]:
+            case "session":
+                self.sessions.append(Session(event["fingerprint"], event["environment"]))
+            case "pause":
+                if not event["by_user"]:
+                    self.concluded = sum(ended for _, ended in self.turns)
+            case "begin":
+                self._begun(event["trial_id"], event)
+            case kind:
+                if event["trial_id"] not in self._trials:
+                    raise ValueError(f"trial {event['trial_id']} had not begun")
+                self._happened(kind, self._trials[event["trial_id"]], event)
+
+    def _happened(self, kind: str, trial: _Trial, event: Mapping[str, Any]) -> None:
         trial_id = event["trial_id"]
-        if event["event"] == "begin":
-            self._begun(trial_id, event)
-            return
-        if trial_id not in self._trials:
-            raise ResultsError(f"the journal speaks of trial {trial_id} before it began")
-        trial = self._trials[trial_id]
-        if event["event"] == "epoch":
-            metrics = EpochMetrics(**event["metrics"])
-            self._reports.append((trial_id, metrics))
-            trial.add(metrics, Placement(event["node"], event["device"], event["threads"]))
-        else:
-            trial.change(status=event["status"], error=event["error"], ended_at=event["time"])
+        match kind:
+            case "epoch":
+                metrics = EpochMetrics(**event["metrics"])
+                verdict = Verdict(**event["verdict"]) if "verdict" in event else None
+                self._reports.append((trial_id, metrics, verdict))
+                placement = Placement(event["node"], event["device"], event["threads"])
+                trial.add(metrics, placement, len(self.sessions) - 1)
+            case "retry":
+                trial.change(retries=trial.record.retries + 1, error=event["error"])
+            case "start_over":
+                self._reports = [report for report in self._reports if report[0] != trial_id]
+                trial.clear()
+            case "end":
+                trial.change(status=event["status"], error=event["error"], ended_at=event["time"])
+                if trial.record.ended:
+                    self.turns.append((trial_id, True))
+            case _:
+                raise ValueError(f"{kind} is no event")
 
     def _begun(self, trial_id: str, event: Mapping[str, Any]) -> None:
         if trial_id in self._trials:
             self._trials[trial_id].change(status="running", error="", ended_at=None)
             return
+        self.turns.append((trial_id, False))
         self._trials[trial_id] = _Trial(
             TrialRecord(
                 trial_id=trial_id,
@@ -143,57 +204,28 @@ class _Trial:
         self._record = begun
         self._epochs: list[EpochMetrics] = []
         self._placement: Placement | None = None
+        self._sessions: list[int] = []
 
     @property
     def record(self) -> TrialRecord:
         if len(self._epochs) > len(self._record.epochs):
             self._record = dataclasses.replace(
-                self._record, epochs=tuple(self._epochs), placement=self._placement
+                self._record,
+                epochs=tuple(self._epochs),
+                placement=self._placement,
+                sessions=tuple(self._sessions),
             )
         return self._record
 
-    def add(self, metrics: EpochMetrics, placement: Placement) -> None:
+    def add(self, metrics: EpochMetrics, placement: Placement, session: int) -> None:
         self._epochs.append(metrics)
         self._placement = placement
+        if session not in self._sessions:
+            self._sessions.append(session)
 
     def change(self, **changes: Any) -> None:
         self._record = dataclasses.replace(self.record, **changes)
 
-
-def _read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The events, and the byte at which they end; a torn last line is left out.
-
-    Raises:
-        ResultsError: a line before the last is damaged.
-    """
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    if lines and not lines[-1].endswith(b"\n"):
-        lines.pop()
-    try:
-        # All at once, in half the time that it takes line by line.
-        return json.loads(b"[" + b",".join(lines) + b"]"), sum(map(len, lines))
-    except ValueError:
-        return _read_lines(path, lines)
-
-
-def _read_lines(path: Path, lines: list[bytes]) -> tuple[list[dict[str, Any]], int]:
-    """The events of all lines but a damaged last one."""
-    events: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            events.append(json.loads(line))
-        except ValueError as error:
-            if number == len(lines):
-                return events, sum(map(len, lines[:-1]))
-            raise ResultsError(
-                f"{path}, line {number} is damaged ({error}); restore the file from a copy, or "
-                f"delete the line to go on without that event"
-            ) from error
-    return events, sum(map(len, lines))
-
-
-def _open_after(path: Path, whole: int) -> TextIO:
-    """Open for appending, with what follows the last whole line cut off."""
-    file = path.open("a", encoding="utf-8")
-    file.truncate(whole)
-    return file
+    def clear(self) -> None:
+        self._epochs, self._placement, self._sessions = [], None, []
+        self.change(epochs=(), placement=None, sessions=())

@@ -110,6 +110,16 @@ class SearchPaths:
         return self.root / "test_ledger.jsonl"
 
     @property
+    def decisions(self) -> Path:
+        """A row for each decision of the scheduler."""
+        return self.root / "decisions.csv"
+
+    @property
+    def warm_start(self) -> Path:
+        """What an earlier search taught this one before it began."""
+        return self.root / "warm_start.json"
+
+    @property
     def ray(self) -> Path:
         """Ray's own bookkeeping; nothing here is read again."""
         return self.root / "ray"
@@ -119,6 +129,11 @@ class SearchPaths:
         """Folder of the trials' checkpoints."""
         return self.root / "checkpoints"
 
-    def checkpoint(self, trial_id: str) -> Path:
-        """The latest checkpoint of a trial."""
-        return self.checkpoints / f"{trial_id}.safetensors"
+    def checkpoint_files(self, trial_id: str) -> tuple[Path, Path]:
+        """A trial's latest checkpoint, and the one before."""
+        return checkpoint_files(self.checkpoints, trial_id)
+
+
+def checkpoint_files(folder: Path, trial_id: str) -> tuple[Path, Path]:
+    """In the folder of checkpoints: a trial's latest, and the one before."""
+    return folder / f"{trial_id}.safetensors", folder / f"{trial_id}.previous.safetensors"

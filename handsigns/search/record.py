@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from handsigns.config.study import Objective
 from handsigns.config.trial import TrialConfig
@@ -26,6 +26,47 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the scheduler made of an epoch that reached a rung, and on what grounds.
+
+    Attributes:
+        rung: the epoch at which the rung stands.
+        value: the trial's, of the objective.
+        cutoff: the worst value that goes on; None where nothing was there to compare with.
+        earlier: how many trials had reached the rung before.
+        stop: whether the trial was stopped.
+    """
+
+    rung: float
+    value: float
+    cutoff: float | None
+    earlier: int
+    stop: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, with the trial and the epoch it was about."""
+
+    trial_id: str
+    epoch: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of a search: from its start, or a resume, to its end, however that came.
+
+    Attributes:
+        fingerprint: of the data.
+        environment: as `environment.describe_environment` tells it.
+    """
+
+    fingerprint: str
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial as far as it has come.
 
@@ -38,6 +79,8 @@ class TrialRecord:
         epochs: metrics of each epoch trained, in order.
         placement: where its latest epoch was trained; None before the first.
         error: what went wrong, with its traceback; empty otherwise.
+        retries: how often it was started anew because its process had died.
+        sessions: numbers of those in which its epochs were trained, from 0.
         started_at, ended_at: seconds since the Unix epoch; `ended_at` is None while it runs.
     """
 
@@ -51,6 +94,8 @@ class TrialRecord:
     error: str
     started_at: float
     ended_at: float | None
+    retries: int = 0
+    sessions: tuple[int, ...] = ()
 
     @property
     def last(self) -> EpochMetrics | None:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
+from handsigns.errors import ResultsError
+from handsigns.files import sweep
 from handsigns.search.budget import Ending
 from handsigns.search.cluster import Slots, ray_session, share_out
 from handsigns.search.display import Display
+from handsigns.search.environment import describe_environment
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
-from handsigns.search.record import TrialRecord
+from handsigns.search.record import Session, TrialRecord
 from handsigns.search.tables import write_tables
 from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
 
 if TYPE_CHECKING:
     from handsigns.search.sampling import Sampling
+    from handsigns.search.warm_start import WarmStart
 
-PROCESS_RETRIES = 3
-"""How often a trial whose process died is started anew from its checkpoint."""
+INTERRUPTED = 130
+"""Exit status of a command that the user broke off."""
 
 _TABLES_EVERY_SECONDS = 10.0
 _TABLES_SHARE = 0.02
@@ -49,7 +55,11 @@ class SearchOutcome:
 
 
 def run_search(
-    study: StudyConfig, data: DataSet, paths: SearchPaths, address: str | None = None
+    study: StudyConfig,
+    data: DataSet,
+    paths: SearchPaths,
+    address: str | None = None,
+    warm_start: WarmStart | None = None,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -58,76 +68,122 @@ def run_search(
         data: its train and validation splits; the test split is not touched.
         paths: the folder of its results, where the journal may already hold trials.
         address: of a Ray cluster; None searches on this machine.
+        warm_start: what an earlier search has taught; the same at each resume.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
+        ResultsError: results could no longer be written; what was written can be resumed.
     """
-    with contextlib.ExitStack() as stack:
-        journal = Journal(paths.journal, study.seed, writable=True)
-        stack.callback(journal.close)
-        stack.callback(write_tables, paths, journal, study.objective)
-        terminal = stack.enter_context(output_to(paths.log))
-        cpus, gpus = stack.enter_context(
-            ray_session(address, data.train.images.nbytes + data.val.images.nbytes)
-        )
-        slots = share_out(study.resources, cpus, gpus)
+    ending: Ending | None = None
+    try:
+        with contextlib.ExitStack() as stack:
+            journal = Journal(paths.journal, study.seed, writable=True)
+            stack.callback(journal.close)
+            stack.callback(write_tables, paths, journal, study.objective)
+            sweep(paths.root)
+            sweep(paths.checkpoints)
+            terminal = stack.enter_context(output_to(paths.log))
+            ray = stack.enter_context(
+                ray_session(address, data.train.images.nbytes + data.val.images.nbytes)
+            )
+            slots = share_out(study.resources, ray.cpus, ray.gpus)
 
-        # These load Ray, which reads its settings then, and much else; `ray_session` has made the
-        # settings and loads the rest while Ray starts.
-        from handsigns.search.recorder import Recorder
-        from handsigns.search.sampling import Sampling
-        from handsigns.search.scheduler import RecordedScheduler, make_scheduler
-        from handsigns.search.searcher import JournalSearcher
+            # These load Ray, which reads its settings then, and much else; `ray_session` has made
+            # the settings and loads the rest while Ray starts.
+            from handsigns.search.recorder import Recorder
+            from handsigns.search.sampling import Sampling
+            from handsigns.search.scheduler import RecordedScheduler, make_scheduler
+            from handsigns.search.searcher import JournalSearcher
+            from handsigns.search.watchdog import Watchdog
 
-        sampling = Sampling(study, journal.records)
-        scheduler = RecordedScheduler(make_scheduler(study))
-        unfinished = _unfinished(journal, sampling, scheduler.recall(journal.reports))
-        searcher = JournalSearcher(sampling, journal, unfinished, study.budget.trials)
-        ending = Ending(study, journal.records, journal.elapsed)
-        display = Display(terminal, study, journal, ending)
-        tables = _TableWriter(study, paths, journal)
-        recorder = Recorder(study, paths, journal, sampling, (ending, display, tables))
-        tuner = _make_tuner(study, data, paths, slots, searcher, scheduler, recorder, ending)
+            _open_session(paths, journal, data)
+            turns = [(journal[trial_id], ended) for trial_id, ended in journal.turns]
+            sampling = Sampling(study, turns, warm_start)
+            scheduler = RecordedScheduler(make_scheduler(study))
+            stopped = scheduler.recall(journal.reports)
+            unfinished = _unfinished(journal, sampling, stopped, study.budget.max_epochs)
+            done = [record for record, ended in turns if ended]
+            ending = Ending(study, done, journal.elapsed, journal.concluded)
+            journal.clock = ending.elapsed
+            searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
+            display = Display(terminal, study, journal, ending)
+            tables = _TableWriter(study, paths, journal)
+            recorder = Recorder(
+                study, paths, journal, sampling, scheduler, searcher, ending,
+                (ending, display, tables),
+            )  # fmt: skip
+            watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
+            tuner = _make_tuner(
+                _task(study, data, paths, slots), slots, searcher, scheduler,
+                [recorder, watchdog], ending, ray.scratch or paths.ray,
+            )  # fmt: skip
 
-        display.say(f"{slots}; Ray's own output goes to {paths.log}")
-        with _interrupts(ending), display.shown():
-            tuner.fit()
-        for record in journal.records:
-            if record.ended_at is None:
-                journal.end(record.trial_id, "interrupted")
-        journal.pause(ending.session_seconds)
-    done = "all configurations were tried" if searcher.exhausted else "all trials are done"
-    return SearchOutcome(journal.records, ending.reason or done, ending.by_user)
+            display.say(f"{slots}; Ray's own output goes to {paths.log}")
+            with _interrupts(ending, terminal, paths.name), display.shown():
+                tuner.fit()
+            if ending.broken is None:
+                _close_session(journal, ending, exhausted=searcher.exhausted)
+    except OSError as error:
+        if error.errno is None:
+            raise  # a time limit of Ray's, say: nothing to do with files
+        raise _unwritten(paths, (ending and ending.broken) or str(error)) from error
+    if ending.broken is not None:
+        raise _unwritten(paths, ending.broken)
+    return SearchOutcome(journal.records, ending.reason or "", ending.by_user)
 
 
-def _unfinished(journal: Journal, sampling: Sampling, stopped: set[str]) -> list[str]:
-    """Trials to go on with; one that the scheduler had already stopped is ended instead."""
+def _unwritten(paths: SearchPaths, problem: str) -> ResultsError:
+    return ResultsError(
+        f"the search ended, as results cannot be written: {problem}\n"
+        f"what was written is whole. Make space, or make {paths.root} writable or put it back; "
+        f"then go on with: python tune_main.py resume {paths.name}"
+    )
+
+
+def _open_session(paths: SearchPaths, journal: Journal, data: DataSet) -> None:
+    """Record on what, with what and where the search is run; on other data trials start over."""
+    fingerprint = data.info.fingerprint
+    changed = journal.sessions and journal.sessions[-1].fingerprint != fingerprint
+    journal.open_session(Session(fingerprint, describe_environment()))
+    for record in journal.records:
+        if changed and not record.ended:
+            journal.start_over(record.trial_id)
+            for file in paths.checkpoint_files(record.trial_id):
+                file.unlink(missing_ok=True)
+
+
+def _close_session(journal: Journal, ending: Ending, *, exhausted: bool) -> None:
+    for record in journal.records:
+        if record.ended_at is None:
+            journal.end(record.trial_id, "interrupted")
+    done = "all configurations were tried" if exhausted else "all trials are done"
+    ending.reason = ending.reason or done
+    journal.pause(ending.reason, by_user=ending.by_user)
+
+
+def _unfinished(
+    journal: Journal, sampling: Sampling, stopped: set[str], max_epochs: int
+) -> list[str]:
+    """Trials to go on with; one whose end was decided, but not recorded any more, is ended."""
     trials = []
     for record in journal.records:
         if record.ended:
             continue
-        if record.trial_id in stopped:
+        if len(record.epochs) >= max_epochs:
+            sampling.finish(journal.end(record.trial_id, "completed"))
+        elif record.trial_id in stopped:
             sampling.finish(journal.end(record.trial_id, "stopped"))
         else:
             trials.append(record.trial_id)
     return trials
 
 
-def _make_tuner(
-    study: StudyConfig,
-    data: DataSet,
-    paths: SearchPaths,
-    slots: Slots,
-    searcher: Any,
-    scheduler: Any,
-    recorder: Any,
-    ending: Ending,
-) -> Any:
-    from ray import tune
+def _longest_epoch(journal: Journal) -> float | None:
+    return max((metrics.epoch_seconds for _, metrics, _ in journal.reports), default=None)
 
-    from handsigns.search.stopper import EndingStopper
 
-    task = TrialTask(
+def _task(study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots) -> TrialTask:
+    return TrialTask(
         train=data.train,
         val=data.val,
         classes=len(data.info.classes),
@@ -137,13 +193,28 @@ def _make_tuner(
         gpus=slots.gpus,
         checkpoints=paths.checkpoints.resolve(),
     )
+
+
+def _make_tuner(
+    task: TrialTask,
+    slots: Slots,
+    searcher: Any,
+    scheduler: Any,
+    callbacks: list[Any],
+    ending: Ending,
+    storage: Path,
+) -> Any:
+    from ray import tune
+
+    from handsigns.search.stopper import EndingStopper
+
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, task=task), {"cpu": slots.cpus, "gpu": slots.gpus}
     )
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            num_samples=study.budget.trials,
+            num_samples=-1,  # the searcher knows when there are enough
             search_alg=searcher,
             scheduler=scheduler,
             max_concurrent_trials=slots.count,
@@ -152,10 +223,11 @@ def _make_tuner(
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(paths.ray.resolve()),
+            storage_path=str(storage.resolve()),
             stop=EndingStopper(ending),
-            callbacks=[recorder],
-            failure_config=tune.FailureConfig(max_failures=PROCESS_RETRIES),
+            callbacks=callbacks,
+            # A trial that lost its process is taken up again by the searcher, as after a resume.
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )
@@ -173,6 +245,9 @@ class _TableWriter:
     def trained(self, record: TrialRecord) -> None:
         """Epochs wait for the trial's end."""
 
+    def lost(self, record: TrialRecord) -> None:
+        """That, too."""
+
     def ended(self, record: TrialRecord) -> None:
         """Write if the last time is long enough ago."""
         begun = time.monotonic()
@@ -183,19 +258,25 @@ class _TableWriter:
 
 
 @contextlib.contextmanager
-def _interrupts(ending: Ending) -> Iterator[None]:
-    """Ctrl-C once ends the search in order; twice raises KeyboardInterrupt at once."""
+def _interrupts(ending: Ending, terminal: TextIO, name: str) -> Iterator[None]:
+    """Ctrl-C, or a request to terminate, ends the search in order; a second one, at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_interrupt(*_: Any) -> None:
-        if ending.by_user:
-            raise KeyboardInterrupt
-        ending.break_off()
+        if not ending.by_user:
+            ending.break_off()
+            return
+        # Ray's processes end with this one, and the journal has all that was reported.
+        shown = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides the cursor
+        text = f"{shown}\ninterrupted; go on with: python tune_main.py resume {name}\n"
+        os.write(terminal.fileno(), text.encode())
+        os._exit(INTERRUPTED)
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = {kind: signal.signal(kind, on_interrupt) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -15,16 +15,25 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter
+from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.study import StudyConfig
 from handsigns.config.trial import Scalar, TrialConfig
 from handsigns.search.record import TrialRecord
+from handsigns.search.warm_start import KnownTrial, WarmStart
 
 Params = dict[str, Scalar]
 
+_STATEFUL = ("cmaes", "qmc")
+"""Searchers that keep a state beside the trials; asked again in the same order, they rebuild it."""
 _TRIES = 32
 """Choices in a row that repeat an earlier trial before the space counts as exhausted."""
 
@@ -34,11 +43,17 @@ class Sampling:
 
     Args:
         study: the search, resolved.
-        known: trials of earlier sessions, in the order they were begun; unfinished ones count as
-            running.
+        turns: of earlier sessions: a trial each time one was chosen (False) or had ended (True), in
+            that order. Trials that have not ended count as running.
+        warm_start: what an earlier search has taught.
     """
 
-    def __init__(self, study: StudyConfig, known: Iterable[TrialRecord] = ()) -> None:
+    def __init__(
+        self,
+        study: StudyConfig,
+        turns: Iterable[tuple[TrialRecord, bool]] = (),
+        warm_start: WarmStart | None = None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = study
         self._optuna = optuna.create_study(
@@ -47,9 +62,14 @@ class Sampling:
         self._open: dict[str, Trial] = {}
         self._seen: set[TrialConfig] = set()
         self._choices = 0
-        for record in known:
-            self._recall(record)
-        self._planned = deque(self._plan())
+        self._planned = deque(self._plan(warm_start.first if warm_start else ()))
+        for known in warm_start.known if warm_start else ():
+            self._optuna.add_trial(_foreign(study, known))
+        for record, ended in turns:
+            if ended:
+                self.finish(record)
+            else:
+                self._recall(record)
 
     def choose(self) -> tuple[str, Params] | None:
         """A new trial's id and parameters; None where every configuration has been tried."""
@@ -79,18 +99,26 @@ class Sampling:
         else:
             self._optuna.tell(trial, state=TrialState.PRUNED)
 
-    def _plan(self) -> Iterator[Params]:
-        """Configurations to try before the sampler is asked: the baseline, or the whole grid."""
+    def _plan(self, first: Iterable[Params]) -> Iterator[Params]:
+        """Configurations to try before the sampler is asked: the recipe and an earlier search's
+        best, or the whole grid.
+        """
+        points: Iterable[Params]
         if self._study.searcher.name == "grid":
             grid = self._study.space.grid()
-            for values in itertools.product(*grid.values()):
-                point = dict(zip(grid, values, strict=True))
-                if TrialConfig.from_params(self._active(point)) not in self._seen:
-                    yield point
-        elif self._choices == 0:
+            points = (
+                self._active(dict(zip(grid, values, strict=True)))
+                for values in itertools.product(*grid.values())
+            )
+        else:
             baseline = self._study.baseline_params()
-            if baseline is not None:
-                yield baseline
+            points = [*([baseline] if baseline else []), *first]
+        planned = set()
+        for point in points:
+            config = TrialConfig.from_params(point)
+            if config not in planned:
+                planned.add(config)
+                yield point
 
     def _active(self, params: Params) -> Params:
         kept: Params = {}
@@ -100,13 +128,16 @@ class Sampling:
         return kept
 
     def _ask(self, attempt: int) -> tuple[Trial, Params]:
+        if self._planned:
+            self._optuna.enqueue_trial(self._planned.popleft())
+        return self._ask_sampler(attempt)
+
+    def _ask_sampler(self, attempt: int) -> tuple[Trial, Params]:
         seed = _choice_seed(self._study.seed, self._choices, attempt)
         with warnings.catch_warnings():
             # Optuna marks some samplers' options as experimental; they are chosen on purpose.
             warnings.simplefilter("ignore")
             self._optuna.sampler = _make_sampler(self._study, seed)
-            if self._planned:
-                self._optuna.enqueue_trial(self._planned.popleft())
             trial = self._optuna.ask()
             return trial, _draw(self._study, trial)
 
@@ -119,14 +150,31 @@ class Sampling:
 
     def _recall(self, record: TrialRecord) -> None:
         """Put a trial of an earlier session into the study as if it had been chosen here."""
-        self._optuna.sampler = optuna.samplers.RandomSampler(seed=0)
-        self._optuna.enqueue_trial(record.params)
-        trial = self._optuna.ask()
-        _draw(self._study, trial)
-        self._choices = int(record.trial_id)
+        trial = None
+        if record.params in self._planned:
+            self._planned.remove(record.params)
+        elif self._study.searcher.name in _STATEFUL:
+            trial = self._choose_again(record)
+        if trial is None:
+            self._optuna.sampler = optuna.samplers.RandomSampler(seed=0)
+            self._optuna.enqueue_trial(record.params)
+            trial = self._optuna.ask()
+            _draw(self._study, trial)
         self._open_trial(trial, record.config)
-        if record.ended:
-            self.finish(record)
+
+    def _choose_again(self, record: TrialRecord) -> Trial | None:
+        """Ask as at that time; None where the answer has become another, with other versions say.
+
+        What a searcher knows beside the trials, such as where a sequence stands, is then as it was.
+        """
+        for attempt in range(_TRIES):
+            trial, params = self._ask_sampler(attempt)
+            if params == record.params:
+                return trial
+            self._optuna.tell(trial, state=TrialState.FAIL)
+            if TrialConfig.from_params(params) not in self._seen:
+                return None
+        return None
 
 
 def _draw(study: StudyConfig, trial: Trial) -> Params:
@@ -138,25 +186,48 @@ def _draw(study: StudyConfig, trial: Trial) -> Params:
     return params
 
 
+def _foreign(study: StudyConfig, known: KnownTrial) -> FrozenTrial:
+    """A trial of another search, as Optuna would have it had it been chosen here."""
+    searched = {
+        name: value
+        for name, value in known.params.items()
+        if not isinstance(study.space[name], Fixed)
+    }
+    state = TrialState.COMPLETE if known.completed else TrialState.PRUNED
+    return optuna.trial.create_trial(
+        state=state,
+        params=searched,
+        distributions={name: _distribution(study.space[name]) for name in searched},
+        value=known.values[-1] if known.completed else None,
+        intermediate_values=dict(enumerate(known.values, 1)),
+    )
+
+
 def _draw_one(name: str, parameter: Parameter, trial: Trial) -> Scalar:
+    if isinstance(parameter, Fixed):
+        return parameter.value
+    value: Scalar
+    match _distribution(parameter):
+        case CategoricalDistribution(choices=choices):
+            value = trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            value = trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            value = trial.suggest_float(name, low, high, step=step, log=log)
+    return value
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
     match parameter:
-        case Fixed():
-            return parameter.value
         case Choice():
-            chosen: Scalar = trial.suggest_categorical(name, parameter.choices)
-            return chosen
+            return CategoricalDistribution(parameter.choices)
         case Integer():
-            return int(
-                trial.suggest_int(
-                    name, parameter.low, parameter.high, step=parameter.step, log=parameter.log
-                )
-            )
+            return IntDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
         case LogUniform():
-            return float(trial.suggest_float(name, parameter.low, parameter.high, log=True))
-        case _:
-            return float(
-                trial.suggest_float(name, parameter.low, parameter.high, step=parameter.step)
-            )
+            return FloatDistribution(parameter.low, parameter.high, log=True)
+        case Uniform():
+            return FloatDistribution(parameter.low, parameter.high, step=parameter.step)
+    raise TypeError(f"{parameter} is not searched")
 
 
 def _make_sampler(study: StudyConfig, seed: int) -> BaseSampler:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -25,6 +26,7 @@ from ray.tune.schedulers import (
 
 from handsigns.config.study import StudyConfig
 from handsigns.search.driver_only import DriverOnly
+from handsigns.search.record import Verdict
 from handsigns.training.metrics import EpochMetrics
 
 BRACKETS = 3
@@ -55,7 +57,7 @@ def make_scheduler(study: StudyConfig) -> TrialScheduler:
         return FIFOScheduler()
     if rule.name == "median":
         # An endless time slice never pauses a trial to wait for others: the rule only stops.
-        return MedianStoppingRule(grace_period=rule.grace_period, min_time_slice=math.inf, **shared)
+        return ToldMedian(grace_period=rule.grace_period, min_time_slice=math.inf, **shared)
     return SeededBrackets(
         max_t=study.budget.max_epochs,
         grace_period=rule.grace_period,
@@ -66,7 +68,13 @@ def make_scheduler(study: StudyConfig) -> TrialScheduler:
 
 
 class SeededBrackets(AsyncHyperBandScheduler):  # type: ignore[misc]
-    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state."""
+    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state.
+
+    Attributes:
+        verdict: what was made of the latest epoch; None where it reached no rung.
+    """
+
+    verdict: Verdict | None = None
 
     def on_trial_add(self, tune_controller: Any, trial: NamedTrial) -> None:
         """Place the trial in a bracket; one with more rungs takes e times as many trials a rung."""
@@ -76,6 +84,48 @@ class SeededBrackets(AsyncHyperBandScheduler):  # type: ignore[misc]
         chosen = bisect.bisect(list(itertools.accumulate(weights)), point)
         self._trial_info[trial.trial_id] = self._brackets[chosen]
 
+    def on_trial_result(
+        self, tune_controller: Any, trial: NamedTrial, result: dict[str, Any]
+    ) -> str:
+        """CONTINUE or STOP."""
+        bracket = self._trial_info[trial.trial_id]
+        epoch = result[self._time_attr]
+        reached = [
+            (rung, bracket.cutoff(values), len(values))
+            for rung, values in bracket._rungs
+            if rung <= epoch < self._max_t and trial.trial_id not in values
+        ]
+        action = str(super().on_trial_result(tune_controller, trial, result))
+        self.verdict = None
+        if reached:
+            rung, cutoff, earlier = reached[0]
+            # Ray's values are higher where they are better.
+            cutoff = None if cutoff is None else float(cutoff) * self._metric_op
+            stop = action == TrialScheduler.STOP
+            self.verdict = Verdict(rung, result[self._metric], cutoff, earlier, stop)
+        return action
+
+
+class ToldMedian(MedianStoppingRule):  # type: ignore[misc]
+    """Ray's median rule; `verdict` says what it compared after the latest epoch, if anything."""
+
+    verdict: Verdict | None = None
+
+    def on_trial_result(
+        self, tune_controller: Any, trial: NamedTrial, result: dict[str, Any]
+    ) -> str:
+        """CONTINUE or STOP."""
+        action = str(super().on_trial_result(tune_controller, trial, result))
+        self.verdict = None
+        epoch = result[self._time_attr]
+        others = [other for other in self._trials_beyond_time(epoch) if other != trial]
+        if epoch >= self._grace_period and len(others) >= self._min_samples_required:
+            median = float(np.median([self._running_mean(other, epoch) for other in others]))
+            stop = action == TrialScheduler.STOP
+            best = self._best_result(trial)
+            self.verdict = Verdict(epoch, best, median, len(others), stop)
+        return action
+
 
 class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
     """Feeds a scheduler of Ray's with each epoch of each trial once, under our names."""
@@ -84,17 +134,25 @@ class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
         super().__init__()
         self._rule = rule
         self._known: dict[str, int] = {}
-        self._stopped: set[str] = set()
 
-    def recall(self, reports: Iterable[tuple[str, EpochMetrics]]) -> set[str]:
+    def recall(self, reports: Iterable[tuple[str, EpochMetrics, Verdict | None]]) -> set[str]:
         """Feed the epochs of earlier sessions, in the order they were reported.
 
         Returns:
-            the trials that the rule stopped in doing so: those need not be resumed.
+            the trials that were stopped then, by the verdicts recorded: those are not resumed, even
+            if their end was not recorded any more.
         """
-        for trial_id, metrics in reports:
+        stopped = set()
+        for trial_id, metrics, verdict in reports:
             self._decide(trial_id, vars(metrics))
-        return self._stopped
+            if verdict is not None and verdict.stop:
+                stopped.add(trial_id)
+        return stopped
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What was made of the latest epoch; None where nothing was to be decided."""
+        return getattr(self._rule, "verdict", None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """CONTINUE or STOP after an epoch."""
@@ -119,7 +177,4 @@ class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
             # Trained again after a loss: decided when it was first reported.
             return str(TrialScheduler.CONTINUE)
         self._known[trial_id] = epoch
-        decision = str(self._rule.on_trial_result(None, NamedTrial(trial_id), result))
-        if decision == TrialScheduler.STOP:
-            self._stopped.add(trial_id)
-        return decision
+        return str(self._rule.on_trial_result(None, NamedTrial(trial_id), result))

@@ -8,8 +8,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from handsigns.search.budget import Ending
 from handsigns.search.driver_only import DriverOnly
-from handsigns.search.journal import Journal
+from handsigns.search.journal import Journal, Params
 from handsigns.search.sampling import Sampling
 
 
@@ -19,36 +20,62 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
     Args:
         sampling: chooses new configurations.
         journal: where trials are recorded.
+        ending: hears if that is no longer possible.
         unfinished: ids of trials of an earlier session to go on with.
         trials: how many trials the search has in all.
     """
 
     def __init__(
-        self, sampling: Sampling, journal: Journal, unfinished: Iterable[str], trials: int
+        self,
+        sampling: Sampling,
+        journal: Journal,
+        ending: Ending,
+        unfinished: Iterable[str],
+        trials: int,
     ) -> None:
         super().__init__()
         self._sampling = sampling
         self._journal = journal
+        self._ending = ending
         self._unfinished = deque(unfinished)
         self._trials = trials
         self.exhausted = False
         """Whether the space had fewer configurations than trials were asked for."""
 
+    def take_up_again(self, trial_id: str) -> None:
+        """Go on with a trial that lost its process, before any new one."""
+        self._unfinished.append(trial_id)
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration for Ray; its own `trial_id` is Ray's and not kept."""
-        if self._unfinished:
-            ours = self._unfinished.popleft()
-            params = self._journal[ours].params
-        elif len(self._journal) >= self._trials:
+        if self._ending.due():
             return str(Searcher.FINISHED)
-        else:
-            chosen = self._sampling.choose()
-            if chosen is None:
-                self.exhausted = True
-                return str(Searcher.FINISHED)
-            ours, params = chosen
-        record = self._journal.begin(ours, params)
-        return {"trial_id": ours, "params": record.params, "seed": record.seed}
+        chosen = self._next()
+        if chosen is None:
+            # As long as one runs it may have to be taken up again.
+            done = all(record.ended for record in self._journal.records)
+            return str(Searcher.FINISHED) if done else None
+        with self._ending.writing():
+            self._journal.begin(*chosen)
+        if self._ending.broken is not None:
+            return str(Searcher.FINISHED)
+        record = self._journal[chosen[0]]
+        return {
+            "trial_id": record.trial_id,
+            "params": record.params,
+            "seed": record.seed,
+            "epochs": len(record.epochs),
+        }
+
+    def _next(self) -> tuple[str, Params] | None:
+        if self._unfinished:
+            trial_id = self._unfinished.popleft()
+            return trial_id, self._journal[trial_id].params
+        if self.exhausted or len(self._journal) >= self._trials:
+            return None
+        chosen = self._sampling.choose()
+        self.exhausted = chosen is None
+        return chosen
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -12,7 +12,7 @@ from handsigns.config.trial import TrialConfig
 from handsigns.files import replacing
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, TrialRecord, rank
+from handsigns.search.record import Decision, Placement, TrialRecord, rank
 from handsigns.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ SCORES = ("val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "tr
 
 _TRIAL_COLUMNS = (
     *("trial_id", "status", *SCORES, "epochs", "seconds", *TrialConfig.model_fields),
-    *("seed", "started_at", "ended_at", "node", "device", "threads", "error"),
+    *("seed", "started_at", "ended_at", "retries", "node", "device", "threads", "error"),
 )
 _PLACE = tuple(Placement.__dataclass_fields__)
+_DECISION_COLUMNS = ("trial_id", "epoch", "rung", "value", "cutoff", "earlier", "decision")
 LEADERBOARD_COLUMNS = ("rank", *_TRIAL_COLUMNS[: _TRIAL_COLUMNS.index("seed")])
 
 
@@ -34,7 +35,8 @@ def trial_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
     """A row for each trial, in the given order.
 
     Columns: trial_id, status, `SCORES`, epochs, seconds (in epochs), every hyperparameter, seed,
-    started_at, ended_at (UTC, ISO 8601), node, device, threads, error (its last line).
+    started_at, ended_at (UTC, ISO 8601), retries (how often its process died), node, device,
+    threads, error (its last line).
     """
     return _table([_trial_row(record) for record in records], _TRIAL_COLUMNS)
 
@@ -66,10 +68,33 @@ def leaderboard_rows(records: Iterable[TrialRecord], objective: Objective) -> li
     return rows
 
 
+def decision_table(decisions: Iterable[Decision]) -> pd.DataFrame:
+    """A row for each decision of the scheduler, in the order they were made.
+
+    Columns: trial_id, epoch, rung (the epoch where it stands), value (the trial's, of the
+    objective), cutoff (the worst that goes on; empty for the first), earlier (trials that had
+    reached the rung before), decision (stop or go on).
+    """
+    rows = [
+        {
+            **{"trial_id": decision.trial_id, "epoch": decision.epoch},
+            **vars(decision.verdict),
+            "decision": "stop" if decision.verdict.stop else "go on",
+        }
+        for decision in decisions
+    ]
+    return _table(rows, _DECISION_COLUMNS)
+
+
 def write_tables(paths: SearchPaths, journal: Journal, objective: Objective) -> None:
-    """Write all three as CSV; each replaces its earlier state whole."""
+    """Write all four as CSV; each replaces its earlier state whole.
+
+    Raises:
+        OSError: the disk is full or read-only, or the folder is gone.
+    """
     _write_csv(paths.trials, trial_table(journal.records))
     _write_csv(paths.epochs, epoch_table(journal.records))
+    _write_csv(paths.decisions, decision_table(journal.decisions))
     _write_csv(paths.leaderboard, leaderboard_table(journal.records, objective))
 
 
@@ -97,6 +122,7 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         "seed": record.seed,
         "started_at": _utc(record.started_at),
         "ended_at": _utc(record.ended_at),
+        "retries": record.retries,
         **place,
         "error": record.error.strip().rsplit("\n", 1)[-1],
     }

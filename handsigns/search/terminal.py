@@ -27,8 +27,9 @@ def output_to(log: Path) -> Iterator[TextIO]:
         yield terminal
     finally:
         terminal.close()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # the disk with the log may be full
+            sys.stdout.flush()
+            sys.stderr.flush()
         for number, descriptor in enumerate(saved, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)

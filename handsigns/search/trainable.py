@@ -6,6 +6,7 @@ import dataclasses
 import os
 import socket
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from ray import tune
 
 from handsigns.config.trial import TrialConfig
+from handsigns.search.paths import checkpoint_files
 from handsigns.search.record import Placement
 from handsigns.search.task import TrialTask
 from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -32,6 +34,8 @@ def train_trial(config: dict[str, Any], task: TrialTask) -> None:
         _train_and_report(config, task)
     except DivergedError as error:
         tune.report({"diverged": str(error)})
+    except _UnwrittenError as error:
+        tune.report({"unwritten": str(error)})
     except Exception:
         tune.report({"failed": traceback.format_exc()})
 
@@ -45,23 +49,33 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
         seed=config["seed"],
         device=pick_device(task.gpus),
     )
-    checkpoint = task.checkpoints / f"{config['trial_id']}.safetensors"
+    latest, previous = checkpoint_files(task.checkpoints, config["trial_id"])
     where = dataclasses.asdict(_placement(plan.device, task.threads))
-    state = _latest_state(checkpoint, plan)
-    if state.last is not None:
-        # Its report may have died with the process that trained it; known epochs are passed over.
-        tune.report({**dataclasses.asdict(state.last), **where})
+    state = _last_state((latest, previous), plan)
+    # Reports may have died with the process that trained, or with the driver.
+    for metrics in state.history[config["epochs"] :]:
+        tune.report({**dataclasses.asdict(metrics), **where})
+    # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
     for metrics in fit(state, task.train, task.val):
-        save_checkpoint(checkpoint, state)
+        try:
+            save_checkpoint(latest, state, previous)
+        except OSError as error:
+            raise _UnwrittenError(str(error)) from error
         tune.report({**dataclasses.asdict(metrics), **where})
 
 
-def _latest_state(checkpoint: Path, plan: TrainingPlan) -> TrainingState:
-    if checkpoint.exists():
-        try:
-            return load_checkpoint(checkpoint, plan)
-        except CheckpointError as error:
-            print(f"starting anew: {error}")  # to the trial's log
+class _UnwrittenError(Exception):
+    """A checkpoint cannot be written: no fault of the trial's, and the whole search must know."""
+
+
+def _last_state(checkpoints: Iterable[Path], plan: TrainingPlan) -> TrainingState:
+    """That of the first whole checkpoint; the beginning where there is none."""
+    for checkpoint in checkpoints:
+        if checkpoint.exists():
+            try:
+                return load_checkpoint(checkpoint, plan)
+            except CheckpointError as error:
+                print(f"passed over: {error}")  # to the trial's log
     return start(plan)
 
 

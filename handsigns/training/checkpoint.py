@@ -1,21 +1,23 @@
 """Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
 
 Tensors are the weights (``model.*``), the optimiser's moments (``optimizer.*``) and the random
-states (``random.*``); the schedule needs no more than the epoch. The latest metrics stand in
-the metadata, so that one which was trained but not yet reported is not lost.
+states (``random.*``); the schedule needs no more than the epoch. The metrics of all epochs stand in
+the metadata, so that those which were trained but are not recorded anywhere else are not lost; and
+a checksum of the tensors, as a power cut can leave a file of the right length with other content.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from handsigns.files import replacing
@@ -30,18 +32,27 @@ class CheckpointError(Exception):
     """A file that is no whole checkpoint of the training asked for."""
 
 
-def save_checkpoint(path: Path, state: TrainingState) -> None:
-    """Write the state between two epochs; a checkpoint already there is replaced whole."""
+def save_checkpoint(path: Path, state: TrainingState, previous: Path | None = None) -> None:
+    """Write the state between two epochs; a checkpoint already there is replaced whole.
+
+    Args:
+        previous: where the one already there is kept.
+
+    Raises:
+        OSError: the disk is full or read-only, or the folder is gone.
+    """
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.state().items()}
     tensors |= _random_states(state)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {
         "plan": _describe(state.plan),
-        "last": json.dumps(dataclasses.asdict(state.last) if state.last else None),
+        "history": json.dumps([dataclasses.asdict(metrics) for metrics in state.history]),
+        "checksum": _checksum(plain),
     }
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(plain, temporary, metadata)
+    with replacing(path, keep=previous) as temporary:
+        # Not safetensors' own file writing: what it says of a full disk is no OSError.
+        temporary.write_bytes(save(plain, metadata))
 
 
 def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
@@ -58,13 +69,21 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
         raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
     if metadata.get("plan") != _describe(plan):
         raise CheckpointError(f"{path} is a checkpoint of another training")
+    if metadata.get("checksum") != _checksum(tensors):
+        raise CheckpointError(f"{path} is damaged: its checksum does not fit")
     state = start(plan)
     state.model.load_state_dict(_under("model.", tensors))
     state.optimizer.restore(_under("optimizer.", tensors))
     _restore_random_states(state, _under("random.", tensors))
-    last = json.loads(metadata["last"])
-    state.last = EpochMetrics(**last) if last else None
+    state.history = [EpochMetrics(**metrics) for metrics in json.loads(metadata["history"])]
     return state
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    total = 0
+    for name in sorted(tensors):
+        total = zlib.crc32(tensors[name].numpy().reshape(-1).view("uint8").data, total)
+    return f"{total:08x}"
 
 
 def _describe(plan: TrainingPlan) -> str:

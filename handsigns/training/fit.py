@@ -10,7 +10,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -67,13 +67,13 @@ class TrainingState:
     model: nn.Module
     optimizer: Optimizer
     generator: torch.Generator
-    last: EpochMetrics | None = None
-    """The latest epoch's outcome; None before the first."""
+    history: list[EpochMetrics] = field(default_factory=list)
+    """Each epoch's outcome so far, in order."""
 
     @property
     def epoch(self) -> int:
         """Epochs trained so far."""
-        return self.last.epoch if self.last else 0
+        return len(self.history)
 
 
 def start(plan: TrainingPlan) -> TrainingState:
@@ -106,18 +106,19 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
             scores = evaluate(state.model, *held_out)
             val_loss = _finite(scores.loss, epoch, "validation loss")
             val_accuracy = scores.accuracy
-        best = max(state.last.best_val_accuracy if state.last else 0.0, val_accuracy)
-        state.last = EpochMetrics(
+        before = state.history[-1].best_val_accuracy if state.history else 0.0
+        metrics = EpochMetrics(
             epoch=epoch,
             train_loss=loss,
             train_accuracy=accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            best_val_accuracy=best,
+            best_val_accuracy=max(before, val_accuracy),
             learning_rate=rate,
             epoch_seconds=time.perf_counter() - started,
         )
-        yield state.last
+        state.history.append(metrics)
+        yield metrics
 
 
 def _train_epoch(

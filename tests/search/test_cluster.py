@@ -4,7 +4,7 @@ import pytest
 
 from handsigns.config.study import Resources
 from handsigns.errors import ResourceError
-from handsigns.search.cluster import _new_token, share_out
+from handsigns.search.cluster import new_token, share_out
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_token_is_its_owners_alone(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         folder.mkdir()
-    paths = [_new_token(folder) for folder in folders]
+    paths = [new_token(folder) for folder in folders]
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in paths)
     assert len({path.read_text() for path in paths}) == 2
     assert all(len(path.read_text()) == 64 for path in paths)

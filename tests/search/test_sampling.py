@@ -157,7 +157,7 @@ def test_trials_that_went_wrong_do_not_stop_the_sampling(status, make_study, mak
 
 @pytest.mark.parametrize(
     ("name", "known", "trials"),
-    [(name, known, 18) for name in ("tpe", "random", "qmc") for known in (1, 6, 14)]
+    [(name, known, 18) for name in ("tpe", "random", "qmc", "cmaes") for known in (1, 6, 14)]
     + [("gp", 4, 6)],  # each choice of a Gaussian process takes its time
 )
 def test_a_resumed_search_chooses_as_one_never_broken_off(
@@ -165,7 +165,7 @@ def test_a_resumed_search_chooses_as_one_never_broken_off(
 ):
     study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
     whole = run(study, Sampling(study), make_record, trials)
-    resumed = Sampling(study, whole[:known])
+    resumed = Sampling(study, [(r, ended) for r in whole[:known] for ended in (False, True)])
     rest = run(study, resumed, make_record, trials - known)
     assert [r.params for r in rest] == [r.params for r in whole[known:]]
 
@@ -175,7 +175,7 @@ def test_unfinished_trials_are_taken_up_and_can_end(make_study, make_record):
     params = {"learning_rate": 1e-3, "dropout": 0.1, "batch_size": 8}
     first = make_record("0000", [0.5], params=params)
     running = make_record("0001", [], "running", params=params | {"dropout": 0.3})
-    sampling = Sampling(study, [first, running])
+    sampling = Sampling(study, [(first, False), (running, False), (first, True)])
     assert sampling.choose()[0] == "0002"
     sampling.finish(make_record("0001", [0.4], params=running.params))
     assert sampling.choose()[0] == "0003"

@@ -1,7 +1,9 @@
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
+from handsigns.search.record import Verdict
 from handsigns.search.scheduler import RecordedScheduler, SeededBrackets, make_scheduler
 
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 3}
@@ -62,12 +64,44 @@ def test_resumed_rungs_hold_exactly_what_was_recorded(scheduler, epoch_of, kill_
     expected = play(whole, SCRIPT, epoch_of)
 
     resumed = scheduler()
-    stopped = resumed.recall((t, epoch_of(e, loss)) for t, e, loss in SCRIPT[:kill_after])
-    assert stopped == {SCRIPT[i][0] for i in range(kill_after) if expected[i] == "STOP"}, (
-        "a stop that was decided, but not carried out, is carried out now"
-    )
+    told = scheduler()
+    reports = []
+    for trial, epoch, loss in SCRIPT[:kill_after]:
+        play(told, [(trial, epoch, loss)], epoch_of)
+        reports.append((trial, epoch_of(epoch, loss), told.verdict))
+    stopped = resumed.recall(reports)
+    early = {SCRIPT[i][0] for i in range(kill_after) if expected[i] == "STOP" and SCRIPT[i][1] < 9}
+    assert stopped == early, "a stop that was decided, but not carried out, is carried out now"
     assert play(resumed, SCRIPT[kill_after:], epoch_of) == expected[kill_after:]
     assert rungs(resumed) == rungs(whole)
+
+
+def test_each_verdict_says_on_what_it_stands(scheduler, epoch_of):
+    rule = scheduler()
+    verdicts = []
+    for step in SCRIPT:
+        play(rule, [step], epoch_of)
+        verdicts.append(rule.verdict)
+    first, second, _, between, third = verdicts[:5]
+    assert first == Verdict(rung=1, value=0.9, cutoff=None, earlier=0, stop=False)
+    assert second == Verdict(rung=1, value=0.5, cutoff=0.9, earlier=1, stop=False)
+    assert between is None, "epoch 2 reaches no rung"
+    assert third.cutoff == pytest.approx(np.percentile([0.9, 0.5, 0.4], 100 / 3))
+    assert (third.value, third.earlier, third.stop) == (0.7, 3, True)
+    for (_, epoch, loss), verdict in zip(SCRIPT, verdicts, strict=True):
+        assert (verdict is not None) == (epoch in (1, 3)), "at 9 the trial is complete"
+        if verdict and verdict.cutoff is not None:
+            assert verdict.stop == (loss > verdict.cutoff)
+
+
+def test_the_verdicts_of_the_median_rule(make_study, epoch_of):
+    study = make_study(scheduler={"name": "median", "grace_period": 2}, budget=BUDGET)
+    rule = RecordedScheduler(make_scheduler(study))
+    play(rule, [(str(i), epoch, 0.1 * i) for i in (1, 2, 3) for epoch in (1, 2, 3)], epoch_of)
+    play(rule, [("8", 1, 5.0)], epoch_of)
+    assert rule.verdict is None
+    play(rule, [("8", 2, 4.0)], epoch_of)
+    assert rule.verdict == Verdict(2, 4.0, pytest.approx(0.2), 3, stop=True)
 
 
 def test_epochs_trained_again_are_not_recorded_again(scheduler, epoch_of):

@@ -71,7 +71,7 @@ def test_a_checkpoint_keeps_the_latest_metrics(tmp_path, train, val):
     state = start(PLAN)
     metrics = next(fit(state, train, val))
     save_checkpoint(tmp_path / "c", state)
-    assert load_checkpoint(tmp_path / "c", PLAN).last == metrics
+    assert load_checkpoint(tmp_path / "c", PLAN).history == [metrics]
 
 
 def test_a_torn_checkpoint_is_refused(tmp_path, train, val):
