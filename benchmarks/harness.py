@@ -95,6 +95,7 @@ def finish(tables: Sequence[Table], aims: Sequence[Aim], json_file: Path | None)
         print(table, flush=True)
     print(f"\n{machine()}")
     if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         content = {"aims": [dataclasses.asdict(aim) for aim in aims], "machine": machine()}
         write_json(json_file, content | {"tables": [dataclasses.asdict(t) for t in tables]})
     return 0

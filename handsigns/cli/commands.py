@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
     from handsigns.search.store import DataRecord, StoredSearch
+    from handsigns.search.warm_start import WarmStart
 
 FAILED = 1
 INTERRUPTED = 130
@@ -32,22 +33,20 @@ def search(options: Namespace) -> int:
     study = _study(options)  # before the imports, so that an error in it comes at once
 
     from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import DataRecord
+    from handsigns.search.store import DataRecord, refuse_taken
 
     options.name = options.name or _new_name(options.space)
     paths = SearchPaths.named(options.results, options.name)
-    if paths.root.exists() and not options.dry_run:
-        raise ResultsError(
-            f"{paths.root} exists already; go on with it (tune_main.py resume {paths.name}) or "
-            f"choose another name (--name)"
-        )
+    if not options.dry_run:
+        refuse_taken(paths)
     data = _open_data(options.data, options.size, options.skip_bad)
     folder = str(options.data.resolve()) if options.data else None
     record = DataRecord(data.info, folder, options.size, options.skip_bad)
     _describe(study, data)
+    warm_start = _warm_start(options, study, data) if options.warm_start else None
     if options.dry_run:
         return _show_plan(study)
-    return _begin(options, study, data, record)
+    return _begin(options, study, data, record, warm_start)
 
 
 def resume(options: Namespace) -> int:
@@ -56,12 +55,14 @@ def resume(options: Namespace) -> int:
 
     from handsigns.config.load import dump_study, load_study
     from handsigns.files import write_text
-    from handsigns.search.store import held
+    from handsigns.search.store import held, record_data
 
     study = load_study(stored.paths.study, options=_budget(options))
     _refuse_if_done(study, stored)
-    data = _recorded_data(stored, None)
     with held(stored.paths):
+        data = _open_recorded(stored, options.data)
+        _refuse_changes(stored, data, options)
+        record_data(stored, data.info, options.data)
         write_text(stored.paths.study, dump_study(study))
         return _search_and_show(options, study, data, stored)
 
@@ -144,11 +145,14 @@ def replay(options: Namespace) -> int:
     """Run a trial again and compare."""
     stored = _open(options)
 
+    from handsigns.cli.show import show_changes
     from handsigns.winner.replay import ReplayError
     from handsigns.winner.replay import replay as train_again
 
     record = stored.trial(options.trial)
-    data = _recorded_data(stored, options.data)
+    sessions = [stored.journal.sessions[number] for number in record.sessions]
+    data = _recorded_data(stored, options.data, sessions[-1].fingerprint if sessions else None)
+    show_changes(sessions)
     total = len(record.epochs)
     same = True
     try:
@@ -189,13 +193,19 @@ def prepare(options: Namespace) -> int:
     return 0
 
 
-def _begin(options: Namespace, study: StudyConfig, data: DataSet, record: DataRecord) -> int:
+def _begin(
+    options: Namespace,
+    study: StudyConfig,
+    data: DataSet,
+    record: DataRecord,
+    warm_start: WarmStart | None,
+) -> int:
     from handsigns.errors import ResourceError
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import begin_search, discard, held
 
     paths = SearchPaths.named(options.results, options.name)
-    stored = begin_search(paths, study, record)
+    stored = begin_search(paths, study, record, warm_start)
     try:
         with held(paths):
             return _search_and_show(options, study, data, stored)
@@ -209,9 +219,17 @@ def _search_and_show(
 ) -> int:
     from handsigns.cli.show import show_outcome
     from handsigns.search.runner import run_search
+    from handsigns.search.warm_start import read_warm_start
 
     try:
-        outcome = run_search(study, data, stored.paths, options.address)
+        outcome = run_search(
+            study,
+            data,
+            stored.paths,
+            options.address,
+            warm_start=read_warm_start(stored.paths.warm_start),
+            dashboard=options.dashboard,
+        )
     except KeyboardInterrupt:
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
         return INTERRUPTED
@@ -294,18 +312,72 @@ def _open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
         return open_data(folder, size=size, skip_bad=skip_bad, progress=report)
 
 
-def _recorded_data(stored: StoredSearch, moved: Path | None) -> DataSet:
-    """The data that the search used, known to be the same by their fingerprint."""
+def _open_recorded(stored: StoredSearch, moved: Path | None) -> DataSet:
+    """The data from the place where the search had them, or from where they are now."""
     record = stored.data
     folder = moved or (Path(record.folder) if record.folder else None)
-    data = _open_data(folder, record.size, record.skip_bad)
-    if data.info.fingerprint != record.info.fingerprint:
+    return _open_data(folder, record.size, record.skip_bad)
+
+
+def _recorded_data(
+    stored: StoredSearch, moved: Path | None, fingerprint: str | None = None
+) -> DataSet:
+    """The data of the search, or those of the given fingerprint, known to be the same by it."""
+    data = _open_recorded(stored, moved)
+    wanted = fingerprint or stored.data.info.fingerprint
+    if data.info.fingerprint != wanted:
         raise DataError(
-            f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
-            f"{data.info.fingerprint[:12]} instead of {record.info.fingerprint[:12]}; put the "
-            f"earlier pictures back, say where they are (--data DIR), or search anew"
+            f"{_other_data(stored, data, wanted)}; put the earlier pictures back, say where they "
+            f"are (--data DIR), or search anew"
         )
     return data
+
+
+def _other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
+    return (
+        f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
+        f"{data.info.fingerprint[:12]} instead of {wanted[:12]}"
+    )
+
+
+def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> None:
+    """Going on with other data or other code is the user's decision."""
+    from handsigns.search.environment import changed_code, describe_environment
+
+    wanted = stored.data.info.fingerprint
+    if data.info.fingerprint != wanted and not options.accept_changed_data:
+        raise DataError(
+            f"{_other_data(stored, data, wanted)}. Put the earlier pictures back or say where they "
+            f"are (--data DIR); or go on with the changed ones, on which unfinished trials start "
+            f"over and new ones are trained: --accept-changed-data"
+        )
+    sessions = stored.journal.sessions
+    changes = changed_code(sessions[-1].environment, describe_environment()) if sessions else []
+    if changes and not options.accept_changed_code:
+        raise ResultsError(
+            f"what {stored.paths.name} was run with has changed: {'; '.join(changes)}. Its trials "
+            f"may no longer come out the same. Go back to what it was run with, or go on all the "
+            f"same: --accept-changed-code"
+        )
+
+
+def _warm_start(options: Namespace, study: StudyConfig, data: DataSet) -> WarmStart:
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import open_search
+    from handsigns.search.warm_start import make_warm_start
+
+    earlier = open_search(SearchPaths.existing(options.results, options.warm_start))
+    warm_start = make_warm_start(
+        study,
+        data.info.fingerprint,
+        earlier.study,
+        earlier.data.info.fingerprint,
+        earlier.journal.records,
+        earlier.paths.name,
+    )
+    for note in warm_start.notes:
+        print(f"warm start: {note}", flush=True)
+    return warm_start
 
 
 def _describe(study: StudyConfig, data: DataSet) -> None:

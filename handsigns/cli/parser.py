@@ -122,8 +122,13 @@ def _add_search_options(parser: Parser) -> None:
     place = parser.add_argument_group("where")
     place.add_argument("--cpus-per-trial", metavar="X", help="CPUs of a trial, or auto")
     place.add_argument("--gpus-per-trial", metavar="X", help="GPUs of a trial (0.25), or auto")
-    place.add_argument("--address", metavar="A", help="Ray cluster to search on")
+    _add_ray(place)
     _add_results(place)
+    parser.add_argument(
+        "--warm-start",
+        metavar="NAME",
+        help="begin with what an earlier search found; its space may have been another",
+    )
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -147,7 +152,25 @@ def _add_resume(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("--trials", type=int, metavar="N", help="configurations in all")
     parser.add_argument("--time-budget", metavar="T", help="in all, with the time already used")
+    _add_ray(parser)
+    _add_moved_data(parser)
+    parser.add_argument(
+        "--accept-changed-data",
+        action="store_true",
+        help="go on although the pictures are not the same; unfinished trials start over on them",
+    )
+    parser.add_argument(
+        "--accept-changed-code",
+        action="store_true",
+        help="go on although the program or its libraries are not the same",
+    )
+
+
+def _add_ray(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--address", metavar="A", help="Ray cluster to search on")
+    parser.add_argument(
+        "--dashboard", action="store_true", help="start Ray's dashboard, for this machine alone"
+    )
 
 
 def _add_list(commands: Commands) -> None:

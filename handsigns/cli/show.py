@@ -18,6 +18,7 @@ from handsigns.text import printable
 
 if TYPE_CHECKING:
     from handsigns.search.paths import SearchPaths
+    from handsigns.search.record import Session
     from handsigns.search.runner import SearchOutcome
     from handsigns.search.store import StoredSearch
     from handsigns.winner.model import ModelCard
@@ -79,6 +80,17 @@ def _tested(paths: SearchPaths) -> str:
     if path.is_file():
         return f"test accuracy {json.loads(path.read_text())['accuracy']:.2%}"
     return "retrained" if paths.winner.is_dir() else "–"
+
+
+def show_changes(sessions: Sequence[Session]) -> None:
+    """What differs between a trial's sessions and here and now, where that may change numbers."""
+    from handsigns.search.environment import changed_code, changed_machine, describe_environment
+
+    now = describe_environment()
+    for session in sessions:
+        then = session.environment
+        for change in (*changed_code(then, now), *changed_machine(then, now)):
+            print(f"note: since the trial was trained, {printable(change)}")
 
 
 def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:

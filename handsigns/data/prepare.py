@@ -121,7 +121,8 @@ def _claim(dest: Path, manifest: dict[str, Any]) -> None:
     shown = printable(str(dest))
     if dest.exists() and not dest.is_dir():
         raise DataError(f"{shown} is a file; name a folder to make")
-    if not dest.exists() or not any(_visible(dest.iterdir())):
+    dest.mkdir(parents=True, exist_ok=True)
+    if not any(_visible(dest.iterdir())):
         write_json(dest / MANIFEST, manifest | {"complete": False})
         return
     try:
@@ -187,6 +188,7 @@ def _make_all(jobs: Sequence[_Job], size: int, progress: Progress) -> tuple[int,
             pixels = decode(read_bytes(picture.path), size)
         except BadPictureError as error:
             return BadFile(picture.name, str(error))
+        target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
             Image.fromarray(pixels).save(temporary, "JPEG", quality=QUALITY, subsampling=0)
         return True

@@ -121,7 +121,7 @@ class SearchPaths:
 
     @property
     def ray(self) -> Path:
-        """Ray's own bookkeeping; nothing here is read again."""
+        """Ray's own bookkeeping where a cluster was joined; nothing here is read again."""
         return self.root / "ray"
 
     @property

@@ -60,6 +60,7 @@ def run_search(
     paths: SearchPaths,
     address: str | None = None,
     warm_start: WarmStart | None = None,
+    dashboard: bool = False,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -69,6 +70,7 @@ def run_search(
         paths: the folder of its results, where the journal may already hold trials.
         address: of a Ray cluster; None searches on this machine.
         warm_start: what an earlier search has taught; the same at each resume.
+        dashboard: start Ray's dashboard, on loopback.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -84,7 +86,11 @@ def run_search(
             sweep(paths.checkpoints)
             terminal = stack.enter_context(output_to(paths.log))
             ray = stack.enter_context(
-                ray_session(address, data.train.images.nbytes + data.val.images.nbytes)
+                ray_session(
+                    address,
+                    data.train.images.nbytes + data.val.images.nbytes,
+                    dashboard=dashboard,
+                )
             )
             slots = share_out(study.resources, ray.cpus, ray.gpus)
 

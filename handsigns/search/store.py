@@ -8,9 +8,12 @@ import fcntl
 import json
 import os
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from handsigns.config.load import dump_study, load_study
 from handsigns.config.study import StudyConfig
@@ -21,6 +24,8 @@ from handsigns.search.environment import describe_environment
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord, rank
+from handsigns.search.warm_start import WarmStart, write_warm_start
+from handsigns.text import printable
 
 
 @dataclass(frozen=True)
@@ -76,34 +81,59 @@ class StoredSearch:
         raise ResultsError(f"no trial {trial_id} in {self.paths.name}; there are {known}")
 
 
-def begin_search(paths: SearchPaths, study: StudyConfig, data: DataRecord) -> StoredSearch:
-    """Make the folder of a new search, whole or not at all.
+def refuse_taken(paths: SearchPaths) -> None:
+    """See that a name is free for a new search.
 
     Raises:
-        ResultsError: the name is taken.
+        ResultsError: it is not; tells whether that search is running.
     """
-    taken = ResultsError(
+    if not paths.root.exists():
+        return
+    holder = _holder(paths)
+    if holder:
+        raise ResultsError(
+            f"{paths.name} is being run by {holder}; choose another name for a search beside it "
+            f"(--name)"
+        )
+    raise ResultsError(
         f"{paths.root} exists already; go on with it (tune_main.py resume {paths.name}) or choose "
         f"another name (--name)"
     )
-    if paths.root.exists():
-        raise taken
+
+
+def begin_search(
+    paths: SearchPaths, study: StudyConfig, data: DataRecord, warm_start: WarmStart | None = None
+) -> StoredSearch:
+    """Make the folder of a new search, whole or not at all.
+
+    Raises:
+        ResultsError: the name is taken, or the folder cannot be written.
+    """
+    refuse_taken(paths)
     fresh = SearchPaths(paths.root.with_name(f".{paths.name}.{os.getpid()}.tmp"))
-    fresh.root.mkdir(parents=True)
     try:
+        fresh.root.mkdir(parents=True)
         write_text(fresh.study, dump_study(study))
         write_json(fresh.data, dataclasses.asdict(data))
         write_json(fresh.environment, describe_environment())
+        if warm_start is not None:
+            write_warm_start(fresh.warm_start, warm_start)
         fresh.checkpoints.mkdir()
-        fresh.ray.mkdir()
         fresh.root.rename(paths.root)
     except OSError as error:
-        if paths.root.exists():
-            raise taken from error
+        refuse_taken(paths)
         raise ResultsError(f"{paths.root} cannot be written: {error}") from error
     finally:
         shutil.rmtree(fresh.root, ignore_errors=True)
     return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))
+
+
+def record_data(stored: StoredSearch, info: DataInfo, moved: Path | None) -> None:
+    """Record where the data of a search are now, and what they are, if either has changed."""
+    folder = str(moved.resolve()) if moved else stored.data.folder
+    now = dataclasses.replace(stored.data, info=info, folder=folder)
+    if (now.folder, info.fingerprint) != (stored.data.folder, stored.data.info.fingerprint):
+        write_json(stored.paths.data, dataclasses.asdict(now))
 
 
 def discard(paths: SearchPaths) -> None:
@@ -133,18 +163,40 @@ def held(paths: SearchPaths) -> Iterator[None]:
     """Hold a search for this process; the hold ends with the process, however it ends.
 
     Raises:
-        ResultsError: another process holds it.
+        ResultsError: another process holds it, or its folder cannot be written.
     """
-    with paths.lock.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
+    try:
+        file = paths.lock.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(
+            f"{paths.root} cannot be written: {error.strerror}; make it writable, or copy it to a "
+            f"place that is (and name that with --results)"
+        ) from error
+    with file:
+        if not _lock(file):
             raise ResultsError(
-                f"{paths.name} is being run by another process (pid {file.read().strip()}); wait "
-                f"for it, or choose another --name"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+                f"{paths.name} is being run by {_holder(paths)}; wait for it, or choose another "
+                f"--name"
+            )
+        with contextlib.suppress(OSError):  # who holds it matters to others alone
+            file.truncate(0)
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+            file.flush()
         yield
+
+
+def _lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _holder(paths: SearchPaths) -> str:
+    """Who runs a search, in words; empty where no one does."""
+    with contextlib.suppress(OSError), paths.lock.open(encoding="utf-8") as file:
+        if not _lock(file):
+            return printable(file.read(200)) or "another process"
+    return ""

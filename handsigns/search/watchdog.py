@@ -8,13 +8,14 @@ from typing import Any
 
 import ray
 from ray.tune import Callback
-from ray.tune.experiment import Trial
 
 from handsigns.config.duration import format_duration
 from handsigns.config.study import Faults
 from handsigns.search.driver_only import DriverOnly
 
 _LOOK_EVERY_SECONDS = 1.0
+_START_SECONDS = 60.0
+"""What a trial may take beside, before its first report: a fresh process loads its libraries."""
 
 
 class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
@@ -24,6 +25,7 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
         faults: how long that is.
         longest_epoch: of earlier sessions, in seconds; None where there was none.
         say: tells the user.
+        end: ends the process of a trial, given Ray's handle of it.
         clock: monotonic seconds.
     """
 
@@ -32,18 +34,16 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
         faults: Faults,
         longest_epoch: float | None,
         say: Callable[[str], None],
+        end: Callable[[Any], None] = ray.kill,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._faults = faults
         self._longest = longest_epoch
         self._say = say
+        self._end = end
         self._clock = clock
         self._looked = float("-inf")
         self._heard: dict[Any, float] = {}
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial has a process."""
-        self._heard[trial] = self._clock()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -53,26 +53,21 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
         if "epoch_seconds" in result:
             self._longest = max(self._longest or 0.0, result["epoch_seconds"])
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial came to its end."""
-        self._heard.pop(trial, None)
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial lost its process."""
-        self._heard.pop(trial, None)
-
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look, at most once a second."""
         now = self._clock()
         if now - self._looked < _LOOK_EVERY_SECONDS:
             return
         self._looked = now
+        # A trial has a process from before it counts as running until it has ended.
+        alive = [trial for trial in trials if trial.temporary_state.ray_actor is not None]
+        self._heard = {t: self._heard.get(t, now + _START_SECONDS) for t in alive}
         allowed = self._faults.seconds_allowed(self._longest)
         for trial, heard in self._heard.items():
-            if now - heard > allowed and trial.status == Trial.RUNNING:
+            if now - heard > allowed:
                 self._heard[trial] = now
                 self._say(
                     f"trial {trial.config['trial_id']} has reported nothing for "
                     f"{format_duration(round(allowed))}: its process is ended"
                 )
-                ray.kill(trial.temporary_state.ray_actor)
+                self._end(trial.temporary_state.ray_actor)

@@ -166,6 +166,7 @@ def _store(paths: SearchPaths, model: nn.Module, card: ModelCard, metrics: dict[
     """Write the winner beside its place, then put it there; an earlier one is kept aside."""
     fresh = paths.root / f".winner.{os.getpid()}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
     save_model(fresh, model, card)
     write_json(fresh / METRICS_FILE, metrics)
     if paths.winner.exists():
