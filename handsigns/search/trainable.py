@@ -51,10 +51,11 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
     )
     latest, previous = checkpoint_files(task.checkpoints, config["trial_id"])
     where = dataclasses.asdict(_placement(plan.device, task.threads))
-    state = _last_state((latest, previous), plan)
+    state = _last_state((latest, previous), plan, known=config["epochs"])
     # Reports may have died with the process that trained, or with the driver.
-    for metrics in state.history[config["epochs"] :]:
-        tune.report({**dataclasses.asdict(metrics), **where})
+    for metrics in state.recent:
+        if metrics.epoch > config["epochs"]:
+            tune.report({**dataclasses.asdict(metrics), **where})
     # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
     for metrics in fit(state, task.train, task.val):
         try:
@@ -68,14 +69,23 @@ class _UnwrittenError(Exception):
     """A checkpoint cannot be written: no fault of the trial's, and the whole search must know."""
 
 
-def _last_state(checkpoints: Iterable[Path], plan: TrainingPlan) -> TrainingState:
-    """That of the first whole checkpoint; the beginning where there is none."""
+def _last_state(checkpoints: Iterable[Path], plan: TrainingPlan, known: int) -> TrainingState:
+    """That of the first whole checkpoint; the beginning where there is none.
+
+    Args:
+        checkpoints: the latest first.
+        plan: of the trial.
+        known: epochs that are recorded; a checkpoint must tell of all later ones.
+    """
     for checkpoint in checkpoints:
         if checkpoint.exists():
             try:
-                return load_checkpoint(checkpoint, plan)
+                state = load_checkpoint(checkpoint, plan)
             except CheckpointError as error:
                 print(f"passed over: {error}")  # to the trial's log
+                continue
+            if not state.recent or state.recent[0].epoch <= known + 1:
+                return state
     return start(plan)
 
 

@@ -1,9 +1,9 @@
 """Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
 
 Tensors are the weights (``model.*``), the optimiser's moments (``optimizer.*``) and the random
-states (``random.*``); the schedule needs no more than the epoch. The metrics of all epochs stand in
-the metadata, so that those which were trained but are not recorded anywhere else are not lost; and
-a checksum of the tensors, as a power cut can leave a file of the right length with other content.
+states (``random.*``); the schedule needs no more than the epoch. The metrics of the latest epochs
+stand in the metadata, as reports of them may have been lost; and a checksum of the tensors, as a
+power cut can leave a file of the right length with other content.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def save_checkpoint(path: Path, state: TrainingState, previous: Path | None = No
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {
         "plan": _describe(state.plan),
-        "history": json.dumps([dataclasses.asdict(metrics) for metrics in state.history]),
+        "recent": json.dumps([dataclasses.asdict(metrics) for metrics in state.recent]),
         "checksum": _checksum(plain),
     }
     with replacing(path, keep=previous) as temporary:
@@ -75,7 +75,7 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
     state.model.load_state_dict(_under("model.", tensors))
     state.optimizer.restore(_under("optimizer.", tensors))
     _restore_random_states(state, _under("random.", tensors))
-    state.history = [EpochMetrics(**metrics) for metrics in json.loads(metadata["history"])]
+    state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
     return state
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ from handsigns.training.optimize import Optimizer, schedule_factor
 
 _CHECK_EVERY = 16
 """Steps between looks at the loss: each look makes a GPU wait."""
+_RECENT = 64
+"""Epochs whose metrics a training keeps; checkpoints would grow without end otherwise."""
 
 
 class DivergedError(Exception):
@@ -67,13 +70,13 @@ class TrainingState:
     model: nn.Module
     optimizer: Optimizer
     generator: torch.Generator
-    history: list[EpochMetrics] = field(default_factory=list)
-    """Each epoch's outcome so far, in order."""
+    recent: deque[EpochMetrics] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    """The outcome of the latest epochs, in order."""
 
     @property
     def epoch(self) -> int:
         """Epochs trained so far."""
-        return len(self.history)
+        return self.recent[-1].epoch if self.recent else 0
 
 
 def start(plan: TrainingPlan) -> TrainingState:
@@ -106,7 +109,7 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
             scores = evaluate(state.model, *held_out)
             val_loss = _finite(scores.loss, epoch, "validation loss")
             val_accuracy = scores.accuracy
-        before = state.history[-1].best_val_accuracy if state.history else 0.0
+        before = state.recent[-1].best_val_accuracy if state.recent else 0.0
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=loss,
@@ -117,7 +120,7 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
             learning_rate=rate,
             epoch_seconds=time.perf_counter() - started,
         )
-        state.history.append(metrics)
+        state.recent.append(metrics)
         yield metrics
 
 
