@@ -1,13 +1,22 @@
-"""What several tests share: tiny pictures and plans that train in a moment."""
+"""What several tests share: tiny pictures, plans that train in a moment, and a place to run in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 from handsigns.data.splits import Split
 
@@ -17,6 +26,16 @@ settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIGNS = REPOSITORY.parent / "shared" / "data" / "signs_dev"
+
+SPACE = """
+space:
+  learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
+  batch_size: {type: choice, values: [8, 16]}
+  channel_width: 4
+budget: {trials: 6, max_epochs: 4}
+scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
+resources: {cpus_per_trial: 1, gpus_per_trial: 0}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +61,97 @@ def make_split() -> Callable[..., Split]:
         return Split(images, labels.astype(np.int64), names)
 
     return make
+
+
+class Workplace:
+    """A folder with pictures and a space, and the command line in it, as a user has it.
+
+    Its pictures, `bands`, are of three classes that are easy to tell: a bright band high, in the
+    middle, low. Its space, `tiny.yaml`, is searched in moments.
+    """
+
+    data = ("--data", "bands", "--size", "16")
+    long = (*data, "--max-epochs", "60", "--set", "scheduler.name=none", "--trials", "3")
+    """Options of a search in which there is time to interfere."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment = os.environ | {"HANDSIGNS_CACHE": str(root / "cache")}
+        self.started: list[subprocess.Popen[str]] = []
+        (root / "tiny.yaml").write_text(SPACE)
+        rng = np.random.default_rng(0)
+        for split, count in (("train", 20), ("val", 8), ("test", 8)):
+            for k, label in enumerate(("high", "middle", "low")):
+                (root / "bands" / split / label).mkdir(parents=True)
+                for i in range(count):
+                    pixels = rng.integers(0, 100, (16, 16, 3), dtype=np.uint8)
+                    pixels[5 * k : 5 * k + 5] += 130
+                    Image.fromarray(pixels).save(root / "bands" / split / label / f"{i}.png")
+
+    def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Start a command of ours, in a session of its own as from a terminal."""
+        process = subprocess.Popen(
+            [*prefix, sys.executable, str(REPOSITORY / "tune_main.py"), *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
+        """Wait for a command to end as it should; returns what it printed."""
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == status, output
+        assert "Traceback" not in output, output
+        return output
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run a command; returns what it printed."""
+        return self.finish(self.start(*arguments), status)
+
+    def folder(self, name: str) -> Path:
+        """The results of a search."""
+        return self.root / "results" / name
+
+    def rows(self, name: str, table: str = "leaderboard") -> list[dict[str, str]]:
+        """A table of a search."""
+        with (self.folder(name) / f"{table}.csv").open() as file:
+            return list(csv.DictReader(file))
+
+    def events(self, name: str, kind: str = "") -> list[dict[str, Any]]:
+        """The whole lines of a journal so far, or those of one kind."""
+        path = self.folder(name) / "journal.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        found = [json.loads(line) for line in lines if line.endswith(b"}\n")]
+        return [event for event in found if kind in ("", event["event"])]
+
+    def wait_for(self, what: Callable[[], object], process: subprocess.Popen[str]) -> None:
+        """Wait until something is so, while the process runs."""
+        deadline = time.monotonic() + 120
+        while not what():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "no progress"
+            time.sleep(0.02)
+
+    def wait_for_epochs(self, name: str, count: int, process: subprocess.Popen[str]) -> None:
+        """Wait until so many epochs of a search are recorded."""
+        self.wait_for(lambda: len(self.events(name, "epoch")) >= count, process)
+
+    def close(self) -> None:
+        """End what a failed test has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Iterator[Workplace]:
+    """A workplace that the tests of a module share."""
+    workplace = Workplace(tmp_path_factory.mktemp("place"))
+    yield workplace
+    workplace.close()

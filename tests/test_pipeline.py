@@ -1,86 +1,26 @@
 """The real thing, tiny: real Ray, real trials, run as a user runs them."""
 
-import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from handsigns.search.event_log import read_events, sealed
 
-SPACE = """
-space:
-  learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
-  batch_size: {type: choice, values: [8, 16]}
-  channel_width: 4
-budget: {trials: 6, max_epochs: 4}
-scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
-resources: {cpus_per_trial: 1, gpus_per_trial: 0}
-"""
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.ray
 
 
-class Workplace:
-    """A folder with pictures and a space, and the command line in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = os.environ | {"HANDSIGNS_CACHE": str(root / "cache")}
-        (root / "tiny.yaml").write_text(SPACE)
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, str(REPOSITORY / "tune_main.py"), *arguments]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=240)
-        assert process.returncode == status, output
-        assert "Traceback" not in output
-        return output
-
-    def rows(self, name: str, table: str = "leaderboard") -> list[dict[str, str]]:
-        with (self.root / "results" / name / f"{table}.csv").open() as file:
-            return list(csv.DictReader(file))
-
-
-def write_pictures(folder: Path) -> None:
-    """Three classes that are easy to tell: a bright band high, in the middle, low."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 20), ("val", 8), ("test", 8)):
-        for k, label in enumerate(("high", "middle", "low")):
-            (folder / split / label).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 100, (16, 16, 3), dtype=np.uint8)
-                pixels[5 * k : 5 * k + 5] += 130
-                Image.fromarray(pixels).save(folder / split / label / f"{i}.png")
-
-
 @pytest.fixture(scope="module")
-def done(tmp_path_factory) -> tuple[Workplace, str]:
-    """A whole `run`, and what it printed."""
-    place = Workplace(tmp_path_factory.mktemp("pipeline"))
-    write_pictures(place.root / "bands")
-    arguments = ("--data", "bands", "--size", "16", "--name", "first", "--seeds", "2")
+def done(place):
+    """A whole `run`: its place, and what it printed."""
+    arguments = (*place.data, "--name", "first", "--seeds", "2")
     return place, place.run("run", "tiny.yaml", *arguments)
 
 
@@ -141,10 +81,10 @@ def test_a_record_that_was_altered_does_not_replay(done):
     place, _ = done
     shutil.copytree(place.root / "results" / "first", place.root / "results" / "altered")
     journal = place.root / "results" / "altered" / "journal.jsonl"
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    epoch = next(e for e in lines if e["event"] == "epoch" and e["trial_id"] == "0000")
+    events, _ = read_events(journal)
+    epoch = next(e for e in events if e["event"] == "epoch" and e["trial_id"] == "0000")
     epoch["metrics"]["val_loss"] += 1e-9
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal.write_bytes(b"".join(map(sealed, events)))
     output = place.run("replay", "altered", "0000", status=1)
     assert "epoch 1: val_loss" in output
     assert "different: trial 0000" in output
@@ -258,8 +198,10 @@ def test_more_than_the_machine_has_leaves_nothing_behind(done):
 def test_a_diverged_trial_is_ranked_last_and_harms_nothing(done):
     place, _ = done
     # At a learning rate of 10 such a penalty makes weights a hundred times larger at every step.
-    space = SPACE.replace(
-        "type: log_uniform, low: 1e-3, high: 3e-2", "type: choice, values: [0.01, 10.0]"
+    space = (
+        (place.root / "tiny.yaml")
+        .read_text()
+        .replace("type: log_uniform, low: 1e-3, high: 3e-2", "type: choice, values: [0.01, 10.0]")
     )
     fixed = "optimizer: sgd\n  momentum: 0.0\n  schedule: constant\n  weight_decay: 10.0\n"
     space = space.replace("channel_width: 4\n", f"channel_width: 4\n  {fixed}")
@@ -273,88 +215,6 @@ def test_a_diverged_trial_is_ranked_last_and_harms_nothing(done):
     output = place.run("replay", "wild", rows[-1]["trial_id"])
     assert "identical: trial" in output
     assert "and diverged again" in output
-
-
-def journal_lines(place: Workplace, name: str) -> list[str]:
-    path = place.root / "results" / name / "journal.jsonl"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def wait_for_epochs(place: Workplace, name: str, count: int, process) -> None:
-    deadline = time.monotonic() + 120
-    while sum('"event": "epoch"' in line for line in journal_lines(place, name)) < count:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "no progress"
-        time.sleep(0.02)
-
-
-LONG = ("--data", "bands", "--size", "16", "--max-epochs", "60", "--set", "scheduler.name=none",
-        "--trials", "3")  # fmt: skip
-
-
-def test_a_killed_search_goes_on_where_it_was(done):
-    place, _ = done
-    process = place.start("search", "tiny.yaml", *LONG, "--name", "killed")
-    wait_for_epochs(place, "killed", 40, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    before = journal_lines(place, "killed")
-    begun = [json.loads(line)["trial_id"] for line in before if '"begin"' in line]
-    output = place.run("resume", "killed")
-    assert "3 trials: 3 completed" in output
-    after = journal_lines(place, "killed")
-    whole = [line for line in before if line.endswith("}")]
-    assert after[: len(whole)] == whole, "what was recorded stays as it was"
-    assert sorted(row["trial_id"] for row in place.rows("killed")) == ["0000", "0001", "0002"]
-    epochs = [e for e in map(json.loads, after) if e["event"] == "epoch"]
-    for trial_id in ("0000", "0001", "0002"):
-        numbers = [e["metrics"]["epoch"] for e in epochs if e["trial_id"] == trial_id]
-        assert numbers == list(range(1, 61)), "each epoch once, none left out"
-    assert "identical" in place.run("replay", "killed", begun[0])
-
-
-def test_ctrl_c_ends_in_order_and_says_how_to_go_on(done):
-    place, _ = done
-    process = place.start("search", "tiny.yaml", *LONG, "--name", "broken-off")
-    wait_for_epochs(place, "broken-off", 5, process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
-    assert "go on with: python tune_main.py resume broken-off" in output
-    assert {row["status"] for row in place.rows("broken-off")} & {"interrupted"}
-    output = place.run("resume", "broken-off", "--trials", "2")
-    assert all(row["status"] == "completed" for row in place.rows("broken-off")), output
-
-
-def test_a_search_in_use_is_refused_to_others(done):
-    place, _ = done
-    process = place.start("search", "tiny.yaml", *LONG, "--name", "busy")
-    try:
-        wait_for_epochs(place, "busy", 1, process)
-        output = place.run("resume", "busy", status=2)
-        assert f"is being run by another process (pid {process.pid})" in output
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_a_trial_whose_process_is_killed_goes_on_from_its_checkpoint(done):
-    place, _ = done
-    process = place.start("search", "tiny.yaml", *LONG, "--name", "hurt")
-    wait_for_epochs(place, "hurt", 20, process)
-    events = [json.loads(line) for line in journal_lines(place, "hurt")]
-    last = [event for event in events if event["event"] == "epoch"][-1]
-    os.kill(int(last["node"].rpartition("/")[2]), signal.SIGKILL)
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
-    assert {row["status"] for row in place.rows("hurt")} == {"completed"}
-    placed = {
-        event["node"]
-        for event in map(json.loads, journal_lines(place, "hurt"))
-        if event["event"] == "epoch" and event["trial_id"] == last["trial_id"]
-    }
-    assert len(placed) == 2, "it went on in another process"
-    assert "identical" in place.run("replay", "hurt", last["trial_id"])
 
 
 @pytest.mark.photographs

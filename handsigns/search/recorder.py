@@ -120,6 +120,9 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
     def _keep_best_checkpoints(self, ended: Sequence[TrialRecord]) -> None:
         ranked = rank([*self._kept, *ended], self._study.objective)
         self._kept = ranked[:KEPT_CHECKPOINTS]
-        for record in ranked[KEPT_CHECKPOINTS:]:
-            for file in self._paths.checkpoint_files(record.trial_id):
-                file.unlink(missing_ok=True)
+        spared = {record.trial_id for record in self._kept}
+        for record in ranked:
+            latest, previous = self._paths.checkpoint_files(record.trial_id)
+            previous.unlink(missing_ok=True)
+            if record.trial_id not in spared:
+                latest.unlink(missing_ok=True)
