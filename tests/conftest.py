@@ -71,7 +71,7 @@ class Workplace:
     """
 
     data = ("--data", "bands", "--size", "16")
-    long = (*data, "--max-epochs", "60", "--set", "scheduler.name=none", "--trials", "3")
+    long = (*data, "--max-epochs", "300", "--set", "scheduler.name=none", "--trials", "3")
     """Options of a search in which there is time to interfere."""
 
     def __init__(self, root: Path) -> None:
@@ -88,10 +88,15 @@ class Workplace:
                     pixels[5 * k : 5 * k + 5] += 130
                     Image.fromarray(pixels).save(root / "bands" / split / label / f"{i}.png")
 
+    @staticmethod
+    def command(*arguments: str) -> list[str]:
+        """A command of ours in full."""
+        return [sys.executable, str(REPOSITORY / "tune_main.py"), *arguments]
+
     def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start a command of ours, in a session of its own as from a terminal."""
         process = subprocess.Popen(
-            [*prefix, sys.executable, str(REPOSITORY / "tune_main.py"), *arguments],
+            [*prefix, *self.command(*arguments)],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -140,6 +145,21 @@ class Workplace:
     def wait_for_epochs(self, name: str, count: int, process: subprocess.Popen[str]) -> None:
         """Wait until so many epochs of a search are recorded."""
         self.wait_for(lambda: len(self.events(name, "epoch")) >= count, process)
+
+    def trial_process(self, name: str, trial_id: str | None = None) -> int:
+        """The id of the process in which a trial, or whichever reported last, trained last."""
+        epochs = self.events(name, "epoch")
+        found = [event for event in epochs if trial_id in (None, event["trial_id"])]
+        return int(found[-1]["node"].rpartition("/")[2])
+
+    def audit(self, name: str) -> str:
+        """See that nothing is wrong with a search that ended; returns what was found."""
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / "benchmarks" / "audit.py"), str(self.folder(name))],
+            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def close(self) -> None:
         """End what a failed test has left running."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from handsigns.errors import HandsignsError
+from handsigns.text import printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.command(options)
         sys.stdout.flush()
     except HandsignsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # Each line by itself, as messages have several.
+        text = "\n".join(map(printable, str(error).split("\n")))
+        print(f"error: {text}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -34,4 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough. Nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A disk that is full, a folder that may not be written, a file that may not be read.
+        print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        return USER_ERROR
     return status

@@ -95,6 +95,9 @@ class Ending:
         if self.reason is None and target is not None and last and last.val_accuracy >= target:
             self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
 
+    def noted(self, trial_id: str, note: str) -> None:
+        """What a trial has to say changes nothing."""
+
     def lost(self, record: TrialRecord) -> None:
         """A lost process changes nothing: the trial goes on."""
 

@@ -19,6 +19,7 @@ from handsigns.config.study import StudyConfig
 from handsigns.search.budget import Ending
 from handsigns.search.journal import Journal
 from handsigns.search.record import Status, TrialRecord, rank_key
+from handsigns.text import printable
 
 _HEARTBEAT_SECONDS = 30.0
 _REFRESH_PER_SECOND = 4
@@ -78,6 +79,10 @@ class Display:
             self._best = min(self._journal.records, key=self._key)
         if self._live is None and time.monotonic() - self._last_line > _HEARTBEAT_SECONDS:
             self.say("  " + self._progress())
+
+    def noted(self, trial_id: str, note: str) -> None:
+        """A trial met something that the user should know of."""
+        self.say(f"trial {trial_id}: {printable(note)}")
 
     def lost(self, record: TrialRecord) -> None:
         """A trial's process died; it will go on in another."""

@@ -30,6 +30,9 @@ class Observer(Protocol):
     def trained(self, record: TrialRecord) -> None:
         """A trial finished an epoch."""
 
+    def noted(self, trial_id: str, note: str) -> None:
+        """A trial met something that the user should know of."""
+
     def lost(self, record: TrialRecord) -> None:
         """A trial's process died; it will go on in another."""
 
@@ -78,6 +81,9 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
                     self._last_words[trial_id] = ("stopped", "")
                 for observer in self._observers:
                     observer.trained(self._journal[trial_id])
+        elif "note" in result:
+            for observer in self._observers:
+                observer.noted(trial_id, result["note"])
         elif "unwritten" in result:
             self._ending.break_down(result["unwritten"])
         elif "diverged" in result:

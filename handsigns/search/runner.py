@@ -251,8 +251,11 @@ class _TableWriter:
     def trained(self, record: TrialRecord) -> None:
         """Epochs wait for the trial's end."""
 
+    def noted(self, trial_id: str, note: str) -> None:
+        """Not for the tables."""
+
     def lost(self, record: TrialRecord) -> None:
-        """That, too."""
+        """Waits for the trial's end, too."""
 
     def ended(self, record: TrialRecord) -> None:
         """Write if the last time is long enough ago."""

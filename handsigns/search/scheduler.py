@@ -156,6 +156,8 @@ class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """CONTINUE or STOP after an epoch."""
+        if "note" in result:
+            return str(TrialScheduler.CONTINUE)
         if "epoch" not in result:  # the last word of a trial that diverged or failed
             return str(TrialScheduler.STOP)
         return self._decide(trial.config["trial_id"], result)

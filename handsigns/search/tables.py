@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from handsigns.config.study import Objective
 from handsigns.config.trial import TrialConfig
-from handsigns.files import replacing
+from handsigns.files import write_text
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Decision, Placement, TrialRecord, rank
@@ -105,8 +105,7 @@ def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
+    write_text(path, table.to_csv(index=False))
 
 
 def _trial_row(record: TrialRecord) -> dict[str, Any]:

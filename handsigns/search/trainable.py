@@ -82,7 +82,7 @@ def _last_state(checkpoints: Iterable[Path], plan: TrainingPlan, known: int) -> 
             try:
                 state = load_checkpoint(checkpoint, plan)
             except CheckpointError as error:
-                print(f"passed over: {error}")  # to the trial's log
+                tune.report({"note": f"{error}; an earlier one is used, or the trial starts over"})
                 continue
             if not state.recent or state.recent[0].epoch <= known + 1:
                 return state

@@ -1,0 +1,44 @@
+"""The user, or the system, asks the search to end."""
+
+import os
+import signal
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
+
+
+def ctrl_c(process) -> None:
+    """As a terminal does: to every process that belongs to the command."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def test_broken_off_in_every_way_it_goes_on(place):
+    process = place.start("search", "tiny.yaml", *place.long, "--name", "broken-off")
+    place.wait_for_epochs("broken-off", 5, process)
+    ctrl_c(process)
+    output = place.finish(process, 130)
+    assert "go on with: python tune_main.py resume broken-off" in output
+    rows = place.rows("broken-off")
+    assert "interrupted" in {row["status"] for row in rows}
+    assert sum(int(row["epochs"]) for row in rows) == len(place.events("broken-off", "epoch"))
+
+    # Twice: at once.
+    process = place.start("resume", "broken-off")
+    sessions = len(place.events("broken-off", "session"))
+    place.wait_for(lambda: len(place.events("broken-off", "session")) > sessions, process)
+    place.wait_for_epochs("broken-off", 40, process)
+    ctrl_c(process)
+    ctrl_c(process)
+    output = place.finish(process, 130)
+    assert "go on with: python tune_main.py resume broken-off" in output
+
+    process = place.start("resume", "broken-off", "--trials", "4")
+    place.wait_for_epochs("broken-off", 80, process)
+    process.terminate()
+    assert "go on with" in place.finish(process, 130)
+
+    place.run("resume", "broken-off")
+    rows = place.rows("broken-off")
+    assert [row["status"] for row in rows] == ["completed"] * 4
+    place.audit("broken-off")

@@ -1,0 +1,84 @@
+"""Processes are killed; nothing that was finished is lost, and what was not goes on."""
+
+import os
+import signal
+
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.faults]
+
+ASHA = ("--trials", "8", "--max-epochs", "40")
+
+
+def kill(process) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
+    arguments = ("search", "tiny.yaml", *place.data, *ASHA, "--name", "killed")
+    journal = place.folder("killed") / "journal.jsonl"
+    process = place.start(*arguments)
+    place.wait_for(journal.exists, process)
+    kill(process)  # in its first seconds, before there is a trial
+
+    recorded = b""
+    for epochs in (30, 60, 60):  # the last one, in the middle of resuming
+        process = place.start("resume", "killed")
+        sessions = len(place.events("killed", "session"))
+        place.wait_for_epochs("killed", epochs, process)
+        place.wait_for(lambda n=sessions: len(place.events("killed", "session")) > n, process)
+        if epochs == 60 and sessions == 1:
+            os.kill(place.trial_process("killed"), signal.SIGKILL)  # a trial and the driver at once
+        kill(process)
+        now = journal.read_bytes()
+        assert now.startswith(recorded), "what was recorded stays as it was"
+        recorded = now[: now.rfind(b"\n") + 1]
+
+    output = place.run("resume", "killed")
+    assert "8 trials: " in output
+    assert journal.read_bytes().startswith(recorded)
+    found = place.audit("killed")
+    assert found.startswith("8 trials, ")
+    assert "8 replayed" in found
+    assert " 0 resumed" not in found
+
+
+def test_a_trial_whose_process_is_killed_goes_on_until_that_has_happened_too_often(place):
+    process = place.start(
+        "search", "tiny.yaml", *place.long, "--name", "hurt", "--set", "faults.retries=1"
+    )
+    place.wait_for_epochs("hurt", 20, process)
+    victim = place.events("hurt", "epoch")[-1]["trial_id"]
+    os.kill(place.trial_process("hurt", victim), signal.SIGKILL)
+    trained = len([e for e in place.events("hurt", "epoch") if e["trial_id"] == victim])
+
+    def goes_on() -> bool:
+        epochs = [e for e in place.events("hurt", "epoch") if e["trial_id"] == victim]
+        return len({e["node"] for e in epochs}) == 2 and len(epochs) > trained + 2
+
+    place.wait_for(goes_on, process)
+    os.kill(place.trial_process("hurt", victim), signal.SIGKILL)
+    output = place.finish(process)
+    assert f"trial {victim} failed: the trial's process died" in output
+    assert "it had been started anew 1 times" in output
+    rows = {row["trial_id"]: row for row in place.rows("hurt", "trials")}
+    assert rows.pop(victim)["status"] == "failed"
+    assert [row["status"] for row in rows.values()] == ["completed"] * 2, "the search continues"
+    epochs = [e for e in place.events("hurt", "epoch") if e["trial_id"] == victim]
+    numbers = [e["metrics"]["epoch"] for e in epochs]
+    assert numbers == list(range(1, len(numbers) + 1)), "from its checkpoint, not from the start"
+    assert "identical" in place.run("replay", "hurt", victim)
+
+
+def test_a_trial_that_hangs_is_ended_and_goes_on(place):
+    process = place.start(
+        "search", "tiny.yaml", *place.long, "--name", "hung", "--set", "faults.report_timeout=3s"
+    )
+    place.wait_for_epochs("hung", 20, process)
+    os.kill(place.trial_process("hung"), signal.SIGSTOP)
+    output = place.finish(process)
+    assert "has reported nothing for 3s: its process is ended" in output
+    assert {row["status"] for row in place.rows("hung")} == {"completed"}
+    assert sorted(row["retries"] for row in place.rows("hung", "trials")) == ["0", "0", "1"]
+    place.audit("hung")
