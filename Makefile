@@ -12,11 +12,11 @@ READY := $(VENV)/.ready-$(TORCH)
 RUN_DATA := $(if $(DATA),--data "$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check format lock clean
-.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers
+.PHONY: help setup run test test-fast test-faults check format lock clean
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "variables: SPACE=default DATA=my/photographs (run), TORCH=cpu (setup), PYTHON=python3.12"
 
 setup: $(READY) ## make .venv and install what is pinned in requirements.txt
@@ -46,14 +46,17 @@ test: $(READY) ## all tests
 test-fast: $(READY) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"
 
+test-faults: $(READY) ## the tests that kill processes and fill disks, in minutes
+	$(BIN)/python -m pytest -m faults
+
 check: $(READY) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers ## all benchmarks, an hour; or bench-training, -startup, -overhead, -memory, -peers
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults ## all benchmarks, two hours; or bench-training, -startup, -overhead, -memory, -peers, -faults
 
-bench-training bench-startup bench-overhead bench-memory: bench-%: $(READY)
+bench-training bench-startup bench-overhead bench-memory bench-faults: bench-%: $(READY)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
 bench-peers: $(READY)

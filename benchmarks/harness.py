@@ -70,17 +70,18 @@ class Table:
         return f"\n{self.title}\n\n" + "\n".join(f"| {line} |" for line in lines)
 
 
-def options(description: str, *, repeats: int) -> argparse.ArgumentParser:
+def options(description: str, *, repeats: int | None = None) -> argparse.ArgumentParser:
     """The options that every benchmark has.
 
     Args:
         description: what it measures.
-        repeats: how often, unless the user says otherwise.
+        repeats: how often, unless the user says otherwise; None where nothing is repeated.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="how often")
+    if repeats is not None:
+        parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="how often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the aims there as well")
     return parser
 
