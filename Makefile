@@ -12,7 +12,7 @@ READY := $(VENV)/.ready-$(TORCH)
 RUN_DATA := $(if $(DATA),--data "$(DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-faults check format lock clean
+.PHONY: help setup run test test-fast test-faults check audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults
 
 help: ## list the targets
@@ -66,6 +66,9 @@ bench-peers: $(READY)
 format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: | $(BIN)/uv ## look the pinned dependencies up among known vulnerabilities
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
 
 lock: | $(BIN)/uv ## pin the newest versions of all dependencies in requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --universal \

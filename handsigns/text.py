@@ -13,3 +13,8 @@ def printable(text: str) -> str:
         else character
         for character in text
     )
+
+
+def no_formula(text: str) -> str:
+    """The text for a cell of CSV, such that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -97,7 +98,12 @@ def _aligned(headers: dict[str, list[str]], columns: dict[str, list[str]]) -> It
 
 def _markdown(columns: dict[str, list[str]]) -> Iterator[str]:
     for cells in (list(columns), ["---"] * len(columns), *zip(*columns.values(), strict=True)):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        yield "| " + " | ".join(_inert(cell) for cell in cells) + " |\n"
+
+
+def _inert(cell: str) -> str:
+    """Text in a cell of Markdown, which lets HTML through."""
+    return html.escape(cell, quote=False).replace("|", "\\|")
 
 
 def _shown(column: str, value: Any) -> str:

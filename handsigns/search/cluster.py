@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import math
 import os
 import secrets
@@ -134,6 +135,10 @@ def ray_session(
 def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
     import ray
 
+    if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
+        raise ResourceError(
+            "Ray's dashboard (--dashboard) needs more packages: pip install 'ray[default]'"
+        )
     try:
         if address is None:
             ray.init(

@@ -93,6 +93,7 @@ def run_search(
                 )
             )
             slots = share_out(study.resources, ray.cpus, ray.gpus)
+            storage = ray.scratch or _own_storage(paths)
 
             # These load Ray, which reads its settings then, and much else; `ray_session` has made
             # the settings and loads the rest while Ray starts.
@@ -121,7 +122,7 @@ def run_search(
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
                 _task(study, data, paths, slots), slots, searcher, scheduler,
-                [recorder, watchdog], ending, ray.scratch or paths.ray,
+                [recorder, watchdog], ending, storage,
             )  # fmt: skip
 
             display.say(f"{slots}; Ray's own output goes to {paths.log}")
@@ -182,6 +183,12 @@ def _unfinished(
         else:
             trials.append(record.trial_id)
     return trials
+
+
+def _own_storage(paths: SearchPaths) -> Path:
+    """Where Ray Tune keeps its books on a cluster, whose nodes do not share our scratch folder."""
+    paths.ray.mkdir(exist_ok=True)
+    return paths.ray
 
 
 def _longest_epoch(journal: Journal) -> float | None:

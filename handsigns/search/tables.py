@@ -13,6 +13,7 @@ from handsigns.files import write_text
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Decision, Placement, TrialRecord, rank
+from handsigns.text import no_formula
 from handsigns.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         "ended_at": _utc(record.ended_at),
         "retries": record.retries,
         **place,
-        "error": record.error.strip().rsplit("\n", 1)[-1],
+        "node": no_formula(record.placement.node) if record.placement else None,
+        "error": no_formula(record.error.strip().rsplit("\n", 1)[-1]),
     }
 
 

@@ -393,3 +393,71 @@ def test_whatever_an_override_says_it_is_taken_or_refused(overrides):
         load_study(Path(shipped_spaces()["quick"]), overrides)
     except ConfigError as error:
         assert "--set" in str(error)  # noqa: PT017 - either outcome is right
+
+
+WHOLE = {
+    "description": "all there is",
+    "space": {
+        "learning_rate": {"type": "log_uniform", "low": 3e-4, "high": 3e-2},
+        "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
+        "momentum": {"type": "uniform", "low": 0.8, "high": 0.98, "when": {"optimizer": "sgd"}},
+        "channel_width": {"type": "integer", "low": 8, "high": 24, "step": 4},
+        "dropout": 0.2,
+    },
+    "objective": {"metric": "val_loss", "direction": "minimize"},
+    "budget": {"trials": 60, "max_epochs": 36, "time_budget": "15m", "patience": 20},
+    "scheduler": {"name": "asha", "grace_period": 4, "reduction_factor": 3},
+    "searcher": {"name": "tpe", "startup_trials": 5},
+    "resources": {"cpus_per_trial": 1, "gpus_per_trial": "auto"},
+    "faults": {"retries": 3, "report_timeout": "auto"},
+    "seed": 1,
+}
+
+
+def places(tree, path=()):
+    yield path
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from places(value, (*path, key))
+
+
+def put(tree, path, value):
+    if not path:
+        return value
+    return {**tree, path[0]: put(tree[path[0]], path[1:], value)}
+
+
+plain = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(-(10**400), 10**400),
+    st.floats(), st.text(max_size=8), st.sampled_from(["auto", "1h", "1e999", "sgd", "asha"]),
+    st.dates(), st.binary(max_size=4),
+)  # fmt: skip
+trees = st.recursive(
+    plain,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(places(WHOLE))), trees), min_size=1, max_size=3))
+@settings(max_examples=400)
+def test_whatever_stands_in_any_place_is_taken_or_refused(tmp_path_factory, changes):
+    import yaml
+
+    tree = WHOLE
+    for path, value in changes:
+        try:
+            tree = put(tree, path, value)
+        except (KeyError, TypeError):
+            continue  # an earlier change has taken the place away
+    path = tmp_path_factory.mktemp("mutant") / "s.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8", errors="replace")
+    try:
+        study = load_study(path)
+    except ConfigError as error:
+        assert str(path) in str(error)  # noqa: PT017 - either outcome is right
+        return
+    path.write_text(dump_study(study), encoding="utf-8")
+    assert load_study(path) == study, "what was taken survives a round trip"
