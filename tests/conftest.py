@@ -152,6 +152,16 @@ class Workplace:
         found = [event for event in epochs if trial_id in (None, event["trial_id"])]
         return int(found[-1]["node"].rpartition("/")[2])
 
+    def kill(self, process: subprocess.Popen[str], name: str) -> None:
+        """Kill a search's driver, and wait until its trials have ended with it, a moment later."""
+        nodes = {event["node"] for event in self.events(name, "epoch")}
+        process.kill()
+        process.communicate()
+        deadline = time.monotonic() + 60
+        while any(is_trial(int(node.rpartition("/")[2])) for node in nodes):
+            assert time.monotonic() < deadline, "trials outlive the search"
+            time.sleep(0.05)
+
     def audit(self, name: str) -> str:
         """See that nothing is wrong with a search that ended; returns what was found."""
         done = subprocess.run(
@@ -167,6 +177,14 @@ class Workplace:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+
+
+def is_trial(pid: int) -> bool:
+    """Whether a process runs, and is one of Ray's."""
+    try:
+        return b"ray" in Path(f"/proc/{pid}/cmdline").read_bytes().lower()
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")

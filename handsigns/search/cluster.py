@@ -21,6 +21,7 @@ from handsigns.config.study import Resources
 from handsigns.errors import ResourceError
 
 _SCRATCH = "handsigns-"
+_TOKEN = "token"
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Beside the pictures."""
 
@@ -85,11 +86,13 @@ class RaySession:
         cpus, gpus: what it offers.
         scratch: a folder that only its owner reads and that is gone afterwards; None on a cluster
             that was joined.
+        dashboard: where Ray's dashboard is, and what it asks for; empty where it is off.
     """
 
     cpus: float
     gpus: float
     scratch: Path | None
+    dashboard: str
 
 
 @contextlib.contextmanager
@@ -123,16 +126,22 @@ def ray_session(
         loading = threading.Thread(target=_load_engine)
         loading.start()
         try:
-            _start(address, data_bytes, dashboard)
+            url = _start(address, data_bytes, dashboard)
         finally:
             loading.join()
         if address is None:
             _start_trials_in_waiting_processes()
         offered = ray.cluster_resources()
-        yield RaySession(float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch)
+        shown = f"Ray's dashboard: http://{url}" if dashboard else ""
+        if shown and scratch is not None:
+            shown += f" (it asks for the token in {scratch / _TOKEN})"
+        yield RaySession(
+            float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch, shown
+        )
 
 
-def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
+def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
+    """Start or join Ray; host and port of its dashboard, if it has one."""
     import ray
 
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
@@ -141,7 +150,7 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
         )
     try:
         if address is None:
-            ray.init(
+            context = ray.init(
                 address="local",
                 include_dashboard=dashboard,
                 dashboard_host="127.0.0.1",
@@ -149,7 +158,7 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
                 object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
             )
         else:
-            ray.init(address=address, log_to_driver=False)
+            context = ray.init(address=address, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise ResourceError(f"Ray could not be started on this machine: {error}") from error
@@ -158,6 +167,7 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> None:
             f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
             f"token; or leave --address out to search on this machine"
         ) from error
+    return str(context.dashboard_url)
 
 
 def _load_engine() -> None:
@@ -250,7 +260,7 @@ def _sweep_scratch() -> None:
 
 def new_token(folder: Path) -> Path:
     """A token made for this run, in a file that only its owner reads."""
-    path = folder / "token"
+    path = folder / _TOKEN
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return path

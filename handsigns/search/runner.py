@@ -125,6 +125,8 @@ def run_search(
                 [recorder, watchdog], ending, storage,
             )  # fmt: skip
 
+            if ray.dashboard:
+                display.say(ray.dashboard)
             display.say(f"{slots}; Ray's own output goes to {paths.log}")
             with _interrupts(ending, terminal, paths.name), display.shown():
                 tuner.fit()

@@ -51,8 +51,7 @@ def test_changed_code_is_told_and_asks_for_a_flag(done):
 def test_changed_data_are_told_and_ask_for_a_flag(done):
     process = done.start("search", "tiny.yaml", *done.long, "--name", "moved")
     done.wait_for_epochs("moved", 15, process)
-    process.kill()
-    process.communicate()
+    done.kill(process, "moved")
     shutil.copytree(done.root / "bands", done.root / "changed")
     Image.new("RGB", (16, 16)).save(done.root / "changed" / "train" / "low" / "0.png")
     output = done.run("resume", "moved", "--data", "changed", status=2)

@@ -10,17 +10,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 ASHA = ("--trials", "8", "--max-epochs", "40")
 
 
-def kill(process) -> None:
-    process.kill()
-    process.communicate()
-
-
 def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
     arguments = ("search", "tiny.yaml", *place.data, *ASHA, "--name", "killed")
     journal = place.folder("killed") / "journal.jsonl"
     process = place.start(*arguments)
     place.wait_for(journal.exists, process)
-    kill(process)  # in its first seconds, before there is a trial
+    place.kill(process, "killed")  # in its first seconds, before there is a trial
 
     recorded = b""
     for epochs in (30, 60, 60):  # the last one, in the middle of resuming
@@ -30,7 +25,7 @@ def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
         place.wait_for(lambda n=sessions: len(place.events("killed", "session")) > n, process)
         if epochs == 60 and sessions == 1:
             os.kill(place.trial_process("killed"), signal.SIGKILL)  # a trial and the driver at once
-        kill(process)
+        place.kill(process, "killed")
         now = journal.read_bytes()
         assert now.startswith(recorded), "what was recorded stays as it was"
         recorded = now[: now.rfind(b"\n") + 1]

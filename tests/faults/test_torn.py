@@ -17,8 +17,7 @@ def killed(place):
 
     place.wait_for(both_trained, process)
     place.wait_for_epochs("torn", 20, process)
-    process.kill()
-    process.communicate()
+    place.kill(process, "torn")
     return place
 
 
