@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.cli.progress import progress
 from handsigns.config.duration import format_duration
-from handsigns.errors import DataError, ResultsError
+from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.text import printable
 
 if TYPE_CHECKING:
@@ -77,7 +77,13 @@ def list_searches(options: Namespace) -> int:
     if not found:
         print(f"no search in {options.results} yet; begin one: python tune_main.py run")
         return 0
-    show_searches([open_search(paths) for paths in found])
+    searches: list[StoredSearch | tuple[str, HandsignsError]] = []
+    for paths in found:
+        try:
+            searches.append(open_search(paths))
+        except HandsignsError as error:
+            searches.append((paths.name, error))
+    show_searches(searches)
     return 0
 
 

@@ -253,7 +253,7 @@ def _add_prepare(commands: Commands) -> None:
     )
     parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of photographs")
     parser.add_argument("dest", type=Path, metavar="DEST", help="folder to make")
-    parser.add_argument("--size", type=_positive, default=64, metavar="N", help="pixels (64)")
+    parser.add_argument("--size", type=_pixels, default=64, metavar="N", help="pixels (64)")
     parser.add_argument("--seed", type=int, default=230, metavar="N", help="of the split (230)")
     _add_skip_bad(parser)
 
@@ -284,7 +284,7 @@ def _add_data(parser: Parser) -> None:
         help="folder of photographs: train|val|test/<class>/*.jpg or {train,val,test}_signs/"
         "{label}_*.jpg (default: drawn hands)",
     )
-    data.add_argument("--size", type=_positive, default=64, metavar="N", help="pixels (64)")
+    data.add_argument("--size", type=_pixels, default=64, metavar="N", help="pixels (64)")
     _add_skip_bad(data)
 
 
@@ -296,6 +296,13 @@ def _add_moved_data(parser: Parser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
     )
+
+
+def _pixels(text: str) -> int:
+    number = int(text)
+    if not 16 <= number <= 1024:
+        raise argparse.ArgumentTypeError(f"{number} is not between 16 and 1024")
+    return number
 
 
 def _positive(text: str) -> int:

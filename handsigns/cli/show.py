@@ -17,6 +17,7 @@ from handsigns.config.duration import format_duration
 from handsigns.text import printable
 
 if TYPE_CHECKING:
+    from handsigns.errors import HandsignsError
     from handsigns.search.paths import SearchPaths
     from handsigns.search.record import Session
     from handsigns.search.runner import SearchOutcome
@@ -57,12 +58,16 @@ def _savings(search: StoredSearch) -> str:
     return f"early stopping saved {full - trained} epochs{share}"
 
 
-def show_searches(searches: Sequence[StoredSearch]) -> None:
-    """A line for each search."""
+def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]]) -> None:
+    """A line for each search; for one whose files are damaged, its name and what is wrong."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "data", "trials", "best val_accuracy", "best val_loss", "winner"):
         table.add_column(column, justify="right" if column.startswith(("best", "tri")) else "left")
     for search in searches:
+        if isinstance(search, tuple):
+            name, error = search
+            table.add_row(name, Text(printable(str(error))))
+            continue
         best = search.ranked[0].last if search.ranked else None
         table.add_row(
             search.paths.name,
@@ -77,9 +82,12 @@ def show_searches(searches: Sequence[StoredSearch]) -> None:
 
 def _tested(paths: SearchPaths) -> str:
     path = paths.winner / "test.json"
-    if path.is_file():
-        return f"test accuracy {json.loads(path.read_text())['accuracy']:.2%}"
-    return "retrained" if paths.winner.is_dir() else "–"
+    if not path.is_file():
+        return "retrained" if paths.winner.is_dir() else "–"
+    try:
+        return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "test.json is damaged"
 
 
 def show_changes(sessions: Sequence[Session]) -> None:

@@ -135,9 +135,7 @@ def ray_session(
         shown = f"Ray's dashboard: http://{url}" if dashboard else ""
         if shown and scratch is not None:
             shown += f" (it asks for the token in {scratch / _TOKEN})"
-        yield RaySession(
-            float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch, shown
-        )
+        yield RaySession(float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch, shown)
 
 
 def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:

@@ -72,10 +72,13 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
     if metadata.get("checksum") != _checksum(tensors):
         raise CheckpointError(f"{path} is damaged: its checksum does not fit")
     state = start(plan)
-    state.model.load_state_dict(_under("model.", tensors))
-    state.optimizer.restore(_under("optimizer.", tensors))
-    _restore_random_states(state, _under("random.", tensors))
-    state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
+    try:
+        state.model.load_state_dict(_under("model.", tensors))
+        state.optimizer.restore(_under("optimizer.", tensors))
+        _restore_random_states(state, _under("random.", tensors))
+        state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} holds another state than it says: {error}") from error
     return state
 
 

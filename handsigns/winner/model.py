@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
 import yaml
+from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from handsigns.config.trial import TrialConfig
-from handsigns.errors import ResultsError
+from handsigns.config.yaml_tree import read_document
+from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import replacing, write_text
 from handsigns.model import build_model
 
@@ -41,8 +43,8 @@ class ModelCard:
     """
 
     config: TrialConfig
-    classes: tuple[str, ...]
-    size: int
+    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
+    size: Annotated[int, Field(ge=16, le=1024)]
     epochs: int
     seed: int
     search: str
@@ -72,16 +74,13 @@ def load_card(folder: Path) -> ModelCard:
         ResultsError: there is none, or it is damaged.
     """
     path = folder / CONFIG_FILE
-    try:
-        fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        fields["config"] = TrialConfig.from_params(fields["config"])
-        fields["classes"] = tuple(fields["classes"])
-        return ModelCard(**fields)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise ResultsError(
             f"no retrained winner in {folder}; make one: tune_main.py retrain {folder.parent.name}"
-        ) from error
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        )
+    try:
+        return TypeAdapter(ModelCard).validate_python(read_document(path).values)
+    except (ConfigError, ValueError) as error:
         raise ResultsError(
             f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
         ) from error
