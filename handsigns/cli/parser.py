@@ -1,4 +1,4 @@
-"""Commands and options. Each command names a function in `commands`, imported when it is called."""
+"""Commands and options. Each command names a function, imported when it is called."""
 
 from __future__ import annotations
 
@@ -55,17 +55,23 @@ class _Version(argparse.Action):
         parser.exit(message=f"handsigns {__version__}\n")
 
 
-def _command(name: str) -> Callable[[argparse.Namespace], int]:
+def _command(function: str, module: str) -> Callable[[argparse.Namespace], int]:
     def call(options: argparse.Namespace) -> int:
-        function = getattr(importlib.import_module("handsigns.cli.commands"), name)
-        return int(function(options))
+        found = getattr(importlib.import_module(f"handsigns.cli.{module}"), function)
+        return int(found(options))
 
     return call
 
 
 def _new(
-    commands: Commands, name: str, summary: str, example: str, function: str | None = None
+    commands: Commands,
+    name: str,
+    summary: str,
+    example: str,
+    function: str | None = None,
+    module: str = "commands",
 ) -> Parser:
+    """A command, carried out by the function of its name in a module of this package."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -73,7 +79,7 @@ def _new(
         epilog=f"example:\n  python {PROGRAM} {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=_command(function or name))
+    parser.set_defaults(command=_command(function or name, module))
     return parser
 
 
