@@ -9,10 +9,14 @@ DATA ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(TORCH)
+DEV := $(VENV)/.dev-$(TORCH)
 RUN_DATA := $(if $(DATA),--data "$(DATA)")
 
+PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-faults check audit format lock clean
+.PHONY: help setup setup-dev run test test-fast test-faults check audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults
 
 help: ## list the targets
@@ -20,6 +24,8 @@ help: ## list the targets
 	@echo "variables: SPACE=default DATA=my/photographs (run), TORCH=cpu (setup), PYTHON=python3.12"
 
 setup: $(READY) ## make .venv and install what is pinned in requirements.txt
+
+setup-dev: $(DEV) ## the same with all extras and what tests need (requirements-dev.txt)
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -29,53 +35,59 @@ $(BIN)/uv:
 # the pins are constraints there, and the whole list otherwise.
 $(READY): requirements.txt pyproject.toml | $(BIN)/uv
 ifeq ($(TORCH),cpu)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
 else
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 endif
-	@rm -f $(VENV)/.ready-*
+	@rm -f $(VENV)/.ready-* $(VENV)/.dev-*
+	@touch $@
+
+$(DEV): requirements-dev.txt $(READY)
+ifeq ($(TORCH),cpu)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements-dev.txt -e '.[dev]'
+else
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+endif
 	@touch $@
 
 run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
-test: $(READY) ## all tests
+test: $(DEV) ## all tests
 	$(BIN)/python -m pytest
 
-test-fast: $(READY) ## the tests that need no Ray, in seconds
+test-fast: $(DEV) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"
 
-test-faults: $(READY) ## the tests that kill processes and fill disks, in minutes
+test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -m faults
 
-check: $(READY) ## lint, formatting and types
+check: $(DEV) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults ## all benchmarks, two hours; or bench-training, -startup, -overhead, -memory, -peers, -faults
 
-bench-training bench-startup bench-overhead bench-memory bench-faults: bench-%: $(READY)
+bench-training bench-startup bench-overhead bench-memory bench-faults: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
-bench-peers: $(READY)
+bench-peers: $(DEV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c benchmarks/requirements.txt -e '.[peers]'
 	$(BIN)/python benchmarks/peers.py --json results/bench-peers.json
 
-format: $(READY) ## format the code
+format: $(DEV) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 audit: | $(BIN)/uv ## look the pinned dependencies up among known vulnerabilities
-	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
+	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements-dev.txt
 
-lock: | $(BIN)/uv ## pin the newest versions of all dependencies in requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra dev --universal \
-		--python-version 3.11 --no-emit-index-url --no-emit-find-links -o requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --extra peers --universal \
-		--python-version 3.11 --no-emit-index-url --no-emit-find-links -c requirements.txt \
-		-o benchmarks/requirements.txt
+lock: | $(BIN)/uv ## pin the newest versions of all dependencies
+	$(PIN) --upgrade -o requirements.txt
+	$(PIN) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt
+	$(PIN) --upgrade --extra peers -c requirements.txt -o benchmarks/requirements.txt
 
 clean: ## remove .venv and caches; results stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -53,6 +53,12 @@ def test_make_targets_exist():
         assert f"make {target}" in listed
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_a_page_names_are_there(page):
+    for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text()):
+        assert f"def {name}(" in (REPOSITORY / path).read_text(), name
+
+
 def test_the_test_split_is_opened_in_one_place():
     users = sorted(
         path.relative_to(REPOSITORY).as_posix()
