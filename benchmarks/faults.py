@@ -51,7 +51,9 @@ faults: {retries: 1000}
 """
 KINDS = ("trial", "driver", "both")
 WITHIN_SECONDS = 25.0
-"""Of the start of a process, after which it is killed at the latest."""
+"""Of the start of the driver, after which it is killed at the latest."""
+OF_TRAINING_SECONDS = 4.0
+"""The same for a trial, from when trials train."""
 KILLS_OF_A_SEARCH = 12
 
 
@@ -98,9 +100,7 @@ class Campaign:
             process = subprocess.Popen([*TUNE, *command], stdout=output, stderr=output)
             for _ in range(kills):
                 kind = self._random.choice(KINDS)
-                moment = time.monotonic() + self._random.uniform(0, WITHIN_SECONDS)
-                while process.poll() is None and time.monotonic() < moment:
-                    time.sleep(0.01)
+                self._wait(kind, process, journal)
                 recorded = journal.read_bytes() if journal.exists() else b""
                 if process.poll() is not None or not self._kill(kind, process, journal):
                     continue
@@ -112,6 +112,19 @@ class Campaign:
             status = process.wait()
             output.seek(0)
             return status, output.read()
+
+    def _wait(self, kind: str, process: subprocess.Popen[bytes], journal: Path) -> None:
+        """Until the moment to kill: from the start on, or once a trial trains that is to die."""
+        size = journal.stat().st_size if journal.exists() else 0
+        limit = WITHIN_SECONDS
+        if kind != "driver":
+            limit = OF_TRAINING_SECONDS
+            # Beyond what a session writes as it begins.
+            while process.poll() is None and len(epochs_since(journal, size)) < 2:
+                time.sleep(0.05)
+        moment = time.monotonic() + self._random.uniform(0, limit)
+        while process.poll() is None and time.monotonic() < moment:
+            time.sleep(0.01)
 
     def _kill(self, kind: str, process: subprocess.Popen[bytes], journal: Path) -> bool:
         """Whether there was something to kill: before the first epoch there is no trial."""
@@ -138,6 +151,15 @@ class Campaign:
             self.lost.append(f"{name}: the journal is not what it was")
         elif now:
             read_events(journal)
+
+
+def epochs_since(journal: Path, size: int) -> list[bytes]:
+    """The lines of epochs beyond so many bytes of a journal."""
+    if not journal.exists():
+        return []
+    with journal.open("rb") as file:
+        file.seek(size)
+        return [line for line in file if b'"event": "epoch"' in line]
 
 
 def main() -> int:

@@ -24,6 +24,8 @@ _SCRATCH = "handsigns-"
 _TOKEN = "token"
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Beside the pictures."""
+_START_TRIES = 3
+"""Ray gives its processes 30 seconds to start, which a machine that is very busy may not keep."""
 
 _SEALED_OFF = {
     # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
@@ -146,8 +148,24 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
         raise ResourceError(
             "Ray's dashboard (--dashboard) needs more packages: pip install 'ray[default]'"
         )
+    if address is None:
+        return _start_own(data_bytes, dashboard)
     try:
-        if address is None:
+        return str(ray.init(address=address, log_to_driver=False).dashboard_url)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            f"no Ray cluster could be joined at {address}: {error}\n"
+            f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
+            f"token; or leave --address out to search on this machine"
+        ) from error
+
+
+def _start_own(data_bytes: int, dashboard: bool) -> str:
+    import ray
+
+    failures = []
+    while len(failures) < _START_TRIES:
+        try:
             context = ray.init(
                 address="local",
                 include_dashboard=dashboard,
@@ -155,17 +173,15 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
                 log_to_driver=False,
                 object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
             )
+        except Exception as error:  # Ray's own, of no type, where its processes are late
+            ray.shutdown()
+            failures.append(error)
         else:
-            context = ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address is None:
-            raise ResourceError(f"Ray could not be started on this machine: {error}") from error
-        raise ResourceError(
-            f"no Ray cluster could be joined at {address}: {error}\n"
-            f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
-            f"token; or leave --address out to search on this machine"
-        ) from error
-    return str(context.dashboard_url)
+            return str(context.dashboard_url)
+    raise ResourceError(
+        f"Ray could not be started on this machine, in {_START_TRIES} tries: {failures[-1]}\n"
+        f"Where the machine is very busy, wait, and try again."
+    ) from failures[-1]
 
 
 def _load_engine() -> None:
