@@ -163,7 +163,7 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
 def _start_own(data_bytes: int, dashboard: bool) -> str:
     import ray
 
-    failures = []
+    failures: list[Exception] = []
     while len(failures) < _START_TRIES:
         try:
             context = ray.init(
