@@ -58,7 +58,9 @@ def resume(options: Namespace) -> int:
     from handsigns.search.store import held, record_data
 
     study = load_study(stored.paths.study, options=_budget(options))
-    _refuse_if_done(study, stored)
+    done = _done(study, stored)
+    if done is not None:
+        return _conclude(options, study, stored, *done)
     with held(stored.paths):
         data = _open_recorded(stored, options.data)
         _refuse_changes(stored, data, options)
@@ -294,21 +296,38 @@ def _new_name(space: str) -> str:
     return f"{Path(space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _refuse_if_done(study: StudyConfig, stored: StoredSearch) -> None:
-    """A search without trials or time left has nothing to go on with."""
+def _done(study: StudyConfig, stored: StoredSearch) -> tuple[str, str] | None:
+    """Why a search has nothing to go on with, and how to give it more; None where it has."""
     journal, name = stored.journal, stored.paths.name
     ended = [r for r in journal.records if r.ended]
     if len(ended) >= study.budget.trials:
-        raise ResultsError(
-            f"all {len(ended)} trials of {name} are done; to try more: tune_main.py resume {name} "
-            f"--trials {2 * len(ended)}"
-        )
+        more = f"to try more: tune_main.py resume {name} --trials {2 * len(ended)}"
+        return f"all {len(ended)} trials of {name} are done", more
     limit = study.budget.time_budget
     if limit is not None and journal.elapsed >= limit:
-        raise ResultsError(
-            f"the time budget of {name}, {format_duration(limit)}, is used up; to give it more in "
-            f"all: tune_main.py resume {name} --time-budget {format_duration(2 * limit)}"
+        return f"the time budget of {name}, {format_duration(limit)}, is used up", (
+            f"to give it more in all: tune_main.py resume {name} --time-budget "
+            f"{format_duration(2 * limit)}"
         )
+    return None
+
+
+def _conclude(
+    options: Namespace, study: StudyConfig, stored: StoredSearch, reason: str, more: str
+) -> int:
+    """Nothing is left to be run; but where the search was killed, its end is yet to be written."""
+    if stored.journal.paused:
+        raise ResultsError(f"{reason}; {more}")
+
+    from handsigns.cli.show import show_outcome
+    from handsigns.search.runner import conclude_search
+    from handsigns.search.store import held
+
+    with held(stored.paths):
+        outcome = conclude_search(study, stored.paths, reason)
+    show_outcome(_open(options), outcome)
+    print(more)
+    return 0
 
 
 def _open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:

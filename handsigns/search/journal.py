@@ -43,6 +43,8 @@ class Journal:
         """Seconds this search has run, over all its sessions."""
         self.clock: Callable[[], float] = lambda: self.elapsed
         """Tells those seconds while the search runs."""
+        self.paused = True
+        """Whether the latest session came to an end in order; one that was killed did not."""
         self.concluded = 0
         """How many trials had ended when the search last came to an end of its own."""
         events, whole = read_events(path)
@@ -142,6 +144,7 @@ class Journal:
 
     def _apply(self, event: Mapping[str, Any]) -> None:
         self.elapsed = event["elapsed"]
+        self.paused = event["event"] == "pause"
         match event["event"]:
             case "session":
                 self.sessions.append(Session(event["fingerprint"], event["environment"]))

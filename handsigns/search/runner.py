@@ -141,6 +141,21 @@ def run_search(
     return SearchOutcome(journal.records, ending.reason or "", ending.by_user)
 
 
+def conclude_search(study: StudyConfig, paths: SearchPaths, reason: str) -> SearchOutcome:
+    """Write down the end of a search that was killed when nothing was left to be run.
+
+    Raises:
+        OSError: results cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        journal = Journal(paths.journal, study.seed, writable=True)
+        stack.callback(journal.close)
+        stack.callback(write_tables, paths, journal, study.objective)
+        _interrupt_running(journal)
+        journal.pause(reason, by_user=False)
+    return SearchOutcome(journal.records, reason, by_user=False)
+
+
 def _unwritten(paths: SearchPaths, problem: str) -> ResultsError:
     return ResultsError(
         f"the search ended, as results cannot be written: {problem}\n"
@@ -161,10 +176,14 @@ def _open_session(paths: SearchPaths, journal: Journal, data: DataSet) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _close_session(journal: Journal, ending: Ending, *, exhausted: bool) -> None:
+def _interrupt_running(journal: Journal) -> None:
     for record in journal.records:
         if record.ended_at is None:
             journal.end(record.trial_id, "interrupted")
+
+
+def _close_session(journal: Journal, ending: Ending, *, exhausted: bool) -> None:
+    _interrupt_running(journal)
     done = "all configurations were tried" if exhausted else "all trials are done"
     ending.reason = ending.reason or done
     journal.pause(ending.reason, by_user=ending.by_user)

@@ -39,6 +39,22 @@ def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
     assert " 0 resumed" not in found
 
 
+def test_a_search_killed_when_all_was_done_is_concluded(place):
+    place.run("search", "tiny.yaml", *place.data, "--trials", "2", "--name", "last")
+    folder, whole = place.folder("last"), place.rows("last")
+    journal = folder / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert b'"event": "pause"' in lines[-1]
+    journal.write_bytes(b"".join(lines[:-1]))
+    (folder / "leaderboard.csv").unlink()
+    output = place.run("resume", "last")
+    assert "the search ended after" in output
+    assert "all 2 trials of last are done" in output
+    assert place.rows("last") == whole
+    assert "all 2 trials of last are done" in place.run("resume", "last", status=2)
+    place.audit("last")
+
+
 def test_a_trial_whose_process_is_killed_goes_on_until_that_has_happened_too_often(place):
     process = place.start(
         "search", "tiny.yaml", *place.long, "--name", "hurt", "--set", "faults.retries=1"
