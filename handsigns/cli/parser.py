@@ -143,6 +143,7 @@ def _add_search_options(parser: Parser) -> None:
         metavar="K=V",
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
+    _add_own_code(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would be searched, and end"
     )
@@ -168,8 +169,9 @@ def _add_resume(commands: Commands) -> None:
     parser.add_argument(
         "--accept-changed-code",
         action="store_true",
-        help="go on although the program or its libraries are not the same",
+        help="go on although the program, its libraries or your own code are not the same",
     )
+    _add_own_code(parser)
 
 
 def _add_ray(parser: argparse._ActionsContainer) -> None:
@@ -208,6 +210,7 @@ def _add_retrain(commands: Commands) -> None:
     parser.add_argument("--trial", metavar="ID", help="another trial than the best")
     _add_seeds(parser)
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_test(commands: Commands) -> None:
@@ -224,6 +227,7 @@ def _add_test(commands: Commands) -> None:
         help="test a trial picked by hand after a test result was known; test.json will say so",
     )
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_predict(commands: Commands) -> None:
@@ -236,6 +240,7 @@ def _add_predict(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture files")
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    _add_own_code(parser)
 
 
 def _add_replay(commands: Commands) -> None:
@@ -248,6 +253,7 @@ def _add_replay(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("trial", metavar="TRIAL", help="trial_id from the leaderboard")
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_prepare(commands: Commands) -> None:
@@ -301,6 +307,15 @@ def _add_skip_bad(parser: argparse._ActionsContainer) -> None:
 def _add_moved_data(parser: Parser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
+    )
+
+
+def _add_own_code(parser: Parser) -> None:
+    parser.add_argument(
+        "--own-code",
+        action="store_true",
+        help="run the functions named module:function, which are code that is not ours; only for "
+        "code that you trust",
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from handsigns.config.load import dump_study, load_study
+from handsigns.config.own_code import OwnCode, keep
 from handsigns.config.study import StudyConfig
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
@@ -102,7 +103,11 @@ def refuse_taken(paths: SearchPaths) -> None:
 
 
 def begin_search(
-    paths: SearchPaths, study: StudyConfig, data: DataRecord, warm_start: WarmStart | None = None
+    paths: SearchPaths,
+    study: StudyConfig,
+    data: DataRecord,
+    warm_start: WarmStart | None = None,
+    own: OwnCode | None = None,
 ) -> StoredSearch:
     """Make the folder of a new search, whole or not at all.
 
@@ -115,7 +120,8 @@ def begin_search(
         fresh.root.mkdir(parents=True)
         write_text(fresh.study, dump_study(study))
         write_json(fresh.data, dataclasses.asdict(data))
-        write_json(fresh.environment, describe_environment())
+        write_json(fresh.environment, describe_environment(own))
+        keep(fresh.own_code, own)
         if warm_start is not None:
             write_warm_start(fresh.warm_start, warm_start)
         fresh.checkpoints.mkdir()
