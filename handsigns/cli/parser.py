@@ -39,6 +39,7 @@ def make_parser() -> Parser:
     _add_search(commands)
     _add_resume(commands)
     _add_list(commands)
+    _add_watch(commands)
     _add_leaderboard(commands)
     _add_retrain(commands)
     _add_test(commands)
@@ -186,6 +187,18 @@ def _add_list(commands: Commands) -> None:
         commands, "list", "list all searches in the results folder", "list", "list_searches"
     )
     _add_results(parser)
+
+
+def _add_watch(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "watch",
+        "follow a search from another shell, without disturbing it; Ctrl-C leaves it running",
+        "watch first",
+        module="watching",
+    )
+    _add_name(parser)
+    parser.add_argument("--once", action="store_true", help="show how it stands now, and end")
 
 
 def _add_leaderboard(commands: Commands) -> None:

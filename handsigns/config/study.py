@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from handsigns.config.duration import parse_duration
-from handsigns.config.space import Choice, Number, Space, Whole
 from handsigns.config.own_code import own_functions
+from handsigns.config.space import Choice, Number, Space, Whole
 from handsigns.config.trial import OWN, Scalar, TrialConfig
 
 Metric = Literal["val_loss", "val_accuracy"]

@@ -46,7 +46,7 @@ def _users(config: TrialConfig, classes: int, size: int, own: OwnCode | None) ->
         model = function(config, classes, size)
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"{where(function)}: {config.architecture} gives a {type(model).__name__}; it must "
+            f"{where(function)}: {config.architecture} gives {type(model).__name__}; it must "
             f"give a network, a torch.nn.Module"
         )
     if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):

@@ -68,10 +68,9 @@ def told(name: str) -> Iterator[None]:
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)[1:]
         theirs = [frame for frame in frames if frame.filename in _files()]
-        shown = frames[frames.index(theirs[0]) :] if theirs else []
         at = f"{theirs[-1].filename}, line {theirs[-1].lineno}: " if theirs else ""
         message = f"{at}{name} failed: {type(error).__name__}: {error}"
-        raise ConfigError("\n".join([message, *_lines(shown)])) from error
+        raise ConfigError("\n".join([message, *_lines(theirs)])) from error
 
 
 def _lines(frames: list[traceback.FrameSummary]) -> list[str]:

@@ -28,6 +28,9 @@ from handsigns.search.record import TrialRecord, rank
 from handsigns.search.warm_start import WarmStart, write_warm_start
 from handsigns.text import printable
 
+_LOOKS, _LOOK_SECONDS = 5, 0.05
+"""How often a lock is tried for, and how long between: a look at it lasts far shorter."""
+
 
 @dataclass(frozen=True)
 class DataRecord:
@@ -90,10 +93,10 @@ def refuse_taken(paths: SearchPaths) -> None:
     """
     if not paths.root.exists():
         return
-    holder = _holder(paths)
-    if holder:
+    running = holder(paths)
+    if running:
         raise ResultsError(
-            f"{paths.name} is being run by {holder}; choose another name for a search beside it "
+            f"{paths.name} is being run by {running}; choose another name for a search beside it "
             f"(--name)"
         )
     raise ResultsError(
@@ -179,9 +182,9 @@ def held(paths: SearchPaths) -> Iterator[None]:
             f"place that is (and name that with --results)"
         ) from error
     with file:
-        if not _lock(file):
+        if not _lock_soon(file):
             raise ResultsError(
-                f"{paths.name} is being run by {_holder(paths)}; wait for it, or choose another "
+                f"{paths.name} is being run by {holder(paths)}; wait for it, or choose another "
                 f"--name"
             )
         with contextlib.suppress(OSError):  # who holds it matters to others alone
@@ -192,17 +195,27 @@ def held(paths: SearchPaths) -> Iterator[None]:
         yield
 
 
-def _lock(file: TextIO) -> bool:
+def _lock_soon(file: TextIO) -> bool:
+    """Lock a file, although someone may just be looking whether it is."""
+    for _ in range(_LOOKS):
+        if _lock(file, fcntl.LOCK_EX):
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _lock(file: TextIO, kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
-def _holder(paths: SearchPaths) -> str:
+def holder(paths: SearchPaths) -> str:
     """Who runs a search, in words; empty where no one does."""
+    # Who looks shares the lock, so that two who look do not take each other for the holder.
     with contextlib.suppress(OSError), paths.lock.open(encoding="utf-8") as file:
-        if not _lock(file):
+        if not _lock(file, fcntl.LOCK_SH):
             return printable(file.read(200)) or "another process"
     return ""

@@ -96,7 +96,7 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
 
 
 def test_winner(
-    data: DataSet, paths: SearchPaths, *, after_test: bool, allow_own_code: bool = False
+    data: DataSet, paths: SearchPaths, *, after_test: bool, allow_own_code: bool
 ) -> TestResult:
     """Open the test split, classify it with the winner, write ``winner/test.json`` and the ledger.
 
