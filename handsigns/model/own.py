@@ -109,7 +109,7 @@ def _loaded(module: OwnModule) -> ModuleType:
     sys.modules[name] = loaded
     try:
         # A module that draws random numbers as it is loaded must not change what a trial draws.
-        with told(module.name), torch.random.fork_rng():
+        with told(module.name), torch.random.fork_rng(devices=[]):
             exec(compile(module.source, file, "exec"), loaded.__dict__)
     except ConfigError:
         del sys.modules[name]

@@ -3,8 +3,12 @@
 import contextlib
 import io
 import math
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -19,6 +23,7 @@ from handsigns.search.record import Placement, Session, Verdict
 from handsigns.search.store import DataRecord, begin_search, held
 from handsigns.training.metrics import EpochMetrics
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Placement("laptop/1", "cpu", 1)
 SPACE = {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1}}
 
@@ -167,6 +172,22 @@ def test_a_search_that_is_resumed_is_waited_for_and_has_its_new_budget(script):
     script.conclude()
     watched.look()
     assert watched.over
+
+
+def test_who_has_seen_enough_leaves_with_ctrl_c(script):
+    script.begin("0000")
+    script.epochs("0000", 0.5)
+    results = str(script.paths.root.parent)
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "tune_main.py"), "watch", "mine", "--results", results],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    lines = [process.stdout.readline(), process.stdout.readline()]
+    assert "mine is run by process " in lines[0]
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
 
 
 def test_a_search_whose_process_died_is_told(script):
