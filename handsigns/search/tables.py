@@ -116,7 +116,11 @@ def write_tables(paths: SearchPaths, journal: Journal, objective: Objective) -> 
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=list(columns))
+    table = pd.DataFrame(rows, columns=list(columns))
+    for name in columns:
+        if name.startswith(OWN):  # where one trial has none, 3 must not become 3.0
+            table[name] = pd.Series([row.get(name) for row in rows], dtype=object)
+    return table
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
