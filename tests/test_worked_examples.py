@@ -64,7 +64,7 @@ def test_your_own_model(follow, place):
     assert "5/5 trials ended" in resume
     rows = place.rows("mine")
     assert {row["architecture"] for row in rows} == {"my_model:blocks"}
-    assert len({row["own.depth"] for row in rows}) > 1
+    assert {row["own.depth"] for row in rows} <= {"1", "2", "3"}
     for row in rows:
         assert (row["own.gamma"] != "") == (row["loss"] == "my_model:focal"), row
 
