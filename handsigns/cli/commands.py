@@ -8,12 +8,19 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.cli.own_code import (
+    own_code_of_space,
+    own_code_of_trial,
+    own_code_to_go_on,
+    try_out,
+)
 from handsigns.cli.progress import progress
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.text import printable
 
 if TYPE_CHECKING:
+    from handsigns.config.own_code import OwnCode
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
     from handsigns.search.store import DataRecord, StoredSearch
@@ -30,7 +37,7 @@ def run(options: Namespace) -> int:
 
 def search(options: Namespace) -> int:
     """Search and print the leaderboard."""
-    study = _study(options)  # before the imports, so that an error in it comes at once
+    study, space = _study(options)  # before the imports, so that an error in it comes at once
 
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import DataRecord, refuse_taken
@@ -39,14 +46,16 @@ def search(options: Namespace) -> int:
     paths = SearchPaths.named(options.results, options.name)
     if not options.dry_run:
         refuse_taken(paths)
+    own = own_code_of_space(study, space, allowed=options.own_code)
     data = _open_data(options.data, options.size, options.skip_bad)
     folder = str(options.data.resolve()) if options.data else None
     record = DataRecord(data.info, folder, options.size, options.skip_bad)
     _describe(study, data)
+    try_out(study, own, data)
     warm_start = _warm_start(options, study, data) if options.warm_start else None
     if options.dry_run:
         return _show_plan(study)
-    return _begin(options, study, data, record, warm_start)
+    return _begin(options, study, data, record, warm_start, own)
 
 
 def resume(options: Namespace) -> int:
@@ -54,6 +63,7 @@ def resume(options: Namespace) -> int:
     stored = _open(options)
 
     from handsigns.config.load import dump_study, load_study
+    from handsigns.config.own_code import keep
     from handsigns.files import write_text
     from handsigns.search.store import held, record_data
 
@@ -61,12 +71,15 @@ def resume(options: Namespace) -> int:
     done = _done(study, stored)
     if done is not None:
         return _conclude(options, study, stored, *done)
+    own = own_code_to_go_on(stored, allowed=options.own_code)
     with held(stored.paths):
         data = _open_recorded(stored, options.data)
-        _refuse_changes(stored, data, options)
+        _refuse_changes(stored, data, options, own)
+        try_out(study, own, data)
+        keep(stored.paths.own_code, own)
         record_data(stored, data.info, options.data)
         write_text(stored.paths.study, dump_study(study))
-        return _search_and_show(options, study, data, stored)
+        return _search_and_show(options, study, data, stored, own)
 
 
 def list_searches(options: Namespace) -> int:
@@ -108,6 +121,7 @@ def retrain(options: Namespace) -> int:
     from handsigns.winner.retrain import retrain as train_again
 
     record = stored.trial(options.trial)
+    own = own_code_of_trial(stored, record, allowed=options.own_code)
     data = _recorded_data(stored, options.data)
     epochs = stored.study.budget.max_epochs
     what = f"retraining trial {record.trial_id} on train and validation split"
@@ -120,6 +134,7 @@ def retrain(options: Namespace) -> int:
             by_hand=options.trial is not None,
             seeds=options.seeds,
             progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
+            own=own,
         )
     show_retraining(stored.paths, card, runs)
     return 0
@@ -134,7 +149,13 @@ def test(options: Namespace) -> int:
 
     check_choice(stored.paths, after_test=options.after_test)
     data = _recorded_data(stored, options.data)
-    show_test(stored.paths, test_winner(data, stored.paths, after_test=options.after_test))
+    result = test_winner(
+        data,
+        stored.paths,
+        after_test=options.after_test,
+        allow_own_code=options.own_code,
+    )
+    show_test(stored.paths, result)
     return 0
 
 
@@ -145,7 +166,8 @@ def predict(options: Namespace) -> int:
     from handsigns.winner.predict import predict as classify
 
     paths = SearchPaths.existing(options.results, options.name)
-    show_predictions(classify(paths.winner, options.images), options.format)
+    found = classify(paths.winner, options.images, allow_own_code=options.own_code)
+    show_predictions(found, options.format)
     return 0
 
 
@@ -158,6 +180,7 @@ def replay(options: Namespace) -> int:
     from handsigns.winner.replay import replay as train_again
 
     record = stored.trial(options.trial)
+    own = own_code_of_trial(stored, record, allowed=options.own_code)
     sessions = [stored.journal.sessions[number] for number in record.sessions]
     data = _recorded_data(stored, options.data, sessions[-1].fingerprint if sessions else None)
     show_changes(sessions)
@@ -165,7 +188,7 @@ def replay(options: Namespace) -> int:
     same = True
     try:
         with progress(f"replaying trial {record.trial_id}") as report:
-            for epoch in train_again(stored.study, data, record):
+            for epoch in train_again(stored.study, data, record, own):
                 report(epoch.metrics.epoch, total)
                 for name, (before, after) in epoch.differences.items():
                     same = False
@@ -207,23 +230,28 @@ def _begin(
     data: DataSet,
     record: DataRecord,
     warm_start: WarmStart | None,
+    own: OwnCode | None,
 ) -> int:
     from handsigns.errors import ResourceError
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import begin_search, discard, held
 
     paths = SearchPaths.named(options.results, options.name)
-    stored = begin_search(paths, study, record, warm_start)
+    stored = begin_search(paths, study, record, warm_start, own)
     try:
         with held(paths):
-            return _search_and_show(options, study, data, stored)
+            return _search_and_show(options, study, data, stored, own)
     except ResourceError:
         discard(paths)
         raise
 
 
 def _search_and_show(
-    options: Namespace, study: StudyConfig, data: DataSet, stored: StoredSearch
+    options: Namespace,
+    study: StudyConfig,
+    data: DataSet,
+    stored: StoredSearch,
+    own: OwnCode | None,
 ) -> int:
     from handsigns.cli.show import show_outcome
     from handsigns.search.runner import run_search
@@ -237,6 +265,7 @@ def _search_and_show(
             options.address,
             warm_start=read_warm_start(stored.paths.warm_start),
             dashboard=options.dashboard,
+            own=own,
         )
     except KeyboardInterrupt:
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
@@ -259,7 +288,8 @@ def _finish(options: Namespace) -> int:
     return 0
 
 
-def _study(options: Namespace) -> StudyConfig:
+def _study(options: Namespace) -> tuple[StudyConfig, Path]:
+    """The search as it is asked for, and the file of its space."""
     from handsigns.config.menu import resolve_space_path
 
     space = resolve_space_path(options.space)  # a misspelt name is told before more is loaded
@@ -274,7 +304,7 @@ def _study(options: Namespace) -> StudyConfig:
         "resources.gpus_per_trial": options.gpus_per_trial,
     }
     given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
-    return load_study(space, options.overrides, given)
+    return load_study(space, options.overrides, given), space
 
 
 def _budget(options: Namespace) -> dict[str, object]:
@@ -316,7 +346,7 @@ def _conclude(
     options: Namespace, study: StudyConfig, stored: StoredSearch, reason: str, more: str
 ) -> int:
     """Nothing is left to be run; but where the search was killed, its end is yet to be written."""
-    if stored.journal.paused:
+    if stored.journal.ended_because:
         raise ResultsError(f"{reason}; {more}")
 
     from handsigns.cli.show import show_outcome
@@ -365,7 +395,9 @@ def _other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
     )
 
 
-def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> None:
+def _refuse_changes(
+    stored: StoredSearch, data: DataSet, options: Namespace, own: OwnCode | None
+) -> None:
     """Going on with other data or other code is the user's decision."""
     from handsigns.search.environment import changed_code, describe_environment
 
@@ -377,7 +409,7 @@ def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> 
             f"over and new ones are trained: --accept-changed-data"
         )
     sessions = stored.journal.sessions
-    changes = changed_code(sessions[-1].environment, describe_environment()) if sessions else []
+    changes = changed_code(sessions[-1].environment, describe_environment(own)) if sessions else []
     if changes and not options.accept_changed_code:
         raise ResultsError(
             f"what {stored.paths.name} was run with has changed: {'; '.join(changes)}. Its trials "

@@ -39,6 +39,7 @@ def make_parser() -> Parser:
     _add_search(commands)
     _add_resume(commands)
     _add_list(commands)
+    _add_watch(commands)
     _add_leaderboard(commands)
     _add_retrain(commands)
     _add_test(commands)
@@ -143,6 +144,7 @@ def _add_search_options(parser: Parser) -> None:
         metavar="K=V",
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
+    _add_own_code(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would be searched, and end"
     )
@@ -168,8 +170,9 @@ def _add_resume(commands: Commands) -> None:
     parser.add_argument(
         "--accept-changed-code",
         action="store_true",
-        help="go on although the program or its libraries are not the same",
+        help="go on although the program, its libraries or your own code are not the same",
     )
+    _add_own_code(parser)
 
 
 def _add_ray(parser: argparse._ActionsContainer) -> None:
@@ -184,6 +187,18 @@ def _add_list(commands: Commands) -> None:
         commands, "list", "list all searches in the results folder", "list", "list_searches"
     )
     _add_results(parser)
+
+
+def _add_watch(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "watch",
+        "follow a search from another shell, without disturbing it; Ctrl-C leaves it running",
+        "watch first",
+        module="watching",
+    )
+    _add_name(parser)
+    parser.add_argument("--once", action="store_true", help="show how it stands now, and end")
 
 
 def _add_leaderboard(commands: Commands) -> None:
@@ -208,6 +223,7 @@ def _add_retrain(commands: Commands) -> None:
     parser.add_argument("--trial", metavar="ID", help="another trial than the best")
     _add_seeds(parser)
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_test(commands: Commands) -> None:
@@ -224,6 +240,7 @@ def _add_test(commands: Commands) -> None:
         help="test a trial picked by hand after a test result was known; test.json will say so",
     )
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_predict(commands: Commands) -> None:
@@ -236,6 +253,7 @@ def _add_predict(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture files")
     parser.add_argument("--format", choices=("table", "json"), default="table")
+    _add_own_code(parser)
 
 
 def _add_replay(commands: Commands) -> None:
@@ -248,6 +266,7 @@ def _add_replay(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("trial", metavar="TRIAL", help="trial_id from the leaderboard")
     _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_prepare(commands: Commands) -> None:
@@ -301,6 +320,15 @@ def _add_skip_bad(parser: argparse._ActionsContainer) -> None:
 def _add_moved_data(parser: Parser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
+    )
+
+
+def _add_own_code(parser: Parser) -> None:
+    parser.add_argument(
+        "--own-code",
+        action="store_true",
+        help="run the functions named module:function, which are code that is not ours; only for "
+        "code that you trust",
     )
 
 

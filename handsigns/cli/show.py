@@ -161,14 +161,15 @@ def show_predictions(predictions: Sequence[Prediction], form: str) -> None:
 
 def show_places(paths: SearchPaths) -> None:
     """Where everything is, at the end of a run."""
+    own_code = " --own-code" if paths.own_code.is_dir() else ""
     print(
         f"\neverything is in {paths.root}:\n"
         f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
         f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
         f"  winner/test.json           its test result\n"
         f"  study.yaml                 the search as it was run\n"
-        f"try it: python tune_main.py predict {paths.name} IMAGE…\n"
-        f"check:  python tune_main.py replay {paths.name} TRIAL"
+        f"try it: python tune_main.py predict {paths.name} IMAGE…{own_code}\n"
+        f"check:  python tune_main.py replay {paths.name} TRIAL{own_code}"
     )
 
 

@@ -20,8 +20,14 @@ from handsigns.config.space import (
     Space,
     Uniform,
 )
-from handsigns.config.study import DIRECTIONS, GRACE_SHARE, StudyConfig, disagreements
-from handsigns.config.trial import TrialConfig
+from handsigns.config.study import (
+    DIRECTIONS,
+    GRACE_SHARE,
+    StudyConfig,
+    disagreements,
+    space_path,
+)
+from handsigns.config.trial import HYPERPARAMETERS, OWN, TrialConfig
 
 Path_ = tuple[str, ...]
 
@@ -76,9 +82,13 @@ def check_space(values: Any) -> tuple[Space | None, list[Problem]]:
         message = f"must name at least one hyperparameter, got {_shown(values)}"
         return None, [Problem(("space",), message)]
     problems = _unknown_keys(("space",), values, TrialConfig.model_fields, "hyperparameter")
+    own = values.get("own", {})
+    if not isinstance(own, Mapping):
+        message = f"expected names of your own with their values, got {_shown(own)}"
+        problems.append(Problem(("space", "own"), message))
     parameters: dict[str, Parameter] = {}
-    for name, raw in values.items():
-        if name in TrialConfig.model_fields:
+    for name, raw in _flat(values).items():
+        if name in HYPERPARAMETERS or name.startswith(OWN):
             parameter, found = _parameter(name, raw)
             problems += found
             if parameter is not None:
@@ -88,8 +98,17 @@ def check_space(values: Any) -> tuple[Space | None, list[Problem]]:
     return _ordered(parameters)
 
 
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by hyperparameter; those under ``own`` as ``own.NAME``."""
+    flat = {name: value for name, value in values.items() if name in HYPERPARAMETERS}
+    own = values.get("own")
+    if isinstance(own, Mapping):
+        flat |= {f"{OWN}{name}": value for name, value in own.items()}
+    return flat
+
+
 def _parameter(name: str, raw: Any) -> tuple[Parameter | None, list[Problem]]:
-    path = ("space", name)
+    path = space_path(name)
     if not isinstance(raw, Mapping):
         raw = {"type": "fixed", "value": raw}
     kind = raw.get("type")
@@ -103,7 +122,7 @@ def _parameter(name: str, raw: Any) -> tuple[Parameter | None, list[Problem]]:
     problems = _unknown_keys(path, raw, names)
     known = {key: value for key, value in raw.items() if key in names}
     if isinstance(known.get("when"), Mapping):
-        known["when"] = {k: v if isinstance(v, list) else [v] for k, v in known["when"].items()}
+        known["when"] = _conditions(known["when"])
     parameter, found = _validate(path, model, known)
     problems += found
     if parameter is not None:
@@ -111,10 +130,18 @@ def _parameter(name: str, raw: Any) -> tuple[Parameter | None, list[Problem]]:
     return parameter, problems
 
 
+def _conditions(when: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Values by the hyperparameter that must have one; ``own.NAME`` may be written as a mapping."""
+    own = when.get("own")
+    nested = {f"{OWN}{k}": v for k, v in own.items()} if isinstance(own, Mapping) else {}
+    flat = {k: v for k, v in when.items() if v is not own or not nested} | nested
+    return {k: v if isinstance(v, list) else [v] for k, v in flat.items()}
+
+
 def _limits(name: str, parameter: Parameter) -> list[Problem]:
     """Values outside what the hyperparameter can be."""
-    path = ("space", name)
-    kind = TrialConfig.model_fields[name].annotation
+    path = space_path(name)
+    kind = None if name.startswith(OWN) else TrialConfig.model_fields[name].annotation
     if isinstance(parameter, (Uniform, LogUniform)):
         if kind is int:
             return [Problem(path, f"{name} is a whole number; use type integer")]
@@ -129,7 +156,8 @@ def _limits(name: str, parameter: Parameter) -> list[Problem]:
 
 
 def _limit(path: Path_, name: str, value: Any) -> list[Problem]:
-    _, found = _validate((), TrialConfig, {name: value})
+    own = {"own": {name.removeprefix(OWN): value}}
+    _, found = _validate((), TrialConfig, own if name.startswith(OWN) else {name: value})
     return [Problem(path, problem.message) for problem in found]
 
 
@@ -157,7 +185,7 @@ def _ordered(parameters: dict[str, Parameter]) -> tuple[Space | None, list[Probl
 def _condition(
     name: str, parent: str, wanted: Iterable[Any], parameters: Mapping[str, Parameter]
 ) -> list[Problem]:
-    path = ("space", name, "when", parent)
+    path = (*space_path(name), "when", parent)
     if parent not in parameters:
         return [Problem(path, _unknown(parent, parameters, "hyperparameter of this space"))]
     of = parameters[parent]

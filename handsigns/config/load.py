@@ -10,8 +10,9 @@ import yaml
 
 from handsigns.config.check import Problem, check_study
 from handsigns.config.duration import format_duration
-from handsigns.config.space import Fixed
+from handsigns.config.space import Fixed, Space
 from handsigns.config.study import StudyConfig
+from handsigns.config.trial import OWN
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value
 from handsigns.errors import ConfigError
 
@@ -53,7 +54,7 @@ def load_study(
 def dump_study(study: StudyConfig) -> str:
     """YAML that `load_study` reads back as the same study."""
     fields: dict[str, Any] = {"description": study.description} if study.description else {}
-    fields["space"] = {name: _plain(p) for name, p in study.space.items()}
+    fields["space"] = _space(study.space)
     sections = ("objective", "budget", "scheduler", "searcher", "resources", "faults")
     fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in sections}
     budget = fields["budget"].get("time_budget")
@@ -61,6 +62,12 @@ def dump_study(study: StudyConfig) -> str:
         fields["budget"]["time_budget"] = format_duration(budget)
     fields |= {"baseline": study.baseline, "seed": study.seed}
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+
+
+def _space(space: Space) -> dict[str, Any]:
+    fields = {name: _plain(p) for name, p in space.items() if not name.startswith(OWN)}
+    own = {name.removeprefix(OWN): _plain(p) for name, p in space.items() if name.startswith(OWN)}
+    return fields | {"own": own} if own else fields
 
 
 def _plain(parameter: Any) -> Any:

@@ -198,11 +198,15 @@ class Space(Mapping[str, Parameter]):
         return all(parent in params and params[parent] in vs for parent, vs in when.items())
 
     def nearest_params(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-        """The configuration nearest to `values`, which name every hyperparameter, one by one."""
+        """The configuration nearest to `values`, one hyperparameter at a time.
+
+        One that they do not name, as it is the user's own, has the first of several values or the
+        middle of its range.
+        """
         params: dict[str, Scalar] = {}
         for name, parameter in self.parameters:
             if self.active(name, params):
-                params[name] = nearest(parameter, values[name])
+                params[name] = nearest(parameter, values.get(name, _middle(parameter)))
         return params
 
     def size(self) -> int | None:
@@ -239,6 +243,17 @@ def _count(space: Space, chosen: dict[str, Scalar]) -> int:
     if not space.active(name, {k: v for k, v in chosen.items() if v is not None}):
         return _count(space, {**chosen, name: None})  # type: ignore[dict-item]
     return sum(_count(space, {**chosen, name: value}) for value in parameter.values() or ())
+
+
+def _middle(parameter: Parameter) -> Scalar:
+    match parameter:
+        case Fixed():
+            return parameter.value
+        case Choice():
+            return parameter.choices[0]
+        case LogUniform() | Integer(log=True):
+            return math.sqrt(parameter.low * parameter.high)
+    return (parameter.low + parameter.high) / 2
 
 
 def nearest(parameter: Parameter, value: Any) -> Scalar:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from handsigns.config.duration import parse_duration
+from handsigns.config.own_code import own_functions
 from handsigns.config.space import Choice, Number, Space, Whole
-from handsigns.config.trial import Scalar, TrialConfig
+from handsigns.config.trial import OWN, Scalar, TrialConfig
 
 Metric = Literal["val_loss", "val_accuracy"]
 Direction = Literal["minimize", "maximize"]
@@ -124,7 +125,22 @@ class StudyConfig(BaseModel):
         """The first trial's parameters; None where the sampler chooses it."""
         if not self.baseline or self.searcher.name == "grid":
             return None
-        return self.space.nearest_params(TrialConfig().model_dump())
+        return self.space.nearest_params(TrialConfig().hyperparameters())
+
+    @property
+    def own_functions(self) -> list[str]:
+        """Functions of the user's that trials may run, as ``module:function``."""
+        return own_functions(
+            value
+            for name in ("architecture", "loss")
+            if name in self.space
+            for value in self.space[name].values() or ()
+        )
+
+
+def space_path(name: str) -> tuple[str, ...]:
+    """Where a hyperparameter stands in a search-space file."""
+    return ("space", *name.split(".", 1))
 
 
 Disagreement = tuple[tuple[str, ...], str]
@@ -150,6 +166,9 @@ def disagreements(study: StudyConfig) -> list[Disagreement]:
             (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; leave it out")
         )
     found += _about_searcher(study)
+    if any(name.startswith(OWN) for name in study.space) and not study.own_functions:
+        message = "nothing reads them: neither architecture nor loss is a function of your own"
+        found.append((("space", "own"), f"{message} (module:function)"))
     return found
 
 
@@ -178,15 +197,15 @@ def _about_searcher(study: StudyConfig) -> list[Disagreement]:
         if name == "grid" and parameter.values() is None:
             found.append(
                 (
-                    ("space", key),
+                    space_path(key),
                     "a grid needs values to list, and this is a continuous range; use type choice, "
                     "give a step, or another searcher",
                 )
             )
         if name == "cmaes" and isinstance(parameter, Choice):
-            found.append((("space", key), "cmaes cannot search a choice; use searcher tpe"))
+            found.append((space_path(key), "cmaes cannot search a choice; use searcher tpe"))
         if name in ("cmaes", "gp") and parameter.when:
             found.append(
-                (("space", key), f"{name} cannot search a conditional parameter; use searcher tpe")
+                (space_path(key), f"{name} cannot search a conditional parameter; use searcher tpe")
             )
     return found

@@ -9,11 +9,21 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+)
+
+from handsigns.config.own_code import OWN_FUNCTION
 
 Scalar = bool | int | float | str
 
@@ -22,7 +32,52 @@ Schedule = Literal["one_cycle", "cosine", "constant"]
 ARCHITECTURES = ("compact", "course")
 """Of our own; those of torchvision are named ``torchvision/resnet18`` and so on."""
 
+CROSS_ENTROPY = "cross_entropy"
+OWN = "own."
+"""What the names of a user's own hyperparameters begin with, in spaces and tables."""
+
 _TORCHVISION = re.compile(r"torchvision/[a-z0-9_]{1,60}")
+_OWN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+
+
+class Own(Mapping[str, Scalar]):
+    """The user's own hyperparameters by name; never changes, so that it can be compared."""
+
+    def __init__(self, values: Mapping[str, Scalar] | None = None) -> None:
+        self._values = dict(sorted((values or {}).items()))
+
+    def __getitem__(self, name: str) -> Scalar:
+        if name not in self._values:
+            known = ", ".join(self._values) or "none"
+            raise KeyError(f"no own hyperparameter {name} in this configuration (known: {known})")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"Own({self._values})"
+
+
+def _own(values: object) -> Own:
+    if not isinstance(values, Mapping):
+        raise ValueError("expected names of your own with their values")
+    for name, value in values.items():
+        if not isinstance(name, str) or not _OWN_NAME.fullmatch(name):
+            raise ValueError(
+                f"{str(name)[:60]!r} is no name: use letters, digits and _, beginning with a letter"
+            )
+        if not isinstance(value, Scalar):
+            raise ValueError(f"expected a number, text, true or false, got {str(value)[:60]!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is no finite number")
+    return Own(values)
 
 
 class TrialConfig(BaseModel):
@@ -31,7 +86,8 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     architecture: str = "compact"
-    """``compact`` (default), ``course`` (the CS230 network) or ``torchvision/NAME``."""
+    """``compact`` (default), ``course`` (the CS230 network), ``torchvision/NAME``, or a function of
+    your own, ``module:function`` (docs/your-own-model.md)."""
     channel_width: int = Field(default=16, ge=1, le=512)
     """Channels of the first block; later blocks have multiples of it. Not used by torchvision."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
@@ -49,6 +105,9 @@ class TrialConfig(BaseModel):
     """Course of the learning rate over the full epoch budget."""
     batch_size: int = Field(default=32, ge=2, le=65536)
     """Pictures a step."""
+    loss: str = CROSS_ENTROPY
+    """What a step makes smaller: ``cross_entropy``, or a function of your own, ``module:function``.
+    Trials are compared by their cross entropy in any case."""
     label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Probability mass of the training target spread over all classes."""
     gradient_clip: float = Field(default=0.0, ge=0.0)
@@ -65,15 +124,31 @@ class TrialConfig(BaseModel):
     color_jitter: float = Field(default=0.2, ge=0.0, le=1.0)
     """Largest relative change of brightness, contrast and saturation, either way."""
 
+    own: Annotated[Own, PlainValidator(_own), PlainSerializer(dict)] = Own()
+    """Hyperparameters of your own, for your own functions; named ``own.NAME`` in tables."""
+
     @field_validator("architecture")
     @classmethod
     def _known_architecture(cls, name: str) -> str:
-        if name not in ARCHITECTURES and not _TORCHVISION.fullmatch(name):
+        if (
+            name not in ARCHITECTURES
+            and not _TORCHVISION.fullmatch(name)
+            and not OWN_FUNCTION.fullmatch(name)
+        ):
             near = difflib.get_close_matches(name[:100], ARCHITECTURES, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(
                 f"{name[:60]!r} is no architecture; {hint}(known: {', '.join(ARCHITECTURES)}, "
-                f"torchvision/NAME)"
+                f"torchvision/NAME, your own module:function)"
+            )
+        return name
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, name: str) -> str:
+        if name != CROSS_ENTROPY and not OWN_FUNCTION.fullmatch(name):
+            raise ValueError(
+                f"{name[:60]!r} is no loss (known: {CROSS_ENTROPY}, your own module:function)"
             )
         return name
 
@@ -84,7 +159,29 @@ class TrialConfig(BaseModel):
         Raises:
             pydantic.ValidationError: a name is unknown or a value is out of its limits.
         """
-        return cls.model_validate(dict(params))
+        fields = {name: value for name, value in params.items() if not name.startswith(OWN)}
+        own = {name.removeprefix(OWN): v for name, v in params.items() if name.startswith(OWN)}
+        return cls.model_validate(fields | {"own": own} if own else fields)
+
+    def hyperparameters(self) -> dict[str, Scalar]:
+        """Every hyperparameter by its name in spaces and tables, those of the user's own last."""
+        ours = {name: getattr(self, name) for name in HYPERPARAMETERS}
+        return ours | {f"{OWN}{name}": value for name, value in self.own.items()}
+
+    def identity(self) -> dict[str, Scalar]:
+        """What makes the configuration this one.
+
+        A hyperparameter that was added later stands here where it is used alone, so that earlier
+        seeds and checkpoints stay valid.
+        """
+        values = self.hyperparameters()
+        if self.loss == CROSS_ENTROPY:
+            del values["loss"]
+        return values
+
+
+HYPERPARAMETERS = tuple(name for name in TrialConfig.model_fields if name != "own")
+"""Names of all but the user's own."""
 
 
 def trial_seed(study_seed: int, config: TrialConfig) -> int:
@@ -93,5 +190,5 @@ def trial_seed(study_seed: int, config: TrialConfig) -> int:
     Returns:
         an integer in [0, 2**63).
     """
-    text = json.dumps([study_seed, config.model_dump()], sort_keys=True)
+    text = json.dumps([study_seed, config.identity()], sort_keys=True)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

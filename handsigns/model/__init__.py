@@ -5,31 +5,54 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from handsigns.config.own_code import OwnCode
 from handsigns.config.trial import TrialConfig
 from handsigns.errors import ConfigError
 from handsigns.model.compact import CompactNet
 from handsigns.model.course import CourseNet
+from handsigns.model.own import own_function, told, where
 
 __all__ = ["CompactNet", "CourseNet", "build_model"]
 
-_OWN = {"compact": CompactNet, "course": CourseNet}
+_OURS = {"compact": CompactNet, "course": CourseNet}
 
 
-def build_model(config: TrialConfig, classes: int, size: int) -> nn.Module:
+def build_model(
+    config: TrialConfig, classes: int, size: int, own: OwnCode | None = None
+) -> nn.Module:
     """The network a trial trains, with fresh weights from torch's current random state.
 
     Args:
         config: names the architecture, its channel width and dropout.
         classes: number of classes K.
         size: height and width of the images in pixels.
+        own: the user's own code that may be run; None allows none.
 
     Raises:
-        ConfigError: torchvision has no classification network of that name.
+        ConfigError: torchvision has no classification network of that name; or a network of the
+            user's own may not be built, or fails to be.
     """
-    if config.architecture in _OWN:
-        own = _OWN[config.architecture](classes, config.channel_width, config.dropout, size)
-        return own.to(memory_format=torch.channels_last)
+    if config.architecture in _OURS:
+        ours = _OURS[config.architecture](classes, config.channel_width, config.dropout, size)
+        return ours.to(memory_format=torch.channels_last)
+    if ":" in config.architecture:
+        return _users(config, classes, size, own)
     return _torchvision(config.architecture.removeprefix("torchvision/"), classes)
+
+
+def _users(config: TrialConfig, classes: int, size: int, own: OwnCode | None) -> nn.Module:
+    function = own_function(config.architecture, own)
+    with told(config.architecture):
+        model = function(config, classes, size)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"{where(function)}: {config.architecture} gives {type(model).__name__}; it must "
+            f"give a network, a torch.nn.Module"
+        )
+    if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+        with told(config.architecture), torch.no_grad():
+            model.eval()(torch.zeros(1, 3, size, size))  # lazy layers take their sizes from this
+    return model.train().to(memory_format=torch.channels_last)
 
 
 def _torchvision(name: str, classes: int) -> nn.Module:

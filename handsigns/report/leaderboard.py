@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TextIO
 
 from handsigns.search.store import StoredSearch
-from handsigns.search.tables import LEADERBOARD_COLUMNS, leaderboard_rows
+from handsigns.search.tables import leaderboard_columns, leaderboard_rows
 from handsigns.text import printable
 
 Format = Literal["table", "csv", "json", "md"]
@@ -31,7 +31,7 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     """
     rows = leaderboard_rows(search.journal.records, search.study.objective)[:top]
     if form == "csv":
-        table = csv.DictWriter(out, LEADERBOARD_COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(out, leaderboard_columns(rows), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         return
@@ -40,7 +40,7 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
         out.write("\n")
         return
     columns = {
-        name: [_shown(name, row[name]) for row in rows]
+        name: [_shown(name, row.get(name)) for row in rows]
         for name in (*_ALWAYS, *search.study.space.varied)
     }
     if form == "md":

@@ -19,6 +19,7 @@ from handsigns.config.study import StudyConfig
 from handsigns.search.budget import Ending
 from handsigns.search.journal import Journal
 from handsigns.search.record import Status, TrialRecord, rank_key
+from handsigns.search.words import best_line, counts_line, outcome
 from handsigns.text import printable
 
 _HEARTBEAT_SECONDS = 30.0
@@ -96,7 +97,7 @@ class Display:
         """A trial came to its end."""
         self._count(record)
         if self._live is None:
-            self.say(f"trial {record.trial_id} {_outcome(record)}; {self._progress()}")
+            self.say(f"trial {record.trial_id} {outcome(record)}; {self._progress()}")
 
     def _key(self, record: TrialRecord) -> tuple[int, float, float, str]:
         return rank_key(record, self._study.objective)
@@ -106,17 +107,7 @@ class Display:
         self._ended_epochs += len(record.epochs)
 
     def _counts(self) -> str:
-        running = len(self._journal) - self._ended.total()
-        names: dict[Status, str] = {
-            "completed": "completed",
-            "stopped": "stopped early",
-            "diverged": "diverged",
-            "failed": "failed",
-        }
-        parts = [
-            f"{self._ended[status]} {name}" for status, name in names.items() if self._ended[status]
-        ]
-        return ", ".join([f"{running} running", *parts])
+        return counts_line(len(self._journal) - self._ended.total(), self._ended)
 
     def _saved(self) -> str:
         trained = sum(len(record.epochs) for record in self._journal.records)
@@ -135,16 +126,7 @@ class Display:
         return text if left is None else f"{text}, about {format_duration(round(left))} left"
 
     def _best_line(self) -> str:
-        if self._best is None or self._best.last is None:
-            return "no epoch finished yet"
-        last, params = self._best.last, self._best.params
-        varied = ", ".join(
-            f"{name} {_short(params[name])}" for name in self._study.space.varied if name in params
-        )
-        return (
-            f"best: trial {self._best.trial_id}, val_accuracy {last.val_accuracy:.2%}, "
-            f"val_loss {last.val_loss:.4f} after epoch {last.epoch} ({varied})"
-        )
+        return best_line(self._best, self._study.space.varied)
 
     def _progress(self) -> str:
         done, total = self._ended.total(), self._study.budget.trials
@@ -164,18 +146,3 @@ class Display:
             Text(self._best_line(), style="bold"),
             Text(f"{self._saved()} · {self._time()}", style="dim"),
         )
-
-
-def _outcome(record: TrialRecord) -> str:
-    last = record.last
-    text = {"stopped": "stopped early"}.get(record.status, record.status)
-    if last is None:
-        return f"{text} before its first epoch ended"
-    return (
-        f"{text} after {last.epoch} epochs: val_accuracy {last.val_accuracy:.2%}, "
-        f"val_loss {last.val_loss:.4f}"
-    )
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

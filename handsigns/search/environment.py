@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from handsigns.config.own_code import OwnCode, changed_modules
+
 PACKAGES = ("handsigns", "torch", "torchvision", "ray", "optuna", "pandas", "numpy", "pillow")
 _DECIDING = ("torch", "torchvision", "ray", "optuna", "numpy")
 """Packages whose version may change what a search chooses, stops or measures."""
@@ -19,11 +21,11 @@ _DECIDING_LAYERS = ("config", "data", "model", "training", "search")
 _CODE = Path(__file__).resolve().parents[1]
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
     """Python and package versions, a digest of the code that decides a search, processor, memory in
-    bytes, git revision; ready for JSON.
+    bytes, git revision, and what code of the user's own is run; ready for JSON.
     """
-    return {
+    return ({"own_code": own.described()} if own else {}) | {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "code": _code_digest(),
@@ -41,7 +43,15 @@ def changed_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changes = [_change(name.rpartition(".")[2], _at(then, name), _at(now, name)) for name in names]
     if then.get("code") != now.get("code"):
         changes.append(_change("handsigns' code", _revision(then), _revision(now)))
+    modules = changed_modules(own_code(then), own_code(now))
+    changes += [_change(f"your {name}", before[:12], after[:12]) for name, before, after in modules]
     return [change for change in changes if change]
+
+
+def own_code(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an environment tells of the user's own code, as `OwnCode.described`."""
+    described = environment.get("own_code")
+    return described if isinstance(described, Mapping) else {}
 
 
 def changed_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -30,26 +30,58 @@ def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
     Raises:
         ResultsError: a line is damaged and sound ones follow it; or the file cannot be read.
     """
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return [], 0
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}") from error
-    sound = [_is_sealed(line) for line in lines]
-    count = len(lines)
-    while count and not sound[count - 1]:
-        count -= 1
-    if not all(sound[:count]):
-        number = sound.index(False) + 1
-        raise ResultsError(
-            f"{path}, line {number} is damaged: its checksum does not fit. Restore the file from a "
-            f"copy; or cut off that line and all after it (head -n {number - 1}), and resume: "
-            f"what was trained since then is read from checkpoints or trained again, to the same "
-            f"numbers"
-        )
-    # All at once, in half the time that it takes line by line.
-    return json.loads(b"[" + b",".join(lines[:count]) + b"]"), sum(map(len, lines[:count]))
+    reader = EventReader(path)
+    return reader.new(), reader.end
+
+
+class EventReader:
+    """Reads a file of events from its beginning, then what is appended, also by other processes.
+
+    Args:
+        path: of the file, which need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count = 0
+        self.end = 0
+        """The byte at which the sound lines end that were read."""
+
+    def new(self) -> list[dict[str, Any]]:
+        """The events since the last call; damaged lines at the end, such as one that is being
+        written, are left for the next.
+
+        Raises:
+            ResultsError: a line is damaged and sound ones follow it; or the file cannot be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self.end)
+                lines = file.read().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResultsError(f"{self._path} cannot be read: {error.strerror}") from error
+        sound = [_is_sealed(line) for line in lines]
+        count = len(lines)
+        while count and not sound[count - 1]:
+            count -= 1
+        if not all(sound[:count]):
+            raise _damaged(self._path, self._count + sound.index(False) + 1)
+        self._count += count
+        self.end += sum(map(len, lines[:count]))
+        # All at once, in half the time that it takes line by line.
+        events: list[dict[str, Any]] = json.loads(b"[" + b",".join(lines[:count]) + b"]")
+        return events
+
+
+def _damaged(path: Path, number: int) -> ResultsError:
+    return ResultsError(
+        f"{path}, line {number} is damaged: its checksum does not fit. Restore the file from a "
+        f"copy; or cut off that line and all after it (head -n {number - 1}), and resume: "
+        f"what was trained since then is read from checkpoints or trained again, to the same "
+        f"numbers"
+    )
 
 
 def sealed(event: Mapping[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from handsigns.config.trial import Scalar, TrialConfig, trial_seed
 from handsigns.errors import ResultsError
-from handsigns.search.event_log import EventLog, read_events
+from handsigns.search.event_log import EventLog, EventReader
 from handsigns.search.record import Decision, Placement, Session, Status, TrialRecord, Verdict
 from handsigns.training.metrics import EpochMetrics
 
@@ -43,20 +43,18 @@ class Journal:
         """Seconds this search has run, over all its sessions."""
         self.clock: Callable[[], float] = lambda: self.elapsed
         """Tells those seconds while the search runs."""
-        self.paused = True
-        """Whether the latest session came to an end in order; one that was killed did not."""
         self.concluded = 0
         """How many trials had ended when the search last came to an end of its own."""
-        events, whole = read_events(path)
-        for event in events:
-            try:
-                self._apply(event)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ResultsError(
-                    f"{path} holds an event that this version does not understand "
-                    f"({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
-                ) from error
-        self._log = EventLog(path, whole) if writable else None
+        self.ended_because = ""
+        """Why the latest session came to its end; empty while it has not, as far as is known."""
+        self.updated_at: float | None = None
+        """When the latest event was recorded, in seconds since the Unix epoch."""
+        self._path = path
+        self._reader = EventReader(path)
+        self._log: EventLog | None = None
+        self.follow()
+        if writable:
+            self._log = EventLog(path, self._reader.end)
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -82,6 +80,25 @@ class Journal:
 
     def __getitem__(self, trial_id: str) -> TrialRecord:
         return self._trials[trial_id].record
+
+    def follow(self) -> int:
+        """Take in what another process has recorded since; returns how many events that were.
+
+        Raises:
+            ResultsError: the file is damaged.
+        """
+        if self._log is not None:
+            raise RuntimeError("this journal is open for writing and knows what it holds")
+        events = self._reader.new()
+        for event in events:
+            try:
+                self._apply(event)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ResultsError(
+                    f"{self._path} holds an event that this version does not understand "
+                    f"({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
+                ) from error
+        return len(events)
 
     def open_session(self, session: Session) -> None:
         """The search is run, or taken up again."""
@@ -143,8 +160,9 @@ class Journal:
         self._apply(event)
 
     def _apply(self, event: Mapping[str, Any]) -> None:
-        self.elapsed = event["elapsed"]
-        self.paused = event["event"] == "pause"
+        self.elapsed = float(event["elapsed"])
+        self.updated_at = float(event["time"])
+        self.ended_because = str(event["reason"]) if event["event"] == "pause" else ""
         match event["event"]:
             case "session":
                 self.sessions.append(Session(event["fingerprint"], event["environment"]))

@@ -100,6 +100,11 @@ class SearchPaths:
         return self.root / ".lock"
 
     @property
+    def own_code(self) -> Path:
+        """The user's own modules that were run, each version."""
+        return own_code(self.root)
+
+    @property
     def winner(self) -> Path:
         """The retrained winner."""
         return self.root / "winner"
@@ -132,6 +137,11 @@ class SearchPaths:
     def checkpoint_files(self, trial_id: str) -> tuple[Path, Path]:
         """A trial's latest checkpoint, and the one before."""
         return checkpoint_files(self.checkpoints, trial_id)
+
+
+def own_code(folder: Path) -> Path:
+    """Where a search, or a winner, keeps the user's own modules."""
+    return folder / "own_code"
 
 
 def checkpoint_files(folder: Path, trial_id: str) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
 from handsigns.errors import ResultsError
@@ -61,6 +62,7 @@ def run_search(
     address: str | None = None,
     warm_start: WarmStart | None = None,
     dashboard: bool = False,
+    own: OwnCode | None = None,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -71,6 +73,7 @@ def run_search(
         address: of a Ray cluster; None searches on this machine.
         warm_start: what an earlier search has taught; the same at each resume.
         dashboard: start Ray's dashboard, on loopback.
+        own: the user's own code that trials may run.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -103,7 +106,7 @@ def run_search(
             from handsigns.search.searcher import JournalSearcher
             from handsigns.search.watchdog import Watchdog
 
-            _open_session(paths, journal, data)
+            _open_session(paths, journal, data, own)
             turns = [(journal[trial_id], ended) for trial_id, ended in journal.turns]
             sampling = Sampling(study, turns, warm_start)
             scheduler = RecordedScheduler(make_scheduler(study))
@@ -121,7 +124,7 @@ def run_search(
             )  # fmt: skip
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
-                _task(study, data, paths, slots), slots, searcher, scheduler,
+                _task(study, data, paths, slots, own), slots, searcher, scheduler,
                 [recorder, watchdog], ending, storage,
             )  # fmt: skip
 
@@ -164,11 +167,11 @@ def _unwritten(paths: SearchPaths, problem: str) -> ResultsError:
     )
 
 
-def _open_session(paths: SearchPaths, journal: Journal, data: DataSet) -> None:
+def _open_session(paths: SearchPaths, journal: Journal, data: DataSet, own: OwnCode | None) -> None:
     """Record on what, with what and where the search is run; on other data trials start over."""
     fingerprint = data.info.fingerprint
     changed = journal.sessions and journal.sessions[-1].fingerprint != fingerprint
-    journal.open_session(Session(fingerprint, describe_environment()))
+    journal.open_session(Session(fingerprint, describe_environment(own)))
     for record in journal.records:
         if changed and not record.ended:
             journal.start_over(record.trial_id)
@@ -216,7 +219,9 @@ def _longest_epoch(journal: Journal) -> float | None:
     return max((metrics.epoch_seconds for _, metrics, _ in journal.reports), default=None)
 
 
-def _task(study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots) -> TrialTask:
+def _task(
+    study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots, own: OwnCode | None
+) -> TrialTask:
     return TrialTask(
         train=data.train,
         val=data.val,
@@ -226,6 +231,7 @@ def _task(study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots) -
         threads=slots.threads,
         gpus=slots.gpus,
         checkpoints=paths.checkpoints.resolve(),
+        own=own,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from handsigns.config.load import dump_study, load_study
+from handsigns.config.own_code import OwnCode, keep
 from handsigns.config.study import StudyConfig
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
@@ -26,6 +27,9 @@ from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord, rank
 from handsigns.search.warm_start import WarmStart, write_warm_start
 from handsigns.text import printable
+
+_LOOKS, _LOOK_SECONDS = 5, 0.05
+"""How often a lock is tried for, and how long between: a look at it lasts far shorter."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,10 @@ def refuse_taken(paths: SearchPaths) -> None:
     """
     if not paths.root.exists():
         return
-    holder = _holder(paths)
-    if holder:
+    running = holder(paths)
+    if running:
         raise ResultsError(
-            f"{paths.name} is being run by {holder}; choose another name for a search beside it "
+            f"{paths.name} is being run by {running}; choose another name for a search beside it "
             f"(--name)"
         )
     raise ResultsError(
@@ -102,7 +106,11 @@ def refuse_taken(paths: SearchPaths) -> None:
 
 
 def begin_search(
-    paths: SearchPaths, study: StudyConfig, data: DataRecord, warm_start: WarmStart | None = None
+    paths: SearchPaths,
+    study: StudyConfig,
+    data: DataRecord,
+    warm_start: WarmStart | None = None,
+    own: OwnCode | None = None,
 ) -> StoredSearch:
     """Make the folder of a new search, whole or not at all.
 
@@ -115,7 +123,8 @@ def begin_search(
         fresh.root.mkdir(parents=True)
         write_text(fresh.study, dump_study(study))
         write_json(fresh.data, dataclasses.asdict(data))
-        write_json(fresh.environment, describe_environment())
+        write_json(fresh.environment, describe_environment(own))
+        keep(fresh.own_code, own)
         if warm_start is not None:
             write_warm_start(fresh.warm_start, warm_start)
         fresh.checkpoints.mkdir()
@@ -173,9 +182,9 @@ def held(paths: SearchPaths) -> Iterator[None]:
             f"place that is (and name that with --results)"
         ) from error
     with file:
-        if not _lock(file):
+        if not _lock_soon(file):
             raise ResultsError(
-                f"{paths.name} is being run by {_holder(paths)}; wait for it, or choose another "
+                f"{paths.name} is being run by {holder(paths)}; wait for it, or choose another "
                 f"--name"
             )
         with contextlib.suppress(OSError):  # who holds it matters to others alone
@@ -186,17 +195,27 @@ def held(paths: SearchPaths) -> Iterator[None]:
         yield
 
 
-def _lock(file: TextIO) -> bool:
+def _lock_soon(file: TextIO) -> bool:
+    """Lock a file, although someone may just be looking whether it is."""
+    for _ in range(_LOOKS):
+        if _lock(file, fcntl.LOCK_EX):
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _lock(file: TextIO, kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
 
 
-def _holder(paths: SearchPaths) -> str:
+def holder(paths: SearchPaths) -> str:
     """Who runs a search, in words; empty where no one does."""
+    # Who looks shares the lock, so that two who look do not take each other for the holder.
     with contextlib.suppress(OSError), paths.lock.open(encoding="utf-8") as file:
-        if not _lock(file):
+        if not _lock(file, fcntl.LOCK_SH):
             return printable(file.read(200)) or "another process"
     return ""

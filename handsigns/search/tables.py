@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handsigns.config.study import Objective
-from handsigns.config.trial import TrialConfig
+from handsigns.config.trial import HYPERPARAMETERS, OWN, Scalar
 from handsigns.files import write_text
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
@@ -24,12 +24,13 @@ SCORES = ("val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "tr
 
 
 _TRIAL_COLUMNS = (
-    *("trial_id", "status", *SCORES, "epochs", "seconds", *TrialConfig.model_fields),
+    *("trial_id", "status", *SCORES, "epochs", "seconds", *HYPERPARAMETERS),
     *("seed", "started_at", "ended_at", "retries", "node", "device", "threads", "error"),
 )
 _PLACE = tuple(Placement.__dataclass_fields__)
 _DECISION_COLUMNS = ("trial_id", "epoch", "rung", "value", "cutoff", "earlier", "decision")
 LEADERBOARD_COLUMNS = ("rank", *_TRIAL_COLUMNS[: _TRIAL_COLUMNS.index("seed")])
+"""Those of the user's own hyperparameters follow, as `leaderboard_rows` has them."""
 
 
 def trial_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -37,9 +38,10 @@ def trial_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
 
     Columns: trial_id, status, `SCORES`, epochs, seconds (in epochs), every hyperparameter, seed,
     started_at, ended_at (UTC, ISO 8601), retries (how often its process died), node, device,
-    threads, error (its last line).
+    threads, error (its last line); then the user's own hyperparameters.
     """
-    return _table([_trial_row(record) for record in records], _TRIAL_COLUMNS)
+    rows = [_trial_row(record) for record in records]
+    return _table(rows, (*_TRIAL_COLUMNS, *_own_columns(rows)))
 
 
 def epoch_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -54,7 +56,13 @@ def epoch_table(records: Iterable[TrialRecord]) -> pd.DataFrame:
 
 def leaderboard_table(records: Iterable[TrialRecord], objective: Objective) -> pd.DataFrame:
     """The trials, best first: rank, trial_id, status, scores, epochs, seconds, hyperparameters."""
-    return _table(leaderboard_rows(records, objective), LEADERBOARD_COLUMNS)
+    rows = leaderboard_rows(records, objective)
+    return _table(rows, leaderboard_columns(rows))
+
+
+def leaderboard_columns(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The columns of `leaderboard_rows`."""
+    return tuple(rows[0]) if rows else LEADERBOARD_COLUMNS
 
 
 def leaderboard_rows(records: Iterable[TrialRecord], objective: Objective) -> list[dict[str, Any]]:
@@ -62,11 +70,17 @@ def leaderboard_rows(records: Iterable[TrialRecord], objective: Objective) -> li
 
     A score that a trial does not have is None.
     """
-    rows = []
-    for number, record in enumerate(rank(records, objective), 1):
-        row = {"rank": number, **_trial_row(record)}
-        rows.append({name: row[name] for name in LEADERBOARD_COLUMNS})
-    return rows
+    rows = [_trial_row(record) for record in rank(records, objective)]
+    columns = (*LEADERBOARD_COLUMNS, *_own_columns(rows))
+    return [
+        {name: row.get(name) for name in columns}
+        for row in ({"rank": number, **row} for number, row in enumerate(rows, 1))
+    ]
+
+
+def _own_columns(rows: list[dict[str, Any]]) -> list[str]:
+    """Of the user's own hyperparameters; a trial to which one does not apply has None there."""
+    return sorted({name for row in rows for name in row if name.startswith(OWN)})
 
 
 def decision_table(decisions: Iterable[Decision]) -> pd.DataFrame:
@@ -102,7 +116,11 @@ def write_tables(paths: SearchPaths, journal: Journal, objective: Objective) -> 
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=list(columns))
+    table = pd.DataFrame(rows, columns=list(columns))
+    for name in columns:
+        if name.startswith(OWN):  # where one trial has none, 3 must not become 3.0
+            table[name] = pd.Series([row.get(name) for row in rows], dtype=object)
+    return table
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -118,7 +136,7 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         **{score: last.get(score) for score in SCORES},
         "epochs": len(record.epochs),
         "seconds": round(record.seconds, 3),
-        **vars(record.config),
+        **{name: _cell(value) for name, value in record.config.hyperparameters().items()},
         "seed": record.seed,
         "started_at": _utc(record.started_at),
         "ended_at": _utc(record.ended_at),
@@ -127,6 +145,10 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         "node": no_formula(record.placement.node) if record.placement else None,
         "error": no_formula(record.error.strip().rsplit("\n", 1)[-1]),
     }
+
+
+def _cell(value: Scalar) -> Scalar:
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _utc(seconds: float | None) -> str | None:

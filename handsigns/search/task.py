@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handsigns.config.own_code import OwnCode
 from handsigns.data.splits import Split
 
 
@@ -25,6 +26,7 @@ class TrialTask:
         threads: CPU threads of a trial.
         gpus: share of GPUs of a trial.
         checkpoints: folder of checkpoints, reachable from every node.
+        own: the user's own code that may be run, with its source: a node needs no file of it.
     """
 
     train: Split
@@ -35,6 +37,7 @@ class TrialTask:
     threads: int
     gpus: float
     checkpoints: Path
+    own: OwnCode | None = None
 
 
 def run_trial(config: dict[str, Any], task: TrialTask) -> None:

@@ -48,6 +48,7 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
         max_epochs=task.max_epochs,
         seed=config["seed"],
         device=pick_device(task.gpus),
+        own=task.own,
     )
     latest, previous = checkpoint_files(task.checkpoints, config["trial_id"])
     where = dataclasses.asdict(_placement(plan.device, task.threads))

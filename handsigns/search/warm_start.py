@@ -85,7 +85,7 @@ def make_warm_start(
         raise ResultsError(f"no trial of {name} has ended with a result to learn from")
     best = [record for record in rank(usable, earlier.objective) if record.status == "completed"]
     first = tuple(
-        study.space.nearest_params(record.config.model_dump())
+        study.space.nearest_params(record.config.hyperparameters())
         for record in (best or usable)[:FIRST]
     )
     notes = [f"the best {len(first)} configurations of {name} are tried first"]
@@ -140,7 +140,7 @@ def _differences(
 
 def _known(study: StudyConfig, record: TrialRecord) -> KnownTrial | None:
     """The trial in terms of the new space; None where it lies outside."""
-    params = study.space.nearest_params(record.config.model_dump())
+    params = study.space.nearest_params(record.config.hyperparameters())
     if TrialConfig.from_params(params) != record.config:
         return None
     values = tuple(getattr(metrics, study.objective.metric) for metrics in record.epochs)

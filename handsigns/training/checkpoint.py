@@ -92,7 +92,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 def _describe(plan: TrainingPlan) -> str:
     fields: dict[str, Any] = {
         "format": _FORMAT,
-        "config": plan.config.model_dump(),
+        "config": plan.config.identity(),
         "classes": plan.classes,
         "size": plan.size,
         "max_epochs": plan.max_epochs,

@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handsigns.config.own_code import OwnCode
 from handsigns.config.trial import TrialConfig
 from handsigns.data.splits import Split
 from handsigns.model import build_model
 from handsigns.training.augment import augment
 from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
+from handsigns.training.loss import Loss, make_loss
 from handsigns.training.memory import keep_freed_memory
 from handsigns.training.metrics import EpochMetrics
 from handsigns.training.optimize import Optimizer, schedule_factor
@@ -52,6 +53,7 @@ class TrainingPlan:
         max_epochs: the full epoch budget, to which the schedule is tied.
         seed: of the weights, the order of pictures, augmentation and dropout.
         device: where the model and the data are.
+        own: the user's own code that may be run.
     """
 
     config: TrialConfig
@@ -60,6 +62,7 @@ class TrainingPlan:
     max_epochs: int
     seed: int
     device: torch.device
+    own: OwnCode | None = None
 
 
 @dataclass
@@ -68,6 +71,7 @@ class TrainingState:
 
     plan: TrainingPlan
     model: nn.Module
+    loss: Loss
     optimizer: Optimizer
     generator: torch.Generator
     recent: deque[EpochMetrics] = field(default_factory=lambda: deque(maxlen=_RECENT))
@@ -80,11 +84,16 @@ class TrainingState:
 
 
 def start(plan: TrainingPlan) -> TrainingState:
-    """Fresh weights and random state, ready for the first epoch."""
+    """Fresh weights and random state, ready for the first epoch.
+
+    Raises:
+        ConfigError: code of the user's own may not be run, or fails.
+    """
     torch.manual_seed(plan.seed)
-    model = build_model(plan.config, plan.classes, plan.size).to(plan.device)
+    model = build_model(plan.config, plan.classes, plan.size, plan.own).to(plan.device)
+    loss = make_loss(plan.config, plan.own)
     generator = torch.Generator().manual_seed(plan.seed)
-    return TrainingState(plan, model, Optimizer(plan.config, model.parameters()), generator)
+    return TrainingState(plan, model, loss, Optimizer(plan.config, model.parameters()), generator)
 
 
 def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[EpochMetrics]:
@@ -158,7 +167,7 @@ def _train_step(
     config = state.plan.config
     with precision(images.device):
         logits = state.model(augment(images, config, state.generator))
-        loss = F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+        loss = state.loss(logits, labels)
     state.optimizer.clear_gradients()
     torch.autograd.backward(loss)
     if config.gradient_clip:

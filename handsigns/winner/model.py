@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import yaml
@@ -14,11 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from handsigns.config.own_code import OwnCode, keep, own_functions, read_kept
 from handsigns.config.trial import TrialConfig
 from handsigns.config.yaml_tree import read_document
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import replacing, write_text
 from handsigns.model import build_model
+from handsigns.search.paths import own_code
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.yaml"
@@ -40,6 +42,7 @@ class ModelCard:
         chosen_after_test: the user chose the trial by hand after a test result was known.
         fingerprint: of the data.
         git_revision: of the code; None where unknown.
+        own_code: what code of the user's own it needs, as `OwnCode.described`.
     """
 
     config: TrialConfig
@@ -53,10 +56,12 @@ class ModelCard:
     chosen_after_test: bool
     fingerprint: str
     git_revision: str | None
+    own_code: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def save_model(folder: Path, model: nn.Module, card: ModelCard) -> None:
-    """Write a model and its card into `folder`."""
+def save_model(folder: Path, model: nn.Module, card: ModelCard, own: OwnCode | None = None) -> None:
+    """Write a model and its card into `folder`, with the code of the user's own that it needs."""
+    keep(own_code(folder), own)
     weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     with replacing(folder / MODEL_FILE) as temporary:
         save_file(weights, temporary)
@@ -86,14 +91,22 @@ def load_card(folder: Path) -> ModelCard:
         ) from error
 
 
-def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, ModelCard]:
+def load_model(
+    folder: Path, device: torch.device, *, allow_own_code: bool = False
+) -> tuple[nn.Module, ModelCard]:
     """A model ready to classify, in evaluation mode, with its card.
 
+    Args:
+        allow_own_code: the user lets code that lies with the model be run (``--own-code``).
+
     Raises:
-        ResultsError: the folder holds no whole model.
+        ResultsError: the folder holds no whole model, or one that needs code of the user's own
+            and that is not allowed.
     """
     card = load_card(folder)
-    model = build_model(card.config, len(card.classes), card.size)
+    needed = own_functions([card.config.architecture])
+    own = read_kept(own_code(folder), needed, card.own_code, allowed=allow_own_code)
+    model = build_model(card.config, len(card.classes), card.size, own)
     try:
         model.load_state_dict(load_file(folder / MODEL_FILE))
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -30,15 +30,20 @@ class Prediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def predict(winner: Path, pictures: Sequence[Path]) -> list[Prediction]:
+def predict(
+    winner: Path, pictures: Sequence[Path], *, allow_own_code: bool = False
+) -> list[Prediction]:
     """Classify pictures of any size with the model in the folder `winner`.
+
+    Args:
+        allow_own_code: see `load_model`.
 
     Raises:
         ResultsError: there is no whole model.
         DataError: lists every file that is no usable picture.
     """
     device = pick_device()
-    model, card = load_model(winner, device)
+    model, card = load_model(winner, device, allow_own_code=allow_own_code)
     images = _decode_all(pictures, card.size)
     shares = predict_logits(model, torch.from_numpy(images).to(device)).softmax(1).cpu()
     return [

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
 from handsigns.search.record import TrialRecord
@@ -29,8 +30,13 @@ class ReplayedEpoch:
     differences: dict[str, tuple[float, float]]
 
 
-def replay(study: StudyConfig, data: DataSet, record: TrialRecord) -> Iterator[ReplayedEpoch]:
+def replay(
+    study: StudyConfig, data: DataSet, record: TrialRecord, own: OwnCode | None = None
+) -> Iterator[ReplayedEpoch]:
     """Train the record's configuration again for as many epochs, comparing each.
+
+    Args:
+        own: the user's own code that the trial ran.
 
     Raises:
         ReplayError: it diverges where the record does not, or does not where the record does.
@@ -45,6 +51,7 @@ def replay(study: StudyConfig, data: DataSet, record: TrialRecord) -> Iterator[R
         max_epochs=study.budget.max_epochs,
         seed=record.seed,
         device=pick_device(0 if on_cpu else None),
+        own=own,
     )
     again = fit(start(plan), data.train, data.val)
     try:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
@@ -60,6 +61,7 @@ def retrain(
     by_hand: bool,
     seeds: int,
     progress: Progress,
+    own: OwnCode | None = None,
 ) -> tuple[ModelCard, list[Retraining]]:
     """Train `record`'s configuration with fresh seeds and keep one model in ``winner/``.
 
@@ -69,6 +71,7 @@ def retrain(
     Args:
         by_hand: the user named the trial instead of taking the first of the leaderboard.
         seeds: how many models to train, one after another on all cores or the GPU.
+        own: the user's own code that the trial ran.
 
     Raises:
         ResultsError: every seed diverged.
@@ -86,6 +89,7 @@ def retrain(
             max_epochs=study.budget.max_epochs,
             seed=retraining_seed(study.seed, number),
             device=pick_device(),
+            own=own,
         )
         state = start(plan)
         run = _train(state, everything, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
@@ -97,7 +101,7 @@ def retrain(
             f"trial {record.trial_id} diverged with every seed when trained on train and "
             f"validation split; choose another: tune_main.py retrain {paths.name} --trial ID"
         )
-    environment = describe_environment()
+    environment = describe_environment(own)
     card = ModelCard(
         config=record.config,
         classes=data.info.classes,
@@ -110,6 +114,7 @@ def retrain(
         chosen_after_test=by_hand and bool(read_ledger(paths.test_ledger)),
         fingerprint=data.info.fingerprint,
         git_revision=(environment["git"] or {}).get("revision"),
+        own_code=own.described() if own else {},
     )
     metrics = {
         "trial_id": record.trial_id,
@@ -122,7 +127,7 @@ def retrain(
         "environment": environment,
         "runs": [_as_json(run) for run in runs],
     }
-    _store(paths, kept[1], card, metrics)
+    _store(paths, kept[1], card, metrics, own)
     return card, runs
 
 
@@ -162,12 +167,18 @@ def _as_json(run: Retraining) -> dict[str, Any]:
     return {"seed": run.seed, "diverged": run.diverged, "epochs": epochs}
 
 
-def _store(paths: SearchPaths, model: nn.Module, card: ModelCard, metrics: dict[str, Any]) -> None:
+def _store(
+    paths: SearchPaths,
+    model: nn.Module,
+    card: ModelCard,
+    metrics: dict[str, Any],
+    own: OwnCode | None,
+) -> None:
     """Write the winner beside its place, then put it there; an earlier one is kept aside."""
     fresh = paths.root / f".winner.{os.getpid()}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    save_model(fresh, model, card)
+    save_model(fresh, model, card, own)
     write_json(fresh / METRICS_FILE, metrics)
     if paths.winner.exists():
         paths.winner.rename(_free_name(paths.winner))

@@ -95,11 +95,14 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
     return card
 
 
-def test_winner(data: DataSet, paths: SearchPaths, *, after_test: bool) -> TestResult:
+def test_winner(
+    data: DataSet, paths: SearchPaths, *, after_test: bool, allow_own_code: bool
+) -> TestResult:
     """Open the test split, classify it with the winner, write ``winner/test.json`` and the ledger.
 
     Args:
         after_test: the user states that the trial was picked after a test result was known.
+        allow_own_code: see `load_model`.
 
     Raises:
         ResultsError: there is no winner, its data differ, or it was picked after a test.
@@ -112,7 +115,7 @@ def test_winner(data: DataSet, paths: SearchPaths, *, after_test: bool) -> TestR
             f"pictures back, or search anew on these"
         )
     device = pick_device()
-    model, card = load_model(paths.winner, device)
+    model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
     split = data.open_test()
     logits = predict_logits(model, torch.tensor(split.images).to(device))
     predicted = logits.argmax(1).cpu().numpy()

@@ -34,6 +34,7 @@ def elsewhere(tmp_path, monkeypatch):
         (["leaderboard", "none"], "no search named none in results; there are: none yet"),
         (["leaderboard", "../../etc"], "'../../etc' is no name for a search"),
         (["resume", "none"], "no search named none"),
+        (["watch", "none"], "no search named none"),
         (["retrain", "none"], "no search named none"),
         (["test", "none"], "no search named none"),
         (["predict", "none", "x.jpg"], "no search named none"),

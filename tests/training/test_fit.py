@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from handsigns.config.own_code import OwnCode, OwnModule
 from handsigns.config.trial import TrialConfig
 from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from handsigns.training.fit import DivergedError, TrainingPlan, fit, start
@@ -168,3 +169,19 @@ def test_every_hyperparameter_has_an_effect(train, val, change):
     usual = without_time(islice(fit(start(PLAN), train, val), 2))
     changed = without_time(islice(fit(start(plan_with(**change)), train, val), 2))
     assert changed[-1].val_loss != usual[-1].val_loss
+
+
+def test_an_own_loss_and_its_hyperparameters_have_an_effect(train, val):
+    source = (
+        "def loss(logits, labels, config):\n"
+        "    return config.own['weight'] * logits.square().mean() + logits.mean() * 0\n"
+    )
+    own = OwnCode({"mine": OwnModule("mine", source, Path("mine.py"))})
+
+    def run(**params):
+        config = TrialConfig.from_params({**CONFIG.hyperparameters(), **params})
+        plan = replace(PLAN, config=config, own=own)
+        return next(fit(start(plan), train, val)).train_loss
+
+    losses = {run()} | {run(loss="mine:loss", **{"own.weight": w}) for w in (0.5, 1.0)}
+    assert len(losses) == 3
