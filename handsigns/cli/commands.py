@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.progress import progress
+from handsigns.cli.tracking import (
+    publish_winner,
+    refuse_missing_tools,
+    show_tools,
+    track_overrides,
+)
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.text import printable
@@ -31,6 +37,7 @@ def run(options: Namespace) -> int:
 def search(options: Namespace) -> int:
     """Search and print the leaderboard."""
     study = _study(options)  # before the imports, so that an error in it comes at once
+    refuse_missing_tools(study)
 
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import DataRecord, refuse_taken
@@ -57,7 +64,9 @@ def resume(options: Namespace) -> int:
     from handsigns.files import write_text
     from handsigns.search.store import held, record_data
 
-    study = load_study(stored.paths.study, options=_budget(options))
+    tracked = track_overrides(options.track)
+    study = load_study(stored.paths.study, tracked, options=_budget(options))
+    refuse_missing_tools(study)
     _refuse_if_done(study, stored)
     with held(stored.paths):
         data = _open_recorded(stored, options.data)
@@ -120,6 +129,7 @@ def retrain(options: Namespace) -> int:
             progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
         )
     show_retraining(stored.paths, card, runs)
+    publish_winner(options)
     return 0
 
 
@@ -133,6 +143,7 @@ def test(options: Namespace) -> int:
     check_choice(stored.paths, after_test=options.after_test)
     data = _recorded_data(stored, options.data)
     show_test(stored.paths, test_winner(data, stored.paths, after_test=options.after_test))
+    publish_winner(options)
     return 0
 
 
@@ -240,6 +251,7 @@ def _search_and_show(
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
         return INTERRUPTED
     show_outcome(_open(options), outcome)
+    show_tools(stored.paths, study)
     if outcome.by_user:
         return INTERRUPTED
     usable = any(r.epochs and r.status not in ("diverged", "failed") for r in outcome.records)
@@ -272,7 +284,7 @@ def _study(options: Namespace) -> StudyConfig:
         "resources.gpus_per_trial": options.gpus_per_trial,
     }
     given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
-    return load_study(space, options.overrides, given)
+    return load_study(space, [*options.overrides, *track_overrides(options.track)], given)
 
 
 def _budget(options: Namespace) -> dict[str, object]:
