@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from handsigns.data.pictures import decode
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import load_model
 
-if TYPE_CHECKING:
-    from mlflow.pyfunc import PythonModelContext
 
-
-class WinnerModel(PythonModel):  # type: ignore[misc]
+class WinnerModel(PythonModel):
     """Takes pictures, encoded (JPEG, PNG, …) and of any size; gives probabilities by class."""
 
     def load_context(self, context: PythonModelContext) -> None:

@@ -6,12 +6,15 @@ and YAML; so it can be loaded where handsigns is not installed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
+import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from handsigns.errors import ResultsError
@@ -21,6 +24,7 @@ from handsigns.winner.model import CONFIG_FILE, MODEL_FILE, ModelCard
 
 import mlflow  # isort: skip
 from mlflow.entities import Metric, RunTag  # isort: skip
+from mlflow.exceptions import MlflowException  # isort: skip
 
 _DIGEST = "handsigns.model_digest"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -44,14 +48,15 @@ def register(search: TrackedSearch, card: ModelCard, figures: Mapping[str, float
         )
     weights = (search.paths.winner / MODEL_FILE).read_bytes()
     digest = hashlib.blake2b(weights, digest_size=16).hexdigest()
-    version = _version(runs, search.name, digest) or _log_model(runs, run_id, search, card, digest)
+    version = _version(runs, run_id, search.name, digest)
+    version = version or _log_model(runs, run_id, search, card, digest)
     _tell(runs, run_id, search.name, version, figures)
     return f"mlflow: the winner is models:/{search.name}/{version}"
 
 
-def _version(runs: MlflowRuns, name: str, digest: str) -> str | None:
-    """The version with these weights that is registered already, if any."""
-    found = runs.client.search_model_versions(f"name = '{name}'")
+def _version(runs: MlflowRuns, run_id: str, name: str, digest: str) -> str | None:
+    """The version with these weights that this search's run has registered already, if any."""
+    found = runs.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     same = [version for version in found if version.tags.get(_DIGEST) == digest]
     return str(same[0].version) if same else None
 
@@ -62,7 +67,7 @@ def _log_model(
     status = runs.client.get_run(run_id).info.status
     mlflow.set_tracking_uri(runs.uri)
     mlflow.set_registry_uri(runs.uri)
-    with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
+    with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name="winner",
             python_model=str(Path(__file__).with_name("mlflow_model.py")),
@@ -70,13 +75,28 @@ def _log_model(
             code_paths=[_bare_package(Path(scratch))],
             signature=_signature(card),
             pip_requirements=[f"{n}=={importlib.metadata.version(n)}" for n in _REQUIREMENTS],
-            registered_model_name=search.name,
         )
-    if status != "FINISHED":
-        runs.client.update_run(run_id, status=status)
-    version = str(logged.registered_model_version)
-    runs.client.set_model_version_tag(search.name, version, _DIGEST, digest)
-    return version
+    runs.client.update_run(run_id, status=status)
+    with contextlib.suppress(MlflowException):  # an earlier winner made it
+        runs.client.create_registered_model(search.name)
+    made = runs.client.create_model_version(
+        search.name, logged.model_uri, run_id, tags={_DIGEST: digest}
+    )
+    return str(made.version)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without advice that does not apply: examples and type hints, where there is a signature."""
+    logger = logging.getLogger("mlflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _bare_winner(search: TrackedSearch, scratch: Path) -> str:
@@ -108,7 +128,12 @@ def _tell(
     runs: MlflowRuns, run_id: str, name: str, version: str, figures: Mapping[str, float | str]
 ) -> None:
     now = int(time.time() * 1000)
-    numbers = {key: float(v) for key, v in figures.items() if not isinstance(v, str)}
+    known = runs.client.get_run(run_id).data.metrics
+    numbers = {
+        key: float(value)
+        for key, value in figures.items()
+        if not isinstance(value, str) and known.get(key) != value
+    }
     runs.client.log_batch(
         run_id,
         metrics=[Metric(key, value, now, 0) for key, value in numbers.items()],

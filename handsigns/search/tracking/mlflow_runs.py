@@ -26,6 +26,7 @@ from handsigns.search.tracking.tracker import (
 # unless the user has set it otherwise.
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
@@ -100,24 +101,30 @@ class MlflowRuns:
         """Log the best trial's metrics as the search's own, and how the search stands."""
         for best in rank(records, self._search.study.objective)[:1]:
             if best.last is not None and best.status not in ("failed", "diverged"):
-                values = epoch_values(best.last)
-                for name in ("val_accuracy", "val_loss"):
-                    self.client.log_metric(
-                        self.parent, f"best_{name}", values[name], step=len(records)
-                    )
-                self.client.set_tag(self.parent, "handsigns.best_trial", best.trial_id)
+                self._tell_best(best, len(records))
         done = all(record.ended for record in records)
         self.client.set_terminated(self.parent, "FINISHED" if done else "KILLED")
 
+    def _tell_best(self, best: TrialRecord, trials: int) -> None:
+        values = epoch_values(best.last) if best.last else {}
+        moment = int((best.ended_at or best.started_at) * 1000)
+        for name in ("val_accuracy", "val_loss"):
+            self.client.log_metric(self.parent, f"best_{name}", values[name], moment, trials)
+        self.client.set_tag(self.parent, "handsigns.best_trial", best.trial_id)
+
     def _find_experiment(self) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
+        if not self._local:  # a server says itself where artifacts go
+            return str(found.experiment_id if found else self.client.create_experiment(EXPERIMENT))
+        folder = (self._search.paths.mlflow / "artifacts").resolve()
+        name = EXPERIMENT
+        if found is not None and found.artifact_location != folder.as_uri():
+            # The search's folder was moved or copied, but artifacts would still go to the old one.
+            name = f"{EXPERIMENT} in {folder.parent}"
+            found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        # On a server it is for that to say where artifacts go.
-        folder = None
-        if self._local:
-            folder = (self._search.paths.mlflow / "artifacts").resolve().as_uri()
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=folder))
+        return str(self.client.create_experiment(name, artifact_location=folder.as_uri()))
 
     def _make_parent(self, records: Sequence[TrialRecord]) -> str:
         search = self._search

@@ -148,9 +148,9 @@ class OptunaStudy:
         for epoch, value in list(self._values(record).items())[known.epochs :]:
             self._storage.set_trial_intermediate_value(known.number, epoch, value)
         told = description(record)
-        for name, value in told.items():
-            if known.told.get(name) != value:
-                self._storage.set_trial_user_attr(known.number, name, value)
+        for name, now in told.items():
+            if known.told.get(name) != now:
+                self._storage.set_trial_user_attr(known.number, name, now)
         if record.ended:
             final = self._final(record)
             state = _STATES[record.status]
