@@ -153,7 +153,7 @@ class _Worker(threading.Thread):
     def finish(self, records: Sequence[TrialRecord]) -> None:
         """The search has ended with these."""
         with self._lock:
-            self._waiting |= {r.trial_id: r for r in records if not r.ended}
+            self._waiting = {record.trial_id: record for record in records}
         self._records = records
         self._over.set()
         self._news.set()
