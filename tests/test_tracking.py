@@ -101,7 +101,7 @@ def test_mlflow(place, told):
     } == curves(place)
     (version,) = client.search_model_versions("name = 'told'")
     assert version.tags["test_accuracy"] == str(tested["accuracy"])
-    assert not [path for path in told.rglob("*.pkl")]
+    assert not list(told.rglob("*.pkl"))
 
 
 def test_the_registered_model_predicts_as_we_do(place, told):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.progress import progress
-from handsigns.errors import ConfigError, HandsignsError, ResultsError
+from handsigns.errors import ConfigError, ResultsError
 from handsigns.text import printable
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def track(options: Namespace) -> int:
     from handsigns.config.load import load_study
     from handsigns.search.store import held
     from handsigns.search.tracking.choose import make_tracker, refuse_missing
+    from handsigns.search.tracking.dispatch import in_short
     from handsigns.search.tracking.tracker import TrackedSearch
 
     study = load_study(stored.paths.study, track_overrides(options.to))
@@ -63,7 +64,10 @@ def track(options: Namespace) -> int:
     search = TrackedSearch(stored.paths, study, stored.data.info)
     with held(stored.paths):
         for tool in tools:
-            _bring_up_to_date(make_tracker(tool, search), stored)
+            try:
+                _bring_up_to_date(make_tracker(tool, search), stored)
+            except Exception as error:  # a server that is down, a database of another version
+                raise ResultsError(f"{tool} could not be told: {in_short(error)}") from error
         _publish(search, tools)
     show_tools(stored.paths, study)
     return 0
@@ -134,8 +138,6 @@ def _publish(search: TrackedSearch, tools: Sequence[str]) -> None:
     for tool in tools:
         try:
             told = publish(tool, search)
-        except HandsignsError:
-            raise
         except Exception as error:  # a tool's trouble, of whatever kind, does not undo the winner
             again = f"python tune_main.py track {search.name} --to {tool}"
             told = f"{tool} has not got the winner: {in_short(error)}; try again: {again}"

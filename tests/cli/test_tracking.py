@@ -158,7 +158,7 @@ def test_a_search_of_long_ago_is_handed_to_a_tool(played, capsys):
         (["dashboard", "none"], "no search named none"),
         (["search", "quick", "--track", "tensorbord"], "'tensorbord' is no tool to track with"),
         (
-            ["search", "quick", "--track", "mlflow=http://me:secret@host"],
+            ["search", "quick", "--track", "mlflow=http://me:pw@host"],
             "MLFLOW_TRACKING_PASSWORD",
         ),
         (["resume", "played", "--track", "x"], "'x' is no tool to track with"),
@@ -201,3 +201,12 @@ def test_a_port_that_is_taken_is_told(played):
     assert done.returncode == 2, done.stderr
     assert f"--port {port} cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_not_there_is_told(played, capsys, monkeypatch):
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]  # and no longer listened on
+    assert main(["track", "played", "--to", f"mlflow=http://127.0.0.1:{port}"]) == 2
+    assert "error: mlflow could not be told: MlflowException" in capsys.readouterr().err

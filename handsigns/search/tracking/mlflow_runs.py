@@ -22,10 +22,11 @@ from handsigns.search.tracking.tracker import (
     timed,
 )
 
-# Nothing is reported to MLflow's makers, and a server that is gone is noticed within a minute,
-# unless the user has set it otherwise.
+# Nothing is reported to MLflow's makers, nothing is said that the user need not know, and a server
+# that is gone is noticed within a minute or so; unless the user has set it otherwise.
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

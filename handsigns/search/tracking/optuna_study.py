@@ -18,7 +18,11 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.storages.journal import (
+    BaseJournalBackend,
+    JournalFileBackend,
+    JournalFileSymlinkLock,
+)
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -29,6 +33,8 @@ from handsigns.search.record import Status, TrialRecord
 from handsigns.search.sampling import distribution
 from handsigns.search.tracking.tracker import TrackedSearch, description
 
+_LOCK_SECONDS = 3
+"""After which a lock on the file counts as left behind; Optuna advises against less."""
 _STATES: dict[Status, TrialState] = {
     "running": TrialState.RUNNING,
     "interrupted": TrialState.RUNNING,  # it can go on
@@ -82,6 +88,7 @@ class OptunaStudy:
         self.flush()
 
     def _begin(self) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._lines = _Batches(self._path, anew=True)
         self._storage = JournalStorage(self._lines)
         objective = self._search.study.objective
@@ -207,5 +214,8 @@ class _Batches(BaseJournalBackend):  # type: ignore[misc]
                 JournalFileBackend(str(temporary)).append_logs(self._unwritten)
             self._anew = False
         else:
-            JournalFileBackend(str(self._path)).append_logs(self._unwritten)
+            name = str(self._path)
+            # Held for milliseconds, unless its holder was killed meanwhile.
+            lock = JournalFileSymlinkLock(name, grace_period=_LOCK_SECONDS)
+            JournalFileBackend(name, lock).append_logs(self._unwritten)
         self._unwritten = []

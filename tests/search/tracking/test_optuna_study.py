@@ -133,3 +133,14 @@ def test_the_file_holds_lines_of_json_alone(played):
     assert sorted(path.name for path in played.paths.root.iterdir()) == [
         "journal.jsonl", "optuna.log"
     ]  # fmt: skip
+
+
+def test_a_lock_left_behind_by_a_killed_writer_is_no_obstacle(played):
+    played.first_session()
+    played.hand_to("optuna")
+    lock = played.paths.optuna.with_name("optuna.log.lock")
+    lock.symlink_to(played.paths.optuna)
+    played.second_session()
+    played.hand_to("optuna")
+    assert len(load(played).trials) == 6
+    assert not lock.is_symlink()
