@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
 ]
 

@@ -80,7 +80,7 @@ def _log_model(
     with contextlib.suppress(MlflowException):  # an earlier winner made it
         runs.client.create_registered_model(search.name)
     made = runs.client.create_model_version(
-        search.name, logged.model_uri, run_id, tags={_DIGEST: digest}
+        search.name, logged.model_uri, run_id, tags={_DIGEST: digest}, model_id=logged.model_id
     )
     return str(made.version)
 
