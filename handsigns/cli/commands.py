@@ -251,7 +251,7 @@ def _search_and_show(
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
         return INTERRUPTED
     show_outcome(_open(options), outcome)
-    show_tools(stored.paths, study)
+    show_tools(stored.paths, study, study.tracking.tools)
     if outcome.by_user:
         return INTERRUPTED
     usable = any(r.epochs and r.status not in ("diverged", "failed") for r in outcome.records)

@@ -69,7 +69,7 @@ def track(options: Namespace) -> int:
             except Exception as error:  # a server that is down, a database of another version
                 raise ResultsError(f"{tool} could not be told: {in_short(error)}") from error
         _publish(search, tools)
-    show_tools(stored.paths, study)
+    show_tools(stored.paths, study, tools)
     return 0
 
 
@@ -100,7 +100,7 @@ def dashboard(options: Namespace) -> int:
     return 0
 
 
-def show_tools(paths: SearchPaths, study: StudyConfig) -> None:
+def show_tools(paths: SearchPaths, study: StudyConfig, tools: Sequence[str]) -> None:
     """Where to look at what the other tools were told."""
     from handsigns.search.tracking.tracker import mlflow_uri
 
@@ -110,7 +110,7 @@ def show_tools(paths: SearchPaths, study: StudyConfig) -> None:
         "mlflow": uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}",
         "wandb": f"wandb sync {paths.wandb}/offline-run-*   (sends them to Weights & Biases)",
     }
-    for tool in study.tracking.tools:
+    for tool in tools:
         print(f"{tool + ':':13}{printable(commands[tool])}")
 
 
