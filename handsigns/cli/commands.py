@@ -15,6 +15,12 @@ from handsigns.cli.own_code import (
     try_out,
 )
 from handsigns.cli.progress import progress
+from handsigns.cli.tracking import (
+    publish_winner,
+    refuse_missing_tools,
+    show_tools,
+    track_overrides,
+)
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.text import printable
@@ -38,6 +44,7 @@ def run(options: Namespace) -> int:
 def search(options: Namespace) -> int:
     """Search and print the leaderboard."""
     study, space = _study(options)  # before the imports, so that an error in it comes at once
+    refuse_missing_tools(study)
 
     from handsigns.search.paths import SearchPaths
     from handsigns.search.store import DataRecord, refuse_taken
@@ -67,7 +74,9 @@ def resume(options: Namespace) -> int:
     from handsigns.files import write_text
     from handsigns.search.store import held, record_data
 
-    study = load_study(stored.paths.study, options=_budget(options))
+    tracked = track_overrides(options.track)
+    study = load_study(stored.paths.study, tracked, options=_budget(options))
+    refuse_missing_tools(study)
     done = _done(study, stored)
     if done is not None:
         return _conclude(options, study, stored, *done)
@@ -137,6 +146,7 @@ def retrain(options: Namespace) -> int:
             own=own,
         )
     show_retraining(stored.paths, card, runs)
+    publish_winner(options)
     return 0
 
 
@@ -156,6 +166,7 @@ def test(options: Namespace) -> int:
         allow_own_code=options.own_code,
     )
     show_test(stored.paths, result)
+    publish_winner(options)
     return 0
 
 
@@ -271,6 +282,7 @@ def _search_and_show(
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
         return INTERRUPTED
     show_outcome(_open(options), outcome)
+    show_tools(stored.paths, study, study.tracking.tools)
     if outcome.by_user:
         return INTERRUPTED
     usable = any(r.epochs and r.status not in ("diverged", "failed") for r in outcome.records)
@@ -304,7 +316,8 @@ def _study(options: Namespace) -> tuple[StudyConfig, Path]:
         "resources.gpus_per_trial": options.gpus_per_trial,
     }
     given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
-    return load_study(space, options.overrides, given), space
+    overrides = [*options.overrides, *track_overrides(options.track)]
+    return load_study(space, overrides, given), space
 
 
 def _budget(options: Namespace) -> dict[str, object]:

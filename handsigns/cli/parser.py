@@ -46,6 +46,8 @@ def make_parser() -> Parser:
     _add_predict(commands)
     _add_replay(commands)
     _add_prepare(commands)
+    _add_dashboard(commands)
+    _add_track(commands)
     return parser
 
 
@@ -145,6 +147,7 @@ def _add_search_options(parser: Parser) -> None:
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
     _add_own_code(parser)
+    _add_tools(parser, "--track")
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would be searched, and end"
     )
@@ -160,6 +163,7 @@ def _add_resume(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("--trials", type=int, metavar="N", help="configurations in all")
     parser.add_argument("--time-budget", metavar="T", help="in all, with the time already used")
+    _add_tools(parser, "--track")
     _add_ray(parser)
     _add_moved_data(parser)
     parser.add_argument(
@@ -283,6 +287,42 @@ def _add_prepare(commands: Commands) -> None:
     _add_skip_bad(parser)
 
 
+def _add_dashboard(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "dashboard",
+        "look at a search in optuna-dashboard, live while it runs; for this machine alone",
+        "dashboard first --port 8080",
+        module="tracking",
+    )
+    _add_name(parser)
+    parser.add_argument(
+        "--port", type=_port, default=8080, metavar="N", help="0 takes a free one (8080)"
+    )
+
+
+def _add_track(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "track",
+        "hand a search that was run, and its winner, to other tools; again does no harm",
+        "track first --to tensorboard,mlflow",
+        module="tracking",
+    )
+    _add_name(parser)
+    _add_tools(parser, "--to", required=True)
+
+
+def _add_tools(parser: Parser, flag: str, *, required: bool = False) -> None:
+    parser.add_argument(
+        flag,
+        metavar="TOOLS",
+        required=required,
+        help="tell tensorboard, mlflow or wandb of every trial (with commas: several; "
+        "mlflow=http://localhost:5000: a server)",
+    )
+
+
 def _add_name(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="name of the search")
     _add_results(parser)
@@ -336,6 +376,13 @@ def _pixels(text: str) -> int:
     number = int(text)
     if not 16 <= number <= 1024:
         raise argparse.ArgumentTypeError(f"{number} is not between 16 and 1024")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError(f"{number} is no port")
     return number
 
 

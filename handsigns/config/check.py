@@ -38,6 +38,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "searcher": sections.Searcher,
     "resources": sections.Resources,
     "faults": sections.Faults,
+    "tracking": sections.Tracking,
 }
 
 

@@ -55,7 +55,7 @@ def dump_study(study: StudyConfig) -> str:
     """YAML that `load_study` reads back as the same study."""
     fields: dict[str, Any] = {"description": study.description} if study.description else {}
     fields["space"] = _space(study.space)
-    sections = ("objective", "budget", "scheduler", "searcher", "resources", "faults")
+    sections = ("objective", "budget", "scheduler", "searcher", "resources", "faults", "tracking")
     fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in sections}
     budget = fields["budget"].get("time_budget")
     if budget is not None and budget == int(budget):

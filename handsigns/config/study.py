@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -14,6 +15,7 @@ from handsigns.config.trial import OWN, Scalar, TrialConfig
 Metric = Literal["val_loss", "val_accuracy"]
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
+_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
 GRACE_SHARE = 9
 """The usual grace period is the epoch budget over this: two rungs below the top at factor 3."""
 
@@ -87,6 +89,22 @@ class Resources(_Section):
         return self
 
 
+def _mlflow_place(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _URI.match(value):
+        raise ValueError(
+            f"{value!r} is neither true nor false nor the address of a server, such as "
+            f"http://localhost:5000"
+        )
+    if "@" in value:
+        raise ValueError(
+            "an address with a user or password would be kept in files; put them into "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return value
+
+
 class Faults(_Section):
     """What is done about trials that die or hang."""
 
@@ -104,6 +122,22 @@ class Faults(_Section):
         return 3600.0 if longest_epoch is None else max(600.0, 10 * longest_epoch)
 
 
+class Tracking(_Section):
+    """Tools that are told of every trial, each with an extra of its own to install."""
+
+    tensorboard: bool = Field(default=False, strict=True)
+    """Event files in the results folder."""
+    mlflow: Annotated[bool | str, BeforeValidator(_mlflow_place)] = False
+    """A database in the results folder, or that of the server named."""
+    wandb: bool = Field(default=False, strict=True)
+    """Runs of Weights & Biases in the results folder, offline unless WANDB_MODE says otherwise."""
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Those that are asked for."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name))
+
+
 class StudyConfig(BaseModel):
     """A whole search; made by `load.load_study`, which checks that the sections agree."""
 
@@ -117,6 +151,7 @@ class StudyConfig(BaseModel):
     searcher: Searcher = Searcher()
     resources: Resources = Resources()
     faults: Faults = Faults()
+    tracking: Tracking = Tracking()
     baseline: bool = True
     """Whether the first trial is the recommended recipe, as near as the space allows."""
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 230

@@ -125,6 +125,26 @@ class SearchPaths:
         return self.root / "warm_start.json"
 
     @property
+    def optuna(self) -> Path:
+        """The search as an Optuna study, in Optuna's own journal format."""
+        return self.root / "optuna.log"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files, a folder for each trial."""
+        return self.root / "tensorboard"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database and artifacts, where no server has them."""
+        return self.root / "mlflow"
+
+    @property
+    def wandb(self) -> Path:
+        """Weights & Biases' runs, a folder for each trial."""
+        return self.root / "wandb"
+
+    @property
     def ray(self) -> Path:
         """Ray's own bookkeeping where a cluster was joined; nothing here is read again."""
         return self.root / "ray"

@@ -27,6 +27,8 @@ from handsigns.search.record import Session, TrialRecord
 from handsigns.search.tables import write_tables
 from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
+from handsigns.search.tracking.dispatch import tracking
+from handsigns.search.tracking.tracker import TrackedSearch
 
 if TYPE_CHECKING:
     from handsigns.search.sampling import Sampling
@@ -118,9 +120,11 @@ def run_search(
             searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
             display = Display(terminal, study, journal, ending)
             tables = _TableWriter(study, paths, journal)
+            tracked = TrackedSearch(paths, study, data.info)
+            trackers = stack.enter_context(tracking(tracked, journal, display.say))
             recorder = Recorder(
                 study, paths, journal, sampling, scheduler, searcher, ending,
-                (ending, display, tables),
+                (ending, display, tables, trackers),
             )  # fmt: skip
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -461,3 +462,24 @@ def test_whatever_stands_in_any_place_is_taken_or_refused(tmp_path_factory, chan
         return
     path.write_text(dump_study(study), encoding="utf-8")
     assert load_study(path) == study, "what was taken survives a round trip"
+
+
+def test_tracking_is_off_and_takes_tools(load):
+    assert load(SPACE).tracking.tools == ()
+    study = load(SPACE + "tracking: {tensorboard: true, mlflow: http://localhost:5000}\n")
+    assert study.tracking.tools == ("tensorboard", "mlflow")
+    assert load(dump_study(study)) == study
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{wandb: 1}", "tracking.wandb: expected true or false, got 1"),
+        ("{mlflow: 5000}", "5000 is neither true nor false nor the address of a server"),
+        ("{mlflow: http://a:b@host}", "put them into MLFLOW_TRACKING_USERNAME"),
+        ("{mflow: true}", "did you mean mlflow?"),
+    ],
+)
+def test_tracking_that_cannot_be(load, section, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(f"{SPACE}tracking: {section}\n")

@@ -1,0 +1,57 @@
+"""The winner for the tools its search was tracked with: a registered model, a run."""
+
+from __future__ import annotations
+
+import json
+
+from handsigns.errors import ResultsError
+from handsigns.search.tracking.tracker import TrackedSearch
+from handsigns.winner.model import ModelCard, load_card
+from handsigns.winner.test import TEST_FILE
+
+Figures = dict[str, float | str]
+
+
+def publish(tool: str, search: TrackedSearch) -> str:
+    """Hand the winner, and its test result where there is one, to a tool that takes winners.
+
+    What the tool has already is not handed over twice.
+
+    Returns:
+        what was done, for the user; empty where the tool takes no winners.
+
+    Raises:
+        ResultsError: there is no whole winner, or the tool does not know the search.
+    """
+    card = load_card(search.paths.winner)
+    figures = _figures(search, card)
+    match tool:
+        case "mlflow":
+            from handsigns.winner.registered import register
+
+            return register(search, card, figures)
+        case "wandb":
+            from handsigns.search.tracking.wandb_runs import WandbRuns
+
+            WandbRuns(search).write_winner(card.config.hyperparameters(), figures)
+            return f"wandb: the winner is the run {search.name}-winner"
+    return ""
+
+
+def _figures(search: TrackedSearch, card: ModelCard) -> Figures:
+    figures: Figures = {
+        "trial_id": card.trial_id,
+        "chosen": card.chosen,
+        "retrained_epochs": card.epochs,
+        "retraining_seed": str(card.seed),  # more digits than a float keeps
+    }
+    path = search.paths.winner / TEST_FILE
+    if not path.exists():
+        return figures
+    try:
+        test = json.loads(path.read_text(encoding="utf-8"))
+        low, high = map(float, test["ci95"])
+        tested: Figures = {"test_accuracy": float(test["accuracy"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{path} is damaged ({error}); restore it from a copy") from error
+    return figures | tested | {"test_ci95_low": low, "test_ci95_high": high}
