@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
-LAYERS = ("errors", "files", "text", "config", "data", "model", "training", "search", "report",
-          "winner", "cli")  # fmt: skip
-LIGHT = ("errors", "files", "text", "config", "data", "report", "cli")
+LAYERS = ("errors", "files", "text", "progress", "config", "data", "model", "training", "search",
+          "report", "winner", "flow", "api", "cli")  # fmt: skip
+LIGHT = ("errors", "files", "text", "progress", "config", "data", "report", "flow", "cli")
 HEAVY = ("torch", "ray", "torchvision")
 
 

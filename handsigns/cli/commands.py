@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.cli.progress import progress
+from handsigns import flow
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
-from handsigns.text import printable
+from handsigns.progress import progress
 
 if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
-    from handsigns.search.store import DataRecord, StoredSearch
-    from handsigns.search.warm_start import WarmStart
+    from handsigns.search.store import StoredSearch
 
 FAILED = 1
 INTERRUPTED = 130
@@ -30,23 +27,28 @@ def run(options: Namespace) -> int:
 
 def search(options: Namespace) -> int:
     """Search and print the leaderboard."""
-    study = _study(options)  # before the imports, so that an error in it comes at once
+    # Before the imports, so that an error in it comes at once.
+    study = flow.choose_study(options.space, options.overrides, vars(options))
 
     from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import DataRecord, refuse_taken
+    from handsigns.search.store import refuse_taken
 
-    options.name = options.name or _new_name(options.space)
+    options.name = options.name or flow.new_name(options.space)
     paths = SearchPaths.named(options.results, options.name)
     if not options.dry_run:
         refuse_taken(paths)
-    data = _open_data(options.data, options.size, options.skip_bad)
-    folder = str(options.data.resolve()) if options.data else None
-    record = DataRecord(data.info, folder, options.size, options.skip_bad)
-    _describe(study, data)
-    warm_start = _warm_start(options, study, data) if options.warm_start else None
+    new = flow.plan_search(
+        study,
+        paths,
+        folder=options.data,
+        size=options.size,
+        skip_bad=options.skip_bad,
+        warm_start=options.warm_start,
+    )
     if options.dry_run:
         return _show_plan(study)
-    return _begin(options, study, data, record, warm_start)
+    with flow.begun(new) as stored:
+        return _search_and_show(options, study, new.data, stored)
 
 
 def resume(options: Namespace) -> int:
@@ -57,10 +59,10 @@ def resume(options: Namespace) -> int:
     from handsigns.files import write_text
     from handsigns.search.store import held, record_data
 
-    study = load_study(stored.paths.study, options=_budget(options))
+    study = load_study(stored.paths.study, options=flow.given(vars(options)))
     _refuse_if_done(study, stored)
     with held(stored.paths):
-        data = _open_recorded(stored, options.data)
+        data = flow.open_recorded(stored, options.data)
         _refuse_changes(stored, data, options)
         record_data(stored, data.info, options.data)
         write_text(stored.paths.study, dump_study(study))
@@ -102,23 +104,8 @@ def retrain(options: Namespace) -> int:
     stored = _open(options)
 
     from handsigns.cli.show import show_retraining
-    from handsigns.search.store import held
-    from handsigns.winner.retrain import retrain as train_again
 
-    record = stored.trial(options.trial)
-    data = _recorded_data(stored, options.data)
-    epochs = stored.study.budget.max_epochs
-    what = f"retraining trial {record.trial_id} on train and validation split"
-    with held(stored.paths), progress(what) as report:
-        card, runs = train_again(
-            stored.study,
-            data,
-            stored.paths,
-            record,
-            by_hand=options.trial is not None,
-            seeds=options.seeds,
-            progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
-        )
+    card, runs = flow.retrain_winner(stored, options.data, options.trial, options.seeds)
     show_retraining(stored.paths, card, runs)
     return 0
 
@@ -131,7 +118,7 @@ def test(options: Namespace) -> int:
     from handsigns.winner.test import check_choice, test_winner
 
     check_choice(stored.paths, after_test=options.after_test)
-    data = _recorded_data(stored, options.data)
+    data = flow.recorded_data(stored, options.data)
     show_test(stored.paths, test_winner(data, stored.paths, after_test=options.after_test))
     return 0
 
@@ -140,10 +127,11 @@ def predict(options: Namespace) -> int:
     """Classify picture files."""
     from handsigns.cli.show import show_predictions
     from handsigns.search.paths import SearchPaths
+    from handsigns.winner.predict import load_winner
     from handsigns.winner.predict import predict as classify
 
     paths = SearchPaths.existing(options.results, options.name)
-    show_predictions(classify(paths.winner, options.images), options.format)
+    show_predictions(classify(load_winner(paths.winner), options.images), options.format)
     return 0
 
 
@@ -157,7 +145,7 @@ def replay(options: Namespace) -> int:
 
     record = stored.trial(options.trial)
     sessions = [stored.journal.sessions[number] for number in record.sessions]
-    data = _recorded_data(stored, options.data, sessions[-1].fingerprint if sessions else None)
+    data = flow.recorded_data(stored, options.data, sessions[-1].fingerprint if sessions else None)
     show_changes(sessions)
     total = len(record.epochs)
     same = True
@@ -199,27 +187,6 @@ def prepare(options: Namespace) -> int:
     return 0
 
 
-def _begin(
-    options: Namespace,
-    study: StudyConfig,
-    data: DataSet,
-    record: DataRecord,
-    warm_start: WarmStart | None,
-) -> int:
-    from handsigns.errors import ResourceError
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import begin_search, discard, held
-
-    paths = SearchPaths.named(options.results, options.name)
-    stored = begin_search(paths, study, record, warm_start)
-    try:
-        with held(paths):
-            return _search_and_show(options, study, data, stored)
-    except ResourceError:
-        discard(paths)
-        raise
-
-
 def _search_and_show(
     options: Namespace, study: StudyConfig, data: DataSet, stored: StoredSearch
 ) -> int:
@@ -235,6 +202,7 @@ def _search_and_show(
             options.address,
             warm_start=read_warm_start(stored.paths.warm_start),
             dashboard=options.dashboard,
+            exit_at_second_interrupt=True,
         )
     except KeyboardInterrupt:
         print(f"interrupted; go on with: python tune_main.py resume {options.name}")
@@ -257,41 +225,8 @@ def _finish(options: Namespace) -> int:
     return 0
 
 
-def _study(options: Namespace) -> StudyConfig:
-    from handsigns.config.menu import resolve_space_path
-
-    space = resolve_space_path(options.space)  # a misspelt name is told before more is loaded
-
-    from handsigns.config.load import load_study
-
-    chosen = {
-        "seed": options.seed,
-        "budget.max_epochs": options.max_epochs,
-        "budget.target": options.target,
-        "resources.cpus_per_trial": options.cpus_per_trial,
-        "resources.gpus_per_trial": options.gpus_per_trial,
-    }
-    given = {key: value for key, value in chosen.items() if value is not None} | _budget(options)
-    return load_study(space, options.overrides, given)
-
-
-def _budget(options: Namespace) -> dict[str, object]:
-    chosen = {"budget.trials": options.trials, "budget.time_budget": options.time_budget}
-    return {key: value for key, value in chosen.items() if value is not None}
-
-
 def _open(options: Namespace) -> StoredSearch:
-    from handsigns.search.paths import SearchPaths
-
-    paths = SearchPaths.existing(options.results, options.name)  # told at once, too
-
-    from handsigns.search.store import open_search
-
-    return open_search(paths)
-
-
-def _new_name(space: str) -> str:
-    return f"{Path(space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return flow.open_named(options.results, options.name)
 
 
 def _refuse_if_done(study: StudyConfig, stored: StoredSearch) -> None:
@@ -311,41 +246,6 @@ def _refuse_if_done(study: StudyConfig, stored: StoredSearch) -> None:
         )
 
 
-def _open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
-    from handsigns.data.open import open_data
-
-    with progress("drawing hands" if folder is None else "reading pictures") as report:
-        return open_data(folder, size=size, skip_bad=skip_bad, progress=report)
-
-
-def _open_recorded(stored: StoredSearch, moved: Path | None) -> DataSet:
-    """The data from the place where the search had them, or from where they are now."""
-    record = stored.data
-    folder = moved or (Path(record.folder) if record.folder else None)
-    return _open_data(folder, record.size, record.skip_bad)
-
-
-def _recorded_data(
-    stored: StoredSearch, moved: Path | None, fingerprint: str | None = None
-) -> DataSet:
-    """The data of the search, or those of the given fingerprint, known to be the same by it."""
-    data = _open_recorded(stored, moved)
-    wanted = fingerprint or stored.data.info.fingerprint
-    if data.info.fingerprint != wanted:
-        raise DataError(
-            f"{_other_data(stored, data, wanted)}; put the earlier pictures back, say where they "
-            f"are (--data DIR), or search anew"
-        )
-    return data
-
-
-def _other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
-    return (
-        f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
-        f"{data.info.fingerprint[:12]} instead of {wanted[:12]}"
-    )
-
-
 def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> None:
     """Going on with other data or other code is the user's decision."""
     from handsigns.search.environment import changed_code, describe_environment
@@ -353,9 +253,9 @@ def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> 
     wanted = stored.data.info.fingerprint
     if data.info.fingerprint != wanted and not options.accept_changed_data:
         raise DataError(
-            f"{_other_data(stored, data, wanted)}. Put the earlier pictures back or say where they "
-            f"are (--data DIR); or go on with the changed ones, on which unfinished trials start "
-            f"over and new ones are trained: --accept-changed-data"
+            f"{flow.other_data(stored, data, wanted)}. Put the earlier pictures back or say where "
+            f"they are (--data DIR); or go on with the changed ones, on which unfinished trials "
+            f"start over and new ones are trained: --accept-changed-data"
         )
     sessions = stored.journal.sessions
     changes = changed_code(sessions[-1].environment, describe_environment()) if sessions else []
@@ -365,41 +265,6 @@ def _refuse_changes(stored: StoredSearch, data: DataSet, options: Namespace) -> 
             f"may no longer come out the same. Go back to what it was run with, or go on all the "
             f"same: --accept-changed-code"
         )
-
-
-def _warm_start(options: Namespace, study: StudyConfig, data: DataSet) -> WarmStart:
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import open_search
-    from handsigns.search.warm_start import make_warm_start
-
-    earlier = open_search(SearchPaths.existing(options.results, options.warm_start))
-    warm_start = make_warm_start(
-        study,
-        data.info.fingerprint,
-        earlier.study,
-        earlier.data.info.fingerprint,
-        earlier.journal.records,
-        earlier.paths.name,
-    )
-    for note in warm_start.notes:
-        print(f"warm start: {note}", flush=True)
-    return warm_start
-
-
-def _describe(study: StudyConfig, data: DataSet) -> None:
-    """The search in a few lines, and what the user should know of the data."""
-    if study.description:
-        print(printable(study.description.strip()))
-    counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
-    print(f"data: {printable(data.info.source)}: {len(data.info.classes)} classes; {counts}")
-    for note in data.info.notes:
-        print(f"note: {note}")
-    size = study.space.size()
-    many = "a continuous space" if size is None else f"{size} configurations"
-    epochs = f"up to {study.budget.max_epochs} epochs each"
-    within = study.budget.time_budget
-    limit = f", within {format_duration(within)}" if within else ""
-    print(f"search: {study.budget.trials} trials in {many}, {epochs}{limit}", flush=True)
 
 
 def _show_plan(study: StudyConfig) -> int:

@@ -20,6 +20,7 @@ from handsigns.search.budget import Ending
 from handsigns.search.cluster import Slots, ray_session, share_out
 from handsigns.search.display import Display
 from handsigns.search.environment import describe_environment
+from handsigns.search.frames import write_parquet
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Session, TrialRecord
@@ -61,6 +62,7 @@ def run_search(
     address: str | None = None,
     warm_start: WarmStart | None = None,
     dashboard: bool = False,
+    exit_at_second_interrupt: bool = False,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -71,6 +73,8 @@ def run_search(
         address: of a Ray cluster; None searches on this machine.
         warm_start: what an earlier search has taught; the same at each resume.
         dashboard: start Ray's dashboard, on loopback.
+        exit_at_second_interrupt: end the whole process when the user will not wait for the search
+            to end in order; else KeyboardInterrupt is raised.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -81,6 +85,7 @@ def run_search(
         with contextlib.ExitStack() as stack:
             journal = Journal(paths.journal, study.seed, writable=True)
             stack.callback(journal.close)
+            stack.callback(write_parquet, paths, journal)
             stack.callback(write_tables, paths, journal, study.objective)
             sweep(paths.root)
             sweep(paths.checkpoints)
@@ -128,7 +133,10 @@ def run_search(
             if ray.dashboard:
                 display.say(ray.dashboard)
             display.say(f"{slots}; Ray's own output goes to {paths.log}")
-            with _interrupts(ending, terminal, paths.name), display.shown():
+            interrupts = _interrupts(
+                ending, terminal, paths.name, exit_at_second=exit_at_second_interrupt
+            )
+            with interrupts, display.shown():
                 tuner.fit()
             if ending.broken is None:
                 _close_session(journal, ending, exhausted=searcher.exhausted)
@@ -276,7 +284,9 @@ class _TableWriter:
 
 
 @contextlib.contextmanager
-def _interrupts(ending: Ending, terminal: TextIO, name: str) -> Iterator[None]:
+def _interrupts(
+    ending: Ending, terminal: TextIO, name: str, *, exit_at_second: bool
+) -> Iterator[None]:
     """Ctrl-C, or a request to terminate, ends the search in order; a second one, at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -286,6 +296,8 @@ def _interrupts(ending: Ending, terminal: TextIO, name: str) -> Iterator[None]:
         if not ending.by_user:
             ending.break_off()
             return
+        if not exit_at_second:
+            raise KeyboardInterrupt
         # Ray's processes end with this one, and the journal has all that was reported.
         shown = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides the cursor
         text = f"{shown}\ninterrupted; go on with: python tune_main.py resume {name}\n"
