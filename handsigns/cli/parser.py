@@ -43,6 +43,8 @@ def make_parser() -> Parser:
     _add_retrain(commands)
     _add_test(commands)
     _add_predict(commands)
+    _add_export(commands)
+    _add_serve(commands)
     _add_replay(commands)
     _add_prepare(commands)
     return parser
@@ -238,6 +240,37 @@ def _add_predict(commands: Commands) -> None:
     parser.add_argument("--format", choices=("table", "json"), default="table")
 
 
+def _add_export(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "export",
+        "write the winner as one graph, from pictures to probabilities, for other programs",
+        "export first --format onnx",
+        module="exporting",
+    )
+    _add_name(parser)
+    parser.add_argument("--format", choices=("onnx", "torch-export"), required=True)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: results/NAME/winner/model.onnx or model.pt2",
+    )
+    _add_moved_data(parser)
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "serve",
+        "answer requests with the winner, on this machine alone, until Ctrl-C",
+        "serve first --port 8000",
+        module="serving",
+    )
+    _add_name(parser)
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000")
+
+
 def _add_replay(commands: Commands) -> None:
     parser = _new(
         commands,
@@ -308,6 +341,13 @@ def _pixels(text: str) -> int:
     number = int(text)
     if not 16 <= number <= 1024:
         raise argparse.ArgumentTypeError(f"{number} is not between 16 and 1024")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 65535")
     return number
 
 
