@@ -86,7 +86,7 @@ def export_winner(winner: Path, form: Format, out: Path, pictures: Pixels) -> fl
     """
     model, card = load_model(winner, torch.device("cpu"))
     # Weights lie in the usual order there; channels last is for training.
-    plain = copy.deepcopy(model).requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain = copy.deepcopy(model).requires_grad_(False).to(memory_format=torch.contiguous_format)
     whole = _Whole(plain).eval()
     write = _write_onnx if form == "onnx" else _write_torch
     with replacing(out) as temporary:
