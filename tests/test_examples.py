@@ -24,9 +24,9 @@ def test_the_whole_flow_runs_in_a_notebook(tmp_path):
     assert "best: trial 000" in search
     assert "Traceback" not in search
     assert "learning_rate" in texts[2]
-    prediction = eval(texts[-2])  # noqa: S307 - a tuple that our own cell printed
+    prediction = eval(texts[-2])
     assert prediction[1] in prediction[2]
-    accuracy, (low, high) = eval(texts[-1])  # noqa: S307
+    accuracy, (low, high) = eval(texts[-1])
     assert low <= accuracy <= high
 
 
