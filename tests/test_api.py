@@ -255,7 +255,7 @@ def test_serve_listens_on_loopback_only_and_ends_when_told(done, server):
     command = re.search(r"curl .*", said)[0].replace("photo.jpg", "bands/test/high/0.png")
     assert command == f"curl --data-binary @bands/test/high/0.png {url}/predict"
     assert "port" in place.run("serve", "one", "--port", url.rpartition(":")[2], status=2)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "Traceback" not in output
