@@ -25,6 +25,11 @@ from handsigns.winner.model import ModelCard
 METRICS_FILE = "metrics.json"
 README_FILE = "README.md"
 _CONFUSIONS = 5
+_LICENCE = "## Licence\n\n"
+_NO_LICENCE = (
+    "Whoever trained this model has to say under which terms it, and the pictures it has learnt "
+    "from, may be used. Write them here."
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def write_readme(
     training: Training,
     test: Mapping[str, Any] | None,
 ) -> None:
-    """Write the model card into `folder`.
+    """Write the model card into `folder`; what the user has written under Licence is kept.
 
     Args:
         test: the content of ``test.json``; None where the winner was not tested yet.
@@ -81,8 +86,7 @@ def write_readme(
         _how_it_was_trained(card, training),
         _figures(search, trial, test),
         _limits(search.data.info, test),
-        "## Licence\n\nWhoever trained this model has to say under which terms it, and the "
-        "pictures it has learnt from, may be used. Write them here.",
+        _licence(folder / README_FILE),
     ]
     write_text(folder / README_FILE, "\n\n".join(parts) + "\n")
 
@@ -102,8 +106,7 @@ def _what_it_is(card: ModelCard) -> str:
 
 
 def _how_to_use(card: ModelCard) -> str:
-    # The name of a search is letters, digits, '.', '_' and '-', in a file of a folder that may have
-    # been copied under another; quoting is for what a damaged card may hold.
+    # Names of searches have no other characters; a card that was tampered with may.
     name = "".join(c for c in card.search if c.isascii() and (c.isalnum() or c in "._-"))
     return f"""## How to use it
 
@@ -125,6 +128,13 @@ for prediction in handsigns.predict(winner, ["photo.jpg"]):
 neither runs code when it is loaded."""
 
 
+def _licence(path: Path) -> str:
+    """The user's, where there is one."""
+    before = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    _, heading, text = before.partition(_LICENCE)
+    return _LICENCE + (text.strip() if heading else _NO_LICENCE)
+
+
 def _data(info: DataInfo) -> str:
     header = "| split | pictures | " + " | ".join(map(inert, info.classes)) + " |"
     rule = "| --- | ---: |" + " ---: |" * len(info.classes)
@@ -133,7 +143,8 @@ def _data(info: DataInfo) -> str:
         for split, counts in info.counts.items()
     ]
     notes = [f"- {inert(note)}" for note in info.notes]
-    about = f"Source: {inert(info.source)}. Fingerprint: {inert(info.fingerprint)}."
+    # Without the folders around it, which are no one else's business.
+    about = f"Source: {inert(Path(info.source).name)}. Fingerprint: {inert(info.fingerprint)}."
     return "\n".join(["## Data", "", about, "", header, rule, *rows, *_block(notes)])
 
 
@@ -147,9 +158,9 @@ def _how_it_was_trained(card: ModelCard, training: Training) -> str:
             "## Training",
             "",
             f"On train and validation split together, {training.train_pictures} pictures, for "
-            f"{card.epochs} epochs, once with each of {len(training.runs)} fresh seeds "
-            f"({seeds}){lost}: {training.seconds:.0f} s on {inert(training.device)}. Kept: seed "
-            f"{card.seed}, by the {inert(training.kept_by)}.",
+            f"{card.epochs} epochs. Fresh seeds, trained one after another: {seeds}{lost}. Kept: "
+            f"seed {card.seed}, by the {inert(training.kept_by)}. All took "
+            f"{training.seconds:.1f} s on {inert(training.device)}.",
             "",
             "| hyperparameter | value |",
             "| --- | --- |",

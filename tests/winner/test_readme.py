@@ -63,7 +63,7 @@ def test_before_the_test(written):
     # Wilson's interval of 9 of 10.
     assert "90.00%, 9 of 10 pictures, 95 % interval 59.58% to 98.21%" in text
     assert "optimistic" in text
-    assert "70 pictures, for 7 epochs, once with each of 2 fresh seeds (5, 6), of which 1" in text
+    assert "70 pictures, for 7 epochs. Fresh seeds, trained one after another: 5, 6, of" in text
     assert "| learning\\_rate | 0\\.01 |" in text
     assert "| train | 60 | " in text
     assert "python tune_main.py predict first photo.jpg" in text
@@ -79,6 +79,15 @@ def test_after_the_test(written):
     assert "opened 3 times. Only the first result is free of choices" in again
     assert "no honest estimate" in again
     assert "made no mistake" in written(outcome(confusion=[[4, 0], [0, 6]]))
+
+
+def test_a_licence_that_the_user_wrote_is_kept(written, tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(written().split("## Licence")[0] + "## Licence\n\nCC BY 4.0, *all of it*.\n")
+    text = written(outcome())
+    assert text.endswith("\n## Licence\n\nCC BY 4.0, *all of it*.\n")
+    assert text.count("## Licence") == 1
+    assert "70.00%" in text
 
 
 def test_text_from_outside_stays_text(written):
