@@ -14,9 +14,9 @@ def test_the_whole_flow_runs_in_a_notebook(tmp_path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(EXAMPLES / "whole_flow.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
-    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    own = {"PYTHONPATH": str(EXAMPLES.parent), "HANDSIGNS_CACHE": str(tmp_path / "cache")}
     client = nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3")
-    client.execute(cwd=str(tmp_path), env=environment)
+    client.execute(cwd=str(tmp_path), env=os.environ | own)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     texts = ["\n".join(map(text_of, cell.outputs)) for cell in code]
     search = texts[1]
