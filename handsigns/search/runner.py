@@ -252,6 +252,8 @@ def _make_tuner(
             # A trial that lost its process is taken up again by the searcher, as after a resume.
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
+            # Into the log; in a notebook Ray would clear the cell, again and again, for its own.
+            progress_reporter=tune.CLIReporter(),
         ),
     )
 
