@@ -34,6 +34,14 @@ def test_commands_of_the_readme_are_understood():
         make_parser().parse_args(command.split())
 
 
+def test_commands_of_the_page_about_the_winner_are_understood():
+    page = (REPOSITORY / "docs" / "use-the-winner.md").read_text()
+    commands = re.findall(r"^python tune_main\.py (.*)$", page, re.MULTILINE)
+    assert {command.split()[0] for command in commands} == {"predict", "export", "serve"}
+    for command in commands:
+        make_parser().parse_args(command.split())
+
+
 def test_the_search_space_of_the_readme_is_valid(tmp_path):
     (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "example.yaml").write_text(example)

@@ -44,6 +44,8 @@ def make_parser() -> Parser:
     _add_retrain(commands)
     _add_test(commands)
     _add_predict(commands)
+    _add_export(commands)
+    _add_serve(commands)
     _add_replay(commands)
     _add_prepare(commands)
     _add_dashboard(commands)
@@ -260,6 +262,39 @@ def _add_predict(commands: Commands) -> None:
     _add_own_code(parser)
 
 
+def _add_export(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "export",
+        "write the winner as one graph, from pictures to probabilities, for other programs",
+        "export first --format onnx",
+        module="exporting",
+    )
+    _add_name(parser)
+    parser.add_argument("--format", choices=("onnx", "torch-export"), required=True)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: results/NAME/winner/model.onnx or model.pt2",
+    )
+    _add_own_code(parser)
+    _add_moved_data(parser)
+
+
+def _add_serve(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "serve",
+        "answer requests with the winner, on this machine alone, until Ctrl-C",
+        "serve first --port 8000",
+        module="serving",
+    )
+    _add_name(parser)
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="default: 8000")
+    _add_own_code(parser)
+
+
 def _add_replay(commands: Commands) -> None:
     parser = _new(
         commands,
@@ -297,7 +332,7 @@ def _add_dashboard(commands: Commands) -> None:
     )
     _add_name(parser)
     parser.add_argument(
-        "--port", type=_port, default=8080, metavar="N", help="0 takes a free one (8080)"
+        "--port", type=_port_or_free, default=8080, metavar="N", help="0 takes a free one (8080)"
     )
 
 
@@ -380,9 +415,16 @@ def _pixels(text: str) -> int:
 
 
 def _port(text: str) -> int:
+    number = _port_or_free(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("0 is not between 1 and 65535")
+    return number
+
+
+def _port_or_free(text: str) -> int:
     number = int(text)
     if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{number} is no port")
+        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 65535")
     return number
 
 

@@ -134,8 +134,9 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
             str(row["pictures"]),
         )
     _console().print(table)
-    for name, true, predicted in result.wrong[:_TOP]:
-        print(f"wrong: {printable(name)}: {printable(true)} taken for {printable(predicted)}")
+    for mistake in result.wrong[:_TOP]:
+        true, predicted = printable(mistake.true), printable(mistake.predicted)
+        print(f"wrong: {printable(mistake.picture)}: {true} taken for {predicted}")
     print(f"written to {paths.winner / 'test.json'}")
 
 

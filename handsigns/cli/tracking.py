@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.cli.progress import progress
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.progress import progress
 from handsigns.text import printable
 
 if TYPE_CHECKING:

@@ -1,1 +1,7 @@
-"""The search: Ray runs the trials, Optuna chooses them, ASHA stops them, a journal records."""
+"""The search; the package can be called, as `handsigns.api.search`."""
+
+import sys
+
+from handsigns import CallablePackage
+
+sys.modules[__name__].__class__ = CallablePackage

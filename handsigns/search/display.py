@@ -1,4 +1,4 @@
-"""The search as it runs: one calm, live block in a terminal, plain lines elsewhere."""
+"""The search as it runs: one calm, live block in a terminal or notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,6 +22,9 @@ from handsigns.search.record import Status, TrialRecord, rank_key
 from handsigns.search.words import best_line, counts_line, outcome
 from handsigns.text import printable
 
+if TYPE_CHECKING:
+    from handsigns.search.notebook import NotebookBlock
+
 _HEARTBEAT_SECONDS = 30.0
 _REFRESH_PER_SECOND = 4
 
@@ -30,7 +33,8 @@ class Display:
     """Watches a search and shows it.
 
     Args:
-        terminal: where to; a live block if it is a terminal, else a line per event.
+        terminal: where to; a live block if it is a terminal, else a line per event. In a notebook
+            a live block is shown in the cell instead.
         study: the search, resolved.
         journal: its trials.
         ending: its time left.
@@ -43,7 +47,7 @@ class Display:
         self._study = study
         self._journal = journal
         self._ending = ending
-        self._live: Live | None = None
+        self._live: Live | NotebookBlock | None = None
         self._last_line = time.monotonic()
         self._ended: Counter[Status] = Counter()
         self._ended_epochs = 0
@@ -55,6 +59,13 @@ class Display:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the search for as long as this lasts."""
+        if self._console.is_jupyter:
+            from handsigns.search.notebook import NotebookBlock
+
+            self._live = block = NotebookBlock(self._block)
+            yield
+            block.show()
+            return
         if not self._console.is_terminal:
             yield
             return
@@ -80,6 +91,7 @@ class Display:
             self._best = min(self._journal.records, key=self._key)
         if self._live is None and time.monotonic() - self._last_line > _HEARTBEAT_SECONDS:
             self.say("  " + self._progress())
+        self._refresh()
 
     def noted(self, trial_id: str, note: str) -> None:
         """A trial met something that the user should know of."""
@@ -98,6 +110,12 @@ class Display:
         self._count(record)
         if self._live is None:
             self.say(f"trial {record.trial_id} {outcome(record)}; {self._progress()}")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """A terminal's block refreshes itself, a notebook's when something has changed."""
+        if self._live is not None and not isinstance(self._live, Live):
+            self._live.changed()
 
     def _key(self, record: TrialRecord) -> tuple[int, float, float, str]:
         return rank_key(record, self._study.objective)

@@ -85,6 +85,16 @@ class SearchPaths:
         return self.root / "epochs.csv"
 
     @property
+    def typed_trials(self) -> Path:
+        """The table of trials with typed columns, once a session of the search has ended."""
+        return self.root / "trials.parquet"
+
+    @property
+    def typed_epochs(self) -> Path:
+        """The table of epochs likewise."""
+        return self.root / "epochs.parquet"
+
+    @property
     def leaderboard(self) -> Path:
         """The trials, best first."""
         return self.root / "leaderboard.csv"

@@ -21,6 +21,7 @@ from handsigns.search.budget import Ending
 from handsigns.search.cluster import Slots, ray_session, share_out
 from handsigns.search.display import Display
 from handsigns.search.environment import describe_environment
+from handsigns.search.frames import write_parquet
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Session, TrialRecord
@@ -65,6 +66,7 @@ def run_search(
     warm_start: WarmStart | None = None,
     dashboard: bool = False,
     own: OwnCode | None = None,
+    exit_at_second_interrupt: bool = False,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -76,6 +78,8 @@ def run_search(
         warm_start: what an earlier search has taught; the same at each resume.
         dashboard: start Ray's dashboard, on loopback.
         own: the user's own code that trials may run.
+        exit_at_second_interrupt: end the whole process when the user will not wait for the search
+            to end in order; else KeyboardInterrupt is raised.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -86,7 +90,8 @@ def run_search(
         with contextlib.ExitStack() as stack:
             journal = Journal(paths.journal, study.seed, writable=True)
             stack.callback(journal.close)
-            stack.callback(write_tables, paths, journal, study.objective)
+            tables = _TableWriter(study, paths, journal)
+            stack.callback(tables.finish)
             sweep(paths.root)
             sweep(paths.checkpoints)
             terminal = stack.enter_context(output_to(paths.log))
@@ -119,7 +124,6 @@ def run_search(
             journal.clock = ending.elapsed
             searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
             display = Display(terminal, study, journal, ending)
-            tables = _TableWriter(study, paths, journal)
             tracked = TrackedSearch(paths, study, data.info)
             trackers = stack.enter_context(tracking(tracked, journal, display.say))
             recorder = Recorder(
@@ -135,10 +139,13 @@ def run_search(
             if ray.dashboard:
                 display.say(ray.dashboard)
             display.say(f"{slots}; Ray's own output goes to {paths.log}")
-            with _interrupts(ending, terminal, paths.name), display.shown():
+            interrupts = _interrupts(
+                ending, terminal, paths.name, exit_at_second=exit_at_second_interrupt
+            )
+            with interrupts, display.shown():
                 tuner.fit()
             if ending.broken is None:
-                _close_session(journal, ending, exhausted=searcher.exhausted)
+                _close_session(journal, ending, tables, exhausted=searcher.exhausted)
     except OSError as error:
         if error.errno is None:
             raise  # a time limit of Ray's, say: nothing to do with files
@@ -157,8 +164,8 @@ def conclude_search(study: StudyConfig, paths: SearchPaths, reason: str) -> Sear
     with contextlib.ExitStack() as stack:
         journal = Journal(paths.journal, study.seed, writable=True)
         stack.callback(journal.close)
-        stack.callback(write_tables, paths, journal, study.objective)
         _interrupt_running(journal)
+        _TableWriter(study, paths, journal).finish()
         journal.pause(reason, by_user=False)
     return SearchOutcome(journal.records, reason, by_user=False)
 
@@ -189,8 +196,12 @@ def _interrupt_running(journal: Journal) -> None:
             journal.end(record.trial_id, "interrupted")
 
 
-def _close_session(journal: Journal, ending: Ending, *, exhausted: bool) -> None:
+def _close_session(
+    journal: Journal, ending: Ending, tables: _TableWriter, *, exhausted: bool
+) -> None:
+    """What the journal says has ended has its tables: they come first, as we may be killed."""
     _interrupt_running(journal)
+    tables.finish()
     done = "all configurations were tried" if exhausted else "all trials are done"
     ending.reason = ending.reason or done
     journal.pause(ending.reason, by_user=ending.by_user)
@@ -273,6 +284,8 @@ def _make_tuner(
             # A trial that lost its process is taken up again by the searcher, as after a resume.
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
+            # Into the log; in a notebook Ray would clear the cell, again and again, for its own.
+            progress_reporter=tune.CLIReporter(),
         ),
     )
 
@@ -285,6 +298,14 @@ class _TableWriter:
         self._paths = paths
         self._journal = journal
         self._due = float("-inf")
+        self._finished = False
+
+    def finish(self) -> None:
+        """Write all tables for the last time, unless that is done."""
+        if not self._finished:
+            write_tables(self._paths, self._journal, self._study.objective)
+            write_parquet(self._paths, self._journal)
+            self._finished = True
 
     def trained(self, record: TrialRecord) -> None:
         """Epochs wait for the trial's end."""
@@ -305,7 +326,9 @@ class _TableWriter:
 
 
 @contextlib.contextmanager
-def _interrupts(ending: Ending, terminal: TextIO, name: str) -> Iterator[None]:
+def _interrupts(
+    ending: Ending, terminal: TextIO, name: str, *, exit_at_second: bool
+) -> Iterator[None]:
     """Ctrl-C, or a request to terminate, ends the search in order; a second one, at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -315,6 +338,8 @@ def _interrupts(ending: Ending, terminal: TextIO, name: str) -> Iterator[None]:
         if not ending.by_user:
             ending.break_off()
             return
+        if not exit_at_second:
+            raise KeyboardInterrupt
         # Ray's processes end with this one, and the journal has all that was reported.
         shown = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides the cursor
         text = f"{shown}\ninterrupted; go on with: python tune_main.py resume {name}\n"

@@ -14,7 +14,8 @@ from typing import TextIO
 def output_to(log: Path) -> Iterator[TextIO]:
     """Send standard output and error to `log`, for child processes too; yields the terminal.
 
-    Works on the file descriptors, since Ray's processes inherit those.
+    Works on the file descriptors, since Ray's processes inherit those. In a notebook Python's own
+    output goes elsewhere, past the descriptors; meanwhile it is sent there, too.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -23,13 +24,15 @@ def output_to(log: Path) -> Iterator[TextIO]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     terminal = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8", errors="replace")
+    own_out, own_err = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
     try:
-        yield terminal
+        with contextlib.redirect_stdout(own_out), contextlib.redirect_stderr(own_err):
+            yield terminal
     finally:
         terminal.close()
         with contextlib.suppress(OSError):  # the disk with the log may be full
-            sys.stdout.flush()
-            sys.stderr.flush()
+            own_out.flush()
+            own_err.flush()
         for number, descriptor in enumerate(saved, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)

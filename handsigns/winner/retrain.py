@@ -26,13 +26,13 @@ from handsigns.files import write_json
 from handsigns.search.environment import describe_environment
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
+from handsigns.search.store import open_search
 from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
 from handsigns.training.metrics import EpochMetrics
 from handsigns.winner.ledger import read_ledger
 from handsigns.winner.model import ModelCard, save_model
-
-METRICS_FILE = "metrics.json"
+from handsigns.winner.readme import METRICS_FILE, read_training, write_readme
 
 Progress = Callable[[int, int, EpochMetrics], None]
 """Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
@@ -180,6 +180,7 @@ def _store(
     fresh.mkdir()
     save_model(fresh, model, card, own)
     write_json(fresh / METRICS_FILE, metrics)
+    write_readme(fresh, card, open_search(paths), read_training(fresh), None)
     if paths.winner.exists():
         paths.winner.rename(_free_name(paths.winner))
     fresh.rename(paths.winner)

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from handsigns.data.open import DataSet
+from handsigns.data.pictures import Pixels
 from handsigns.errors import ResultsError
 from handsigns.files import write_json
 from handsigns.search.paths import SearchPaths
+from handsigns.search.store import open_search
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
+from handsigns.winner.calibration import Calibration, calibration
 from handsigns.winner.interval import METHOD, wilson_interval
 from handsigns.winner.ledger import add_opening, read_ledger
 from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model
+from handsigns.winner.readme import read_training, write_readme
 
 TEST_FILE = "test.json"
+WRONG_FOLDER = "wrong"
+_SHOWN = 50
+"""Pictures classified wrongly that are kept beside the result."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture classified wrongly.
+
+    Attributes:
+        picture: its name in the data.
+        true, predicted: class names.
+        confidence: probability of the predicted class.
+        file: the picture itself as a PNG, relative to the winner's folder; None beyond the first
+            `_SHOWN`.
+    """
+
+    picture: str
+    true: str
+    predicted: str
+    confidence: float
+    file: str | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +60,8 @@ class TestResult:
     Attributes:
         classes: K class names.
         confusion: int64 (K, K), rows are true classes, columns predicted ones.
-        wrong: (name, true class, predicted class) of each picture classified wrongly.
+        wrong: each picture classified wrongly, in the order of the split.
+        calibration: how far its confidence can be believed.
         openings: how often the test split of this search has been opened, this time included.
     """
 
@@ -38,7 +69,8 @@ class TestResult:
 
     classes: tuple[str, ...]
     confusion: npt.NDArray[np.int64]
-    wrong: tuple[tuple[str, str, str], ...]
+    wrong: tuple[Mistake, ...]
+    calibration: Calibration
     openings: int
 
     @property
@@ -114,27 +146,54 @@ def test_winner(
             f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); put the earlier "
             f"pictures back, or search anew on these"
         )
+    search, training = open_search(paths), read_training(paths.winner)
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
     split = data.open_test()
     logits = predict_logits(model, torch.tensor(split.images).to(device))
     predicted = logits.argmax(1).cpu().numpy()
+    confidence = logits.softmax(1).amax(1).cpu().numpy().astype(np.float64)
     confusion = np.zeros((len(card.classes), len(card.classes)), np.int64)
     np.add.at(confusion, (split.labels, predicted), 1)
     correct = int(np.trace(confusion))
     digest = hashlib.blake2b((paths.winner / MODEL_FILE).read_bytes(), digest_size=16).hexdigest()
     add_opening(paths.test_ledger, card.trial_id, digest, correct, len(split))
+    wrong = np.flatnonzero(predicted != split.labels)
+    files = _store_pictures(paths.winner / WRONG_FOLDER, [split.images[i] for i in wrong[:_SHOWN]])
+    files += [None] * (len(wrong) - len(files))
     result = TestResult(
         classes=card.classes,
         confusion=confusion,
         wrong=tuple(
-            (split.names[i], card.classes[split.labels[i]], card.classes[predicted[i]])
-            for i in np.flatnonzero(predicted != split.labels)
+            Mistake(
+                picture=split.names[i],
+                true=card.classes[split.labels[i]],
+                predicted=card.classes[predicted[i]],
+                confidence=float(confidence[i]),
+                file=file,
+            )
+            for i, file in zip(wrong, files, strict=True)
         ),
+        calibration=calibration(confidence, predicted == split.labels),
         openings=len(read_ledger(paths.test_ledger)),
     )
-    write_json(paths.winner / TEST_FILE, _as_json(result, card))
+    written = _as_json(result, card)
+    write_json(paths.winner / TEST_FILE, written)
+    write_readme(paths.winner, card, search, training, written)
     return result
+
+
+def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
+    """Put pictures into `folder` as PNG, all together, in place of an earlier set; their names."""
+    names = [f"{number:02d}.png" for number in range(len(images))]
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for name, image in zip(names, images, strict=True):
+        Image.fromarray(image).save(fresh / name)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return [f"{folder.name}/{name}" for name in names]
 
 
 def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
@@ -148,9 +207,10 @@ def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
         "confusion": result.confusion.tolist(),
         "per_class": result.per_class(),
         "wrong": [
-            {"picture": name, "true": true, "predicted": predicted}
-            for name, true, predicted in result.wrong
+            {name: value for name, value in asdict(mistake).items() if value is not None}
+            for mistake in result.wrong
         ],
+        "calibration": asdict(result.calibration),
         "trial_id": card.trial_id,
         "chosen": card.chosen,
         "chosen_after_test": card.chosen_after_test,

@@ -38,6 +38,8 @@ def elsewhere(tmp_path, monkeypatch):
         (["retrain", "none"], "no search named none"),
         (["test", "none"], "no search named none"),
         (["predict", "none", "x.jpg"], "no search named none"),
+        (["export", "none", "--format", "onnx"], "no search named none"),
+        (["serve", "none"], "no search named none"),
         (["replay", "none", "0000"], "no search named none"),
         (["prepare", "nowhere", "dest"], "no folder nowhere"),
     ],
@@ -61,7 +63,7 @@ def test_wrong_usage_is_status_2(arguments, capsys):
 
 
 COMMANDS = ["run", "search", "resume", "list", "leaderboard", "retrain", "test", "predict",
-            "replay", "prepare"]  # fmt: skip
+            "export", "serve", "replay", "prepare"]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)

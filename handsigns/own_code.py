@@ -1,4 +1,4 @@
-"""A user's own code in commands: what `--own-code` allows to be run, from where."""
+"""A user's own code: what the user allows to be run, from where."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handsigns.cli.progress import progress
 from handsigns.config.own_code import (
     OwnCode,
     OwnModule,
@@ -20,6 +19,7 @@ from handsigns.config.own_code import (
     recorded_file,
 )
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.progress import progress
 
 if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig

@@ -1,0 +1,250 @@
+"""The steps of a user's way that the command line and the Python interface share."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.config.duration import format_duration
+from handsigns.errors import DataError, ResourceError
+from handsigns.own_code import own_code_of_space, own_code_of_trial, try_out
+from handsigns.progress import progress
+from handsigns.text import printable
+
+if TYPE_CHECKING:
+    from handsigns.config.own_code import OwnCode
+    from handsigns.config.study import StudyConfig
+    from handsigns.data.open import DataSet
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import DataRecord, StoredSearch
+    from handsigns.search.warm_start import WarmStart
+    from handsigns.winner.model import ModelCard
+    from handsigns.winner.retrain import Retraining
+
+SETTINGS = {
+    "trials": "budget.trials",
+    "max_epochs": "budget.max_epochs",
+    "time_budget": "budget.time_budget",
+    "target": "budget.target",
+    "seed": "seed",
+    "cpus_per_trial": "resources.cpus_per_trial",
+    "gpus_per_trial": "resources.gpus_per_trial",
+}
+"""What can be set by a name of its own, with its key in a search space."""
+
+
+def given(values: Mapping[str, object]) -> dict[str, object]:
+    """Those of the `SETTINGS` that have a value, by their key in a search space."""
+    chosen = {key: values.get(name) for name, key in SETTINGS.items()}
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class NewSearch:
+    """A search that could begin."""
+
+    paths: SearchPaths
+    study: StudyConfig
+    data: DataSet
+    record: DataRecord
+    warm_start: WarmStart | None
+    own: OwnCode | None
+
+
+def choose_study(
+    space: str, overrides: Sequence[str], values: Mapping[str, object]
+) -> tuple[StudyConfig, Path]:
+    """The search space of a file or of the menu, with what was set beside it; and its file.
+
+    Raises:
+        ConfigError: there is none of that name, something in it is wrong, or a tool to track it
+            with is not installed.
+    """
+    from handsigns.config.menu import resolve_space_path
+
+    path = resolve_space_path(space)  # a misspelt name is told before more is loaded
+
+    from handsigns.config.load import load_study
+    from handsigns.search.tracking.choose import refuse_missing
+
+    study = load_study(path, overrides, given(values))
+    refuse_missing(study.tracking.tools)
+    return study, path
+
+
+def plan_search(
+    study: StudyConfig,
+    space: Path,
+    paths: SearchPaths,
+    *,
+    folder: Path | None,
+    size: int,
+    skip_bad: bool,
+    warm_start: str | None,
+    own_code: bool,
+) -> NewSearch:
+    """Open the data and tell the user what will be searched, on what.
+
+    Args:
+        study, space: the search, resolved, and the file of its space.
+        paths: where its results will be.
+        folder, size, skip_bad: the data.
+        warm_start: name of an earlier search to begin with.
+        own_code: whether the user's own functions that the space names may be run; they are tried.
+
+    Raises:
+        ConfigError: they may not, or one fails.
+        DataError: the data cannot be used.
+        ResultsError, ConfigError: the search to begin with cannot be read.
+    """
+    from handsigns.search.store import DataRecord
+
+    own = own_code_of_space(study, space, allowed=own_code)
+    data = open_data(folder, size, skip_bad)
+    record = DataRecord(data.info, str(folder.resolve()) if folder else None, size, skip_bad)
+    _describe(study, data)
+    try_out(study, own, data)
+    known = _warm_start(warm_start, paths.root.parent, study, data) if warm_start else None
+    return NewSearch(paths, study, data, record, known, own)
+
+
+@contextlib.contextmanager
+def begun(new: NewSearch) -> Iterator[StoredSearch]:
+    """The search's files, made and held; gone again if the machine cannot run a trial of it."""
+    from handsigns.search.store import begin_search, discard, held
+
+    stored = begin_search(new.paths, new.study, new.record, new.warm_start, new.own)
+    try:
+        with held(new.paths):
+            yield stored
+    except ResourceError:
+        discard(new.paths)
+        raise
+
+
+def new_name(space: str) -> str:
+    """A name for a search where the user gave none."""
+    return f"{Path(space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def open_named(results: Path, name: str) -> StoredSearch:
+    """A search by its name.
+
+    Raises:
+        ResultsError, ConfigError: there is none, or its files are damaged.
+    """
+    from handsigns.search.paths import SearchPaths
+
+    paths = SearchPaths.existing(results, name)  # told at once, too
+
+    from handsigns.search.store import open_search
+
+    return open_search(paths)
+
+
+def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
+    """Open a data set, showing progress; None draws hands."""
+    from handsigns.data.open import open_data as open_set
+
+    with progress("drawing hands" if folder is None else "reading pictures") as report:
+        return open_set(folder, size=size, skip_bad=skip_bad, progress=report)
+
+
+def open_recorded(stored: StoredSearch, moved: Path | None) -> DataSet:
+    """The data from the place where the search had them, or from where they are now."""
+    record = stored.data
+    folder = moved or (Path(record.folder) if record.folder else None)
+    return open_data(folder, record.size, record.skip_bad)
+
+
+def recorded_data(
+    stored: StoredSearch, moved: Path | None, fingerprint: str | None = None
+) -> DataSet:
+    """The data of the search, or those of the given fingerprint, known to be the same by it.
+
+    Raises:
+        DataError: they have changed.
+    """
+    data = open_recorded(stored, moved)
+    wanted = fingerprint or stored.data.info.fingerprint
+    if data.info.fingerprint != wanted:
+        raise DataError(
+            f"{other_data(stored, data, wanted)}; put the earlier pictures back, say where they "
+            f"are (--data DIR), or search anew"
+        )
+    return data
+
+
+def other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
+    """What is wrong where the data of a search have changed."""
+    return (
+        f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
+        f"{data.info.fingerprint[:12]} instead of {wanted[:12]}"
+    )
+
+
+def retrain_winner(
+    stored: StoredSearch, moved: Path | None, trial: str | None, seeds: int, *, own_code: bool
+) -> tuple[ModelCard, list[Retraining]]:
+    """Train a trial's configuration again (None: the best's), showing progress.
+
+    Raises:
+        ResultsError: there is no such trial, every seed diverged, or the search is being run.
+        DataError: the data have changed.
+    """
+    from handsigns.search.store import held
+    from handsigns.winner.retrain import retrain
+
+    record = stored.trial(trial)
+    own = own_code_of_trial(stored, record, allowed=own_code)
+    data = recorded_data(stored, moved)
+    epochs = stored.study.budget.max_epochs
+    what = f"retraining trial {record.trial_id} on train and validation split"
+    with held(stored.paths), progress(what) as report:
+        return retrain(
+            stored.study,
+            data,
+            stored.paths,
+            record,
+            by_hand=trial is not None,
+            seeds=seeds,
+            progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
+            own=own,
+        )
+
+
+def _warm_start(name: str, results: Path, study: StudyConfig, data: DataSet) -> WarmStart:
+    from handsigns.search.warm_start import make_warm_start
+
+    earlier = open_named(results, name)
+    warm_start = make_warm_start(
+        study,
+        data.info.fingerprint,
+        earlier.study,
+        earlier.data.info.fingerprint,
+        earlier.journal.records,
+        earlier.paths.name,
+    )
+    for note in warm_start.notes:
+        print(f"warm start: {note}", flush=True)
+    return warm_start
+
+
+def _describe(study: StudyConfig, data: DataSet) -> None:
+    """The search in a few lines, and what the user should know of the data."""
+    if study.description:
+        print(printable(study.description.strip()))
+    counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
+    print(f"data: {printable(data.info.source)}: {len(data.info.classes)} classes; {counts}")
+    for note in data.info.notes:
+        print(f"note: {note}")
+    size = study.space.size()
+    many = "a continuous space" if size is None else f"{size} configurations"
+    epochs = f"up to {study.budget.max_epochs} epochs each"
+    within = study.budget.time_budget
+    limit = f", within {format_duration(within)}" if within else ""
+    print(f"search: {study.budget.trials} trials in {many}, {epochs}{limit}", flush=True)

@@ -1,0 +1,109 @@
+"""Graphs that other programs run, run by them and compared with the model."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from handsigns.config.trial import TrialConfig
+from handsigns.errors import ResultsError
+from handsigns.model import build_model
+from handsigns.winner import export
+from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_winner
+from handsigns.winner.model import ModelCard, save_model
+from handsigns.winner.predict import load_winner
+
+SIZE = 32
+NAMES = ("<one>", "zwei", "三")
+ARCHITECTURES = ("compact", "course", "torchvision/mobilenet_v3_small")
+
+
+@pytest.fixture
+def make_winner(tmp_path):
+    """A folder with a model of random weights whose batch norms have seen pictures."""
+
+    def make(architecture):
+        torch.manual_seed(0)
+        config = TrialConfig(architecture=architecture, channel_width=4)
+        model = build_model(config, len(NAMES), SIZE)
+        for _ in range(3):
+            model(torch.randn(8, 3, SIZE, SIZE))
+        card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seed=1, search="first",
+                         trial_id="0003", chosen="by rank", chosen_after_test=False,
+                         fingerprint="abc", git_revision=None)  # fmt: skip
+        folder = tmp_path / "winner"
+        folder.mkdir()
+        save_model(folder, model, card)
+        return folder
+
+    return make
+
+
+def pictures(count):
+    shape = (count, SIZE, SIZE, 3)
+    return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_onnx_gives_what_the_model_gives_for_any_number_of_pictures(make_winner, architecture):
+    ort = pytest.importorskip("onnxruntime")
+    folder = make_winner(architecture)
+    assert export_winner(folder, "onnx", folder / "model.onnx", pictures(40)) <= TOLERANCE
+    session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    winner = load_winner(folder)
+    for count in (1, 2, 7):
+        (found,) = session.run(None, {"pictures": pictures(count)})
+        assert found.shape == (count, 3)
+        assert found == pytest.approx(winner.probabilities(pictures(count)), abs=1e-4)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["classes"]) == list(NAMES)
+    assert (metadata["size"], metadata["trial_id"], metadata["search"]) == ("32", "0003", "first")
+    assert json.loads(metadata["config"])["architecture"] == architecture
+    assert [path.name for path in folder.glob("*model.onnx*")] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_torch_program_gives_what_the_model_gives(make_winner, architecture):
+    folder = make_winner(architecture)
+    out = folder / "model.pt2"
+    assert export_winner(folder, "torch-export", out, pictures(40)) <= TOLERANCE
+    extra = {METADATA_FILE: ""}
+    again = torch.export.load(out, extra_files=extra).module()
+    winner = load_winner(folder)
+    for count in (1, 7):
+        found = again(torch.tensor(pictures(count))).detach().numpy()
+        assert found == pytest.approx(winner.probabilities(pictures(count)), abs=1e-4)
+    assert json.loads(extra[METADATA_FILE])["classes"] == list(NAMES)
+    assert zipfile.is_zipfile(out)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_graph_that_differs_is_an_error_and_leaves_no_file(make_winner, monkeypatch, form):
+    if form == "onnx":
+        pytest.importorskip("onnxruntime")
+    folder = make_winner("compact")
+    before = sorted(folder.iterdir())
+    normalize = export.normalize
+    monkeypatch.setattr(export, "normalize", lambda images: normalize(images) * 1.1)
+    with pytest.raises(ResultsError, match=r"differs from the model: a probability by 0\.\d+"):
+        export_winner(folder, form, folder / "model.any", pictures(4))
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_model_that_gives_no_number_is_no_match(make_winner):
+    folder = make_winner("compact")
+    card = load_winner(folder).card
+    model = build_model(card.config, 3, SIZE)
+    torch.nn.init.constant_(model.head.bias, float("nan"))
+    save_model(folder, model, card)
+    with pytest.raises(ResultsError, match="differs from the model"):
+        export_winner(folder, "torch-export", folder / "model.pt2", pictures(2))
+
+
+def test_without_onnx_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(export, "_NEEDED", ("onnx", "no_such_package"))
+    with pytest.raises(ResultsError, match=r"no_such_package: pip install 'handsigns\[onnx\]'"):
+        export.check_extra("onnx")
+    export.check_extra("torch-export")
