@@ -197,7 +197,7 @@ def _foreign(study: StudyConfig, known: KnownTrial) -> FrozenTrial:
     return optuna.trial.create_trial(
         state=state,
         params=searched,
-        distributions={name: _distribution(study.space[name]) for name in searched},
+        distributions={name: distribution_of(study.space[name]) for name in searched},
         value=known.values[-1] if known.completed else None,
         intermediate_values=dict(enumerate(known.values, 1)),
     )
@@ -207,7 +207,7 @@ def _draw_one(name: str, parameter: Parameter, trial: Trial) -> Scalar:
     if isinstance(parameter, Fixed):
         return parameter.value
     value: Scalar
-    match _distribution(parameter):
+    match distribution_of(parameter):
         case CategoricalDistribution(choices=choices):
             value = trial.suggest_categorical(name, choices)
         case IntDistribution(low=low, high=high, step=step, log=log):
@@ -217,7 +217,8 @@ def _draw_one(name: str, parameter: Parameter, trial: Trial) -> Scalar:
     return value
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """A searched parameter in Optuna's terms."""
     match parameter:
         case Choice():
             return CategoricalDistribution(parameter.choices)

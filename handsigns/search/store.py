@@ -186,6 +186,11 @@ def held(paths: SearchPaths) -> Iterator[None]:
         yield
 
 
+def is_run(paths: SearchPaths) -> bool:
+    """Whether a process holds a search now."""
+    return bool(_holder(paths))
+
+
 def _lock(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
