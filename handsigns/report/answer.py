@@ -1,4 +1,4 @@
-"""The answer of a search in words: the winner, how sure that is, what it cost, and what to do next."""
+"""The answer of a search in words: the winner, how sure that is, its cost, and what to do next."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
     if won is not None:
         found.append(_validation(won, main=known.test is None))
     found.append(_time(search, timeline))
-    found.append(_epochs(search, spent))
+    found.append(_epochs(spent))
     return found
 
 
@@ -97,7 +97,7 @@ def _time(search: StoredSearch, timeline: Timeline) -> Card:
     return Card("Time", format_duration(round(search.journal.elapsed)), note)
 
 
-def _epochs(search: StoredSearch, spent: Savings) -> Card:
+def _epochs(spent: Savings) -> Card:
     note = "none could be saved: nothing was stopped early"
     if spent.saved:
         note = (

@@ -14,13 +14,14 @@ from handsigns.config.space import Fixed
 from handsigns.config.study import Objective
 from handsigns.config.trial import TrialConfig
 from handsigns.files import write_text
-from handsigns.report import figures
+from handsigns.report import scales
 from handsigns.report.answer import percent, winner_of
 from handsigns.report.figure import Figure, Rows, figure, short, thinned
+from handsigns.report.figures import HEIGHT
 from handsigns.report.insight import best_so_far, savings, score
 from handsigns.report.page import figures_payload, render
 from handsigns.report.timeline import read_timeline
-from handsigns.report.write import now_in_words, prepare_folder, write_figures
+from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
 from handsigns.search.store import StoredSearch
 from handsigns.text import printable
 
@@ -76,7 +77,7 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
     page = prepare_folder(folder)
     found = compare(searches)
     drawn = _figures(searches)
-    write_figures(drawn, folder, lambda done, total: None)
+    write_figures(drawn, folder, silent)
     text = render(
         "compare.html.j2",
         figures_payload(drawn),
@@ -210,7 +211,7 @@ def _figures(searches: Sequence[StoredSearch]) -> list[Figure]:
         (search.paths.name, best_so_far(search, read_timeline(search.paths.journal).heard))
         for search in searches
     ]
-    unit, unit_name = figures.time_unit(max((p.seconds for _, ps in points for p in ps), default=0))
+    unit, unit_name = scales.time_unit(max((p.seconds for _, ps in points for p in ps), default=0))
     rows: Rows = []
     for search, (name, found) in zip(searches, points, strict=True):
         own = search.study.objective.metric == objective.metric
@@ -230,7 +231,7 @@ def _best_over(
     field: str, title: str, rows: Rows, names: Sequence[str], objective: Objective
 ) -> Figure:
     values = [row["best"] for row in rows]
-    form = figures.value_format(objective)
+    form = scales.value_format(objective)
     chart = (
         alt.Chart(alt.NamedData("rows"))
         .mark_line(interpolate="step-after", strokeWidth=2.5)
@@ -238,19 +239,19 @@ def _best_over(
             x=alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6)),
             y=alt.Y(
                 "best:Q",
-                title=figures.NAMES[objective.metric],
-                scale=figures.value_scale(values, objective),
-                axis=figures.value_axis(values, objective),
+                title=scales.NAMES[objective.metric],
+                scale=scales.value_scale(values, objective),
+                axis=scales.value_axis(values, objective),
             ),
             color=alt.Color("search:N", title=None, scale=alt.Scale(domain=list(names))),
-            strokeDash=alt.StrokeDash("search:N", legend=None, scale=alt.Scale(domain=list(names))),
+            strokeDash=alt.StrokeDash("search:N", title=None, scale=alt.Scale(domain=list(names))),
             tooltip=["search:N", f"{field}:Q", alt.Tooltip("best:Q", format=form)],
         )
     )
     return figure(
         f"best_over_{field}",
         f"Best so far, over {field}",
-        f"The best {figures.NAMES[objective.metric]} over {field} of {', '.join(names)}.",
-        chart.properties(width="container", height=figures.HEIGHT),
+        f"The best {scales.NAMES[objective.metric]} over {field} of {', '.join(names)}.",
+        chart.properties(width="container", height=HEIGHT),
         {"rows": rows},
     )

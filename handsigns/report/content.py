@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handsigns.config.trial import TrialConfig
-from handsigns.report import figures, figures_learned, figures_winner
+from handsigns.report import (
+    figures,
+    figures_learned,
+    figures_pairs,
+    figures_parallel,
+    figures_winner,
+)
 from handsigns.report.figure import Figure, short, thinned
 from handsigns.report.importance import FEWEST, METHOD, Importances, importances
 from handsigns.report.insight import best_so_far, funnel, rungs
 from handsigns.report.interval import wilson_interval
 from handsigns.report.leaderboard import ALWAYS, shown
 from handsigns.report.retrained import Test, Winner
+from handsigns.report.scales import usable
 from handsigns.report.timeline import Timeline
 from handsigns.search.record import TrialRecord
 from handsigns.search.store import StoredSearch
@@ -25,6 +32,8 @@ _EPOCHS_KEPT = 45_000
 _FEWEST_POINTS = 12
 _LONGEST_ERROR = 4000
 _MOST_SLICES = 12
+_FEWEST_IN_SLICE = 3
+"""Trials; of fewer there is nothing to see."""
 
 Progress = Callable[[int, int], None]
 
@@ -83,19 +92,20 @@ class Drawings:
 
 def drawings(search: StoredSearch, known: Winner, timeline: Timeline, report: Progress) -> Drawings:
     """All that can be drawn of what there is."""
-    if not figures.usable(search.journal.records):
+    if not usable(search.journal.records):
         return Drawings(winner=_of_winner(known))
     found = importances(search, report)
     varied = search.study.space.varied
     order = [one.name for one in found.each] if found else list(varied)
-    seen = [name for name in order if any(name in r.params for r in search.ranked)]
+    ranked = usable(search.ranked)
+    seen = [n for n in order if sum(n in r.params for r in ranked) >= _FEWEST_IN_SLICE]
     return Drawings(
         course=_course(search, timeline),
         importance=figures_learned.importance_bars(found) if found else None,
         importance_note=_importance_note(found),
-        parallel=figures_learned.parallel_coordinates(search),
+        parallel=figures_parallel.parallel_coordinates(search),
         slices=[figures_learned.slice_of(search, name) for name in seen[:_MOST_SLICES]],
-        pairs=figures_learned.pair_maps(search, order),
+        pairs=figures_pairs.pair_maps(search, order),
         winner=_of_winner(known),
     )
 
@@ -103,11 +113,12 @@ def drawings(search: StoredSearch, known: Winner, timeline: Timeline, report: Pr
 def _course(search: StoredSearch, timeline: Timeline) -> list[Figure]:
     objective = search.study.objective
     points = best_so_far(search, timeline.heard)
-    found = [
-        figures.best_over(points, objective, by_time=True),
-        figures.best_over(points, objective, by_time=False),
+    found = []
+    if len(points) > 1:
+        found += [figures.best_over(points, objective, by_time=way) for way in (True, False)]
+    found += [
         figures.learning_curves(
-            figures.usable(search.ranked), objective, rungs(search.study, search.journal)
+            usable(search.ranked), objective, rungs(search.study, search.journal)
         ),
         figures.rung_funnel(funnel(search)),
     ]
@@ -130,14 +141,14 @@ def _of_winner(known: Winner) -> list[Figure]:
 def _importance_note(found: Importances | None) -> str:
     if found is None:
         return (
-            f"It is reckoned from {FEWEST} trials with a result on, and two or more hyperparameters "
-            f"that vary."
+            f"It takes {FEWEST} trials with a result, and two hyperparameters that vary, to say "
+            f"which of them matters."
         )
     return (
         f"{METHOD}: how much each hyperparameter alone decides whether one of the {found.trials} "
         f"trials is among the best {found.good}. It needs their order only, so early stopping does "
-        f"not mislead it. The thin lines hold the middle 90 % of {found.resamples} resamples of the "
-        f"trials: where they overlap, the order is open."
+        f"not mislead it. The thin lines hold the middle 90 % of {found.resamples} resamples of "
+        f"the trials: where they overlap, the order is open."
     )
 
 

@@ -60,12 +60,13 @@ def position(parameter: Parameter, value: float) -> float:
     """Where in its range a value lies, from 0 to 1, on the scale on which it is searched."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     low, high = float(parameter.low), float(parameter.high)
-    if _is_log(parameter):
+    if is_log(parameter):
         low, high, value = math.log(low), math.log(high), math.log(value)
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _is_log(parameter: Parameter) -> bool:
+def is_log(parameter: Parameter) -> bool:
+    """Whether it is searched on a logarithmic scale."""
     return isinstance(parameter, LogUniform) or (isinstance(parameter, Integer) and parameter.log)
 
 
@@ -85,7 +86,7 @@ def _following(
     """The range that goes half as far again beyond the edge; None where nothing is there."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     low, high = float(parameter.low), float(parameter.high)
-    if _is_log(parameter):
+    if is_log(parameter):
         factor = (high / low) ** _BEYOND_SHARE
         wanted = low / factor if side == "lower" else high * factor
     else:
@@ -109,7 +110,7 @@ def _following(
 def _round(wanted: float, parameter: Parameter, low: float) -> float:
     """To two digits, or to the steps of the range."""
     step = None if isinstance(parameter, (LogUniform, Choice, Fixed)) else parameter.step
-    if step is not None and not _is_log(parameter):
+    if step is not None and not is_log(parameter):
         return low + round((wanted - low) / step) * step
     rounded = float(f"{wanted:.2g}")
     return float(round(rounded)) if isinstance(parameter, Integer) else rounded

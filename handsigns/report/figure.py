@@ -1,4 +1,4 @@
-"""A figure: one description for the page and for papers, its looks, and how it is drawn to files."""
+"""A figure: one description for page and papers, its looks, and how it is drawn to files."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,15 @@ import altair as alt
 
 from handsigns.config.study import Objective
 from handsigns.report.figure import STATUSES, Figure, Rows, figure, short, thinned
-from handsigns.report.insight import Point, Stage, has_result, objective_of
+from handsigns.report.insight import Point, Stage, objective_of
+from handsigns.report.scales import (
+    NAMES,
+    status_colour,
+    time_unit,
+    value_axis,
+    value_format,
+    value_scale,
+)
 from handsigns.report.timeline import Timeline
 from handsigns.search.record import TrialRecord
 
@@ -21,47 +28,6 @@ _CURVE_POINTS = 60
 _MOST_POINTS = 1500
 _MOST_BARS = 1500
 _SLOT_HEIGHT = 26
-_MOST_TICKS = 7
-
-NAMES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
-
-
-def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
-    """Losses span orders of magnitude, accuracies do not."""
-    if objective.metric == "val_loss" and values and min(values) > 0:
-        return alt.Scale(type="log", nice=False)
-    return alt.Scale(zero=False, nice=True)
-
-
-def value_format(objective: Objective) -> str:
-    """Of the objective on an axis or in a tooltip."""
-    return ".3~g" if objective.metric == "val_loss" else ".1%"
-
-
-def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
-    """For the objective; on a logarithmic scale with few lines."""
-    form = value_format(objective)
-    if objective.metric != "val_loss" or not values or min(values) <= 0:
-        return alt.Axis(format=form, tickCount=5)
-    return alt.Axis(format=form, values=log_ticks(min(values), max(values)))
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers from low to high, some six at most."""
-    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
-        exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-        ticks = [float(f"{step}e{power}") for power in exponents for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) <= _MOST_TICKS:
-            break
-    return ticks
-
-
-def time_unit(seconds: float) -> tuple[float, str]:
-    """What to divide by, so that the numbers of so long a time are small, and its name."""
-    if seconds < 180:
-        return 1.0, "seconds"
-    return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")
 
 
 def best_over(points: Sequence[Point], objective: Objective, *, by_time: bool) -> Figure:
@@ -235,16 +201,6 @@ def slots(timeline: Timeline, records: Sequence[TrialRecord]) -> Figure:
     )
 
 
-def status_colour(present: set[str]) -> alt.Color:
-    """The colour of a trial's status; the legend has those given, and is left out where none is."""
-    listed = [status for status in STATUSES if status in present]
-    return alt.Color(
-        "status:N",
-        scale=alt.Scale(domain=list(STATUSES), range="ordinal"),
-        legend=alt.Legend(title=None, values=listed, columns=3) if listed else None,
-    )
-
-
 def rung_funnel(stages: Sequence[Stage]) -> Figure:
     """How many trials came to each rung, and how many were stopped there."""
     rows: Rows = []
@@ -299,7 +255,7 @@ def trial_curves() -> dict[str, Any]:
     """One trial's loss and accuracy, for the page, which puts its epochs into `rows`."""
     base = alt.Chart(alt.NamedData("rows"), width="container", height=170)
 
-    def panel(field: str, title: str, form: str) -> alt.Chart:
+    def panel(field: str, title: str, form: str) -> Any:
         return base.mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2).encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False),
@@ -320,8 +276,3 @@ def trial_curves() -> dict[str, Any]:
         specs[name] = chart.to_dict()
         specs[name].pop("config", None)
     return specs
-
-
-def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Those with a result."""
-    return [record for record in records if has_result(record)]

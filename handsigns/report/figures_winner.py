@@ -28,13 +28,13 @@ def confusion_matrix(test: Test) -> Figure:
         for i in range(len(keys))
         for j in range(len(keys))
     ]
-    label = "slice(datum.label, 4)"
-    axis = {"labelExpr": label, "labelLimit": 110, "ticks": False, "domain": False}
+    axis = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=110, ticks=False, domain=False)
+    top = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=75, ticks=False, domain=False,
+                   orient="top", labelAngle=-40)  # fmt: skip
     side = 46 if len(keys) <= 8 else 30 if len(keys) <= _NUMBERED_CLASSES else 14
     base = alt.Chart(alt.NamedData("rows"))
-    x = alt.X("predicted:N", title="predicted", axis=alt.Axis(**{**axis, "labelLimit": 75}, orient="top", labelAngle=-40),
-              sort=keys)  # fmt: skip
-    y = alt.Y("true:N", title="true", axis=alt.Axis(**axis), sort=keys)
+    x = alt.X("predicted:N", title="predicted", axis=top, sort=keys)
+    y = alt.Y("true:N", title="true", axis=axis, sort=keys)
     cells = base.mark_rect(cornerRadius=2).encode(
         x=x,
         y=y,

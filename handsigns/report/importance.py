@@ -50,9 +50,7 @@ class Importances:
     resamples: int
 
 
-def importances(
-    search: StoredSearch, report: Callable[[int, int], None] = lambda done, total: None
-) -> Importances | None:
+def importances(search: StoredSearch, report: Callable[[int, int], None]) -> Importances | None:
     """Which hyperparameters decide whether a trial is among the best tenth.
 
     PED-ANOVA (Watanabe, Bansal, Hutter: "PED-ANOVA: Efficiently Quantifying Hyperparameter

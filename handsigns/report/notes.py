@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def _about_run(search: StoredSearch) -> Iterator[str]:
         if count := statuses.count(status):  # type: ignore[arg-type]
             yield f"{count} of {len(statuses)} trials {what}."
     sessions = search.journal.sessions
-    for number, (then, now) in enumerate(zip(sessions, sessions[1:], strict=False), 2):
+    for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
         changes = [
             *changed_code(then.environment, now.environment),
             *changed_machine(then.environment, now.environment),
@@ -94,7 +95,7 @@ def facts(search: StoredSearch, environment: Mapping[str, Any]) -> list[tuple[st
 
 def _scheduler(search: StoredSearch) -> str:
     rule = search.study.scheduler
-    text = rule.name
+    text: str = rule.name
     if rule.grace_period is not None:
         text += f", grace period {rule.grace_period}"
     if rule.reduction_factor is not None:
@@ -126,6 +127,6 @@ def class_counts(search: StoredSearch) -> list[tuple[str, list[int | None]]]:
     info = search.data.info
     splits = [info.counts.get(split, ()) for split in ("train", "val", "test")]
     return [
-        (printable(name), [counts[k] if k < len(counts) else None for counts in splits])  # type: ignore[arg-type]
+        (printable(name), [counts[k] if k < len(counts) else None for counts in splits])
         for k, name in enumerate(info.classes)
     ]

@@ -99,7 +99,7 @@ def _library() -> str:
     import vl_convert
 
     # In a script element, these would end it or change how it is read.
-    bundle = str(vl_convert.javascript_bundle())
+    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

@@ -1,6 +1,7 @@
-"""What is known of the retrained winner: its test, its pictures, its seeds. Damage is told, not fatal.
+"""What is known of the retrained winner: its test, its pictures, its seeds.
 
-The files are read by what they hold, whoever wrote them: older ones lack some of it.
+Damage is told of, not fatal. The files are read by what they hold, whoever wrote them: older ones
+lack some of it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class WrongPicture(_Read):
 
 
 class CalibrationBin(_Read):
-    """Pictures whose confidence lies in a range, with its mean, and the share classified rightly."""
+    """Pictures whose confidence lies in a range, its mean, and the share classified rightly."""
 
     low: Share
     high: Share

@@ -25,9 +25,10 @@ PAGE = "index.html"
 FIGURES = "figures"
 
 Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
 
 
-def _silent(done: int, total: int) -> None:
+def silent(done: int, total: int) -> None:
     """No one is told."""
 
 
@@ -37,7 +38,7 @@ def write_report(
     *,
     reload_seconds: int | None = None,
     figures: bool = True,
-    report: Progress = _silent,
+    report: Progress = silent,
 ) -> Path:
     """Write the page, the leaderboard as Markdown, CSV and HTML, and the figures as SVG and PNG.
 
@@ -78,7 +79,8 @@ def prepare_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace")[:8192]:
         raise ResultsError(
-            f"{page} exists and is no report; move it away, or choose another folder (--reports DIR)"
+            f"{page} exists and is no report; move it away, or choose another folder "
+            f"(--reports DIR)"
         )
     return page
 
@@ -164,7 +166,7 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
 def _write_tables(search: StoredSearch, folder: Path) -> None:
     for form in ("md", "csv"):
         text = io.StringIO()
-        write_leaderboard(search, None, form, text)  # type: ignore[arg-type]
+        write_leaderboard(search, None, form, text)
         write_text(folder / f"leaderboard.{form}", text.getvalue())
     columns, rows = table(search)
     plain = render_plain(

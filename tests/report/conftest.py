@@ -1,4 +1,4 @@
-"""Scripted searches: journals as a search writes them, with curves like real ones, but no training."""
+"""Scripted searches: journals as a search writes them, with curves like real ones, untrained."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ class Script:
 
 def scripted(
     results: Path, name: str = "scripted", trials: int = 12, *, space=None, slots: int = 2,
-    end: bool = True, trouble: bool = True, hostile: bool = False, seed: int = 1, max_epochs: int = 36,
+    end: bool = True, trouble: bool = True, hostile: bool = False, seed: int = 1,
+    max_epochs: int = 36,
 ) -> StoredSearch:  # fmt: skip
     """A search of so many trials, as its files tell it."""
     study, problems = check_study(
@@ -179,8 +180,11 @@ def retrained(stored: StoredSearch, *, extra: bool = True) -> None:
         "chosen_after_test": False, "test_openings": 2, "fingerprint": "f00d" * 8,
     }  # fmt: skip
     if extra:
-        bins = [{"low": k / 10, "high": (k + 1) / 10, "count": 5 * k * k, "confidence": (k + 0.6) / 10,
-                 "accuracy": min(1, (k + 0.2) / 10)} for k in range(10)]  # fmt: skip
+        bins = [
+            {"low": k / 10, "high": (k + 1) / 10, "count": 5 * k * k,
+             "confidence": (k + 0.6) / 10, "accuracy": (k + 0.2) / 10}
+            for k in range(10)
+        ]  # fmt: skip
         test |= {"calibration": {"ece": 0.031, "bins": bins}, "per_seed": [204 / 216, 207 / 216]}
     (winner / "test.json").write_text(json.dumps(test))
     epochs = [
