@@ -262,7 +262,7 @@ def trial_curves() -> dict[str, Any]:
                     axis=alt.Axis(format=form, tickCount=4)),
             color=alt.Color("split:N", title=None, scale=alt.Scale(
                 domain=["validation", "training"], range="category")),
-            strokeDash=alt.StrokeDash("split:N", legend=None, scale=alt.Scale(
+            strokeDash=alt.StrokeDash("split:N", title=None, scale=alt.Scale(
                 domain=["validation", "training"], range=[[1, 0], [4, 3]])),
             tooltip=["epoch:Q", "split:N", alt.Tooltip(f"{field}:Q", format=form)],
         )  # fmt: skip

@@ -12,8 +12,10 @@ from handsigns.report.write import write_report
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -124,6 +126,8 @@ def test_a_row_opens_by_keyboard(reported, visit):
     page.wait_for_selector("#trial-accuracy svg path")
     config = page.locator("#trial-config").inner_text()
     assert all(name in config for name in type(best.config).model_fields)
+    assert not page.locator("#trial-error").is_visible()
+    assert "validation" in page.locator("#trial-loss").text_content()  # the legend
     page.keyboard.press("Escape")
     assert not page.locator("#trial").is_visible()
     assert page.troubles == []

@@ -1,5 +1,4 @@
 import json
-import os
 
 import pytest
 
@@ -85,7 +84,7 @@ def test_a_confusion_matrix_must_fit_its_classes(search):
 def test_only_pngs_within_the_folder_are_shown(search, file):
     png = (search.paths.winner / "wrong" / "00.png").read_bytes()
     (search.paths.root / "secret.png").write_bytes(png)
-    os.symlink(search.paths.root / "secret.png", search.paths.winner / "link.png")
+    (search.paths.winner / "link.png").symlink_to(search.paths.root / "secret.png")
     (search.paths.winner / "text.png").write_text("<script>")
     change(search, wrong=[{"picture": "p", "true": "0", "predicted": "1", "file": file}])
     known = read_winner(search.paths)
