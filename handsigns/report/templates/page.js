@@ -3,7 +3,7 @@
 // is only ever put in as text.
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dark = matchMedia("screen and (prefers-color-scheme: dark)");
   const views = new Map();
   const byId = (id) => document.getElementById(id);
   const make = (tag, text, className) => {
@@ -15,7 +15,8 @@
 
   // Figures. The expressions are interpreted (ast), so that the page needs no leave to evaluate text.
   const draw = async (element, spec, data) => {
-    const config = payload.config[dark.matches ? "dark" : "light"];
+    const theme = dark.matches ? "dark" : "light";
+    const config = payload.config[theme];
     const old = views.get(element);
     const made = await vegaEmbed(element, { ...spec, datasets: data, background: null }, {
       config: { ...config, background: null, aria: false }, renderer: "svg", actions: false, ast: true, logLevel: 1,
@@ -23,6 +24,7 @@
     });
     if (old) old.finalize();
     views.set(element, made);
+    element.dataset.theme = theme;
     return made.view;
   };
 
