@@ -59,6 +59,7 @@ def _pair_map(
             edges = [_at(space[n], k / _GRID) for n, k in corners]
             row = dict(zip(("x", "x2", "y", "y2"), map(short, edges), strict=True))
             rows.append({**row, "value": short(math.exp(z) if log else float(z))})
+    won = search.ranked[0].trial_id
     trials: Rows = [
         {"x": short(float(r.params[first])), "y": short(float(r.params[second])),
          "trial": r.trial_id, "value": short(result_of(r, objective))}
@@ -102,9 +103,9 @@ def _pair_map(
         f"pair_{first}_{second}",
         f"{first} and {second}",
         f"A map of {NAMES[objective.metric]} over {first} and {second}, smoothed from "
-        f"{len(records)} trials; the winner is ringed.",
+        f"{len(records)} trials; the winner, if among them, is ringed.",
         (area + dots + ring).properties(width="container", height=280),
-        {"rows": rows, "trials": trials, "winner": trials[:1]},
+        {"rows": rows, "trials": trials, "winner": [row for row in trials if row["trial"] == won]},
     )
 
 
