@@ -41,6 +41,8 @@ def make_parser() -> Parser:
     _add_list(commands)
     _add_watch(commands)
     _add_leaderboard(commands)
+    _add_report(commands)
+    _add_compare(commands)
     _add_retrain(commands)
     _add_test(commands)
     _add_predict(commands)
@@ -215,6 +217,40 @@ def _add_leaderboard(commands: Commands) -> None:
     parser.add_argument("--top", type=_positive, metavar="N", help="only the best N")
     parser.add_argument(
         "--format", choices=("table", "csv", "json", "md"), default="table", help="default: table"
+    )
+
+
+def _add_report(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "report",
+        "make a page of a search: the winner, what it cost, what was learned; also while it runs",
+        "report first --follow",
+        module="reporting",
+    )
+    _add_name(parser)
+    _add_reports(parser)
+    parser.add_argument(
+        "--follow", action="store_true", help="write it anew until the search has ended"
+    )
+
+
+def _add_compare(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "compare",
+        "put searches side by side: best so far, cost, best configurations, spaces",
+        "compare first second",
+        module="reporting",
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="names of two or more searches")
+    _add_results(parser)
+    _add_reports(parser)
+
+
+def _add_reports(parser: Parser) -> None:
+    parser.add_argument(
+        "--reports", type=Path, default=Path("reports"), metavar="DIR", help="default: reports"
     )
 
 

@@ -16,7 +16,8 @@ from handsigns.text import printable
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
 
-_ALWAYS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds")
+ALWAYS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds")
+"""Columns that are shown beside the hyperparameters that vary."""
 _LEFT = ("trial_id", "status")
 _SPARED = ("seconds", "epochs", "val_loss")
 """What a narrow terminal does without."""
@@ -40,8 +41,8 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
         out.write("\n")
         return
     columns = {
-        name: [_shown(name, row.get(name)) for row in rows]
-        for name in (*_ALWAYS, *search.study.space.varied)
+        name: [shown(name, row.get(name)) for row in rows]
+        for name in (*ALWAYS, *search.study.space.varied)
     }
     if form == "md":
         out.writelines(_markdown(columns))
@@ -106,7 +107,8 @@ def _inert(cell: str) -> str:
     return html.escape(cell, quote=False).replace("|", "\\|")
 
 
-def _shown(column: str, value: Any) -> str:
+def shown(column: str, value: Any) -> str:
+    """A value of the leaderboard for a reader, rounded."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if column == "val_accuracy":

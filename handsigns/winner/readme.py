@@ -16,10 +16,10 @@ from pydantic import TypeAdapter
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.files import write_text
+from handsigns.report.interval import wilson_interval
 from handsigns.search.record import TrialRecord
 from handsigns.search.store import StoredSearch
 from handsigns.text import inert
-from handsigns.winner.interval import wilson_interval
 from handsigns.winner.model import ModelCard
 
 METRICS_FILE = "metrics.json"

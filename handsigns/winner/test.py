@@ -18,12 +18,12 @@ from handsigns.data.open import DataSet
 from handsigns.data.pictures import Pixels
 from handsigns.errors import ResultsError
 from handsigns.files import write_json
+from handsigns.report.interval import METHOD, wilson_interval
 from handsigns.search.paths import SearchPaths
 from handsigns.search.store import open_search
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.calibration import Calibration, calibration
-from handsigns.winner.interval import METHOD, wilson_interval
 from handsigns.winner.ledger import add_opening, read_ledger
 from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model
 from handsigns.winner.readme import read_training, write_readme

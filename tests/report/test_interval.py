@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.winner.interval import wilson_interval
+from handsigns.report.interval import wilson_interval
 
 
 def test_against_published_values():

@@ -1,0 +1,92 @@
+"""The commands that turn searches into pages: report and compare."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.errors import ConfigError
+from handsigns.progress import progress
+from handsigns.text import printable
+
+if TYPE_CHECKING:
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import StoredSearch
+
+_LONGEST_NAME = 100
+"""Of a comparison's folder; many searches with long names have only their number there."""
+
+
+def report(options: Namespace) -> int:
+    """A search's report, once or as long as it runs."""
+    from handsigns.search.paths import SearchPaths
+
+    paths = SearchPaths.existing(options.results, options.name)
+    folder = options.reports / paths.name
+    if options.follow:
+        return _follow(paths, folder)
+
+    from handsigns.report.write import write_report
+    from handsigns.search.store import open_search
+
+    with progress("writing the report") as told:
+        page = write_report(open_search(paths), folder, report=told)
+    print(f"written to {printable(str(page))}; open it in a browser")
+    return 0
+
+
+def compare(options: Namespace) -> int:
+    """Several searches side by side."""
+    from handsigns.search.paths import SearchPaths
+
+    names = list(dict.fromkeys(options.names))
+    if len(names) < 2:
+        raise ConfigError("name at least two searches to compare")
+    found = [SearchPaths.existing(options.results, name) for name in names]
+
+    from handsigns.report.compare import SUMMARY_COLUMNS, compare, write_comparison
+    from handsigns.search.store import open_search
+
+    searches = [open_search(paths) for paths in found]
+    comparison = compare(searches)
+    _print_table(SUMMARY_COLUMNS, comparison.summary)
+    print(printable(comparison.verdict))
+    for warning in comparison.warnings:
+        print(f"note: {printable(warning)}")
+    page = write_comparison(searches, options.reports / _folder(names))
+    print(f"written to {printable(str(page))}; open it in a browser")
+    return 0
+
+
+def _folder(names: list[str]) -> str:
+    whole = "-".join(["compare", *names])
+    return whole if len(whole) <= _LONGEST_NAME else f"compare-{names[0][:60]}-and-{len(names) - 1}"
+
+
+def _follow(paths: SearchPaths, folder: Path) -> int:
+    from handsigns.report.follow import follow
+
+    def told(search: StoredSearch, page: Path) -> None:
+        ended = sum(record.ended for record in search.journal.records)
+        print(f"{printable(str(page))}: {ended} trials ended", flush=True)
+
+    page = follow(paths, folder, told)
+    print(f"no process runs {paths.name} any more; the report is complete: {printable(str(page))}")
+    return 0
+
+
+def _print_table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column == columns[0] else "right")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250  # a pipe or file has no edge to fold at
+    console.print(table)

@@ -1,0 +1,183 @@
+"""The answer of a search in words: the winner, how sure that is, its cost, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from handsigns.config.duration import format_duration
+from handsigns.report.insight import (
+    Savings,
+    Score,
+    baseline,
+    has_result,
+    runner_up,
+    savings,
+    score,
+    within_noise,
+)
+from handsigns.report.retrained import Winner
+from handsigns.report.timeline import Timeline
+from handsigns.search.record import TrialRecord
+from handsigns.search.store import StoredSearch
+
+PROGRAM = "python tune_main.py"
+
+
+@dataclass(frozen=True)
+class Card:
+    """A key figure: what it is, its value, and what must be known beside it."""
+
+    label: str
+    value: str
+    note: str
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """What it is good for, and the line to copy."""
+
+    label: str
+    line: str
+
+
+def winner_of(search: StoredSearch) -> TrialRecord | None:
+    """The best trial; None where none has a result."""
+    return next((record for record in search.ranked if has_result(record)), None)
+
+
+def percent(share: float) -> str:
+    """A share in two decimals."""
+    return f"{share:.2%}"
+
+
+def interval_text(interval: tuple[float, float]) -> str:
+    """In words."""
+    return f"95 % interval {interval[0]:.1%} to {interval[1]:.1%}"
+
+
+def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]:
+    """The key figures, the most telling first."""
+    winner = winner_of(search)
+    won = score(search, winner) if winner else None
+    spent = savings(search.journal.records, search.study.budget.max_epochs)
+    found: list[Card] = []
+    if known.test is not None:
+        found.append(
+            Card(
+                "Test accuracy",
+                percent(known.test.accuracy),
+                f"{known.test.correct} of {known.test.total} right, "
+                f"{interval_text(known.test.ci95)}",
+                main=True,
+            )
+        )
+    if won is not None:
+        found.append(_validation(won, main=known.test is None))
+    found.append(_time(search, timeline))
+    found.append(_epochs(spent))
+    return found
+
+
+def _validation(won: Score, *, main: bool) -> Card:
+    interval = f"{interval_text(won.interval)}; " if won.interval else ""
+    note = f"{interval}optimistic, as the winner was chosen by it"
+    return Card("Validation accuracy", percent(won.accuracy), note, main)
+
+
+def _time(search: StoredSearch, timeline: Timeline) -> Card:
+    records = search.journal.records
+    counts = Counter(record.status for record in records)
+    listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    busy = f"; slots busy {timeline.utilisation:.0%}" if timeline.slots else ""
+    note = f"{len(records)} trials: {listed or 'none yet'}{busy}"
+    return Card("Time", format_duration(round(search.journal.elapsed)), note)
+
+
+def _epochs(spent: Savings) -> Card:
+    note = "none could be saved: nothing was stopped early"
+    if spent.saved:
+        note = (
+            f"early stopping saved {spent.saved}, {spent.share:.0%} of what all of them would take"
+        )
+    return Card("Epochs trained", str(spent.trained), note)
+
+
+def comparisons(search: StoredSearch) -> list[str]:
+    """How the winner compares with the recommended recipe and with the runner-up."""
+    winner = winner_of(search)
+    won = score(search, winner) if winner else None
+    if winner is None or won is None:
+        return []
+    told = []
+    recipe = baseline(search)
+    if recipe is not None:
+        told.append(_against_recipe(search, winner, won, recipe))
+    second = runner_up(search)
+    other = score(search, second) if second else None
+    if second is not None and other is not None:
+        told.append(
+            f"The runner-up, trial {second.trial_id}, reached {percent(other.accuracy)} "
+            f"(validation loss {other.loss:.4f} against {won.loss:.4f})"
+            + (
+                "; that is within noise: on other pictures it might have won."
+                if within_noise(won, other)
+                else "."
+            )
+        )
+    return told
+
+
+def _against_recipe(
+    search: StoredSearch, winner: TrialRecord, won: Score, recipe: TrialRecord
+) -> str:
+    if recipe.trial_id == winner.trial_id:
+        return "The winner is the recommended recipe itself (trial 0000): nothing else did better."
+    then = score(search, recipe)
+    if then is None:
+        return f"The recommended recipe (trial 0000) has no result: it {recipe.status}."
+    gain = 100 * (won.accuracy - then.accuracy)
+    points = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'}"
+    epochs = "" if then.epochs == won.epochs else f", after {then.epochs} epochs"
+    noise = ", which is within noise" if within_noise(won, then) else ""
+    return (
+        f"The recommended recipe (trial 0000) reached {percent(then.accuracy)}{epochs}: the winner "
+        f"has {points}{noise}."
+    )
+
+
+def params_text(search: StoredSearch, record: TrialRecord) -> str:
+    """The hyperparameters that were searched, with the trial's values."""
+    varied = [name for name in search.study.space.varied if name in record.params]
+    return ", ".join(f"{name} {_value(record.params[name])}" for name in varied)
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def commands(search: StoredSearch) -> list[Command]:
+    """What can be done with the winner."""
+    winner = winner_of(search)
+    if winner is None:
+        return []
+    return [
+        Command("Train it again, on train and validation split", _line(search, "retrain")),
+        Command("Test it, once", _line(search, "test")),
+        Command("Classify pictures with it", _line(search, "predict", "IMAGE…")),
+        Command("Run its trial again", replay_line(search, winner.trial_id)),
+    ]
+
+
+def replay_line(search: StoredSearch, trial_id: str) -> str:
+    """The command that runs a trial again."""
+    return _line(search, "replay", trial_id)
+
+
+def _line(search: StoredSearch, command: str, *arguments: str) -> str:
+    results = search.paths.root.parent
+    where = [] if results == Path("results") else ["--results", shlex.quote(str(results))]
+    return " ".join([PROGRAM, command, shlex.quote(search.paths.name), *arguments, *where])

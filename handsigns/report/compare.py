@@ -1,0 +1,259 @@
+"""Several searches side by side: how fast they found what, for how much, in which spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from handsigns.config.duration import format_duration
+from handsigns.config.space import Fixed
+from handsigns.config.study import Objective
+from handsigns.config.trial import TrialConfig
+from handsigns.files import write_text
+from handsigns.report import scales
+from handsigns.report.answer import percent, winner_of
+from handsigns.report.figure import Figure, Rows, figure, short, thinned
+from handsigns.report.figures import HEIGHT
+from handsigns.report.insight import best_so_far, savings, score
+from handsigns.report.page import figures_payload, render
+from handsigns.report.timeline import read_timeline
+from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
+from handsigns.search.store import StoredSearch
+from handsigns.text import printable
+
+SUMMARY_COLUMNS = (
+    *("search", "best trial", "val_accuracy", "95 %", "val_loss", "trials", "epochs", "saved"),
+    *("time", "seconds in epochs"),
+)
+_MOST_POINTS = 1000
+
+TableRow = tuple[str, list[str], bool]
+"""A name, a cell for each search, and whether these differ."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several searches side by side.
+
+    Attributes:
+        names: of the searches.
+        verdict: which was best, in a sentence.
+        warnings: why they may not be comparable.
+        summary: a row of `SUMMARY_COLUMNS` for each search.
+        best: the best configuration of each.
+        spaces: what each searched, and how.
+    """
+
+    names: list[str]
+    verdict: str
+    warnings: list[str]
+    summary: list[list[str]]
+    best: list[TableRow]
+    spaces: list[TableRow]
+
+
+def compare(searches: Sequence[StoredSearch]) -> Comparison:
+    """What there is to say of them."""
+    return Comparison(
+        names=[search.paths.name for search in searches],
+        verdict=_verdict(searches),
+        warnings=_warnings(searches),
+        summary=[_summary(search) for search in searches],
+        best=_best(searches),
+        spaces=_spaces(searches),
+    )
+
+
+def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
+    """Write the page and its figures; returns the page.
+
+    Raises:
+        ResultsError: the folder holds a page that is none of ours.
+    """
+    page = prepare_folder(folder)
+    found = compare(searches)
+    drawn = _figures(searches)
+    write_figures(drawn, folder, silent)
+    text = render(
+        "compare.html.j2",
+        figures_payload(drawn),
+        reload_seconds=None,
+        made=now_in_words(),
+        summary_columns=SUMMARY_COLUMNS,
+        figures=drawn,
+        **vars(found),
+    )
+    write_text(page, text)
+    return page
+
+
+def _summary(search: StoredSearch) -> list[str]:
+    winner = winner_of(search)
+    won = score(search, winner) if winner else None
+    records = search.journal.records
+    spent = savings(records, search.study.budget.max_epochs)
+    low, high = won.interval if won and won.interval else (None, None)
+    return [
+        printable(search.paths.name),
+        winner.trial_id if winner else "–",
+        percent(won.accuracy) if won else "–",
+        f"{low:.1%}–{high:.1%}" if low is not None and high is not None else "–",
+        f"{won.loss:.4f}" if won else "–",
+        str(len(records)),
+        str(spent.trained),
+        f"{spent.share:.0%}",
+        format_duration(round(search.journal.elapsed)),
+        f"{sum(record.seconds for record in records):.0f}",
+    ]
+
+
+def _verdict(searches: Sequence[StoredSearch]) -> str:
+    found = []
+    for search in searches:
+        winner = winner_of(search)
+        won = score(search, winner) if winner else None
+        if won is not None:
+            found.append((won, search.paths.name))
+    if not found:
+        return "None of them has a result yet"
+    objective = searches[0].study.objective
+    by_loss = objective.metric == "val_loss"
+    found.sort(key=lambda pair: pair[0].loss if by_loss else -pair[0].accuracy)
+    best, name = found[0]
+    others = [other for other, _ in found[1:]]
+    noise = [o for o in others if best.interval and best.interval[0] <= o.accuracy]
+    text = f"{name} found the best by {objective.metric}"
+    return f"{text}; in accuracy that is within noise" if noise else text
+
+
+def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
+    told = []
+    if len({search.data.info.fingerprint for search in searches}) > 1:
+        told.append("The searches used different pictures: their scores cannot be compared.")
+    if len({search.study.objective.metric for search in searches}) > 1:
+        told.append("They optimised different metrics; the figures show that of the first.")
+    if len({search.study.budget.max_epochs for search in searches}) > 1:
+        told.append("Their trials' full lengths differ, so an epoch is another part of a whole.")
+    machines = {
+        str(session.environment.get("processor"))
+        for search in searches
+        for session in search.journal.sessions
+    }
+    if len(machines) > 1:
+        told.append("They ran on different machines: compare trials and epochs, not times.")
+    return told
+
+
+def _best(searches: Sequence[StoredSearch]) -> list[TableRow]:
+    winners = [winner_of(search) for search in searches]
+    configs = [winner.config.hyperparameters() if winner else {} for winner in winners]
+    rows = []
+    for name in dict.fromkeys(name for config in configs for name in config):
+        cells = [_shown(config.get(name)) for config in configs]
+        rows.append((name, cells, len(set(cells)) > 1))
+    # What differs first: the rest is context.
+    return sorted(rows, key=lambda row: not row[2])
+
+
+def _spaces(searches: Sequence[StoredSearch]) -> list[TableRow]:
+    names = dict.fromkeys(name for search in searches for name in search.study.space)
+    rows = []
+    for name in names:
+        cells = [_parameter(search, name) for search in searches]
+        rows.append((name, cells, len(set(cells)) > 1))
+    for label, of in _SETTINGS.items():
+        cells = [_shown(of(search)) for search in searches]
+        rows.append((label, cells, len(set(cells)) > 1))
+    return rows
+
+
+_SETTINGS: dict[str, Any] = {
+    "searcher": lambda search: search.study.searcher.name,
+    "scheduler": lambda search: search.study.scheduler.name,
+    "grace period": lambda search: search.study.scheduler.grace_period,
+    "reduction factor": lambda search: search.study.scheduler.reduction_factor,
+    "trials": lambda search: search.study.budget.trials,
+    "max epochs": lambda search: search.study.budget.max_epochs,
+    "objective": lambda search: search.study.objective.metric,
+    "seed": lambda search: search.study.seed,
+    "data": lambda search: search.data.info.fingerprint[:12],
+}
+
+
+def _parameter(search: StoredSearch, name: str) -> str:
+    if name not in search.study.space:
+        defaults = TrialConfig().hyperparameters()
+        return f"{_shown(defaults[name])} (default)" if name in defaults else "–"
+    parameter = search.study.space[name]
+    if isinstance(parameter, Fixed):
+        return f"{_shown(parameter.value)} (fixed)"
+    fields = parameter.model_dump(by_alias=True, exclude_defaults=True)
+    kind = fields.pop("type", "")
+    inside = ", ".join(f"{key} {_shown(value)}" for key, value in fields.items())
+    return f"{kind}: {inside}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key} is {_shown(entry)}" for key, entry in value.items())
+    return "–" if value is None else str(value)
+
+
+def _figures(searches: Sequence[StoredSearch]) -> list[Figure]:
+    objective = searches[0].study.objective
+    points = [
+        (search.paths.name, best_so_far(search, read_timeline(search.paths.journal).heard))
+        for search in searches
+    ]
+    unit, unit_name = scales.time_unit(max((p.seconds for _, ps in points for p in ps), default=0))
+    rows: Rows = []
+    for search, (name, found) in zip(searches, points, strict=True):
+        own = search.study.objective.metric == objective.metric
+        for p in thinned(found, _MOST_POINTS) if own else ():
+            rows.append(
+                {"search": name, "time": short(p.seconds / unit), "trials": p.number,
+                 "best": short(p.best)}
+            )  # fmt: skip
+    names = [search.paths.name for search in searches]
+    return [
+        _best_over("time", f"{unit_name} of the search", rows, names, objective),
+        _best_over("trials", "trials that ended", rows, names, objective),
+    ]
+
+
+def _best_over(
+    field: str, title: str, rows: Rows, names: Sequence[str], objective: Objective
+) -> Figure:
+    values = [row["best"] for row in rows]
+    form = scales.value_format(objective)
+    chart = (
+        alt.Chart(alt.NamedData("rows"))
+        .mark_line(interpolate="step-after", strokeWidth=2.5)
+        .encode(
+            x=alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6)),
+            y=alt.Y(
+                "best:Q",
+                title=scales.NAMES[objective.metric],
+                scale=scales.value_scale(values, objective),
+                axis=scales.value_axis(values, objective),
+            ),
+            color=alt.Color("search:N", title=None, scale=alt.Scale(domain=list(names))),
+            strokeDash=alt.StrokeDash("search:N", title=None, scale=alt.Scale(domain=list(names))),
+            tooltip=["search:N", f"{field}:Q", alt.Tooltip("best:Q", format=form)],
+        )
+    )
+    return figure(
+        f"best_over_{field}",
+        f"Best so far, over {field}",
+        f"The best {scales.NAMES[objective.metric]} over {field} of {', '.join(names)}.",
+        chart.properties(width="container", height=HEIGHT),
+        {"rows": rows},
+    )

@@ -1,0 +1,179 @@
+"""The report of a search, written into a folder, from the search's files alone."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from handsigns.config.load import dump_study
+from handsigns.errors import ResultsError
+from handsigns.files import write_text
+from handsigns.report import answer, edges, notes
+from handsigns.report.content import Drawings, drawings, per_class, table, trials_payload
+from handsigns.report.figure import Figure, write_figure
+from handsigns.report.figures import trial_curves
+from handsigns.report.leaderboard import write_leaderboard
+from handsigns.report.page import MARK, figures_payload, render, render_plain
+from handsigns.report.retrained import Winner, openings, read_environment, read_winner
+from handsigns.report.timeline import Timeline, read_timeline
+from handsigns.search.store import StoredSearch
+
+PAGE = "index.html"
+FIGURES = "figures"
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+
+def silent(done: int, total: int) -> None:
+    """No one is told."""
+
+
+def write_report(
+    search: StoredSearch,
+    folder: Path,
+    *,
+    reload_seconds: int | None = None,
+    figures: bool = True,
+    report: Progress = silent,
+) -> Path:
+    """Write the page, the leaderboard as Markdown, CSV and HTML, and the figures as SVG and PNG.
+
+    The search may be running, broken off, without any result, or a copy; nothing of it is changed.
+    Damaged files beside its journal are told of on the page.
+
+    Args:
+        folder: made where there is none; an earlier report there is replaced.
+        reload_seconds: the page reads itself anew so often; None: it does not.
+        figures: whether to write the figures' files too, which takes seconds.
+        report: told how much is done.
+
+    Returns:
+        the page.
+
+    Raises:
+        ResultsError: the journal is damaged, or the folder holds a page that is none of ours.
+        OSError: the folder cannot be written.
+    """
+    page = prepare_folder(folder)
+    timeline = read_timeline(search.paths.journal)
+    known = read_winner(search.paths)
+    drawn = drawings(search, known, timeline, report)
+    if figures:
+        write_figures(list(drawn), folder, report)
+    write_text(page, _page(search, known, timeline, drawn, reload_seconds, folder))
+    _write_tables(search, folder)
+    return page
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make the folder of a report; returns where its page goes.
+
+    Raises:
+        ResultsError: a page stands there that is none of ours.
+    """
+    page = folder / PAGE
+    folder.mkdir(parents=True, exist_ok=True)
+    if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace")[:8192]:
+        raise ResultsError(
+            f"{page} exists and is no report; move it away, or choose another folder "
+            f"(--reports DIR)"
+        )
+    return page
+
+
+def write_figures(figures: Sequence[Figure], folder: Path, report: Progress) -> None:
+    """Write each as SVG and PNG into the folder for figures."""
+    (folder / FIGURES).mkdir(exist_ok=True)
+    for number, figure in enumerate(figures, 1):
+        write_figure(figure, folder / FIGURES)
+        report(number, len(figures))
+
+
+def now_in_words() -> str:
+    """The time of day, with its zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _page(
+    search: StoredSearch,
+    known: Winner,
+    timeline: Timeline,
+    drawn: Drawings,
+    reload_seconds: int | None,
+    folder: Path,
+) -> str:
+    columns, rows = table(search)
+    payload = {
+        **figures_payload(list(drawn)),
+        **trials_payload(search),
+        "curves": trial_curves(),
+        "replay": answer.replay_line(search, "TRIAL"),
+    }
+    return render(
+        "report.html.j2",
+        payload,
+        **_words(search, known, timeline),
+        reload_seconds=reload_seconds,
+        columns=columns,
+        rows=rows,
+        statuses=sorted({row.status for row in rows}),
+        course=drawn.course,
+        learned=bool(drawn.slices),
+        importance=drawn.importance,
+        importance_note=drawn.importance_note,
+        parallel=drawn.parallel,
+        slices=drawn.slices,
+        pairs=drawn.pairs,
+        winner_figures=drawn.winner,
+        drawn=all((folder / FIGURES / f"{figure.name}.svg").is_file() for figure in drawn),
+    )
+
+
+def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str, Any]:
+    problems = list(known.problems)
+    opened = openings(search.paths, problems)
+    environment = read_environment(search.paths, problems)
+    winner = answer.winner_of(search)
+    found = edges.find_edges(search.study.space, winner.params) if winner else []
+    return {
+        "name": search.paths.name,
+        "description": search.study.description.strip(),
+        "made": now_in_words(),
+        "objective": search.study.objective.metric,
+        "winner": winner,
+        "winner_params": answer.params_text(search, winner) if winner else "",
+        "cards": answer.cards(search, known, timeline),
+        "comparisons": answer.comparisons(search),
+        "warnings": [*problems, *notes.warnings(search, known, opened)],
+        "commands": answer.commands(search),
+        "edges": found,
+        "edges_yaml": edges.as_yaml(found),
+        "test": known.test,
+        "retraining": known.retraining,
+        "per_seed": ", ".join(map(answer.percent, known.per_seed)),
+        "per_class": per_class(known.test) if known.test else [],
+        "album": known.album,
+        "facts": notes.facts(search, environment),
+        "class_counts": notes.class_counts(search),
+        "study_yaml": dump_study(search.study),
+    }
+
+
+def _write_tables(search: StoredSearch, folder: Path) -> None:
+    for form in ("md", "csv"):
+        text = io.StringIO()
+        write_leaderboard(search, None, form, text)
+        write_text(folder / f"leaderboard.{form}", text.getvalue())
+    columns, rows = table(search)
+    plain = render_plain(
+        "leaderboard.html.j2",
+        name=search.paths.name,
+        objective=search.study.objective.metric,
+        columns=columns,
+        rows=rows,
+    )
+    write_text(folder / "leaderboard.html", plain)

@@ -1,0 +1,49 @@
+import pytest
+
+from handsigns.cli import main
+from handsigns.report.compare import compare
+
+OTHER = {
+    "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 3e-2},
+    "dropout": {"type": "uniform", "low": 0.0, "high": 0.5},
+    "batch_size": {"type": "choice", "values": [16, 32, 64]},
+    "channel_width": {"type": "integer", "low": 8, "high": 24, "step": 4},
+    "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
+    "momentum": {"type": "uniform", "low": 0.8, "high": 0.98},
+}
+
+
+def test_differences_are_marked(make_search):
+    first = make_search("first", trials=6)
+    second = make_search("second", trials=20, space=OTHER, seed=2)
+    found = compare([first, second])
+    spaces = {name: (cells, differs) for name, cells, differs in found.spaces}
+    assert spaces["learning_rate"] == (
+        ["log_uniform: low 0.0003, high 0.03", "log_uniform: low 0.0001, high 0.03"],
+        True,
+    )
+    assert not spaces["dropout"][1]
+    assert [row[0] for row in found.summary] == ["first", "second"]
+    assert [row[5] for row in found.summary] == ["6", "20"]
+    assert found.warnings == []
+    best = min([first, second], key=lambda s: s.trial(None).last.val_loss).paths.name
+    assert found.verdict.startswith(f"{best} found the best by val_loss")
+
+
+def test_the_command(make_search, tmp_path, capsys):
+    for name in ("first", "second", "empty"):
+        make_search(name, trials=0 if name == "empty" else 5, hostile=name == "second")
+    where = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert main(["compare", "first", "second", "empty", *where]) == 0
+    out = capsys.readouterr().out
+    assert "val_accuracy" in out
+    page = tmp_path / "reports" / "compare-first-second-empty" / "index.html"
+    assert str(page) in out.replace("\n", "")
+    assert "Spaces and settings" in page.read_text()
+    assert (page.parent / "figures" / "best_over_time.svg").is_file()
+
+
+@pytest.mark.parametrize("names", [["first"], ["first", "first"], ["first", "absent"]])
+def test_two_searches_are_needed(make_search, tmp_path, names):
+    make_search("first", trials=2)
+    assert main(["compare", *names, "--results", str(tmp_path / "results")]) == 2

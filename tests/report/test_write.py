@@ -1,0 +1,185 @@
+"""The report as files: whole, small, and free of what others wrote into names."""
+
+import csv
+import html.parser
+import json
+import re
+import shutil
+
+import pytest
+
+from handsigns.cli import main
+from handsigns.errors import ResultsError
+from handsigns.report.follow import follow
+from handsigns.report.page import json_in_html
+from handsigns.report.write import write_report
+from handsigns.search.store import held, open_search
+
+MEGABYTE = 1_000_000
+
+
+class Elements(html.parser.HTMLParser):
+    """The elements of a page, with their attributes, and the text of its scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.scripts = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        if self.found and self.found[-1][0] == "script":
+            self.scripts.append(data)
+
+
+def payload_of(page):
+    text = page.read_text()
+    return json.loads(re.search(r'id="payload">(.*?)</script>', text).group(1))
+
+
+def test_all_files_are_there(make_search, retrain, tmp_path):
+    search = make_search(trials=14)
+    retrain(search)
+    page = write_report(search, tmp_path / "out")
+    payload = payload_of(page)
+    figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
+    assert figures == set(payload["figures"])
+    assert figures == {path.stem for path in (tmp_path / "out" / "figures").glob("*.png")}
+    expected = {"best_over_time", "learning_curves", "rungs", "timeline", "importance"}
+    expected |= {"parallel_coordinates", "slice_dropout", "confusion_matrix", "calibration"}
+    assert expected <= figures
+    rows = list(csv.DictReader((tmp_path / "out" / "leaderboard.csv").open()))
+    assert [row["trial_id"] for row in rows] == [r.trial_id for r in search.ranked]
+    assert (tmp_path / "out" / "leaderboard.md").read_text().startswith("| rank |")
+    assert "<table>" in (tmp_path / "out" / "leaderboard.html").read_text()
+    text = page.read_text()
+    assert "94.44%" in text
+    assert "204 of 216 right" in text
+    assert "optimistic" in text
+    assert f"replay scripted {search.trial(None).trial_id}" in text
+    assert "opened 2 times" in text
+
+
+@pytest.mark.parametrize("trials", [0, 1, 2])
+def test_small_searches(make_search, tmp_path, trials):
+    page = write_report(make_search(trials=trials), tmp_path / "out")
+    assert ("No trial has a result yet" in page.read_text()) == (trials == 0)
+
+
+def test_only_failed_trials(make_search, tmp_path):
+    search = make_search(trials=0)
+    from handsigns.search.journal import Journal
+
+    journal = Journal(search.paths.journal, search.study.seed, writable=True)
+    for number in range(3):
+        journal.begin(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)})
+        journal.end(f"{number:04d}", "failed", "out of memory")
+    journal.close()
+    page = write_report(open_search(search.paths), tmp_path / "out")
+    assert "No trial has a result yet" in page.read_text()
+    assert "3 of 3 trials failed" in page.read_text()
+
+
+def test_a_running_search_and_a_copy_are_left_as_they_are(make_search, tmp_path):
+    search = make_search(trials=8, end=False)
+    copy = tmp_path / "elsewhere" / "copied"
+    shutil.copytree(search.paths.root, copy)
+    before = {path: path.stat().st_mtime_ns for path in search.paths.root.rglob("*")}
+    write_report(search, tmp_path / "out")
+    assert {path: path.stat().st_mtime_ns for path in search.paths.root.rglob("*")} == before
+    write_report(open_search(type(search.paths)(copy)), tmp_path / "out2")
+
+
+def test_damaged_files_give_warnings(make_search, retrain, tmp_path):
+    search = make_search(trials=3)
+    retrain(search)
+    (search.paths.winner / "test.json").write_text("{")
+    search.paths.environment.write_text("[")
+    text = write_report(search, tmp_path / "out", figures=False).read_text()
+    assert "test.json is damaged" in text
+    assert "environment.json is damaged" in text
+
+
+def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):
+    (tmp_path / "index.html").write_text("my own notes")
+    with pytest.raises(ResultsError, match="is no report"):
+        write_report(make_search(trials=1), tmp_path)
+    assert (tmp_path / "index.html").read_text() == "my own notes"
+
+
+def test_a_thousand_trials_stay_small(make_search, retrain, tmp_path):
+    search = make_search(trials=1000, slots=8)
+    retrain(search)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert page.stat().st_size < 5 * MEGABYTE
+    payload = payload_of(page)
+    assert len(payload["trials"]) == 1000
+    assert "120 of " in page.read_text()  # said so, where not all are drawn
+
+
+def test_no_text_from_outside_becomes_markup(make_search, retrain, tmp_path):
+    plain = make_search("plain", trials=14)
+    hostile = make_search("hostile", trials=14, hostile=True)
+    retrain(plain)
+    retrain(hostile)
+    tags = []
+    for search in (plain, hostile):
+        folder = tmp_path / search.paths.name
+        page = write_report(search, folder, figures=search is hostile)
+        found = Elements(page.read_text()).found
+        assert not [a for _, attributes in found for a in attributes if a.startswith("on")]
+        images = [attributes["src"] for tag, attributes in found if tag == "img"]
+        assert len(images) == 12
+        assert all(source.startswith("data:image/png;base64,") for source in images)
+        tags.append([tag for tag, _ in found if tag in ("script", "img", "style", "iframe", "a")])
+        table = Elements((folder / "leaderboard.html").read_text()).found
+        assert not [tag for tag, _ in table if tag in ("script", "img")]
+    # The same elements but for links to the figures' files, whatever the names say.
+    assert [t for t in tags[0] if t != "a"] == [t for t in tags[1] if t != "a"]
+    for figure in (tmp_path / "hostile" / "figures").glob("*.svg"):
+        drawn = Elements(figure.read_text()).found
+        assert not {tag for tag, _ in drawn} & {"script", "img", "foreignobject", "a"}
+        assert not [name for _, attributes in drawn for name in attributes if name[:2] == "on"]
+
+
+def test_the_policy_forbids_every_load_and_all_other_scripts(make_search, tmp_path):
+    text = write_report(make_search(trials=2), tmp_path / "out", figures=False).read_text()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert "unsafe" not in rules["script-src"]
+    assert not re.search(r'(src|href)="(https?:)?//', text)
+
+
+def test_json_in_a_script_ends_none():
+    text = json_in_html({"</script>": "<!-- & \u2028"})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"</script>": "<!-- & \u2028"}
+
+
+def test_follow_writes_until_no_one_runs_the_search(make_search, tmp_path):
+    search = make_search(trials=4)
+    pages = []
+    with held(search.paths):
+
+        def wait(seconds):
+            raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()), wait)
+    assert "data-reload=" in pages[0]
+    follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()))
+    assert "data-reload=" not in pages[-1]
+
+
+def test_the_command(make_search, tmp_path, capsys):
+    make_search("mine", trials=3)
+    where = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert main(["report", "mine", *where]) == 0
+    assert str(tmp_path / "reports" / "mine" / "index.html") in capsys.readouterr().out
+    assert main(["report", "mine", "--follow", *where]) == 0
+    assert "no process runs mine" in capsys.readouterr().out
+    assert main(["report", "other", *where]) == 2
