@@ -81,6 +81,7 @@ def search(
     dashboard: bool = False,
     own_code: bool = False,
     results: PathLike = "results",
+    reports: PathLike | None = "reports",
 ) -> SearchResults:
     """Search hyperparameters, showing how it goes.
 
@@ -102,6 +103,7 @@ def search(
         dashboard: start Ray's dashboard, on loopback.
         own_code: run functions of the user's own that the search space names.
         results: the folder of all searches.
+        reports: where the report is written, in a folder of the search's name; None writes none.
 
     Raises:
         ConfigError: the search space, or a value, cannot be used.
@@ -147,6 +149,10 @@ def search(
             own=new.own,
         )
     found = flow.open_named(Path(results), paths.name)
+    if reports is not None:
+        from handsigns.report.write import write_report
+
+        write_report(found, Path(reports) / paths.name)
     return _results(found, reason=outcome.reason, by_user=outcome.by_user)
 
 

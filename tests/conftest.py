@@ -70,7 +70,7 @@ class Workplace:
     middle, low. Its space, `tiny.yaml`, is searched in moments.
     """
 
-    data = ("--data", "bands", "--size", "16")
+    data = ("--data", "bands", "--size", "16", "--no-report")
     long = (*data, "--max-epochs", "300", "--set", "scheduler.name=none", "--trials", "3")
     """Options of a search in which there is time to interfere."""
 

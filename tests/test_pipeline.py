@@ -20,7 +20,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def done(place):
     """A whole `run`: its place, and what it printed."""
-    arguments = (*place.data, "--name", "first", "--seeds", "2")
+    arguments = ("--data", "bands", "--size", "16", "--name", "first", "--seeds", "2")
     return place, place.run("run", "tiny.yaml", *arguments)
 
 
@@ -36,6 +36,7 @@ def test_run_tells_the_whole_story(done):
         "with 2 fresh seeds",
         "test accuracy ",
         "everything is in results/first:",
+        "report: reports/first/index.html",
     ):
         assert part in output, output
 

@@ -17,6 +17,7 @@ from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.own_code import own_code_of_trial, own_code_to_go_on, try_out
 from handsigns.progress import progress
+from handsigns.text import printable
 
 if TYPE_CHECKING:
     from handsigns.config.own_code import OwnCode
@@ -29,12 +30,22 @@ INTERRUPTED = 130
 
 
 def run(options: Namespace) -> int:
-    """Search, leaderboard, retrain, test."""
-    return search(options) or (0 if options.dry_run else _finish(options))
+    """Search, leaderboard, retrain, test, report."""
+    status = _search(options)
+    if options.dry_run:
+        return status
+    if status == 0:
+        _finish(options)
+    return _reported(options, status)
 
 
 def search(options: Namespace) -> int:
-    """Search and print the leaderboard."""
+    """Search, print the leaderboard and write the report."""
+    status = _search(options)
+    return status if options.dry_run else _reported(options, status)
+
+
+def _search(options: Namespace) -> int:
     # Before the imports, so that an error in it comes at once.
     overrides = [*options.overrides, *track_overrides(options.track)]
     study, space = flow.choose_study(options.space, overrides, vars(options))
@@ -85,7 +96,8 @@ def resume(options: Namespace) -> int:
         keep(stored.paths.own_code, own)
         record_data(stored, data.info, options.data)
         write_text(stored.paths.study, dump_study(study))
-        return _search_and_show(options, study, data, stored, own)
+        status = _search_and_show(options, study, data, stored, own)
+    return _reported(options, status)
 
 
 def list_searches(options: Namespace) -> int:
@@ -119,7 +131,12 @@ def leaderboard(options: Namespace) -> int:
 
 
 def retrain(options: Namespace) -> int:
-    """Train the best configuration again."""
+    """Train the best configuration again, and tell of it in the report."""
+    _retrain(options)
+    return _reported(options, 0)
+
+
+def _retrain(options: Namespace) -> None:
     stored = _open(options)
 
     from handsigns.cli.show import show_retraining
@@ -129,11 +146,15 @@ def retrain(options: Namespace) -> int:
     )
     show_retraining(stored.paths, card, runs)
     publish_winner(options)
-    return 0
 
 
 def test(options: Namespace) -> int:
-    """Test the winner."""
+    """Test the winner, and tell of it in the report."""
+    _test(options)
+    return _reported(options, 0)
+
+
+def _test(options: Namespace) -> None:
     stored = _open(options)
 
     from handsigns.cli.show import show_test
@@ -146,7 +167,6 @@ def test(options: Namespace) -> int:
     )
     show_test(stored.paths, result)
     publish_winner(options)
-    return 0
 
 
 def predict(options: Namespace) -> int:
@@ -248,15 +268,28 @@ def _search_and_show(
     return 0 if usable else FAILED
 
 
-def _finish(options: Namespace) -> int:
+def _finish(options: Namespace) -> None:
     """What follows the search in `run`."""
     from handsigns.cli.show import show_places
 
     options.trial, options.data, options.after_test = None, None, False
-    retrain(options)
-    test(options)
+    _retrain(options)
+    _test(options)
     show_places(_open(options).paths)
-    return 0
+
+
+def _reported(options: Namespace, status: int) -> int:
+    """Write the report of a search that ended with this status; no trouble with it changes that."""
+    if options.no_report:
+        return status
+
+    from handsigns.cli.reporting import write_page
+
+    try:
+        write_page(_open(options), options.reports)
+    except (HandsignsError, OSError) as error:
+        print(f"note: there is no report: {printable(str(error))}", file=sys.stderr)
+    return status
 
 
 def _open(options: Namespace) -> StoredSearch:
@@ -294,7 +327,7 @@ def _conclude(
         outcome = conclude_search(study, stored.paths, reason)
     show_outcome(_open(options), outcome)
     print(more)
-    return 0
+    return _reported(options, 0)
 
 
 def _refuse_changes(

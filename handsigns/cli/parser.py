@@ -150,6 +150,7 @@ def _add_search_options(parser: Parser) -> None:
         metavar="K=V",
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
+    _add_reports(parser)
     _add_own_code(parser)
     _add_tools(parser, "--track")
     parser.add_argument(
@@ -168,6 +169,7 @@ def _add_resume(commands: Commands) -> None:
     parser.add_argument("--trials", type=int, metavar="N", help="configurations in all")
     parser.add_argument("--time-budget", metavar="T", help="in all, with the time already used")
     _add_tools(parser, "--track")
+    _add_reports(parser)
     _add_ray(parser)
     _add_moved_data(parser)
     parser.add_argument(
@@ -229,7 +231,7 @@ def _add_report(commands: Commands) -> None:
         module="reporting",
     )
     _add_name(parser)
-    _add_reports(parser)
+    _add_reports(parser, written=False)
     parser.add_argument(
         "--follow", action="store_true", help="write it anew until the search has ended"
     )
@@ -245,13 +247,16 @@ def _add_compare(commands: Commands) -> None:
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="names of two or more searches")
     _add_results(parser)
-    _add_reports(parser)
+    _add_reports(parser, written=False)
 
 
-def _add_reports(parser: Parser) -> None:
+def _add_reports(parser: Parser, *, written: bool = True) -> None:
+    """Where reports go, and for a command that ends with one, that it need not."""
     parser.add_argument(
         "--reports", type=Path, default=Path("reports"), metavar="DIR", help="default: reports"
     )
+    if written:
+        parser.add_argument("--no-report", action="store_true", help="write no report at the end")
 
 
 def _add_retrain(commands: Commands) -> None:
@@ -264,6 +269,7 @@ def _add_retrain(commands: Commands) -> None:
     _add_name(parser)
     parser.add_argument("--trial", metavar="ID", help="another trial than the best")
     _add_seeds(parser)
+    _add_reports(parser)
     _add_moved_data(parser)
     _add_own_code(parser)
 
@@ -281,6 +287,7 @@ def _add_test(commands: Commands) -> None:
         action="store_true",
         help="test a trial picked by hand after a test result was known; test.json will say so",
     )
+    _add_reports(parser)
     _add_moved_data(parser)
     _add_own_code(parser)
 

@@ -27,13 +27,24 @@ def report(options: Namespace) -> int:
     if options.follow:
         return _follow(paths, folder)
 
-    from handsigns.report.write import write_report
     from handsigns.search.store import open_search
 
-    with progress("writing the report") as told:
-        page = write_report(open_search(paths), folder, report=told)
-    print(f"written to {printable(str(page))}; open it in a browser")
+    write_page(open_search(paths), options.reports)
     return 0
+
+
+def write_page(search: StoredSearch, reports: Path) -> None:
+    """Write a search's report and tell where it is.
+
+    Raises:
+        ResultsError: another page is in its place.
+        OSError: the folder cannot be written.
+    """
+    from handsigns.report.write import write_report
+
+    with progress("writing the report") as told:
+        page = write_report(search, reports / search.paths.name, report=told)
+    print(f"report: {printable(str(page))} (open it in a browser)")
 
 
 def compare(options: Namespace) -> int:
