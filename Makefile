@@ -17,7 +17,7 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-fast test-faults check audit format lock clean
-.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,23 +54,24 @@ endif
 run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
+# Tests that start Ray mostly wait, so a few files at a time.
 test: $(DEV) ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-fast: $(DEV) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"
 
 test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m faults
 
 check: $(DEV) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults ## all benchmarks, two hours; or bench-training, -startup, -overhead, -memory, -peers, -faults
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers ## all benchmarks, two hours; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers
 
-bench-training bench-startup bench-overhead bench-memory bench-faults: bench-%: $(DEV)
+bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
 bench-peers: $(DEV)

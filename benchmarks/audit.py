@@ -18,6 +18,7 @@ import numpy as np
 
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet, open_data
+from handsigns.errors import HandsignsError
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
@@ -155,7 +156,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="of the search's results")
-    found = audit(parser.parse_args().folder)
+    try:
+        found = audit(parser.parse_args().folder)
+    except HandsignsError as error:  # no search, or one that ran its user's own code
+        print(f"error: {error}")
+        return 2
     print(f"{found.trials} trials, {found.resumed} resumed, {found.replayed} replayed")
     for problem in found.problems:
         print(f"wrong: {problem}")

@@ -1,6 +1,7 @@
 """What trackers cost: a report in the search's thread, and an epoch in theirs.
 
-    python benchmarks/trackers.py [--trials 1000] [--epochs 36] [optuna tensorboard mlflow wandb]
+    python benchmarks/trackers.py
+    python benchmarks/trackers.py optuna tensorboard --trials 1000
 
 A played search, without Ray. `put` is what the search's own thread spends on an epoch, which is the
 same for every tracker; `whole` is a tracker's processor time for the whole search handed over at
@@ -10,10 +11,11 @@ handed over by itself.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
+
+from harness import Table, at_most, finish, options, tell
 
 from handsigns.config.check import check_study
 from handsigns.data.splits import DataInfo
@@ -35,20 +37,25 @@ FOLLOWED = 50
 """Epochs that are handed over one by one."""
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("tools", nargs="*", default=["optuna", *TOOLS])
-    parser.add_argument("--trials", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=36)
-    options = parser.parse_args()
-    for tool in options.tools:
+    parser = options(__doc__ or "")
+    parser.add_argument("tools", nargs="*", default=["optuna", *TOOLS], help="which to measure")
+    parser.add_argument("--trials", type=int, default=100, help="of the search")
+    parser.add_argument("--epochs", type=int, default=36, help="of each trial")
+    chosen = parser.parse_args()
+    rows = []
+    for tool in chosen.tools:
+        tell(tool)
         with tempfile.TemporaryDirectory() as folder:
-            search, journal = _play(Path(folder), options.trials, options.epochs)
-            print(f"{tool}: {_measured(tool, search, journal, options.epochs)}", flush=True)
+            search, journal = _play(Path(folder), chosen.trials, chosen.epochs)
+            rows.append((tool, *_measured(tool, search, journal)))
     with tempfile.TemporaryDirectory() as folder:
-        search, journal = _play(Path(folder), options.trials, options.epochs)
-        print(f"put: {_put(search, journal):.1f} µs an epoch in the search's thread")
+        put = _put(*_play(Path(folder), chosen.trials, chosen.epochs))
+    what = f"Processor time of trackers, {chosen.trials} trials of {chosen.epochs} epochs"
+    columns = ("tool", "loading, s", "whole, s", "following, ms an epoch")
+    aims = [at_most("an epoch in the search's own thread, µs", put, 100)]
+    return finish([Table(what, columns, rows)], aims, chosen.json)
 
 
 def _play(folder: Path, trials: int, epochs: int) -> tuple[TrackedSearch, Journal]:
@@ -75,14 +82,14 @@ def _train(journal: Journal, trial_id: str, epochs: int) -> None:
         journal.report(trial_id, metrics, HERE)
 
 
-def _measured(tool: str, search: TrackedSearch, journal: Journal, epochs: int) -> str:
+def _measured(tool: str, search: TrackedSearch, journal: Journal) -> tuple[str, str, str]:
     records = journal.records
     begun, tracker = time.process_time(), make_tracker(tool, search)
     loaded = time.process_time() - begun
-    begun, wall = time.process_time(), time.monotonic()
+    begun = time.process_time()
     tracker.open(records)
     hand_on(tracker, records)
-    whole, waited = time.process_time() - begun, time.monotonic() - wall
+    whole = time.process_time() - begun
     trial_id = f"{len(records):04d}"
     journal.begin(trial_id, {"learning_rate": 1e-3, "dropout": 0.2, "batch_size": 16})
     hand_on(tracker, [journal[trial_id]])
@@ -92,10 +99,7 @@ def _measured(tool: str, search: TrackedSearch, journal: Journal, epochs: int) -
         hand_on(tracker, [journal[trial_id]])
     following = (time.process_time() - begun) / FOLLOWED
     tracker.close(journal.records)
-    return (
-        f"loading {loaded:.1f} s; whole: {len(records)} trials of {epochs} epochs in {whole:.1f} s "
-        f"of a core, {waited:.1f} s in all; following: {1000 * following:.2f} ms an epoch"
-    )
+    return f"{loaded:.1f}", f"{whole:.1f}", f"{1000 * following:.2f}"
 
 
 def _put(search: TrackedSearch, journal: Journal) -> float:
@@ -110,4 +114,4 @@ def _put(search: TrackedSearch, journal: Journal) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -44,6 +44,10 @@ COMMANDS = (
     ("replay", "NAME", "0000"),
     ("predict", "NAME", "bands/test/high/0.png"),
     ("test", "NAME"),
+    ("export", "NAME", "--format", "torch-export"),
+    ("report", "NAME"),
+    ("track", "NAME", "--to", "tensorboard"),
+    ("watch", "NAME", "--once"),
     ("resume", "NAME", "--trials", "7"),
     ("search", "tiny.yaml", "--data", "bands", "--warm-start", "NAME", "--dry-run"),
 )
