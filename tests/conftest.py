@@ -109,7 +109,7 @@ class Workplace:
 
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait for a command to end as it should; returns what it printed."""
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=900)
         assert process.returncode == status, output
         assert "Traceback" not in output, output
         return output
@@ -136,7 +136,7 @@ class Workplace:
 
     def wait_for(self, what: Callable[[], object], process: subprocess.Popen[str]) -> None:
         """Wait until something is so, while the process runs."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not what():
             assert process.poll() is None, process.communicate()[0]
             assert time.monotonic() < deadline, "no progress"
@@ -166,7 +166,7 @@ class Workplace:
         """See that nothing is wrong with a search that ended; returns what was found."""
         done = subprocess.run(
             [sys.executable, str(REPOSITORY / "benchmarks" / "audit.py"), str(self.folder(name))],
-            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=240,
+            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -57,7 +57,7 @@ def done(place):
     finished = subprocess.run(
         [sys.executable, "-c", FLOW], cwd=place.root,
         env=place.environment | {"PYTHONPATH": str(Path(handsigns.__file__).parents[1])},
-        capture_output=True, text=True, timeout=280,
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
     return place, finished.stdout + finished.stderr
@@ -235,7 +235,7 @@ def test_serve_reads_no_more_than_a_picture_may_have(server):
     assert connection.getresponse().status == 413
     connection.close()
     # One that does not say how large it is.
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=900)
     connection.request("POST", "/predict", iter([bytes(2**20)] * 205), encode_chunked=True,
                        headers={"Transfer-Encoding": "chunked"})  # fmt: skip
     assert connection.getresponse().status == 413

@@ -15,7 +15,7 @@ def test_the_whole_flow_runs_in_a_notebook(tmp_path):
     notebook = nbformat.read(EXAMPLES / "whole_flow.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
     own = {"PYTHONPATH": str(EXAMPLES.parent), "HANDSIGNS_CACHE": str(tmp_path / "cache")}
-    client = nbclient.NotebookClient(notebook, timeout=240, kernel_name="python3")
+    client = nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3")
     client.execute(cwd=str(tmp_path), env=os.environ | own)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     texts = ["\n".join(map(text_of, cell.outputs)) for cell in code]

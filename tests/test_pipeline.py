@@ -156,7 +156,7 @@ assert not loaded, loaded
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # the name of a socket must be short
         environment = place.environment | {"RAY_TMPDIR": folder}
         subprocess.run(
-            [sys.executable, "-c", script], check=True, cwd=place.root, env=environment, timeout=240
+            [sys.executable, "-c", script], check=True, cwd=place.root, env=environment, timeout=900
         )
         # Ray names the output of a process after the job for which it was started, if any.
         files = Path(folder).glob("ray/session_*/logs/worker-*-ffffffff-*.out")

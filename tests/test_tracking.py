@@ -46,7 +46,7 @@ def told(place):
                  "tensorboard,mlflow,wandb"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", SEARCH.format(arguments=arguments)], cwd=place.root,
-        env=place.environment, capture_output=True, text=True, timeout=280,
+        env=place.environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "switched off" not in done.stdout, done.stdout
@@ -110,7 +110,7 @@ def test_the_registered_model_predicts_as_we_do(place, told):
     ours = json.loads(place.run("predict", "told", *pictures, "--format", "json"))
     script = LOAD.format(uri=f"sqlite:///{told}/mlflow/mlflow.db", pictures=pictures)
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=place.root, capture_output=True, text=True, timeout=240,
+        [sys.executable, "-c", script], cwd=place.root, capture_output=True, text=True, timeout=900,
         env={k: v for k, v in place.environment.items() if k != "PYTHONPATH"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -43,7 +43,7 @@ def follow(place):
         for command in commands(page):
             done = subprocess.run(
                 command, shell=True, cwd=place.root, env=place.environment | {"PATH": path},
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900,
             )  # fmt: skip
             assert done.returncode == 0, f"{command}\n{done.stdout}"
             printed[command] = done.stdout

@@ -27,7 +27,7 @@ def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
 def test_every_program_explains_itself(name):
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=900, check=True,
     )  # fmt: skip
     assert "--json FILE" in done.stdout
     assert f"python benchmarks/{name}.py" in done.stdout

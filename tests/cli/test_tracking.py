@@ -196,7 +196,7 @@ def test_a_port_that_is_taken_is_told(played):
         done = subprocess.run(
             [sys.executable, str(REPOSITORY / "tune_main.py"), "dashboard", "played",
              "--port", port],
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=900,
         )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert f"--port {port} cannot be listened on" in done.stderr

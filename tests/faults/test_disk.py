@@ -35,7 +35,7 @@ def test_a_full_disk_ends_the_search_and_space_lets_it_go_on(place):
         pytest.skip("no unshare here")
     done = subprocess.run(
         [unshare, "--mount", *user, "sh", "-c", script],
-        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=240,
+        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     if not (place.root / "kept").exists():
         pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")

@@ -28,7 +28,7 @@ def test_one_name_at_once_is_refused_and_two_names_do_no_harm(place):
 def test_of_two_that_begin_one_name_in_the_same_moment_one_is_refused(place):
     arguments = ("search", "tiny.yaml", *place.data, "--trials", "2", "--name", "same")
     pair = [place.start(*arguments) for _ in range(2)]
-    outputs = [process.communicate(timeout=240)[0] for process in pair]
+    outputs = [process.communicate(timeout=900)[0] for process in pair]
     assert sorted(process.returncode for process in pair) == [0, 2], outputs
     refused = next(text for process, text in zip(pair, outputs, strict=True) if process.returncode)
     assert "same is being run by process " in refused or "same exists already" in refused
@@ -50,7 +50,7 @@ for name in ("one", "two"):
 def test_two_searches_in_one_process_and_a_clock_that_jumps(place):
     done = subprocess.run(
         [sys.executable, "-c", CLOCKS],
-        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=240,
+        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("one", "two"):

@@ -41,7 +41,7 @@ def test_a_live_block_and_no_noise(tmp_path):
     nbformat = pytest.importorskip("nbformat")
     code = nbformat.v4.new_code_cell(CELL.format(root=str(tmp_path)))
     notebook = nbformat.v4.new_notebook(cells=[code])
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
     outputs = notebook.cells[0].outputs
     blocks = [o.data for o in outputs if "trials" in o.get("data", {}).get("text/html", "")]
     lines = "".join(o.text for o in outputs if o.output_type == "stream")

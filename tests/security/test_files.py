@@ -93,7 +93,7 @@ def run_python(place, script: str) -> str:
 
     finished = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=280,
+        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
     return finished.stdout
