@@ -7,12 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from handsigns import flow
-from handsigns.cli.tracking import (
-    publish_winner,
-    refuse_missing_tools,
-    show_tools,
-    track_overrides,
-)
+from handsigns.cli.tracking import publish_winner, show_tools, track_overrides
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.own_code import own_code_of_trial, own_code_to_go_on, try_out
@@ -81,10 +76,11 @@ def resume(options: Namespace) -> int:
     from handsigns.config.own_code import keep
     from handsigns.files import write_text
     from handsigns.search.store import held, record_data
+    from handsigns.search.tracking.choose import refuse_missing
 
     tracked = track_overrides(options.track)
     study = load_study(stored.paths.study, tracked, options=flow.given(vars(options)))
-    refuse_missing_tools(study)
+    refuse_missing(study.tracking.tools)
     done = _done(study, stored)
     if done is not None:
         return _conclude(options, study, stored, *done)
@@ -145,7 +141,7 @@ def _retrain(options: Namespace) -> None:
         stored, options.data, options.trial, options.seeds, own_code=options.own_code
     )
     show_retraining(stored.paths, card, runs)
-    publish_winner(options)
+    publish_winner(stored)
 
 
 def test(options: Namespace) -> int:
@@ -166,7 +162,7 @@ def _test(options: Namespace) -> None:
         data, stored.paths, after_test=options.after_test, allow_own_code=options.own_code
     )
     show_test(stored.paths, result)
-    publish_winner(options)
+    publish_winner(stored)
 
 
 def predict(options: Namespace) -> int:
@@ -264,7 +260,7 @@ def _search_and_show(
     show_tools(stored.paths, study, study.tracking.tools)
     if outcome.by_user:
         return INTERRUPTED
-    usable = any(r.epochs and r.status not in ("diverged", "failed") for r in outcome.records)
+    usable = any(record.has_result for record in outcome.records)
     return 0 if usable else FAILED
 
 

@@ -88,16 +88,14 @@ def _follow(paths: SearchPaths, folder: Path) -> int:
 
 
 def _print_table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from handsigns.cli.show import console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # a pipe or file has no edge to fold at
-    console.print(table)
+    console().print(table)

@@ -51,11 +51,11 @@ def show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
 
 
 def _savings(search: StoredSearch) -> str:
-    ended = [r for r in search.journal.records if r.status in ("completed", "stopped")]
-    full = len(ended) * search.study.budget.max_epochs
-    trained = sum(len(record.epochs) for record in ended)
-    share = f" ({1 - trained / full:.0%} of them all)" if full else ""
-    return f"early stopping saved {full - trained} epochs{share}"
+    from handsigns.report.insight import savings
+
+    spared = savings(search.journal.records, search.study.budget.max_epochs)
+    share = f" ({spared.share:.0%} of them all)" if spared.full else ""
+    return f"early stopping saved {spared.saved} epochs{share}"
 
 
 def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]]) -> None:
@@ -77,7 +77,7 @@ def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]])
             f"{best.val_loss:.4f}" if best else "–",
             _tested(search.paths),
         )
-    _console().print(table)
+    console().print(table)
 
 
 def _tested(paths: SearchPaths) -> str:
@@ -133,7 +133,7 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
             _percent(row["recall"]),
             str(row["pictures"]),
         )
-    _console().print(table)
+    console().print(table)
     for mistake in result.wrong[:_TOP]:
         true, predicted = printable(mistake.true), printable(mistake.predicted)
         print(f"wrong: {printable(mistake.picture)}: {true} taken for {predicted}")
@@ -157,7 +157,7 @@ def show_predictions(predictions: Sequence[Prediction], form: str) -> None:
     for p in predictions:
         shares = [f"{share:.1%}" for share in p.probabilities.values()]
         table.add_row(Text(printable(str(p.picture))), Text(printable(p.label)), *shares)
-    _console().print(table)
+    console().print(table)
 
 
 def show_places(paths: SearchPaths) -> None:
@@ -178,8 +178,9 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # a pipe or file has no edge to fold at
-    return console
+def console() -> Console:
+    """Standard output, for tables."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = 250  # a pipe or file has no edge to fold at
+    return out

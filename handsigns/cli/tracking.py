@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.flow import open_named
 from handsigns.progress import progress
 from handsigns.text import printable
 
@@ -37,20 +38,9 @@ def track_overrides(chosen: str | None) -> list[str]:
     return overrides
 
 
-def refuse_missing_tools(study: StudyConfig) -> None:
-    """See that the tools a search is to be tracked with are installed.
-
-    Raises:
-        ConfigError: one is not; says how to install it.
-    """
-    from handsigns.search.tracking.choose import refuse_missing
-
-    refuse_missing(study.tracking.tools)
-
-
 def track(options: Namespace) -> int:
     """Hand a search, as far as it has come, to other tools."""
-    stored = _open(options)
+    stored = open_named(options.results, options.name)
 
     from handsigns.config.load import load_study
     from handsigns.search.store import held
@@ -73,9 +63,8 @@ def track(options: Namespace) -> int:
     return 0
 
 
-def publish_winner(options: Namespace) -> None:
+def publish_winner(stored: StoredSearch) -> None:
     """Hand the winner to the tools with which its search was tracked."""
-    stored = _open(options)
     tools = stored.study.tracking.tools
     if tools:
         from handsigns.search.tracking.tracker import TrackedSearch
@@ -87,7 +76,7 @@ def dashboard(options: Namespace) -> int:
     """Look at a search in optuna-dashboard, live while it runs."""
     import importlib.util
 
-    stored = _open(options)
+    stored = open_named(options.results, options.name)
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise ConfigError(
             "optuna-dashboard is not installed: pip install 'handsigns[optuna-dashboard]'"
@@ -171,13 +160,3 @@ def _write_mirror(stored: StoredSearch, file: Path) -> None:
 
     search = TrackedSearch(stored.paths, stored.study, stored.data.info)
     _bring_up_to_date(OptunaStudy(search, file), stored)
-
-
-def _open(options: Namespace) -> StoredSearch:
-    from handsigns.search.paths import SearchPaths
-
-    paths = SearchPaths.existing(options.results, options.name)  # told before more is loaded
-
-    from handsigns.search.store import open_search
-
-    return open_search(paths)

@@ -12,7 +12,6 @@ from handsigns.report.insight import (
     Savings,
     Score,
     baseline,
-    has_result,
     runner_up,
     savings,
     score,
@@ -46,7 +45,7 @@ class Command:
 
 def winner_of(search: StoredSearch) -> TrialRecord | None:
     """The best trial; None where none has a result."""
-    return next((record for record in search.ranked if has_result(record)), None)
+    return next((record for record in search.ranked if record.has_result), None)
 
 
 def percent(share: float) -> str:

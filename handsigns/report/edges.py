@@ -118,9 +118,8 @@ def _round(wanted: float, parameter: Parameter, low: float) -> float:
 
 def _permitted(name: str, wanted: float) -> float | None:
     """The nearest value that the hyperparameter may have; None where its limit is not included."""
-    for limit in (
-        TrialConfig.model_fields[name].metadata if name in TrialConfig.model_fields else []
-    ):
+    field = TrialConfig.model_fields.get(name)  # none of the user's own, which have no limits
+    for limit in field.metadata if field else ():
         if getattr(limit, "ge", None) is not None:
             wanted = max(wanted, limit.ge)
         if getattr(limit, "le", None) is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handsigns.config.study import Objective
-from handsigns.report.insight import has_result, objective_of
+from handsigns.report.insight import objective_of
 from handsigns.search.record import TrialRecord
 from handsigns.search.store import StoredSearch
 
@@ -65,7 +65,7 @@ def importances(search: StoredSearch, report: Callable[[int, int], None]) -> Imp
     Returns:
         None where there are fewer than `FEWEST` trials, or one hyperparameter or less.
     """
-    records = [r for r in search.journal.records if has_result(r) or r.status == "diverged"]
+    records = [r for r in search.journal.records if r.has_result or r.status == "diverged"]
     varied = [name for name in search.study.space.varied if len(_values(records, name)) > 1]
     if len(records) < FEWEST or len(varied) < 2:
         return None
@@ -109,7 +109,7 @@ def _as_optuna(
 
 
 def _loss(record: TrialRecord, objective: Objective) -> float | None:
-    if record.last is None or not has_result(record):
+    if record.last is None or not record.has_result:
         return None
     value = objective_of(record.last, objective)
     return value if objective.minimize else -value

@@ -69,17 +69,17 @@ class Savings:
     Attributes:
         trained: by all trials.
         saved: what the stopped trials would have trained beyond where they ended.
-        share: `saved` of what the completed and the stopped trials would have trained in all.
+        full: what the completed and the stopped trials would have trained in all.
     """
 
     trained: int
     saved: int
-    share: float
+    full: int
 
-
-def has_result(record: TrialRecord) -> bool:
-    """Whether a trial can be ranked: it has an epoch and neither diverged nor failed."""
-    return bool(record.epochs) and record.status not in ("diverged", "failed")
+    @property
+    def share(self) -> float:
+        """`saved` of `full`."""
+        return self.saved / self.full if self.full else 0.0
 
 
 def objective_of(metrics: EpochMetrics, objective: Objective) -> float:
@@ -95,7 +95,7 @@ def validation_pictures(search: StoredSearch) -> int:
 def score(search: StoredSearch, record: TrialRecord) -> Score | None:
     """A trial's figures; None where it has no result."""
     last = record.last
-    if last is None or not has_result(record):
+    if last is None or not record.has_result:
         return None
     total = validation_pictures(search)
     interval = wilson_interval(round(last.val_accuracy * total), total) if total else None
@@ -113,7 +113,7 @@ def baseline(search: StoredSearch) -> TrialRecord | None:
 
 def runner_up(search: StoredSearch) -> TrialRecord | None:
     """The second of those with a result."""
-    ranked = [record for record in search.ranked if has_result(record)]
+    ranked = [record for record in search.ranked if record.has_result]
     return ranked[1] if len(ranked) > 1 else None
 
 
@@ -129,7 +129,7 @@ def best_so_far(search: StoredSearch, ended: dict[str, float]) -> list[Point]:
         ended: seconds of the search at which each trial was last heard of.
     """
     objective = search.study.objective
-    scored = [record for record in search.journal.records if has_result(record)]
+    scored = [record for record in search.journal.records if record.has_result]
     scored.sort(key=lambda record: (ended.get(record.trial_id, 0.0), record.trial_id))
     points: list[Point] = []
     best: TrialRecord | None = None
@@ -155,8 +155,7 @@ def savings(records: Iterable[TrialRecord], max_epochs: int) -> Savings:
     records = list(records)
     ended = [len(r.epochs) for r in records if r.status in ("completed", "stopped")]
     full = len(ended) * max_epochs
-    saved = full - sum(ended)
-    return Savings(sum(len(r.epochs) for r in records), saved, saved / full if full else 0.0)
+    return Savings(sum(len(r.epochs) for r in records), full - sum(ended), full)
 
 
 def rungs(study: StudyConfig, journal: Journal) -> list[int]:

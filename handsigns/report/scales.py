@@ -9,7 +9,7 @@ import altair as alt
 
 from handsigns.config.study import Objective
 from handsigns.report.figure import STATUSES
-from handsigns.report.insight import has_result, objective_of
+from handsigns.report.insight import objective_of
 from handsigns.search.record import TrialRecord
 
 NAMES = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
@@ -66,7 +66,7 @@ def status_colour(present: set[str]) -> alt.Color:
 
 def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Those with a result."""
-    return [record for record in records if has_result(record)]
+    return [record for record in records if record.has_result]
 
 
 def result_of(record: TrialRecord, objective: Objective) -> float:

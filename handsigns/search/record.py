@@ -108,6 +108,11 @@ class TrialRecord:
         return self.status not in ("running", "interrupted")
 
     @property
+    def has_result(self) -> bool:
+        """Whether it can be ranked: it has an epoch and neither diverged nor failed."""
+        return bool(self.epochs) and self.status not in ("diverged", "failed")
+
+    @property
     def seconds(self) -> float:
         """Time spent in epochs."""
         return sum(epoch.epoch_seconds for epoch in self.epochs)
@@ -124,7 +129,7 @@ def rank(records: Iterable[TrialRecord], objective: Objective) -> list[TrialReco
 def rank_key(record: TrialRecord, objective: Objective) -> tuple[int, float, float, str]:
     """Sorts before another's where the trial is better."""
     last = record.last
-    if last is None or record.status in ("diverged", "failed"):
+    if last is None or not record.has_result:
         return (1, 0.0, 0.0, record.trial_id)
     scores = (last.val_loss, -last.val_accuracy)
     first, second = scores if objective.metric == "val_loss" else scores[::-1]

@@ -71,7 +71,7 @@ class StoredSearch:
         """
         ranked = self.ranked
         if trial_id is None:
-            usable = [r for r in ranked if r.epochs and r.status not in ("diverged", "failed")]
+            usable = [record for record in ranked if record.has_result]
             if not usable:
                 raise ResultsError(
                     f"no trial of {self.paths.name} has a result; see the reasons in "

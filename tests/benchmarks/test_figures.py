@@ -23,7 +23,8 @@ def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
     return {"event": "epoch", "trial_id": trial, "metrics": metrics, "node": node, "time": at}
 
 
-@pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers", "faults"])
+@pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers", "faults",
+                                  "trackers"])  # fmt: skip
 def test_every_program_explains_itself(name):
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],

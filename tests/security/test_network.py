@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import harness
+
 pytestmark = pytest.mark.ray
 
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
@@ -42,16 +44,9 @@ def running(place):
 
 def family(pid: int) -> dict[int, str]:
     """The command line of a process and of all that descend from it."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue  # it has ended
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {p: Path(f"/proc/{p}/cmdline").read_text().replace("\0", " ") for p in found}
+    return {
+        p: Path(f"/proc/{p}/cmdline").read_text().replace("\0", " ") for p in harness.family(pid)
+    }
 
 
 def listeners(pids) -> dict[str, list[str]]:
