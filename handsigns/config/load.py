@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from handsigns.config.check import Problem, check_study
 from handsigns.config.duration import format_duration
 from handsigns.config.space import Fixed, Space
 from handsigns.config.study import StudyConfig
 from handsigns.config.trial import OWN
-from handsigns.config.yaml_tree import Document, Path_, read_document, read_value
+from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
 from handsigns.errors import ConfigError
 
 _NAMES = (("scheduler", "name"), ("searcher", "name"))
@@ -61,7 +59,7 @@ def dump_study(study: StudyConfig) -> str:
     if budget is not None and budget == int(budget):
         fields["budget"]["time_budget"] = format_duration(budget)
     fields |= {"baseline": study.baseline, "seed": study.seed}
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return write_tree(fields)
 
 
 def _space(space: Space) -> dict[str, Any]:

@@ -38,6 +38,26 @@ _Loader.add_implicit_resolver(
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would take for something else than text, such as 1e3."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def write_tree(tree: Tree, *, inline: bool = False) -> str:
+    """YAML that `read_document` reads back as the same values.
+
+    Args:
+        inline: in a single line, in braces.
+    """
+    text: str = yaml.dump(
+        tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True,
+        default_flow_style=inline, width=10_000 if inline else 80,
+    )  # fmt: skip
+    return text
+
+
 @dataclass
 class Document:
     """A file's values, where each key stands, and what is wrong with its form.

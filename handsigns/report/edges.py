@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import yaml
-
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Space, Uniform
 from handsigns.config.trial import Scalar, TrialConfig
+from handsigns.config.yaml_tree import write_tree
 
 _EDGE_SHARE = 0.05
 """Of a range, counted from either end, that counts as its edge."""
@@ -135,8 +134,5 @@ def as_yaml(edges: list[Edge]) -> str:
     """The ranges to try next, as a fragment of a search space."""
     lines = ["space:"]
     for edge in edges:
-        flow = yaml.safe_dump(
-            edge.next_range, default_flow_style=True, sort_keys=False, width=10_000
-        ).strip()
-        lines.append(f"  {edge.name}: {flow}")
+        lines.append(f"  {edge.name}: {write_tree(edge.next_range, inline=True).strip()}")
     return "\n".join(lines) + "\n"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-import yaml
 from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -16,7 +15,7 @@ from torch import nn
 
 from handsigns.config.own_code import OwnCode, keep, own_functions, read_kept
 from handsigns.config.trial import TrialConfig
-from handsigns.config.yaml_tree import read_document
+from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import replacing, write_text
 from handsigns.model import build_model
@@ -69,7 +68,7 @@ def save_model(folder: Path, model: nn.Module, card: ModelCard, own: OwnCode | N
         "config": card.config.model_dump(),
         "classes": list(card.classes),
     }
-    write_text(folder / CONFIG_FILE, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+    write_text(folder / CONFIG_FILE, write_tree(fields))
 
 
 def load_card(folder: Path) -> ModelCard:

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from handsigns.config.load import dump_study, load_study
 from handsigns.config.menu import resolve_space_path, shipped_spaces
 from handsigns.config.study import StudyConfig
+from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError
 
 SPACE = "space:\n  learning_rate: {type: log_uniform, low: 1e-4, high: 1e-2}\n"
@@ -350,6 +352,13 @@ spaces = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize("text", ["1e3", "0E0", "-.5e1", "no", "null", "2020-01-01", "5_0"])
+def test_text_that_looks_like_something_else_stays_text(tmp_path, text):
+    path = tmp_path / "tree.yaml"
+    path.write_text(write_tree({"classes": [text]}), encoding="utf-8")
+    assert read_document(path).values == {"classes": [text]}
+
+
 @given(
     spaces,
     st.integers(1, 99),
@@ -359,12 +368,10 @@ spaces = st.fixed_dictionaries(
 )
 @settings(max_examples=60)
 def test_a_study_survives_a_round_trip(tmp_path_factory, space, trials, seconds, seed, text):
-    import yaml
-
     path = tmp_path_factory.mktemp("round") / "s.yaml"
     budget = {"trials": trials} | ({"time_budget": seconds} if seconds else {})
     fields = {"description": text, "space": space, "budget": budget, "seed": seed}
-    path.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    path.write_text(json.dumps(fields), encoding="utf-8")  # YAML in which all texts are quoted
     study = load_study(path)
     path.write_text(dump_study(study), encoding="utf-8")
     assert load_study(path) == study
