@@ -152,7 +152,8 @@ def _how_it_was_trained(card: ModelCard, training: Training) -> str:
     diverged = sum(run.diverged for run in training.runs)
     seeds = ", ".join(str(run.seed) for run in training.runs)
     lost = f", of which {diverged} diverged" if diverged else ""
-    rows = [f"| {inert(name)} | {inert(str(value))} |" for name, value in card.config]
+    values = card.config.hyperparameters().items()
+    rows = [f"| {inert(name)} | {inert(str(value))} |" for name, value in values]
     return "\n".join(
         [
             "## Training",
