@@ -132,7 +132,7 @@ def _permitted(name: str, wanted: float) -> float | None:
 
 def as_yaml(edges: list[Edge]) -> str:
     """The ranges to try next, as a fragment of a search space."""
-    lines = ["space:"]
-    for edge in edges:
-        lines.append(f"  {edge.name}: {write_tree(edge.next_range, inline=True).strip()}")
-    return "\n".join(lines) + "\n"
+    ranges = [
+        f"  {edge.name}: {write_tree(edge.next_range, inline=True).strip()}" for edge in edges
+    ]
+    return "\n".join(["space:", *ranges]) + "\n"
