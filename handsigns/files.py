@@ -33,9 +33,13 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
             temporary.unlink()
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left half-written in a folder that no one writes to now."""
-    for temporary in folder.glob(".*.tmp"):
+def sweep(folder: Path, of: str = "") -> None:
+    """Remove what killed writers left half-written, where no one writes now.
+
+    Args:
+        of: only of files whose name begins so, which no one writes now; empty sweeps all.
+    """
+    for temporary in folder.glob(f".{of}*.tmp"):
         with contextlib.suppress(OSError):
             temporary.unlink()
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ray.tune import Callback
 
 from handsigns.config.study import StudyConfig
+from handsigns.files import sweep
 from handsigns.search.budget import Ending
 from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal
@@ -105,6 +106,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial's process died: it goes on in another, unless that has happened too often."""
         trial_id, retries = trial.config["trial_id"], self._study.faults.retries
+        sweep(self._paths.checkpoints, of=f"{trial_id}.")
         error = f"the trial's process died: {trial.get_error()}"
         if self._journal[trial_id].retries >= retries:
             self._end(trial_id, "failed", f"{error}\nit had been started anew {retries} times")

@@ -69,8 +69,11 @@ def test_a_trial_whose_process_is_killed_goes_on_until_that_has_happened_too_oft
         return len({e["node"] for e in epochs}) == 2 and len(epochs) > trained + 2
 
     place.wait_for(goes_on, process)
+    half = place.folder("hurt") / "checkpoints" / f".{victim}.safetensors.1-dead.tmp"
+    half.touch()  # as of one that dies while it writes
     os.kill(place.trial_process("hurt", victim), signal.SIGKILL)
     output = place.finish(process)
+    assert not half.exists()
     assert f"trial {victim} failed: the trial's process died" in output
     assert "it had been started anew 1 times" in output
     rows = {row["trial_id"]: row for row in place.rows("hurt", "trials")}

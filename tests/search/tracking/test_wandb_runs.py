@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import pytest
 
@@ -27,9 +28,19 @@ def stored(folder):
     return records
 
 
+def finished(folder):
+    """The records once the last is there: W&B's own process writes, some time after `finish`."""
+    for _ in range(300):
+        records = stored(folder)
+        if any(record.WhichOneof("record_type") == "exit" for record in records):
+            return records
+        time.sleep(0.1)
+    raise AssertionError(f"{folder.name} was not finished: {records}")
+
+
 def read(folder):
     """A run: how it was begun, its curve, its summary, its exit code."""
-    records = stored(folder)
+    records = finished(folder)
     (begun,) = [r.run for r in records if r.WhichOneof("record_type") == "run"]
     curve, summary = [], {}
     for record in records:
