@@ -170,6 +170,7 @@ def retrain(
     *,
     trial: str | None = None,
     seeds: int = 2,
+    ensemble: bool = False,
     data: PathLike | None = None,
     own_code: bool = False,
     results: PathLike = "results",
@@ -180,6 +181,7 @@ def retrain(
         name: of the search.
         trial: another trial than the best, by its id.
         seeds: retrain so often; the model with the lowest training loss is kept.
+        ensemble: keep all of them instead, as a model that averages their probabilities.
         data: where the pictures are now, if they were moved.
         own_code: run functions of the user's own that the trial names.
         results: the folder of all searches.
@@ -191,7 +193,7 @@ def retrain(
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, and must be at least 1")
     stored = flow.open_named(Path(results), name)
-    flow.retrain_winner(stored, _path(data), trial, seeds, own_code=own_code)
+    flow.retrain_winner(stored, _path(data), trial, seeds, ensemble=ensemble, own_code=own_code)
     return load_winner(name, own_code=own_code, results=results)
 
 

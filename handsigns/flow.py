@@ -188,7 +188,13 @@ def other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
 
 
 def retrain_winner(
-    stored: StoredSearch, moved: Path | None, trial: str | None, seeds: int, *, own_code: bool
+    stored: StoredSearch,
+    moved: Path | None,
+    trial: str | None,
+    seeds: int,
+    *,
+    ensemble: bool,
+    own_code: bool,
 ) -> tuple[ModelCard, list[Retraining]]:
     """Train a trial's configuration again (None: the best's), showing progress.
 
@@ -212,6 +218,7 @@ def retrain_winner(
             record,
             by_hand=trial is not None,
             seeds=seeds,
+            ensemble=ensemble,
             progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
             own=own,
         )

@@ -138,7 +138,12 @@ def _retrain(options: Namespace) -> None:
     from handsigns.cli.show import show_retraining
 
     card, runs = flow.retrain_winner(
-        stored, options.data, options.trial, options.seeds, own_code=options.own_code
+        stored,
+        options.data,
+        options.trial,
+        options.seeds,
+        ensemble=options.ensemble,
+        own_code=options.own_code,
     )
     show_retraining(stored.paths, card, runs)
     publish_winner(stored)

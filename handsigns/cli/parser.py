@@ -416,6 +416,12 @@ def _add_seeds(parser: Parser) -> None:
     parser.add_argument(
         "--seeds", type=_positive, default=2, metavar="N", help="retrain so often (default: 2)"
     )
+    parser.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="keep the models of all seeds as one that averages their probabilities, not the one "
+        "with the lowest training loss",
+    )
 
 
 def _add_data(parser: Parser) -> None:

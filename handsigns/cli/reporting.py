@@ -62,7 +62,8 @@ def compare(options: Namespace) -> int:
     searches = [open_search(paths) for paths in found]
     comparison = compare(searches)
     _print_table(SUMMARY_COLUMNS, comparison.summary)
-    print(printable(comparison.verdict))
+    for line in (comparison.verdict, *comparison.tests):
+        print(printable(line))
     for warning in comparison.warnings:
         print(f"note: {printable(warning)}")
     page = write_comparison(searches, options.reports / _folder(names))

@@ -104,10 +104,13 @@ def show_changes(sessions: Sequence[Session]) -> None:
 def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:
     """What was trained and kept."""
     seconds = [sum(m.epoch_seconds for m in run.epochs) for run in runs]
+    kept = "the one with the lowest training loss"
+    if len(card.seeds) > 1:
+        kept = f"{len(card.seeds)} as an ensemble"
     print(
         f"\nretrained trial {card.trial_id} ({card.chosen}) for {card.epochs} epochs with "
-        f"{len(runs)} fresh seeds, {statistics.mean(seconds):.1f} s each; kept the one with the "
-        f"lowest training loss: {paths.winner / 'model.safetensors'}"
+        f"{len(runs)} fresh seeds, {statistics.mean(seconds):.1f} s each; kept {kept}: "
+        f"{paths.winner / 'model.safetensors'}"
     )
 
 
@@ -118,6 +121,10 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
         f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
+    if len(result.per_seed) > 1:
+        from handsigns.report.answer import seeds_text
+
+        print(f"by seed: {seeds_text(result.per_seed)}")
     if result.openings > 1:
         print(
             f"note: the test split of this search has now been opened {result.openings} times; "

@@ -10,9 +10,10 @@ from handsigns.config.trial import TrialConfig
 from handsigns.errors import ConfigError
 from handsigns.model.compact import CompactNet
 from handsigns.model.course import CourseNet
+from handsigns.model.ensemble import Ensemble
 from handsigns.model.own import own_function, told, where
 
-__all__ = ["CompactNet", "CourseNet", "build_model"]
+__all__ = ["CompactNet", "CourseNet", "Ensemble", "build_model"]
 
 _OURS = {"compact": CompactNet, "course": CourseNet}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from handsigns.report.insight import (
     score,
     within_noise,
 )
+from handsigns.report.interval import mean_interval
 from handsigns.report.retrained import Winner
 from handsigns.report.timeline import Timeline
 from handsigns.search.record import TrialRecord
@@ -51,6 +54,18 @@ def winner_of(search: StoredSearch) -> TrialRecord | None:
 def percent(share: float) -> str:
     """A share in two decimals."""
     return f"{share:.2%}"
+
+
+def seeds_text(accuracies: Sequence[float]) -> str:
+    """Test accuracies by seed, with their mean and its interval over the seeds."""
+    each = ", ".join(map(percent, accuracies))
+    if len(accuracies) < 2:
+        return each
+    low, high = mean_interval(accuracies)
+    return (
+        f"{each}; mean {percent(statistics.fmean(accuracies))}, 95 % interval over seeds "
+        f"{low:.1%} to {min(1.0, high):.1%}"
+    )
 
 
 def interval_text(interval: tuple[float, float]) -> str:

@@ -19,7 +19,9 @@ from handsigns.report.answer import percent, winner_of
 from handsigns.report.figure import Figure, Rows, figure, short, thinned
 from handsigns.report.figures import HEIGHT
 from handsigns.report.insight import best_so_far, savings, score
+from handsigns.report.mcnemar import mcnemar
 from handsigns.report.page import figures_payload, render
+from handsigns.report.retrained import Test, read_winner
 from handsigns.report.timeline import read_timeline
 from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
 from handsigns.search.store import StoredSearch
@@ -30,6 +32,7 @@ SUMMARY_COLUMNS = (
     *("time", "seconds in epochs"),
 )
 _MOST_POINTS = 1000
+_SIGNIFICANT = 0.05
 
 TableRow = tuple[str, list[str], bool]
 """A name, a cell for each search, and whether these differ."""
@@ -42,6 +45,7 @@ class Comparison:
     Attributes:
         names: of the searches.
         verdict: which was best, in a sentence.
+        tests: how the winners' tests compare, a sentence for each pair with the best.
         warnings: why they may not be comparable.
         summary: a row of `SUMMARY_COLUMNS` for each search.
         best: the best configuration of each.
@@ -50,6 +54,7 @@ class Comparison:
 
     names: list[str]
     verdict: str
+    tests: list[str]
     warnings: list[str]
     summary: list[list[str]]
     best: list[TableRow]
@@ -61,6 +66,7 @@ def compare(searches: Sequence[StoredSearch]) -> Comparison:
     return Comparison(
         names=[search.paths.name for search in searches],
         verdict=_verdict(searches),
+        tests=_tests(searches),
         warnings=_warnings(searches),
         summary=[_summary(search) for search in searches],
         best=_best(searches),
@@ -128,6 +134,31 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
     noise = [o for o in others if best.interval and best.interval[0] <= o.accuracy]
     text = f"{name} found the best by {objective.metric}"
     return f"{text}; in accuracy that is within noise" if noise else text
+
+
+def _tests(searches: Sequence[StoredSearch]) -> list[str]:
+    """The winners' tests against the best one's, where they were tested on the same pictures."""
+    found = [(search.paths.name, read_winner(search.paths).test) for search in searches]
+    tested = [(name, test) for name, test in found if test is not None]
+    if len(tested) < 2:
+        return []
+    if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
+        return ["The winners were tested on different pictures: their tests cannot be compared."]
+    tested.sort(key=lambda pair: -pair[1].correct)
+    (name, best), *others = tested
+    return [_against(name, best, other, test) for other, test in others]
+
+
+def _against(name: str, best: Test, other_name: str, other: Test) -> str:
+    missed, missed_by_other = ({w.picture for w in test.wrong} for test in (best, other))
+    only_best, only_other = len(missed_by_other - missed), len(missed - missed_by_other)
+    p = mcnemar(only_best, only_other)
+    chance = "which may well be chance" if p >= _SIGNIFICANT else "which is unlikely to be chance"
+    return (
+        f"Tested on {best.total} pictures, the winner of {name} has {best.correct} right, that of "
+        f"{other_name} {other.correct}. {only_best} pictures only the first has right, "
+        f"{only_other} only the second: McNemar's exact test gives p = {p:.2g}, {chance}."
+    )
 
 
 def _warnings(searches: Sequence[StoredSearch]) -> list[str]:

@@ -1,8 +1,10 @@
-"""Confidence intervals of a share."""
+"""Confidence intervals of a share and of a mean."""
 
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 
 METHOD = "Wilson score, 95 %"
 _Z95 = 1.959963984540054
@@ -22,3 +24,19 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     spread = _Z95 / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
     low = 0.0 if correct == 0 else centre - spread
     return (low, 1.0 if correct == total else centre + spread)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean by Student's t.
+
+    Args:
+        values: at least two, drawn independently, of any unit.
+    """
+    # Loads in a moment, which scipy.stats does not.
+    from scipy.special import stdtrit
+
+    count = len(values)
+    error = statistics.stdev(values) / math.sqrt(count)
+    spread = float(stdtrit(count - 1, 0.975)) * error
+    mean = statistics.fmean(values)
+    return mean - spread, mean + spread

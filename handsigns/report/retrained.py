@@ -95,7 +95,8 @@ class Retraining(_Read):
     """``winner/metrics.json``."""
 
     trial_id: str
-    kept_seed: int
+    kept_seeds: tuple[int, ...] = ()
+    kept_by: str = ""
     train_pictures: Count = 0
     seconds: float = 0.0
     device: str = ""

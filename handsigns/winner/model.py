@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +19,11 @@ from handsigns.config.trial import TrialConfig
 from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import replacing, write_text
-from handsigns.model import build_model
+from handsigns.model import Ensemble, build_model
 from handsigns.search.paths import own_code
 
 MODEL_FILE = "model.safetensors"
+SEEDS_FOLDER = "seeds"
 CONFIG_FILE = "config.yaml"
 
 
@@ -34,7 +36,7 @@ class ModelCard:
         classes: class names, in the order of the logits.
         size: height and width of the images in pixels.
         epochs: trained for, on train and validation split together.
-        seed: of the model kept.
+        seeds: of the model kept; of several models, whose probabilities are averaged, each.
         search: name of the search.
         trial_id: whose configuration this is.
         chosen: ``by rank`` or ``by hand``.
@@ -42,13 +44,14 @@ class ModelCard:
         fingerprint: of the data.
         git_revision: of the code; None where unknown.
         own_code: what code of the user's own it needs, as `OwnCode.described`.
+        trained_seeds: of all models that were trained and did not diverge.
     """
 
     config: TrialConfig
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     size: Annotated[int, Field(ge=16, le=1024)]
     epochs: int
-    seed: int
+    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
     search: str
     trial_id: str
     chosen: str
@@ -56,17 +59,28 @@ class ModelCard:
     fingerprint: str
     git_revision: str | None
     own_code: dict[str, Any] = dataclasses.field(default_factory=dict)
+    trained_seeds: tuple[int, ...] = ()
 
 
-def save_model(folder: Path, model: nn.Module, card: ModelCard, own: OwnCode | None = None) -> None:
-    """Write a model and its card into `folder`, with the code of the user's own that it needs."""
+def save_model(
+    folder: Path, members: Mapping[int, nn.Module], card: ModelCard, own: OwnCode | None = None
+) -> None:
+    """Write a model and its card into `folder`, with the code of the user's own that it needs.
+
+    Args:
+        members: by seed, each model that was trained; the model kept is made of those that the
+            card names, and the others are there to be tested beside it.
+    """
     keep(own_code(folder), own)
-    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    with replacing(folder / MODEL_FILE) as temporary:
-        save_file(weights, temporary)
+    (folder / SEEDS_FOLDER).mkdir(exist_ok=True)
+    for seed, member in members.items():
+        _write(seed_file(folder, seed), member)
+    _write(folder / MODEL_FILE, _kept([members[seed] for seed in card.seeds]))
     fields = dataclasses.asdict(card) | {
         "config": card.config.model_dump(),
         "classes": list(card.classes),
+        "seeds": list(card.seeds),
+        "trained_seeds": list(card.trained_seeds),
     }
     write_text(folder / CONFIG_FILE, write_tree(fields))
 
@@ -103,14 +117,55 @@ def load_model(
             and that is not allowed.
     """
     card = load_card(folder)
+    own = _own(folder, card, allowed=allow_own_code)
+    model = _kept([_fresh(card, own) for _ in card.seeds])
+    return _read(folder / MODEL_FILE, model, card, device), card
+
+
+def load_seeds(
+    folder: Path, device: torch.device, *, allow_own_code: bool = False
+) -> Iterator[tuple[int, nn.Module]]:
+    """Each model that was trained with the winner, by its seed, one at a time.
+
+    Raises:
+        ResultsError: see `load_model`.
+    """
+    card = load_card(folder)
+    own = _own(folder, card, allowed=allow_own_code)
+    for seed in card.trained_seeds:
+        yield seed, _read(seed_file(folder, seed), _fresh(card, own), card, device)
+
+
+def seed_file(folder: Path, seed: int) -> Path:
+    """Where the model of one seed is."""
+    return folder / SEEDS_FOLDER / f"{seed}.safetensors"
+
+
+def _own(folder: Path, card: ModelCard, *, allowed: bool) -> OwnCode | None:
     needed = own_functions([card.config.architecture])
-    own = read_kept(own_code(folder), needed, card.own_code, allowed=allow_own_code)
-    model = build_model(card.config, len(card.classes), card.size, own)
+    return read_kept(own_code(folder), needed, card.own_code, allowed=allowed)
+
+
+def _fresh(card: ModelCard, own: OwnCode | None) -> nn.Module:
+    return build_model(card.config, len(card.classes), card.size, own)
+
+
+def _kept(members: list[nn.Module]) -> nn.Module:
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _write(path: Path, model: nn.Module) -> None:
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(weights, temporary)
+
+
+def _read(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -> nn.Module:
     try:
-        model.load_state_dict(load_file(folder / MODEL_FILE))
+        model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ResultsError(
-            f"{folder / MODEL_FILE} is damaged or belongs to another network ({error}); "
+            f"{path} is damaged or belongs to another network ({error}); "
             f"retrain: tune_main.py retrain {card.search}"
         ) from error
-    return model.eval().to(device), card
+    return model.eval().to(device)

@@ -43,7 +43,7 @@ def _figures(search: TrackedSearch, card: ModelCard) -> Figures:
         "trial_id": card.trial_id,
         "chosen": card.chosen,
         "retrained_epochs": card.epochs,
-        "retraining_seed": str(card.seed),  # more digits than a float keeps
+        "retraining_seed": ", ".join(map(str, card.seeds)),
     }
     path = search.paths.winner / TEST_FILE
     if not path.exists():

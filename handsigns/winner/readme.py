@@ -160,7 +160,7 @@ def _how_it_was_trained(card: ModelCard, training: Training) -> str:
             "",
             f"On train and validation split together, {training.train_pictures} pictures, for "
             f"{card.epochs} epochs. Fresh seeds, trained one after another: {seeds}{lost}. Kept: "
-            f"seed {card.seed}, by the {inert(training.kept_by)}. All took "
+            f"{_kept(card)} ({inert(training.kept_by)}). All took "
             f"{training.seconds:.1f} s on {inert(training.device)}.",
             "",
             "| hyperparameter | value |",
@@ -168,6 +168,12 @@ def _how_it_was_trained(card: ModelCard, training: Training) -> str:
             *rows,
         ]
     )
+
+
+def _kept(card: ModelCard) -> str:
+    if len(card.seeds) == 1:
+        return f"seed {card.seeds[0]}"
+    return f"{len(card.seeds)} models, whose probabilities are averaged"
 
 
 def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] | None) -> str:

@@ -37,6 +37,9 @@ from handsigns.winner.readme import METRICS_FILE, read_training, write_readme
 Progress = Callable[[int, int, EpochMetrics], None]
 """Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
 
+_LOWEST_LOSS = "lowest training loss in the last epoch"
+_ENSEMBLE = "all that did not diverge, as an ensemble"
+
 
 @dataclass(frozen=True)
 class Retraining:
@@ -60,17 +63,20 @@ def retrain(
     *,
     by_hand: bool,
     seeds: int,
+    ensemble: bool,
     progress: Progress,
     own: OwnCode | None = None,
 ) -> tuple[ModelCard, list[Retraining]]:
-    """Train `record`'s configuration with fresh seeds and keep one model in ``winner/``.
+    """Train `record`'s configuration with fresh seeds and keep a model in ``winner/``.
 
     No split is left to choose by, and the test split must not: of the seeds' models the one with
-    the lowest training loss in its last epoch is kept. An earlier winner is moved aside.
+    the lowest training loss in its last epoch is kept, or all of them as an ensemble. An earlier
+    winner is moved aside.
 
     Args:
         by_hand: the user named the trial instead of taking the first of the leaderboard.
         seeds: how many models to train, one after another on all cores or the GPU.
+        ensemble: keep all that did not diverge, and average their probabilities.
         own: the user's own code that the trial ran.
 
     Raises:
@@ -80,7 +86,7 @@ def retrain(
     everything = _together(data.train, data.val)
     started = time.monotonic()
     runs: list[Retraining] = []
-    kept: tuple[Retraining, nn.Module] | None = None
+    models: dict[int, nn.Module] = {}
     for number in range(seeds):
         plan = TrainingPlan(
             config=record.config,
@@ -94,9 +100,9 @@ def retrain(
         state = start(plan)
         run = _train(state, everything, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
         runs.append(run)
-        if not run.diverged and (kept is None or run.train_loss < kept[0].train_loss):
-            kept = run, state.model
-    if kept is None:
+        if not run.diverged:
+            models[run.seed] = state.model
+    if not models:
         raise ResultsError(
             f"trial {record.trial_id} diverged with every seed when trained on train and "
             f"validation split; choose another: tune_main.py retrain {paths.name} --trial ID"
@@ -107,7 +113,7 @@ def retrain(
         classes=data.info.classes,
         size=data.info.size,
         epochs=study.budget.max_epochs,
-        seed=kept[0].seed,
+        seeds=tuple(models) if ensemble else (_lowest_loss(runs).seed,),
         search=paths.name,
         trial_id=record.trial_id,
         chosen="by hand" if by_hand else "by rank",
@@ -115,11 +121,12 @@ def retrain(
         fingerprint=data.info.fingerprint,
         git_revision=(environment["git"] or {}).get("revision"),
         own_code=own.described() if own else {},
+        trained_seeds=tuple(models),
     )
     metrics = {
         "trial_id": record.trial_id,
-        "kept_seed": card.seed,
-        "kept_by": "lowest training loss in the last epoch",
+        "kept_seeds": list(card.seeds),
+        "kept_by": _ENSEMBLE if ensemble else _LOWEST_LOSS,
         "train_pictures": len(everything),
         "seconds": round(time.monotonic() - started, 3),
         "device": str(pick_device()),
@@ -127,7 +134,7 @@ def retrain(
         "environment": environment,
         "runs": [_as_json(run) for run in runs],
     }
-    _store(paths, kept[1], card, metrics, own)
+    _store(paths, models, card, metrics, own)
     return card, runs
 
 
@@ -135,6 +142,10 @@ def retraining_seed(study_seed: int, number: int) -> int:
     """The seed of the n-th retraining: fresh, so none that the search has seen."""
     text = f"retrain/{study_seed}/{number}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+def _lowest_loss(runs: list[Retraining]) -> Retraining:
+    return min(runs, key=lambda run: run.train_loss)
 
 
 def _together(train: Split, val: Split) -> Split:
@@ -169,7 +180,7 @@ def _as_json(run: Retraining) -> dict[str, Any]:
 
 def _store(
     paths: SearchPaths,
-    model: nn.Module,
+    models: dict[int, nn.Module],
     card: ModelCard,
     metrics: dict[str, Any],
     own: OwnCode | None,
@@ -178,7 +189,7 @@ def _store(
     fresh = paths.root / f".winner.{os.getpid()}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    save_model(fresh, model, card, own)
+    save_model(fresh, models, card, own)
     write_json(fresh / METRICS_FILE, metrics)
     write_readme(fresh, card, open_search(paths), read_training(fresh), None)
     if paths.winner.exists():

@@ -25,7 +25,7 @@ from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.calibration import Calibration, calibration
 from handsigns.winner.ledger import add_opening, read_ledger
-from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model
+from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model, load_seeds
 from handsigns.winner.readme import read_training, write_readme
 
 TEST_FILE = "test.json"
@@ -62,6 +62,8 @@ class TestResult:
         confusion: int64 (K, K), rows are true classes, columns predicted ones.
         wrong: each picture classified wrongly, in the order of the split.
         calibration: how far its confidence can be believed.
+        per_seed: accuracy of the model of each seed that was trained, in their order. The model
+            kept was chosen without these; how far they differ is luck of the seed.
         openings: how often the test split of this search has been opened, this time included.
     """
 
@@ -71,6 +73,7 @@ class TestResult:
     confusion: npt.NDArray[np.int64]
     wrong: tuple[Mistake, ...]
     calibration: Calibration
+    per_seed: tuple[float, ...]
     openings: int
 
     @property
@@ -150,7 +153,8 @@ def test_winner(
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
     split = data.open_test()
-    logits = predict_logits(model, torch.tensor(split.images).to(device))
+    images = torch.tensor(split.images).to(device)
+    logits = predict_logits(model, images)
     predicted = logits.argmax(1).cpu().numpy()
     confidence = logits.softmax(1).amax(1).cpu().numpy().astype(np.float64)
     confusion = np.zeros((len(card.classes), len(card.classes)), np.int64)
@@ -175,6 +179,10 @@ def test_winner(
             for i, file in zip(wrong, files, strict=True)
         ),
         calibration=calibration(confidence, predicted == split.labels),
+        per_seed=tuple(
+            float((predict_logits(one, images).argmax(1).cpu().numpy() == split.labels).mean())
+            for _, one in load_seeds(paths.winner, device, allow_own_code=allow_own_code)
+        ),
         openings=len(read_ledger(paths.test_ledger)),
     )
     written = _as_json(result, card)
@@ -211,6 +219,9 @@ def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
             for mistake in result.wrong
         ],
         "calibration": asdict(result.calibration),
+        "per_seed": list(result.per_seed),
+        "seeds": list(card.trained_seeds),
+        "kept_seeds": list(card.seeds),
         "trial_id": card.trial_id,
         "chosen": card.chosen,
         "chosen_after_test": card.chosen_after_test,

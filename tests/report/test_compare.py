@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from handsigns.cli import main
@@ -28,6 +30,26 @@ def test_differences_are_marked(make_search):
     assert found.warnings == []
     best = min([first, second], key=lambda s: s.trial(None).last.val_loss).paths.name
     assert found.verdict.startswith(f"{best} found the best by val_loss")
+
+
+def test_the_winners_tests_are_compared_picture_by_picture(make_search, retrain):
+    first, second = make_search("first", trials=3), make_search("second", trials=3, seed=2)
+    assert compare([first, second]).tests == []
+    for search in (first, second):
+        retrain(search)
+    path = second.paths.winner / "test.json"
+    fields = json.loads(path.read_text())
+    same = compare([first, second]).tests
+    assert "p = 1, which may well be chance" in same[0]
+    # Six of the twelve missed by the first are right here, and no others are missed.
+    right = {"wrong": fields["wrong"][6:], "correct": fields["correct"] + 6}
+    path.write_text(json.dumps(fields | right))
+    (told,) = compare([first, second]).tests
+    assert "the winner of second has 210 right, that of first 204" in told
+    assert "6 pictures only the first has right, 0 only the second" in told
+    assert "p = 0.031, which is unlikely to be chance" in told
+    path.write_text(json.dumps(fields | {"fingerprint": "other"}))
+    assert "different pictures" in compare([first, second]).tests[0]
 
 
 def test_the_command(make_search, tmp_path, capsys):

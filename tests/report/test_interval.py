@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.report.interval import wilson_interval
+from handsigns.report.interval import mean_interval, wilson_interval
 
 
 def test_against_published_values():
@@ -19,3 +20,11 @@ def test_holds_the_share_and_stays_within_bounds(counts):
     low, high = wilson_interval(correct, total)
     assert 0 <= low <= correct / total <= high <= 1
     assert low < high
+
+
+def test_the_interval_of_a_mean_is_students():
+    from scipy.stats import t
+
+    values = [0.97, 0.98, 0.99, 0.985]
+    wanted = t.interval(0.95, 3, loc=np.mean(values), scale=np.std(values, ddof=1) / 2)
+    assert mean_interval(values) == pytest.approx(wanted)

@@ -30,12 +30,12 @@ def make_winner(tmp_path):
         model = build_model(config, len(NAMES), SIZE)
         for _ in range(3):
             model(torch.randn(8, 3, SIZE, SIZE))
-        card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seed=1, search="first",
-                         trial_id="0003", chosen="by rank", chosen_after_test=False,
-                         fingerprint="abc", git_revision=None)  # fmt: skip
+        card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seeds=(1,),
+                         search="first", trial_id="0003", chosen="by rank",
+                         chosen_after_test=False, fingerprint="abc", git_revision=None)  # fmt: skip
         folder = tmp_path / "winner"
         folder.mkdir()
-        save_model(folder, model, card)
+        save_model(folder, {1: model}, card)
         return folder
 
     return make
@@ -97,7 +97,7 @@ def test_a_model_that_gives_no_number_is_no_match(make_winner):
     card = load_winner(folder).card
     model = build_model(card.config, 3, SIZE)
     torch.nn.init.constant_(model.head.bias, float("nan"))
-    save_model(folder, model, card)
+    save_model(folder, {1: model}, card)
     with pytest.raises(ResultsError, match="differs from the model"):
         export_winner(folder, "torch-export", folder / "model.pt2", pictures(2))
 

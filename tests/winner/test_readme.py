@@ -37,7 +37,7 @@ def written(tmp_path):
     }  # fmt: skip
     (tmp_path / "metrics.json").write_text(json.dumps(training))
     card = ModelCard(config=TrialConfig(learning_rate=0.01), classes=classes, size=16, epochs=7,
-                     seed=5, search="first", trial_id="0000", chosen="by rank",
+                     seeds=(5,), search="first", trial_id="0000", chosen="by rank",
                      chosen_after_test=False, fingerprint="f1ng", git_revision=None)  # fmt: skip
 
     def write(test=None):
