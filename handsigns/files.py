@@ -44,6 +44,14 @@ def sweep(folder: Path, of: str = "") -> None:
             temporary.unlink()
 
 
+def free_name(folder: Path) -> Path:
+    """A name beside a folder's own under which it can be kept aside: its own with a number."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    return aside
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all, and see it on the disk."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, ResourceError
-from handsigns.own_code import own_code_of_space, own_code_of_trial, try_out
+from handsigns.own_code import (
+    own_code_of_space,
+    own_code_of_trial,
+    own_code_to_go_on,
+    try_out,
+)
 from handsigns.progress import progress
 from handsigns.text import printable
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
     from handsigns.search.paths import SearchPaths
+    from handsigns.search.runner import SearchOutcome
     from handsigns.search.store import DataRecord, StoredSearch
     from handsigns.search.warm_start import WarmStart
     from handsigns.winner.model import ModelCard
@@ -185,6 +191,57 @@ def other_data(stored: StoredSearch, data: DataSet, wanted: str) -> str:
         f"the data in {data.info.source} are not those of {stored.paths.name}: fingerprint "
         f"{data.info.fingerprint[:12]} instead of {wanted[:12]}"
     )
+
+
+def given_again(values: Mapping[str, object]) -> dict[str, object]:
+    """Those settings of a re-evaluation that have a value."""
+    names = ("top", "seeds", "folds", "time_budget")
+    return {name: values[name] for name in names if values.get(name) is not None}
+
+
+def reevaluate(
+    stored: StoredSearch,
+    moved: Path | None,
+    wanted: Mapping[str, object],
+    *,
+    address: str | None,
+    own_code: bool,
+    exit_at_second_interrupt: bool = False,
+) -> SearchOutcome | None:
+    """Train the best trials again, showing how it goes; None where nothing was left to be trained.
+
+    Args:
+        wanted: settings of `Reevaluation` that the search's own do not have.
+
+    Raises:
+        ConfigError: a setting cannot be.
+        ResultsError: no trial has a result, or the search is being run.
+        DataError: the data have changed.
+        ResourceError: see `run_search`.
+    """
+    from handsigns.config.load import reevaluation
+    from handsigns.search.reevaluation import plan_reevaluation
+    from handsigns.search.reevaluation import reevaluate as run
+    from handsigns.search.store import held
+
+    asked = reevaluation(stored.study, wanted)
+    plan = plan_reevaluation(stored, asked)
+    own = own_code_to_go_on(stored, allowed=own_code)
+    data = recorded_data(stored, moved)
+    print(
+        f"\nre-evaluation: the best {len(plan.params)} trials, "
+        f"{len(plan.repeats) // len(plan.params)} fresh runs each",
+        flush=True,
+    )
+    with held(stored.paths):
+        return run(
+            stored,
+            data,
+            asked,
+            address,
+            own=own,
+            exit_at_second_interrupt=exit_at_second_interrupt,
+        )
 
 
 def retrain_winner(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from handsigns import flow
@@ -30,7 +31,7 @@ def run(options: Namespace) -> int:
     if options.dry_run:
         return status
     if status == 0:
-        _finish(options)
+        status = _finish(options)
     return _reported(options, status)
 
 
@@ -123,6 +124,31 @@ def leaderboard(options: Namespace) -> int:
     from handsigns.report.leaderboard import write_leaderboard
 
     write_leaderboard(stored, options.top, options.format, sys.stdout)
+    return 0
+
+
+def reevaluate(options: Namespace) -> int:
+    """Train the best trials again, and tell of it in the report."""
+    return _reported(options, _reevaluate(options, flow.given_again(vars(options))))
+
+
+def _reevaluate(options: Namespace, wanted: Mapping[str, object]) -> int:
+    stored = _open(options)
+
+    from handsigns.cli.show import show_finals
+
+    outcome = flow.reevaluate(
+        stored,
+        options.data,
+        wanted,
+        address=options.address,
+        own_code=options.own_code,
+        exit_at_second_interrupt=True,
+    )
+    if outcome is not None and outcome.by_user:
+        print(f"interrupted; go on with: {stored.paths.repeats.go_on}")
+        return INTERRUPTED
+    show_finals(_open(options))
     return 0
 
 
@@ -269,14 +295,19 @@ def _search_and_show(
     return 0 if usable else FAILED
 
 
-def _finish(options: Namespace) -> None:
+def _finish(options: Namespace) -> int:
     """What follows the search in `run`."""
     from handsigns.cli.show import show_places
 
     options.trial, options.data, options.after_test = None, None, False
+    if _open(options).study.reevaluation.top:
+        status = _reevaluate(options, {})
+        if status:
+            return status
     _retrain(options)
     _test(options)
     show_places(_open(options).paths)
+    return 0
 
 
 def _reported(options: Namespace, status: int) -> int:

@@ -43,6 +43,7 @@ def make_parser() -> Parser:
     _add_leaderboard(commands)
     _add_report(commands)
     _add_compare(commands)
+    _add_reevaluate(commands)
     _add_retrain(commands)
     _add_test(commands)
     _add_predict(commands)
@@ -257,6 +258,33 @@ def _add_reports(parser: Parser, *, written: bool = True) -> None:
     )
     if written:
         parser.add_argument("--no-report", action="store_true", help="write no report at the end")
+
+
+def _add_reevaluate(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "reevaluate",
+        "train the best trials again with fresh seeds, to choose the winner without the search's "
+        "luck; goes on where it was broken off",
+        "reevaluate first --top 5 --seeds 3 --folds 5",
+    )
+    _add_name(parser)
+    parser.add_argument("--top", type=_positive, metavar="K", help="how many of the best (3)")
+    parser.add_argument("--seeds", type=_positive, metavar="N", help="fresh seeds for each (3)")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="F",
+        help="hold out each of F folds of training and validation pictures, for every seed; 0 "
+        "keeps the validation split (0)",
+    )
+    parser.add_argument(
+        "--time-budget", metavar="T", help="what all have by then is compared (10m)"
+    )
+    parser.add_argument("--address", metavar="A", help="Ray cluster to train on")
+    _add_reports(parser)
+    _add_moved_data(parser)
+    _add_own_code(parser)
 
 
 def _add_retrain(commands: Commands) -> None:

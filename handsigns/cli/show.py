@@ -101,6 +101,22 @@ def show_changes(sessions: Sequence[Session]) -> None:
             print(f"note: since the trial was trained, {printable(change)}")
 
 
+def show_finals(search: StoredSearch) -> None:
+    """What measuring the best trials again came to."""
+    from handsigns.report import finals
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in finals.COLUMNS:
+        table.add_column(column, justify="right")
+    for row in finals.rows(search):
+        table.add_row(*row)
+    print()
+    console().print(table)
+    for line in (finals.verdict(search), finals.left_out(search)):
+        if line:
+            print(line)
+
+
 def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:
     """What was trained and kept."""
     seconds = [sum(m.epoch_seconds for m in run.epochs) for run in runs]

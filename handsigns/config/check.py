@@ -39,6 +39,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "resources": sections.Resources,
     "faults": sections.Faults,
     "tracking": sections.Tracking,
+    "reevaluation": sections.Reevaluation,
 }
 
 

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from handsigns.config.check import Problem, check_study
 from handsigns.config.duration import format_duration
 from handsigns.config.space import Fixed, Space
-from handsigns.config.study import StudyConfig
+from handsigns.config.study import Reevaluation, StudyConfig
 from handsigns.config.trial import OWN
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
 from handsigns.errors import ConfigError
 
+_SECTIONS = (
+    *("objective", "budget", "scheduler", "searcher", "resources", "faults", "tracking"),
+    "reevaluation",
+)
 _NAMES = (("scheduler", "name"), ("searcher", "name"))
 
 
@@ -49,15 +55,35 @@ def load_study(
     return study
 
 
+def reevaluation(study: StudyConfig, wanted: Mapping[str, object]) -> Reevaluation:
+    """The study's settings for its re-evaluation, with others in their place.
+
+    Args:
+        wanted: values by name. Without ``top`` a study that asks for none takes the usual number.
+
+    Raises:
+        ConfigError: one cannot be.
+    """
+    settings = study.reevaluation.model_dump()
+    if not settings["top"]:
+        del settings["top"]
+    try:
+        return Reevaluation.model_validate(settings | dict(wanted))
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "--folds"
+        raise ConfigError(f"{flag}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
 def dump_study(study: StudyConfig) -> str:
     """YAML that `load_study` reads back as the same study."""
     fields: dict[str, Any] = {"description": study.description} if study.description else {}
     fields["space"] = _space(study.space)
-    sections = ("objective", "budget", "scheduler", "searcher", "resources", "faults", "tracking")
-    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in sections}
-    budget = fields["budget"].get("time_budget")
-    if budget is not None and budget == int(budget):
-        fields["budget"]["time_budget"] = format_duration(budget)
+    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in _SECTIONS}
+    for timed in ("budget", "reevaluation"):
+        seconds = fields[timed].get("time_budget")
+        if seconds is not None and seconds == int(seconds):
+            fields[timed]["time_budget"] = format_duration(seconds)
     fields |= {"baseline": study.baseline, "seed": study.seed}
     return write_tree(fields)
 

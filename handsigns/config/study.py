@@ -138,6 +138,26 @@ class Tracking(_Section):
         return tuple(name for name in type(self).model_fields if getattr(self, name))
 
 
+class Reevaluation(_Section):
+    """What is trained again after the search, with fresh seeds, before a winner is chosen."""
+
+    top: Whole = Field(default=3, ge=0, le=1000)
+    """How many of the best configurations; 0: none, and the leaderboard's first wins."""
+    seeds: Whole = Field(default=3, ge=1, le=1000)
+    """Fresh seeds, the same for each of them."""
+    folds: Whole = Field(default=0, ge=0, le=100)
+    """Cut training and validation pictures anew into so many folds and hold each out once, for
+    every seed; 0 keeps the validation split."""
+    time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    """Seconds of it; what all of the configurations have by then is compared."""
+
+    @model_validator(mode="after")
+    def _two_folds(self) -> Reevaluation:
+        if self.folds == 1:
+            raise ValueError("folds is 1, which leaves nothing to train on; use 0, or 2 and more")
+        return self
+
+
 class StudyConfig(BaseModel):
     """A whole search; made by `load.load_study`, which checks that the sections agree."""
 
@@ -152,6 +172,7 @@ class StudyConfig(BaseModel):
     resources: Resources = Resources()
     faults: Faults = Faults()
     tracking: Tracking = Tracking()
+    reevaluation: Reevaluation = Reevaluation()
     baseline: bool = True
     """Whether the first trial is the recommended recipe, as near as the space allows."""
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 230

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handsigns.config.duration import format_duration
+from handsigns.report import finals
 from handsigns.report.insight import (
     Savings,
     Score,
@@ -46,11 +47,6 @@ class Command:
     line: str
 
 
-def winner_of(search: StoredSearch) -> TrialRecord | None:
-    """The best trial; None where none has a result."""
-    return next((record for record in search.ranked if record.has_result), None)
-
-
 def percent(share: float) -> str:
     """A share in two decimals."""
     return f"{share:.2%}"
@@ -75,7 +71,7 @@ def interval_text(interval: tuple[float, float]) -> str:
 
 def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]:
     """The key figures, the most telling first."""
-    winner = winner_of(search)
+    winner = search.winner
     won = score(search, winner) if winner else None
     spent = savings(search.journal.records, search.study.budget.max_epochs)
     found: list[Card] = []
@@ -89,7 +85,10 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
                 main=True,
             )
         )
-    if won is not None:
+    again = finals.measured(search)
+    if again and again[0].accuracy is not None:
+        found.append(_again(again[0], again[0].accuracy, main=known.test is None))
+    elif won is not None:
         found.append(_validation(won, main=known.test is None))
     found.append(_time(search, timeline))
     found.append(_epochs(spent))
@@ -100,6 +99,15 @@ def _validation(won: Score, *, main: bool) -> Card:
     interval = f"{interval_text(won.interval)}; " if won.interval else ""
     note = f"{interval}optimistic, as the winner was chosen by it"
     return Card("Validation accuracy", percent(won.accuracy), note, main)
+
+
+def _again(first: finals.Measured, accuracy: finals.Mean, *, main: bool) -> Card:
+    span = f"{interval_text(accuracy.interval)}; " if accuracy.interval else ""
+    note = (
+        f"{span}mean of {first.runs} fresh runs; in the search, which chose by it, "
+        f"{percent(first.accuracy_in_search)}"
+    )
+    return Card("Validation accuracy", percent(accuracy.value), note, main)
 
 
 def _time(search: StoredSearch, timeline: Timeline) -> Card:
@@ -122,7 +130,7 @@ def _epochs(spent: Savings) -> Card:
 
 def comparisons(search: StoredSearch) -> list[str]:
     """How the winner compares with the recommended recipe and with the runner-up."""
-    winner = winner_of(search)
+    winner = search.winner
     won = score(search, winner) if winner else None
     if winner is None or won is None:
         return []
@@ -130,6 +138,9 @@ def comparisons(search: StoredSearch) -> list[str]:
     recipe = baseline(search)
     if recipe is not None:
         told.append(_against_recipe(search, winner, won, recipe))
+    again = finals.verdict(search)
+    if again:
+        return [*told, again]
     second = runner_up(search)
     other = score(search, second) if second else None
     if second is not None and other is not None:
@@ -175,7 +186,7 @@ def _value(value: object) -> str:
 
 def commands(search: StoredSearch) -> list[Command]:
     """What can be done with the winner."""
-    winner = winner_of(search)
+    winner = search.winner
     if winner is None:
         return []
     return [

@@ -15,7 +15,7 @@ from handsigns.config.study import Objective
 from handsigns.config.trial import TrialConfig
 from handsigns.files import write_text
 from handsigns.report import scales
-from handsigns.report.answer import percent, winner_of
+from handsigns.report.answer import percent
 from handsigns.report.figure import Figure, Rows, figure, short, thinned
 from handsigns.report.figures import HEIGHT
 from handsigns.report.insight import best_so_far, savings, score
@@ -98,7 +98,7 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
 
 
 def _summary(search: StoredSearch) -> list[str]:
-    winner = winner_of(search)
+    winner = search.winner
     won = score(search, winner) if winner else None
     records = search.journal.records
     spent = savings(records, search.study.budget.max_epochs)
@@ -120,7 +120,7 @@ def _summary(search: StoredSearch) -> list[str]:
 def _verdict(searches: Sequence[StoredSearch]) -> str:
     found = []
     for search in searches:
-        winner = winner_of(search)
+        winner = search.winner
         won = score(search, winner) if winner else None
         if won is not None:
             found.append((won, search.paths.name))
@@ -180,7 +180,7 @@ def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
 
 
 def _best(searches: Sequence[StoredSearch]) -> list[TableRow]:
-    winners = [winner_of(search) for search in searches]
+    winners = [search.winner for search in searches]
     configs = [winner.config.hyperparameters() if winner else {} for winner in winners]
     rows = []
     for name in dict.fromkeys(name for config in configs for name in config):

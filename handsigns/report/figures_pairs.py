@@ -59,7 +59,7 @@ def _pair_map(
             edges = [_at(space[n], k / _GRID) for n, k in corners]
             row = dict(zip(("x", "x2", "y", "y2"), map(short, edges), strict=True))
             rows.append({**row, "value": short(math.exp(z) if log else float(z))})
-    won = search.ranked[0].trial_id
+    won = search.winner.trial_id if search.winner else ""
     trials: Rows = [
         {"x": short(float(r.params[first])), "y": short(float(r.params[second])),
          "trial": r.trial_id, "value": short(result_of(r, objective))}

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from handsigns.report.answer import winner_of
+from handsigns.report.finals import left_out
 from handsigns.report.insight import runner_up, score, validation_pictures, within_noise
 from handsigns.report.retrained import Winner
 from handsigns.search.environment import changed_code, changed_machine
@@ -24,7 +24,7 @@ def warnings(search: StoredSearch, known: Winner, openings: int) -> list[str]:
 
 def _about_test(search: StoredSearch, known: Winner, openings: int) -> Iterator[str]:
     test = known.test
-    best = winner_of(search)
+    best = search.winner
     times = max(openings, test.test_openings if test else 0)
     if times > 1:
         yield (
@@ -45,10 +45,12 @@ def _about_test(search: StoredSearch, known: Winner, openings: int) -> Iterator[
 
 
 def _about_choice(search: StoredSearch) -> Iterator[str]:
-    winner, second = winner_of(search), runner_up(search)
+    winner, second = search.winner, runner_up(search)
     won = score(search, winner) if winner else None
     other = score(search, second) if second else None
-    if won is not None and other is not None and within_noise(won, other):
+    if search.finalists:
+        yield from filter(None, [left_out(search)])
+    elif won is not None and other is not None and within_noise(won, other):
         yield "Winner and runner-up lie within noise of each other."
     count = validation_pictures(search)
     if 0 < count < _FEW_PICTURES:

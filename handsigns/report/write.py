@@ -11,7 +11,7 @@ from typing import Any
 from handsigns.config.load import dump_study
 from handsigns.errors import ResultsError
 from handsigns.files import write_text
-from handsigns.report import answer, edges, notes
+from handsigns.report import answer, edges, finals, notes
 from handsigns.report.content import Drawings, drawings, per_class, table, trials_payload
 from handsigns.report.figure import Figure, write_figure
 from handsigns.report.figures import trial_curves
@@ -137,7 +137,7 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
     problems = list(known.problems)
     opened = openings(search.paths, problems)
     environment = read_environment(search.paths, problems)
-    winner = answer.winner_of(search)
+    winner = search.winner
     found = edges.find_edges(search.study.space, winner.params) if winner else []
     return {
         "name": search.paths.name,
@@ -148,6 +148,8 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "winner_params": answer.params_text(search, winner) if winner else "",
         "cards": answer.cards(search, known, timeline),
         "comparisons": answer.comparisons(search),
+        "finals_columns": finals.COLUMNS,
+        "finals": finals.rows(search),
         "warnings": [*problems, *notes.warnings(search, known, opened)],
         "commands": answer.commands(search),
         "edges": found,

@@ -104,9 +104,14 @@ class Journal:
         """The search is run, or taken up again."""
         self._write({"event": "session", **dataclasses.asdict(session)})
 
-    def begin(self, trial_id: str, params: Params) -> TrialRecord:
-        """A trial was chosen (or, after a resume or a loss, taken up again)."""
-        seed = trial_seed(self._seed, TrialConfig.from_params(params))
+    def begin(self, trial_id: str, params: Params, seed: int | None = None) -> TrialRecord:
+        """A trial was chosen (or, after a resume or a loss, taken up again).
+
+        Args:
+            seed: of its training; None: that of the configuration in this search.
+        """
+        if seed is None:
+            seed = trial_seed(self._seed, TrialConfig.from_params(params))
         self._write({"event": "begin", "trial_id": trial_id, "params": params, "seed": seed})
         return self[trial_id]
 

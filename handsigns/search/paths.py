@@ -115,6 +115,16 @@ class SearchPaths:
         return own_code(self.root)
 
     @property
+    def go_on(self) -> str:
+        """The command that goes on with it."""
+        return f"python tune_main.py resume {self.name}"
+
+    @property
+    def repeats(self) -> RepeatPaths:
+        """The files of the re-evaluation of its best trials."""
+        return RepeatPaths(self.root / "reevaluation")
+
+    @property
     def winner(self) -> Path:
         """The retrained winner."""
         return self.root / "winner"
@@ -167,6 +177,21 @@ class SearchPaths:
     def checkpoint_files(self, trial_id: str) -> tuple[Path, Path]:
         """A trial's latest checkpoint, and the one before."""
         return checkpoint_files(self.checkpoints, trial_id)
+
+
+@dataclass(frozen=True)
+class RepeatPaths(SearchPaths):
+    """The files of a re-evaluation, in the folder of its search; they are those of a search."""
+
+    @property
+    def name(self) -> str:
+        """For the user."""
+        return f"the re-evaluation of {self.root.parent.name}"
+
+    @property
+    def go_on(self) -> str:
+        """The command that goes on with it."""
+        return f"python tune_main.py reevaluate {self.root.parent.name}"
 
 
 def own_code(folder: Path) -> Path:

@@ -14,6 +14,7 @@ from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Placement, Status, TrialRecord, rank
+from handsigns.search.repeats import RepeatSampling
 from handsigns.search.sampling import Sampling
 from handsigns.search.scheduler import RecordedScheduler
 from handsigns.search.searcher import JournalSearcher
@@ -49,7 +50,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         study: StudyConfig,
         paths: SearchPaths,
         journal: Journal,
-        sampling: Sampling,
+        sampling: Sampling | RepeatSampling,
         scheduler: RecordedScheduler,
         searcher: JournalSearcher,
         ending: Ending,

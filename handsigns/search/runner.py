@@ -25,6 +25,7 @@ from handsigns.search.frames import write_parquet
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Session, TrialRecord
+from handsigns.search.repeats import RepeatPlan, RepeatSampling
 from handsigns.search.tables import write_tables
 from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
@@ -67,6 +68,7 @@ def run_search(
     dashboard: bool = False,
     own: OwnCode | None = None,
     exit_at_second_interrupt: bool = False,
+    plan: RepeatPlan | None = None,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -80,6 +82,7 @@ def run_search(
         own: the user's own code that trials may run.
         exit_at_second_interrupt: end the whole process when the user will not wait for the search
             to end in order; else KeyboardInterrupt is raised.
+        plan: trainings that are asked for in place of new trials.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -115,10 +118,16 @@ def run_search(
 
             _open_session(paths, journal, data, own)
             turns = [(journal[trial_id], ended) for trial_id, ended in journal.turns]
-            sampling = Sampling(study, turns, warm_start)
+            sampling = (
+                Sampling(study, turns, warm_start)
+                if plan is None
+                else RepeatSampling(plan, [record.trial_id for record in journal.records])
+            )
             scheduler = RecordedScheduler(make_scheduler(study))
             stopped = scheduler.recall(journal.reports)
             unfinished = _unfinished(journal, sampling, stopped, study.budget.max_epochs)
+            if plan is not None:
+                unfinished = [name for name in unfinished if name in plan.names]
             done = [record for record, ended in turns if ended]
             ending = Ending(study, done, journal.elapsed, journal.concluded)
             journal.clock = ending.elapsed
@@ -132,7 +141,7 @@ def run_search(
             )  # fmt: skip
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
-                _task(study, data, paths, slots, own), slots, searcher, scheduler,
+                _task(study, data, paths, slots, own, plan), slots, searcher, scheduler,
                 [recorder, watchdog], ending, storage,
             )  # fmt: skip
 
@@ -140,7 +149,7 @@ def run_search(
                 display.say(ray.dashboard)
             display.say(f"{slots}; Ray's own output goes to {paths.log}")
             interrupts = _interrupts(
-                ending, terminal, paths.name, exit_at_second=exit_at_second_interrupt
+                ending, terminal, paths.go_on, exit_at_second=exit_at_second_interrupt
             )
             with interrupts, display.shown():
                 tuner.fit()
@@ -174,7 +183,7 @@ def _unwritten(paths: SearchPaths, problem: str) -> ResultsError:
     return ResultsError(
         f"the search ended, as results cannot be written: {problem}\n"
         f"what was written is whole. Make space, or make {paths.root} writable or put it back; "
-        f"then go on with: python tune_main.py resume {paths.name}"
+        f"then go on with: {paths.go_on}"
     )
 
 
@@ -208,7 +217,7 @@ def _close_session(
 
 
 def _unfinished(
-    journal: Journal, sampling: Sampling, stopped: set[str], max_epochs: int
+    journal: Journal, sampling: Sampling | RepeatSampling, stopped: set[str], max_epochs: int
 ) -> list[str]:
     """Trials to go on with; one whose end was decided, but not recorded any more, is ended."""
     trials = []
@@ -235,7 +244,12 @@ def _longest_epoch(journal: Journal) -> float | None:
 
 
 def _task(
-    study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots, own: OwnCode | None
+    study: StudyConfig,
+    data: DataSet,
+    paths: SearchPaths,
+    slots: Slots,
+    own: OwnCode | None,
+    plan: RepeatPlan | None,
 ) -> TrialTask:
     return TrialTask(
         train=data.train,
@@ -247,6 +261,7 @@ def _task(
         gpus=slots.gpus,
         checkpoints=paths.checkpoints.resolve(),
         own=own,
+        repeats_of=None if plan is None else plan.study_seed,
     )
 
 
@@ -327,7 +342,7 @@ class _TableWriter:
 
 @contextlib.contextmanager
 def _interrupts(
-    ending: Ending, terminal: TextIO, name: str, *, exit_at_second: bool
+    ending: Ending, terminal: TextIO, go_on: str, *, exit_at_second: bool
 ) -> Iterator[None]:
     """Ctrl-C, or a request to terminate, ends the search in order; a second one, at once."""
     if threading.current_thread() is not threading.main_thread():
@@ -342,7 +357,7 @@ def _interrupts(
             raise KeyboardInterrupt
         # Ray's processes end with this one, and the journal has all that was reported.
         shown = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides the cursor
-        text = f"{shown}\ninterrupted; go on with: python tune_main.py resume {name}\n"
+        text = f"{shown}\ninterrupted; go on with: {go_on}\n"
         os.write(terminal.fileno(), text.encode())
         os._exit(INTERRUPTED)
 

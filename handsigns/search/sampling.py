@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.study import StudyConfig
-from handsigns.config.trial import Scalar, TrialConfig
+from handsigns.config.trial import Scalar, TrialConfig, trial_seed
 from handsigns.search.record import TrialRecord
 from handsigns.search.warm_start import KnownTrial, WarmStart
 
@@ -71,15 +71,16 @@ class Sampling:
             else:
                 self._recall(record)
 
-    def choose(self) -> tuple[str, Params] | None:
-        """A new trial's id and parameters; None where every configuration has been tried."""
+    def choose(self) -> tuple[str, Params, int] | None:
+        """A new trial's id, parameters and seed; None where every configuration has been tried."""
         for attempt in range(_TRIES):
             if self._study.searcher.name == "grid" and not self._planned:
                 return None
             trial, params = self._ask(attempt)
             config = TrialConfig.from_params(params)
             if config not in self._seen:
-                return self._open_trial(trial, config), params
+                seed = trial_seed(self._study.seed, config)
+                return self._open_trial(trial, config), params, seed
             # The same configuration has the same seed, hence the same outcome: time lost.
             self._optuna.tell(trial, state=TrialState.FAIL)
         return None

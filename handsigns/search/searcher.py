@@ -11,6 +11,7 @@ from ray.tune.search import Searcher
 from handsigns.search.budget import Ending
 from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal, Params
+from handsigns.search.repeats import RepeatSampling
 from handsigns.search.sampling import Sampling
 
 
@@ -27,7 +28,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
 
     def __init__(
         self,
-        sampling: Sampling,
+        sampling: Sampling | RepeatSampling,
         journal: Journal,
         ending: Ending,
         unfinished: Iterable[str],
@@ -67,10 +68,10 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
             "epochs": len(record.epochs),
         }
 
-    def _next(self) -> tuple[str, Params] | None:
+    def _next(self) -> tuple[str, Params, int] | None:
         if self._unfinished:
-            trial_id = self._unfinished.popleft()
-            return trial_id, self._journal[trial_id].params
+            record = self._journal[self._unfinished.popleft()]
+            return record.trial_id, record.params, record.seed
         if self.exhausted or len(self._journal) >= self._trials:
             return None
         chosen = self._sampling.choose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from handsigns.search.environment import describe_environment
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord, rank
+from handsigns.search.repeats import Finalist, finalists
 from handsigns.search.warm_start import WarmStart, write_warm_start
 from handsigns.text import printable
 
@@ -63,21 +65,36 @@ class StoredSearch:
         """The trials, best first."""
         return rank(self.journal.records, self.study.objective)
 
+    @functools.cached_property
+    def finalists(self) -> list[Finalist]:
+        """Its best trials that were trained again, best first; none where that was not done."""
+        paths = self.paths.repeats
+        if not paths.journal.exists():
+            return []
+        repeats = Journal(paths.journal, self.study.seed).records
+        return finalists(self.journal.records, repeats, self.study.objective.metric)
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The best of those that were trained again, else of all; None where none has a result."""
+        again = [finalist.record for finalist in self.finalists if finalist.steady]
+        return next((r for r in (*again, *self.ranked) if r.has_result), None)
+
     def trial(self, trial_id: str | None) -> TrialRecord:
-        """The trial of that id; None means the best.
+        """The trial of that id; None means the winner.
 
         Raises:
             ResultsError: there is no such trial, or no trial has a result yet.
         """
         ranked = self.ranked
         if trial_id is None:
-            usable = [record for record in ranked if record.has_result]
-            if not usable:
+            winner = self.winner
+            if winner is None:
                 raise ResultsError(
                     f"no trial of {self.paths.name} has a result; see the reasons in "
                     f"{self.paths.trials}"
                 )
-            return usable[0]
+            return winner
         for record in ranked:
             if record.trial_id == trial_id.zfill(4):
                 return record

@@ -12,6 +12,7 @@ from typing import Any
 
 from handsigns.config.own_code import OwnCode
 from handsigns.data.splits import Split
+from handsigns.search.repeats import Repeat
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TrialTask:
         gpus: share of GPUs of a trial.
         checkpoints: folder of checkpoints, reachable from every node.
         own: the user's own code that may be run, with its source: a node needs no file of it.
+        repeats_of: seed of the search whose trials are repeated; None where they are not, but new.
     """
 
     train: Split
@@ -38,6 +40,13 @@ class TrialTask:
     gpus: float
     checkpoints: Path
     own: OwnCode | None = None
+    repeats_of: int | None = None
+
+    def splits(self, trial_id: str) -> tuple[Split, Split]:
+        """What a trial trains on, and what it is measured on."""
+        if self.repeats_of is None:
+            return self.train, self.val
+        return Repeat.named(trial_id).splits(self.train, self.val, self.repeats_of)
 
 
 def run_trial(config: dict[str, Any], task: TrialTask) -> None:

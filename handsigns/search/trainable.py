@@ -58,7 +58,7 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
         if metrics.epoch > config["epochs"]:
             tune.report({**dataclasses.asdict(metrics), **where})
     # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
-    for metrics in fit(state, task.train, task.val):
+    for metrics in fit(state, *task.splits(config["trial_id"])):
         try:
             save_checkpoint(latest, state, previous)
         except OSError as error:

@@ -10,19 +10,18 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
+from handsigns.data.folds import together
 from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
-from handsigns.files import write_json
+from handsigns.files import free_name, write_json
 from handsigns.search.environment import describe_environment
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
@@ -83,7 +82,7 @@ def retrain(
         ResultsError: every seed diverged.
     """
     torch.set_num_threads(os.cpu_count() or 1)
-    everything = _together(data.train, data.val)
+    everything = together(data.train, data.val)
     started = time.monotonic()
     runs: list[Retraining] = []
     models: dict[int, nn.Module] = {}
@@ -148,14 +147,6 @@ def _lowest_loss(runs: list[Retraining]) -> Retraining:
     return min(runs, key=lambda run: run.train_loss)
 
 
-def _together(train: Split, val: Split) -> Split:
-    return Split(
-        images=np.concatenate([train.images, val.images]),
-        labels=np.concatenate([train.labels, val.labels]),
-        names=(*train.names, *val.names),
-    )
-
-
 def _train(
     state: TrainingState, split: Split, progress: Callable[[EpochMetrics], None]
 ) -> Retraining:
@@ -193,12 +184,5 @@ def _store(
     write_json(fresh / METRICS_FILE, metrics)
     write_readme(fresh, card, open_search(paths), read_training(fresh), None)
     if paths.winner.exists():
-        paths.winner.rename(_free_name(paths.winner))
+        paths.winner.rename(free_name(paths.winner))
     fresh.rename(paths.winner)
-
-
-def _free_name(folder: Path) -> Path:
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}-{number}")).exists():
-        number += 1
-    return aside

@@ -21,7 +21,7 @@ def run(study, sampling, make_record, trials, quality=quality):
         chosen = sampling.choose()
         if chosen is None:
             break
-        trial_id, params = chosen
+        trial_id, params, _ = chosen
         record = make_record(trial_id, [quality(params)], params=params)
         sampling.finish(record)
         records.append(record)
@@ -62,7 +62,7 @@ def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, spac
 
 
 def test_the_first_trial_is_the_recommended_recipe(make_study):
-    _, params = Sampling(make_study()).choose()
+    _, params, _ = Sampling(make_study()).choose()
     assert params == {"learning_rate": 3e-3, "dropout": 0.2, "batch_size": 16}
 
 
@@ -127,7 +127,7 @@ def test_an_early_stop_is_no_good_result_however_low_its_loss(make_study, make_r
     study = make_study(space, baseline=False)
     sampling = Sampling(study)
     for _ in range(40):
-        trial_id, params = sampling.choose()
+        trial_id, params, _ = sampling.choose()
         if params["dropout"] > 0.25:
             # Looks better, but was stopped in its first epoch.
             sampling.finish(make_record(trial_id, [0.01], "stopped", params=params))
@@ -142,7 +142,7 @@ def test_trials_that_went_wrong_do_not_stop_the_sampling(status, make_study, mak
     study = make_study()
     sampling = Sampling(study)
     for i in range(25):
-        trial_id, params = sampling.choose()
+        trial_id, params, _ = sampling.choose()
         wrong = params["learning_rate"] > 1e-2
         losses = [0.1] if i % 2 else []
         sampling.finish(

@@ -1,0 +1,149 @@
+"""What measuring the best configurations again came to: means, intervals, who is better."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handsigns.config.study import Objective
+from handsigns.report.interval import mean_interval
+from handsigns.search.repeats import Finalist, Repeat
+from handsigns.search.store import StoredSearch
+
+COLUMNS = (
+    *("place", "trial", "runs", "val_loss", "95 %", "val_accuracy", "95 % ", "in the search"),
+)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of a metric over runs; the interval is None of a single run."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A configuration that was measured again.
+
+    Attributes:
+        trial_id: of the search's trial.
+        runs: how many were compared.
+        loss, accuracy: None where a run diverged or failed.
+        loss_in_search, accuracy_in_search: optimistic, as it was chosen by them.
+    """
+
+    trial_id: str
+    runs: int
+    loss: Mean | None
+    accuracy: Mean | None
+    loss_in_search: float
+    accuracy_in_search: float
+
+
+def measured(search: StoredSearch) -> list[Measured]:
+    """The configurations that were measured again, best first."""
+    return [_measured(finalist) for finalist in search.finalists]
+
+
+def _measured(finalist: Finalist) -> Measured:
+    then = finalist.record.epochs[-1]
+    steady = finalist.steady
+    return Measured(
+        trial_id=finalist.record.trial_id,
+        runs=len(finalist.runs),
+        loss=_mean(finalist, finalist.values("val_loss")) if steady else None,
+        accuracy=_mean(finalist, finalist.values("val_accuracy")) if steady else None,
+        loss_in_search=then.val_loss,
+        accuracy_in_search=then.val_accuracy,
+    )
+
+
+def _mean(finalist: Finalist, values: Sequence[float]) -> Mean:
+    interval = mean_interval(values, _overlap(finalist)) if len(values) > 1 else None
+    return Mean(statistics.fmean(values), interval)
+
+
+def _overlap(finalist: Finalist) -> float:
+    """Held-out to training pictures: by it runs on folds, which share pictures, are less
+    independent than they seem.
+    """
+    folds = Repeat.named(finalist.runs[0].trial_id).folds
+    return 1 / (folds - 1) if folds else 0.0
+
+
+def verdict(search: StoredSearch) -> str:
+    """Whether the first is distinguishable from the second; empty with nothing to compare."""
+    best = [finalist for finalist in search.finalists if finalist.steady][:2]
+    if not best:
+        return ""
+    first = _measured(best[0])
+    assert first.loss is not None  # it is steady
+    assert first.accuracy is not None
+    text = (
+        f"Trained again {_how(best[0])}, trial {first.trial_id} has a mean validation accuracy of "
+        f"{first.accuracy.value:.2%} and loss of {first.loss.value:.4f}"
+    )
+    if len(best) < 2:
+        return f"{text}."
+    return f"{text}. {_difference(best[0], best[1], search.study.objective)}"
+
+
+def _how(finalist: Finalist) -> str:
+    repeats = [Repeat.named(run.trial_id) for run in finalist.runs]
+    seeds = len({repeat.seed for repeat in repeats})
+    times = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
+    folds = repeats[0].folds
+    return f"{times} on each of {folds} folds" if folds else times
+
+
+def _difference(first: Finalist, second: Finalist, objective: Objective) -> str:
+    """Run by run, as both had the same seeds and pictures."""
+    pairs = zip(first.values(objective.metric), second.values(objective.metric), strict=True)
+    differences = [a - b for a, b in pairs]
+    name = f"trial {second.record.trial_id}"
+    if len(differences) < 2:
+        return f"With one run each it cannot be told from the second, {name}."
+    low, high = mean_interval(differences, _overlap(first))
+    mean = statistics.fmean(differences)
+    figures = f"{objective.metric} differs by {mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+    if low <= 0 <= high:
+        return f"It cannot be told from the second, {name}: {figures}."
+    return f"It is better than the second, {name}: {figures}."
+
+
+def rows(search: StoredSearch) -> list[list[str]]:
+    """A row of `COLUMNS` for each."""
+    return [_row(place, one) for place, one in enumerate(measured(search), 1)]
+
+
+def _row(place: int, one: Measured) -> list[str]:
+    then = f"{one.loss_in_search:.4f}, {one.accuracy_in_search:.2%}"
+    if one.loss is None or one.accuracy is None:
+        return [str(place), one.trial_id, str(one.runs), "a run has no result", "", "", "", then]
+    return [
+        *(str(place), one.trial_id, str(one.runs)),
+        *(f"{one.loss.value:.4f}", _span(one.loss, "{:.4f}")),
+        *(f"{one.accuracy.value:.2%}", _span(one.accuracy, "{:.1%}")),
+        then,
+    ]
+
+
+def _span(mean: Mean, form: str) -> str:
+    if mean.interval is None:
+        return "–"
+    return "–".join(form.format(end) for end in mean.interval)
+
+
+def left_out(search: StoredSearch) -> str:
+    """A warning where the leaderboard's first is none of those that were measured again."""
+    again = {finalist.record.trial_id for finalist in search.finalists}
+    first = next((record for record in search.ranked if record.has_result), None)
+    if not again or first is None or first.trial_id in again:
+        return ""
+    return (
+        f"Trial {first.trial_id}, the first of the leaderboard, was not measured again with the "
+        f"others. To do so: python tune_main.py reevaluate {search.paths.name}"
+    )

@@ -1,0 +1,199 @@
+"""Trainings of a search's best configurations with fresh seeds, to measure them without its luck.
+
+A search's best validation score is optimistic: it is the luckiest of many. Here a few of the best
+are trained to the end again, each with the same new seeds, and on the same new cuts of training and
+validation pictures where folds are asked for; so they can be compared run by run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from handsigns.config.trial import Scalar
+from handsigns.data.folds import hold_out, together
+from handsigns.data.splits import Split
+from handsigns.search.record import TrialRecord
+
+Params = dict[str, Scalar]
+
+_NAME = re.compile(r"(\d+)-seed(\d+)(?:-fold(\d+)of(\d+))?")
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One training of a configuration again.
+
+    Attributes:
+        trial_id: of the search's trial whose configuration it is.
+        seed: its number, from 0.
+        fold, folds: which of how many folds is held out; 0 of 0 keeps the validation split.
+    """
+
+    trial_id: str
+    seed: int
+    fold: int = 0
+    folds: int = 0
+
+    @property
+    def name(self) -> str:
+        """By which it stands in the journal, as a trial does by its id."""
+        fold = f"-fold{self.fold}of{self.folds}" if self.folds else ""
+        return f"{self.trial_id}-seed{self.seed}{fold}"
+
+    @classmethod
+    def named(cls, name: str) -> Repeat:
+        """The repeat of that name.
+
+        Raises:
+            ValueError: it is no such name.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(f"{name!r} names no repeat of a trial")
+        trial_id, seed, fold, folds = match.groups()
+        return cls(trial_id, int(seed), int(fold or 0), int(folds or 0))
+
+    @property
+    def run(self) -> tuple[int, int, int]:
+        """What two configurations must share to be compared: seed and held-out pictures."""
+        return (self.seed, self.fold, self.folds)
+
+    def training_seed(self, study_seed: int) -> int:
+        """Of weights, order and augmentation: none that the search has used; in [0, 2**63)."""
+        return _hash("repeat", study_seed, *self.run)
+
+    def splits(self, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
+        """What it trains on, and what it is measured on."""
+        if not self.folds:
+            return train, val
+        cut = _hash("folds", study_seed, self.seed, self.folds)
+        return hold_out(together(train, val), self.fold, self.folds, cut)
+
+
+@dataclass(frozen=True)
+class RepeatPlan:
+    """What is to be trained again.
+
+    Attributes:
+        repeats: in this order.
+        params: of each trial that is repeated, by its id.
+        study_seed: of the search.
+    """
+
+    repeats: tuple[Repeat, ...]
+    params: Mapping[str, Params]
+    study_seed: int
+
+    @property
+    def names(self) -> list[str]:
+        """Of the repeats."""
+        return [repeat.name for repeat in self.repeats]
+
+
+def plan_repeats(
+    records: Sequence[TrialRecord], seeds: int, folds: int, study_seed: int
+) -> RepeatPlan:
+    """All repeats of the trials, run by run, so that what is there early can be compared early.
+
+    Args:
+        folds: 0 keeps the validation split.
+    """
+    repeats = (
+        Repeat(record.trial_id, seed, fold, folds)
+        for seed in range(seeds)
+        for fold in range(folds or 1)
+        for record in records
+    )
+    params = {record.trial_id: record.params for record in records}
+    return RepeatPlan(tuple(repeats), params, study_seed)
+
+
+class RepeatSampling:
+    """Hands out repeats in order; see `Sampling`, in whose place it stands.
+
+    Args:
+        plan: what is asked for.
+        begun: names of those that were begun in earlier sessions.
+    """
+
+    def __init__(self, plan: RepeatPlan, begun: Collection[str]) -> None:
+        self._plan = plan
+        self._left = iter([repeat for repeat in plan.repeats if repeat.name not in begun])
+
+    def choose(self) -> tuple[str, Params, int] | None:
+        """The next one's name, parameters and seed; None where none is left."""
+        repeat = next(self._left, None)
+        if repeat is None:
+            return None
+        seed = repeat.training_seed(self._plan.study_seed)
+        return repeat.name, self._plan.params[repeat.trial_id], seed
+
+    def finish(self, record: TrialRecord) -> None:
+        """What one came to changes nothing of the others."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A configuration that was measured again.
+
+    Attributes:
+        record: the search's trial.
+        runs: its repeats, those that every finalist has, in one order for all.
+    """
+
+    record: TrialRecord
+    runs: tuple[TrialRecord, ...]
+
+    @property
+    def steady(self) -> bool:
+        """Whether all its repeats came to a result."""
+        return all(run.status == "completed" for run in self.runs)
+
+    def values(self, metric: str) -> list[float]:
+        """The metric of each run at its end; of a steady finalist."""
+        return [float(getattr(run.epochs[-1], metric)) for run in self.runs]
+
+
+def finalists(
+    records: Iterable[TrialRecord], repeats: Iterable[TrialRecord], metric: str
+) -> list[Finalist]:
+    """The configurations that were measured again, best first by the mean over their common runs.
+
+    Those of which a run diverged or failed come last. Runs that one of them has not ended yet are
+    left out for all; without a common run there are none.
+
+    Args:
+        records: the search's trials.
+        repeats: as the journal of the repeats has them.
+        metric: the objective, ``val_loss`` or ``val_accuracy``.
+    """
+    ended: dict[str, dict[tuple[int, int, int], TrialRecord]] = {}
+    for run in repeats:
+        if run.ended:
+            repeat = Repeat.named(run.trial_id)
+            ended.setdefault(repeat.trial_id, {})[repeat.run] = run
+    common = sorted(set.intersection(*(set(runs) for runs in ended.values()))) if ended else []
+    if not common:
+        return []
+    found = [
+        Finalist(record, tuple(ended[record.trial_id][run] for run in common))
+        for record in records
+        if record.trial_id in ended
+    ]
+    return sorted(found, key=lambda finalist: _key(finalist, metric))
+
+
+def _key(finalist: Finalist, metric: str) -> tuple[bool, float, str]:
+    if not finalist.steady:
+        return (True, 0.0, finalist.record.trial_id)
+    values = finalist.values(metric)
+    mean = sum(values) / len(values)
+    return (False, mean if metric == "val_loss" else -mean, finalist.record.trial_id)
+
+
+def _hash(*parts: object) -> int:
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

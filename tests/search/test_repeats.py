@@ -1,0 +1,100 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handsigns.search.repeats import Repeat, RepeatSampling, finalists, plan_repeats
+
+NUMBERS = st.integers(0, 10**6)
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 50))
+def test_a_name_tells_all(trial, seed, fold, folds):
+    repeat = Repeat(f"{trial:04d}", seed, fold if folds else 0, folds)
+    assert Repeat.named(repeat.name) == repeat
+
+
+@pytest.mark.parametrize("name", ["0001", "0001-seed", "0001-seed1-fold2", "../0001-seed1", ""])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match="names no repeat"):
+        Repeat.named(name)
+
+
+def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searchs(make_record):
+    records = [make_record(f"{n:04d}") for n in range(2)]
+    plan = plan_repeats(records, seeds=3, folds=2, study_seed=7)
+    assert len(plan.repeats) == len(set(plan.names)) == 12
+    seeds = {}
+    for repeat in plan.repeats:
+        seeds.setdefault(repeat.trial_id, set()).add(repeat.training_seed(7))
+    assert seeds["0000"] == seeds["0001"]
+    assert len(seeds["0000"]) == 6
+    assert not seeds["0000"] & {record.seed for record in records}
+    assert seeds["0000"].isdisjoint(r.training_seed(8) for r in plan.repeats)
+    first = [repeat.trial_id for repeat in plan.repeats[:4]]
+    assert first == ["0000", "0001", "0000", "0001"], "run by run"
+
+
+def test_what_was_begun_is_not_begun_again(make_record):
+    plan = plan_repeats([make_record("0003", params={"dropout": 0.1})], 3, 0, 1)
+    sampling = RepeatSampling(plan, begun=["0003-seed1"])
+    name, params, seed = sampling.choose()
+    assert (name, params) == ("0003-seed0", {"dropout": 0.1})
+    assert seed == Repeat("0003", 0).training_seed(1)
+    assert sampling.choose()[0] == "0003-seed2"
+    assert sampling.choose() is None
+
+
+def test_folds_of_a_seed_share_nothing_and_another_seed_cuts_anew(make_split):
+    train, val = make_split(40, seed=1), make_split(10, seed=2)
+    assert Repeat("0000", 0).splits(train, val, 7) == (train, val)
+
+    def held_out(seed, fold):
+        _, out = Repeat("0000", seed, fold, 5).splits(train, val, 7)
+        return {image.tobytes() for image in out.images}
+
+    assert len(held_out(0, 0)) == 10
+    assert held_out(0, 0).isdisjoint(held_out(0, 1))
+    assert held_out(0, 0) != held_out(1, 0)
+
+
+@pytest.fixture
+def measure(make_record):
+    """Repeats of a trial with these losses at their end."""
+
+    def make(trial_id, losses, status="completed"):
+        return [
+            make_record(Repeat(trial_id, seed).name, [1.0, loss], status)
+            for seed, loss in enumerate(losses)
+        ]
+
+    return make
+
+
+def test_they_are_ranked_by_the_mean_of_what_all_have(make_record, measure):
+    records = [make_record(f"{n:04d}") for n in range(3)]
+    runs = measure("0002", [0.3, 0.3, 0.0]) + measure("0000", [0.4, 0.1])
+    found = finalists(records, runs, "val_loss")
+    assert [finalist.record.trial_id for finalist in found] == ["0000", "0002"]
+    assert [len(finalist.runs) for finalist in found] == [2, 2], "the third run only one has"
+    assert found[0].values("val_loss") == [0.4, 0.1]
+
+
+def test_a_run_that_diverged_puts_a_configuration_last(make_record, measure):
+    records = [make_record("0000"), make_record("0001")]
+    runs = measure("0000", [0.1]) + measure("0001", [0.9])
+    assert finalists(records, runs, "val_loss")[0].record.trial_id == "0000"
+    runs += measure("0001", [0.9, 0.9])[1:]
+    runs.append(dataclasses.replace(make_record("0000-seed1", []), status="diverged"))
+    found = finalists(records, runs, "val_loss")
+    assert [finalist.record.trial_id for finalist in found] == ["0001", "0000"]
+    assert not found[1].steady
+
+
+def test_what_runs_still_is_no_result(make_record, measure):
+    records = [make_record("0000"), make_record("0001")]
+    runs = measure("0000", [0.1]) + measure("0001", [0.2], status="interrupted")
+    (found,) = finalists(records, runs, "val_loss")
+    assert found.record.trial_id == "0000"
+    assert finalists(records, [], "val_loss") == []
