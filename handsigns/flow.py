@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from handsigns.search.runner import SearchOutcome
     from handsigns.search.store import DataRecord, StoredSearch
     from handsigns.search.warm_start import WarmStart
-    from handsigns.winner.model import ModelCard
+    from handsigns.winner.model import Chosen, ModelCard
     from handsigns.winner.retrain import Retraining
 
 SETTINGS = {
@@ -273,12 +273,18 @@ def retrain_winner(
             data,
             stored.paths,
             record,
-            by_hand=trial is not None,
+            chosen=_chosen(stored, trial),
             seeds=seeds,
             ensemble=ensemble,
             progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
             own=own,
         )
+
+
+def _chosen(stored: StoredSearch, trial: str | None) -> Chosen:
+    if trial is not None:
+        return "by hand"
+    return "by re-evaluation" if stored.finalists else "by rank"
 
 
 def _warm_start(name: str, results: Path, study: StudyConfig, data: DataSet) -> WarmStart:

@@ -1,5 +1,6 @@
 """The real thing, tiny: real Ray, real trials, run as a user runs them."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from handsigns.search.event_log import read_events, sealed
@@ -33,7 +35,11 @@ def test_run_tells_the_whole_story(done):
         "6/6 trials ended",
         "the search ended after",
         "leaderboard (best 6 by val_loss):",
-        "with 2 fresh seeds",
+        "re-evaluation: the best 3 trials, 3 fresh runs each",
+        "9/9 trials ended",
+        "Trained again with 3 fresh seeds, trial ",
+        "(by re-evaluation) for 4 epochs with 2 fresh seeds",
+        "by seed: ",
         "test accuracy ",
         "everything is in results/first:",
         "report: reports/first/index.html",
@@ -102,6 +108,59 @@ def test_the_test_result(done):
     assert result["ci95"][0] <= result["accuracy"] <= result["ci95"][1]
     assert result["accuracy"] > 0.6, "bands are easy to tell"
     assert result["test_openings"] == 1
+
+
+def test_the_best_are_measured_again_and_the_best_of_these_wins(done):
+    place, _ = done
+    folder = place.root / "results" / "first"
+    best = [row["trial_id"] for row in place.rows("first")[:3]]
+    with (folder / "reevaluation" / "trials.csv").open() as file:
+        runs = list(csv.DictReader(file))
+    assert sorted(row["trial_id"] for row in runs) == sorted(
+        f"{trial}-seed{seed}" for trial in best for seed in range(3)
+    )
+    assert {row["status"] for row in runs} == {"completed"}
+    assert len({row["seed"] for row in runs}) == 3, "the same seeds for each"
+    means = {
+        trial: sum(float(r["val_loss"]) for r in runs if r["trial_id"].startswith(trial))
+        for trial in best
+    }
+    card = yaml.safe_load((folder / "winner" / "config.yaml").read_text())
+    assert card["trial_id"] == min(means, key=means.get)
+    assert card["chosen"] == "by re-evaluation"
+    assert "was not measured" not in place.run("reevaluate", "first"), "nothing is left to be done"
+    page = (place.root / "reports" / "first" / "index.html").read_text()
+    assert "The best, trained again" in page
+
+
+def test_folds_of_the_best(done):
+    place, _ = done
+    shutil.copytree(place.root / "results" / "first", place.root / "results" / "folded")
+    options = ("--top", "2", "--seeds", "1", "--folds", "3")
+    output = place.run("reevaluate", "folded", *options, "--no-report")
+    assert "re-evaluation: the best 2 trials, 3 fresh runs each" in output
+    assert "15/15 trials ended" in output, "beside those of before"
+    output = place.run("reevaluate", "folded", "--folds", "1", status=2)
+    assert "--folds: folds is 1, which leaves nothing to train on" in output
+
+
+def test_each_seeds_model_is_tested_once(done):
+    place, _ = done
+    winner = place.root / "results" / "first" / "winner"
+    result = json.loads((winner / "test.json").read_text())
+    assert len(result["per_seed"]) == len(result["seeds"]) == 2
+    kept = result["per_seed"][result["seeds"].index(result["kept_seeds"][0])]
+    assert kept == result["accuracy"]
+    shutil.copytree(place.root / "results" / "first", place.root / "results" / "many")
+    output = place.run("retrain", "many", "--seeds", "3", "--ensemble", "--no-report")
+    assert "kept 3 as an ensemble" in output
+    place.run("test", "many", "--no-report")
+    many = json.loads((place.root / "results" / "many" / "winner" / "test.json").read_text())
+    assert len(many["per_seed"]) == len(many["kept_seeds"]) == 3
+    picture = "bands/test/high/0.png"
+    (row,) = json.loads(place.run("predict", "many", picture, "--format", "json"))
+    assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert "written to" in place.run("export", "many", "--format", "torch-export")
 
 
 def test_formats_of_the_leaderboard(done):

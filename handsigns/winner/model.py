@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, TypeAdapter
@@ -27,6 +27,10 @@ SEEDS_FOLDER = "seeds"
 CONFIG_FILE = "config.yaml"
 
 
+Chosen = Literal["by rank", "by re-evaluation", "by hand"]
+"""As the leaderboard's first, as the best of those that were trained again, or by the user."""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What must be known to use a model, and where it came from; `config.yaml`.
@@ -39,7 +43,7 @@ class ModelCard:
         seeds: of the model kept; of several models, whose probabilities are averaged, each.
         search: name of the search.
         trial_id: whose configuration this is.
-        chosen: ``by rank`` or ``by hand``.
+        chosen: see `Chosen`.
         chosen_after_test: the user chose the trial by hand after a test result was known.
         fingerprint: of the data.
         git_revision: of the code; None where unknown.
@@ -54,7 +58,7 @@ class ModelCard:
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
     search: str
     trial_id: str
-    chosen: str
+    chosen: Chosen
     chosen_after_test: bool
     fingerprint: str
     git_revision: str | None

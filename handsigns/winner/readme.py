@@ -20,11 +20,16 @@ from handsigns.report.interval import wilson_interval
 from handsigns.search.record import TrialRecord
 from handsigns.search.store import StoredSearch
 from handsigns.text import inert
-from handsigns.winner.model import ModelCard
+from handsigns.winner.model import Chosen, ModelCard
 
 METRICS_FILE = "metrics.json"
 README_FILE = "README.md"
 _CONFUSIONS = 5
+_HOW_CHOSEN: dict[Chosen, str] = {
+    "by rank": "the best of its leaderboard",
+    "by re-evaluation": "the best of those that were trained again with fresh seeds",
+    "by hand": "picked by hand",
+}
 _LICENCE = "## Licence\n\n"
 _NO_LICENCE = (
     "Whoever trained this model has to say under which terms it, and the pictures it has learnt "
@@ -93,14 +98,13 @@ def write_readme(
 
 def _what_it_is(card: ModelCard) -> str:
     classes = ", ".join(map(inert, card.classes))
-    how = "the best of its leaderboard" if card.chosen == "by rank" else "picked by hand"
     return (
         f"# {inert(card.search)}\n\n"
         f"An image classifier made by handsigns: it takes a colour picture, cut and shrunk to "
         f"{card.size}x{card.size} pixels, and gives a probability for each of "
         f"{len(card.classes)} classes: {classes}.\n\n"
         f"The configuration is that of trial {inert(card.trial_id)} of the search "
-        f"{inert(card.search)}, {how}. Revision of the code: "
+        f"{inert(card.search)}, {_HOW_CHOSEN[card.chosen]}. Revision of the code: "
         f"{inert(card.git_revision or 'unknown')}."
     )
 

@@ -30,7 +30,7 @@ from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
 from handsigns.training.metrics import EpochMetrics
 from handsigns.winner.ledger import read_ledger
-from handsigns.winner.model import ModelCard, save_model
+from handsigns.winner.model import Chosen, ModelCard, save_model
 from handsigns.winner.readme import METRICS_FILE, read_training, write_readme
 
 Progress = Callable[[int, int, EpochMetrics], None]
@@ -60,7 +60,7 @@ def retrain(
     paths: SearchPaths,
     record: TrialRecord,
     *,
-    by_hand: bool,
+    chosen: Chosen,
     seeds: int,
     ensemble: bool,
     progress: Progress,
@@ -73,7 +73,7 @@ def retrain(
     winner is moved aside.
 
     Args:
-        by_hand: the user named the trial instead of taking the first of the leaderboard.
+        chosen: how the trial was chosen.
         seeds: how many models to train, one after another on all cores or the GPU.
         ensemble: keep all that did not diverge, and average their probabilities.
         own: the user's own code that the trial ran.
@@ -115,8 +115,8 @@ def retrain(
         seeds=tuple(models) if ensemble else (_lowest_loss(runs).seed,),
         search=paths.name,
         trial_id=record.trial_id,
-        chosen="by hand" if by_hand else "by rank",
-        chosen_after_test=by_hand and bool(read_ledger(paths.test_ledger)),
+        chosen=chosen,
+        chosen_after_test=chosen == "by hand" and bool(read_ledger(paths.test_ledger)),
         fingerprint=data.info.fingerprint,
         git_revision=(environment["git"] or {}).get("revision"),
         own_code=own.described() if own else {},

@@ -1,6 +1,7 @@
 """Processes are killed; nothing that was finished is lost, and what was not goes on."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -53,6 +54,24 @@ def test_a_search_killed_when_all_was_done_is_concluded(place):
     assert place.rows("last") == whole
     assert "all 2 trials of last are done" in place.run("resume", "last", status=2)
     place.audit("last")
+
+
+def test_a_reevaluation_killed_in_the_middle_goes_on(place):
+    place.run("search", "tiny.yaml", *place.data, "--trials", "3", "--max-epochs", "40",
+              "--set", "scheduler.name=none", "--name", "again")  # fmt: skip
+    shutil.copytree(place.folder("again"), place.folder("straight"))
+    command = ("reevaluate", "again", "--seeds", "2", "--no-report")
+    process = place.start(*command)
+    place.wait_for_epochs("again/reevaluation", 50, process)
+    place.kill(process, "again/reevaluation")
+    before = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
+    output = place.run(*command)
+    assert "Trained again with 2 fresh seeds" in output
+    after = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
+    assert after.startswith(before[: before.rfind(b"\n") + 1])
+    straight = place.run("reevaluate", "straight", "--seeds", "2", "--no-report")
+    verdict = "Trained again with"
+    assert output[output.index(verdict) :] == straight[straight.index(verdict) :]
 
 
 def test_a_trial_whose_process_is_killed_goes_on_until_that_has_happened_too_often(place):
