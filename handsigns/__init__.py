@@ -1,7 +1,8 @@
 """handsigns: distributed hyperparameter search for image classifiers.
 
 What it offers to Python is in `handsigns.api` and can be used from here: `handsigns.search(…)`,
-`load_results`, `load_winner`, `predict`, `retrain` and `test`. It is loaded at first use.
+`load_results`, `load_winner`, `predict`, `reevaluate`, `retrain` and `test`. It is loaded at first
+use.
 """
 
 from __future__ import annotations
@@ -11,11 +12,27 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from handsigns.api import load_results, load_winner, predict, retrain, search, test
+    from handsigns.api import (
+        load_results,
+        load_winner,
+        predict,
+        reevaluate,
+        retrain,
+        search,
+        test,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["load_results", "load_winner", "predict", "retrain", "search", "test"]
+__all__ = [
+    "load_results",
+    "load_winner",
+    "predict",
+    "reevaluate",
+    "retrain",
+    "search",
+    "test",
+]
 
 
 class CallablePackage(ModuleType):

@@ -26,6 +26,7 @@ __all__ = [
     "load_results",
     "load_winner",
     "predict",
+    "reevaluate",
     "retrain",
     "search",
     "test",
@@ -163,6 +164,51 @@ def load_results(name: str, *, results: PathLike = "results") -> SearchResults:
         ResultsError, ConfigError: there is none of that name, or its files are damaged.
     """
     return _results(flow.open_named(Path(results), name))
+
+
+def reevaluate(
+    name: str,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    folds: int | None = None,
+    time_budget: str | float | None = None,
+    data: PathLike | None = None,
+    address: str | None = None,
+    own_code: bool = False,
+    results: PathLike = "results",
+) -> pd.DataFrame:
+    """Train the best trials again with fresh seeds, so that `retrain` takes the best of these.
+
+    What was trained already is not trained again; what was broken off goes on.
+
+    Args:
+        name: of the search.
+        top, seeds, folds, time_budget: where the search's own are not wanted; see `Reevaluation`.
+        data: where the pictures are now, if they were moved.
+        address: of a Ray cluster to train on; None starts a Ray of its own on this machine.
+        own_code: run functions of the user's own that the search space names.
+        results: the folder of all searches.
+
+    Returns:
+        a row for each of these trials, best first: trial_id, runs, and of val_loss and val_accuracy
+        the mean and the ends of its 95 % interval (NaN where a run has no result).
+
+    Raises:
+        ConfigError: a setting cannot be.
+        ResultsError: there is no such search, or no trial of it has a result.
+        DataError: the data have changed.
+        ResourceError: a trial asks for more than there is.
+    """
+    wanted = {"top": top, "seeds": seeds, "folds": folds, "time_budget": time_budget}
+    stored = flow.open_named(Path(results), name)
+    flow.reevaluate(
+        stored, _path(data), flow.given_again(wanted), address=address, own_code=own_code
+    )
+
+    from handsigns.report.finals import finals_frame
+
+    return finals_frame(flow.open_named(Path(results), name))
 
 
 def retrain(

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from handsigns.config.study import Objective
 from handsigns.report.interval import mean_interval
 from handsigns.search.repeats import Finalist, Repeat
 from handsigns.search.store import StoredSearch
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = (
     *("place", "trial", "runs", "val_loss", "95 %", "val_accuracy", "95 % ", "in the search"),
 )
+
+_SPANS = {
+    metric: (metric, f"{metric}_low", f"{metric}_high") for metric in ("val_loss", "val_accuracy")
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,25 @@ def _overlap(finalist: Finalist) -> float:
     """
     folds = Repeat.named(finalist.runs[0].trial_id).folds
     return 1 / (folds - 1) if folds else 0.0
+
+
+def finals_frame(search: StoredSearch) -> pd.DataFrame:
+    """A row for each, best first; NaN where there is nothing.
+
+    Columns: trial_id, runs, and val_loss, val_loss_low, val_loss_high, the same of val_accuracy.
+    """
+    import pandas as pd
+
+    columns = ("trial_id", "runs", *_SPANS["val_loss"], *_SPANS["val_accuracy"])
+    found = []
+    for one in measured(search):
+        row: dict[str, float | str] = {"trial_id": one.trial_id, "runs": one.runs}
+        for metric, mean in (("val_loss", one.loss), ("val_accuracy", one.accuracy)):
+            low, high = (mean and mean.interval) or (math.nan, math.nan)
+            values = (mean.value if mean else math.nan, low, high)
+            row |= dict(zip(_SPANS[metric], values, strict=True))
+        found.append(row)
+    return pd.DataFrame(found, columns=list(columns))
 
 
 def verdict(search: StoredSearch) -> str:

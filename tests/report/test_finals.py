@@ -1,0 +1,90 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from handsigns.report.finals import finals_frame, left_out, rows, verdict
+from handsigns.search.journal import Journal
+from handsigns.search.record import Placement
+from handsigns.search.repeats import Repeat
+from handsigns.search.store import open_search
+from handsigns.training.metrics import EpochMetrics
+
+
+@pytest.fixture
+def remeasure(make_search):
+    """A scripted search whose trials, by place, were trained again with these losses."""
+    stored = make_search(trials=12)
+
+    def play(losses, folds=0, places=(0, 1)):
+        stored.paths.repeats.root.mkdir(exist_ok=True)
+        journal = Journal(stored.paths.repeats.journal, 1, writable=True)
+        for place, values in zip(places, losses, strict=True):
+            record = stored.ranked[place]
+            for number, loss in enumerate(values):
+                fold, seed = (number % folds, number // folds) if folds else (0, number)
+                name = Repeat(record.trial_id, seed, fold, folds).name
+                journal.begin(name, record.params, 5)
+                if loss is None:
+                    journal.end(name, "diverged", "not finite")
+                    continue
+                metrics = EpochMetrics(1, 0.1, 0.9, loss, 1 - loss, 1 - loss, 1e-3, 1.0)
+                journal.report(name, metrics, Placement("laptop/1", "cpu", 1))
+                journal.end(name, "completed")
+        journal.close()
+        return open_search(stored.paths)
+
+    return play
+
+
+def test_the_better_mean_wins_whatever_the_leaderboard_says(remeasure):
+    search = remeasure([[0.10, 0.20, 0.30], [0.05, 0.16, 0.24]])
+    first, second = search.ranked[:2]
+    assert search.winner == second
+    frame = finals_frame(search)
+    assert list(frame["trial_id"]) == [second.trial_id, first.trial_id]
+    low, high = t.interval(0.95, 2, 0.15, np.std([0.05, 0.16, 0.24], ddof=1) / math.sqrt(3))
+    assert frame.loc[0, "val_loss_low"] == pytest.approx(low)
+    assert frame.loc[0, "val_accuracy_high"] == pytest.approx(1 - low)
+    assert high > low
+    # Differences -0.05, -0.04, -0.06: small, but steady.
+    assert f"It is better than the second, trial {first.trial_id}: val_loss differs by -0.0500" in (
+        verdict(search)
+    )
+    assert len(rows(search)) == 2
+    assert left_out(search) == ""
+
+
+def test_what_cannot_be_told_apart_is_said(remeasure):
+    search = remeasure([[0.10, 0.20], [0.11, 0.18]])
+    assert "cannot be told from the second" in verdict(search)
+    assert "0.1450" in verdict(search)
+
+
+def test_one_run_has_no_interval(remeasure):
+    search = remeasure([[0.10], [0.11]])
+    assert "With one run each it cannot be told" in verdict(search)
+    assert math.isnan(finals_frame(search).loc[0, "val_loss_low"])
+
+
+def test_folds_make_intervals_wider(remeasure):
+    search = remeasure([[0.10, 0.20, 0.30, 0.20], [0.3, 0.3, 0.3, 0.3]], folds=2)
+    spread = np.std([0.1, 0.2, 0.3, 0.2], ddof=1) * math.sqrt(1 / 4 + 1)
+    assert finals_frame(search).loc[0, "val_loss_low"] == pytest.approx(
+        0.2 - t.ppf(0.975, 3) * spread
+    )
+    assert "2 fresh seeds on each of 2 folds" in verdict(search)
+
+
+def test_a_run_without_a_result(remeasure):
+    search = remeasure([[0.10, None], [0.5, 0.6]])
+    assert search.winner == search.ranked[1]
+    assert rows(search)[1][3] == "a run has no result"
+    assert verdict(search).endswith(".")
+
+
+def test_the_leaderboards_first_must_not_be_forgotten(remeasure):
+    search = remeasure([[0.10], [0.2]], places=(1, 2))
+    assert f"Trial {search.ranked[0].trial_id}, the first" in left_out(search)
+    assert search.winner == search.ranked[1]
