@@ -263,7 +263,8 @@ def retrain_winner(
     from handsigns.winner.retrain import retrain
 
     record = stored.trial(trial)
-    own = own_code_of_trial(stored, record, allowed=own_code)
+    sessions = [stored.journal.sessions[number] for number in record.sessions]
+    own = own_code_of_trial(stored, record, sessions, allowed=own_code)
     data = recorded_data(stored, moved)
     epochs = stored.study.budget.max_epochs
     what = f"retraining trial {record.trial_id} on train and validation split"

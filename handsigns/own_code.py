@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from handsigns.progress import progress
 if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
-    from handsigns.search.record import TrialRecord
+    from handsigns.search.record import Session, TrialRecord
     from handsigns.search.store import StoredSearch
 
 
@@ -72,19 +73,22 @@ def own_code_to_go_on(stored: StoredSearch, *, allowed: bool) -> OwnCode | None:
 
 
 def own_code_of_trial(
-    stored: StoredSearch, record: TrialRecord, *, allowed: bool
+    stored: StoredSearch, record: TrialRecord, sessions: Sequence[Session], *, allowed: bool
 ) -> OwnCode | None:
     """The modules that a trial ran, as they were then.
+
+    Args:
+        sessions: those in which it was trained.
 
     Raises:
         ResultsError: they may not be run, or the code is missing or damaged.
     """
     functions = own_functions([record.config.architecture, record.config.loss])
     described = _latest(stored)
-    if record.sessions:
+    if sessions:
         from handsigns.search.environment import own_code
 
-        described = own_code(stored.journal.sessions[record.sessions[-1]].environment)
+        described = own_code(sessions[-1].environment)
     return read_kept(stored.paths.own_code, functions, described, allowed=allowed)
 
 

@@ -129,6 +129,7 @@ def test_the_best_are_measured_again_and_the_best_of_these_wins(done):
     assert card["trial_id"] == min(means, key=means.get)
     assert card["chosen"] == "by re-evaluation"
     assert "was not measured" not in place.run("reevaluate", "first"), "nothing is left to be done"
+    assert "identical" in place.run("replay", "first", f"{best[0]}-seed2")
     page = (place.root / "reports" / "first" / "index.html").read_text()
     assert "The best, trained again" in page
 
@@ -140,6 +141,9 @@ def test_folds_of_the_best(done):
     output = place.run("reevaluate", "folded", *options, "--no-report")
     assert "re-evaluation: the best 2 trials, 3 fresh runs each" in output
     assert "15/15 trials ended" in output, "beside those of before"
+    first = place.rows("folded")[0]["trial_id"]
+    assert "identical" in place.run("replay", "folded", f"{first}-seed0-fold2of3")
+    assert "no trial 7-seed9" in place.run("replay", "folded", "7-seed9", status=2)
     output = place.run("reevaluate", "folded", "--folds", "1", status=2)
     assert "--folds: folds is 1, which leaves nothing to train on" in output
 

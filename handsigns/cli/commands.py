@@ -217,9 +217,9 @@ def replay(options: Namespace) -> int:
     from handsigns.winner.replay import ReplayError
     from handsigns.winner.replay import replay as train_again
 
-    record = stored.trial(options.trial)
-    own = own_code_of_trial(stored, record, allowed=options.own_code)
-    sessions = [stored.journal.sessions[number] for number in record.sessions]
+    record, journal = stored.recorded(options.trial)
+    sessions = [journal.sessions[number] for number in record.sessions]
+    own = own_code_of_trial(stored, record, sessions, allowed=options.own_code)
     data = flow.recorded_data(stored, options.data, sessions[-1].fingerprint if sessions else None)
     show_changes(sessions)
     total = len(record.epochs)

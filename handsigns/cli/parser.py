@@ -374,7 +374,7 @@ def _add_replay(commands: Commands) -> None:
         "replay first 0007",
     )
     _add_name(parser)
-    parser.add_argument("trial", metavar="TRIAL", help="trial_id from the leaderboard")
+    parser.add_argument("trial", metavar="TRIAL", help="a trial_id: 0007, or 0007-seed1")
     _add_moved_data(parser)
     _add_own_code(parser)
 

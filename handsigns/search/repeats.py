@@ -73,6 +73,13 @@ class Repeat:
         return hold_out(together(train, val), self.fold, self.folds, cut)
 
 
+def splits_of(trial_id: str, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
+    """What a trial, or a repeat of one, trains on, and what it is measured on."""
+    if _NAME.fullmatch(trial_id) is None:
+        return train, val
+    return Repeat.named(trial_id).splits(train, val, study_seed)
+
+
 @dataclass(frozen=True)
 class RepeatPlan:
     """What is to be trained again.

@@ -141,7 +141,7 @@ def run_search(
             )  # fmt: skip
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
-                _task(study, data, paths, slots, own, plan), slots, searcher, scheduler,
+                _task(study, data, paths, slots, own), slots, searcher, scheduler,
                 [recorder, watchdog], ending, storage,
             )  # fmt: skip
 
@@ -249,11 +249,11 @@ def _task(
     paths: SearchPaths,
     slots: Slots,
     own: OwnCode | None,
-    plan: RepeatPlan | None,
 ) -> TrialTask:
     return TrialTask(
         train=data.train,
         val=data.val,
+        study_seed=study.seed,
         classes=len(data.info.classes),
         size=data.info.size,
         max_epochs=study.budget.max_epochs,
@@ -261,7 +261,6 @@ def _task(
         gpus=slots.gpus,
         checkpoints=paths.checkpoints.resolve(),
         own=own,
-        repeats_of=None if plan is None else plan.study_seed,
     )
 
 

@@ -66,13 +66,22 @@ class StoredSearch:
         return rank(self.journal.records, self.study.objective)
 
     @functools.cached_property
+    def repeats(self) -> Journal:
+        """What was recorded as its best trials were trained again; empty where they were not."""
+        return Journal(self.paths.repeats.journal, self.study.seed)
+
+    @functools.cached_property
     def finalists(self) -> list[Finalist]:
-        """Its best trials that were trained again, best first; none where that was not done."""
-        paths = self.paths.repeats
-        if not paths.journal.exists():
-            return []
-        repeats = Journal(paths.journal, self.study.seed).records
-        return finalists(self.journal.records, repeats, self.study.objective.metric)
+        """Its best trials that were trained again, best first; none where that was not done.
+
+        Raises:
+            ResultsError: the journal of that is damaged.
+        """
+        metric = self.study.objective.metric
+        try:
+            return finalists(self.journal.records, self.repeats.records, metric)
+        except ValueError as error:
+            raise ResultsError(f"{self.paths.repeats.journal} is damaged: {error}") from error
 
     @property
     def winner(self) -> TrialRecord | None:
@@ -100,6 +109,17 @@ class StoredSearch:
                 return record
         known = f"0000 to {len(ranked) - 1:04d}" if ranked else "no trial yet"
         raise ResultsError(f"no trial {trial_id} in {self.paths.name}; there are {known}")
+
+    def recorded(self, name: str) -> tuple[TrialRecord, Journal]:
+        """A trial by its id, or a repeat by its name, and the journal in which it stands.
+
+        Raises:
+            ResultsError: there is no such trial or repeat.
+        """
+        for record in self.repeats.records:
+            if record.trial_id == name:
+                return record, self.repeats
+        return self.trial(name), self.journal
 
 
 def refuse_taken(paths: SearchPaths) -> None:

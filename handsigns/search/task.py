@@ -12,7 +12,6 @@ from typing import Any
 
 from handsigns.config.own_code import OwnCode
 from handsigns.data.splits import Split
-from handsigns.search.repeats import Repeat
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,7 @@ class TrialTask:
 
     Attributes:
         train, val: the splits; their arrays are read-only and shared.
+        study_seed: of the search.
         classes: number of classes.
         size: height and width of the images in pixels.
         max_epochs: the full epoch budget.
@@ -28,11 +28,11 @@ class TrialTask:
         gpus: share of GPUs of a trial.
         checkpoints: folder of checkpoints, reachable from every node.
         own: the user's own code that may be run, with its source: a node needs no file of it.
-        repeats_of: seed of the search whose trials are repeated; None where they are not, but new.
     """
 
     train: Split
     val: Split
+    study_seed: int
     classes: int
     size: int
     max_epochs: int
@@ -40,13 +40,6 @@ class TrialTask:
     gpus: float
     checkpoints: Path
     own: OwnCode | None = None
-    repeats_of: int | None = None
-
-    def splits(self, trial_id: str) -> tuple[Split, Split]:
-        """What a trial trains on, and what it is measured on."""
-        if self.repeats_of is None:
-            return self.train, self.val
-        return Repeat.named(trial_id).splits(self.train, self.val, self.repeats_of)
 
 
 def run_trial(config: dict[str, Any], task: TrialTask) -> None:

@@ -16,6 +16,7 @@ from ray import tune
 from handsigns.config.trial import TrialConfig
 from handsigns.search.paths import checkpoint_files
 from handsigns.search.record import Placement
+from handsigns.search.repeats import splits_of
 from handsigns.search.task import TrialTask
 from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from handsigns.training.device import pick_device
@@ -58,7 +59,8 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
         if metrics.epoch > config["epochs"]:
             tune.report({**dataclasses.asdict(metrics), **where})
     # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
-    for metrics in fit(state, *task.splits(config["trial_id"])):
+    splits = splits_of(config["trial_id"], task.train, task.val, task.study_seed)
+    for metrics in fit(state, *splits):
         try:
             save_checkpoint(latest, state, previous)
         except OSError as error:

@@ -11,6 +11,7 @@ from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
 from handsigns.search.record import TrialRecord
+from handsigns.search.repeats import splits_of
 from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, fit, start
 from handsigns.training.metrics import EpochMetrics
@@ -53,7 +54,7 @@ def replay(
         device=pick_device(0 if on_cpu else None),
         own=own,
     )
-    again = fit(start(plan), data.train, data.val)
+    again = fit(start(plan), *splits_of(record.trial_id, data.train, data.val, study.seed))
     try:
         for recorded in record.epochs:
             metrics = next(again)

@@ -100,7 +100,13 @@ def run_python(place, script: str) -> str:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("file", ["journal.jsonl", "data.json", "study.yaml", "warm_start.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("journal.jsonl", "data.json", "study.yaml", "warm_start.json"),
+        "reevaluation/journal.jsonl",
+    ],
+)
 def test_whatever_a_file_of_a_search_holds_it_is_read_or_refused(done, file, tmp_path):
     root = tmp_path / "search"
     shutil.copytree(done.folder("first"), root)
@@ -112,6 +118,7 @@ def test_whatever_a_file_of_a_search_holds_it_is_read_or_refused(done, file, tmp
         try:
             search = open_search(SearchPaths(root))
             assert search.journal.records is not None
+            assert search.winner is not None
         except HandsignsError as error:
             assert file in str(error)  # noqa: PT017 - either outcome is right
 
