@@ -115,6 +115,9 @@ class TrialConfig(BaseModel):
 
     flip: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability that a training picture is mirrored left to right."""
+    test_time_flip: bool = True
+    """Whether a model that was trained on mirrored pictures, too, classifies each picture twice,
+    once mirrored, and averages the probabilities: in validation, test and use alike."""
     rotation: float = Field(default=15.0, ge=0.0, le=180.0)
     """Largest rotation in degrees, either way."""
     scale: float = Field(default=0.15, ge=0.0, lt=1.0)
@@ -169,12 +172,13 @@ class TrialConfig(BaseModel):
         return ours | {f"{OWN}{name}": value for name, value in self.own.items()}
 
     def identity(self) -> dict[str, Scalar]:
-        """What makes the configuration this one.
+        """What makes the training this one.
 
         A hyperparameter that was added later stands here where it is used alone, so that earlier
-        seeds and checkpoints stay valid.
+        seeds and checkpoints stay valid; one that changes no weight, not at all.
         """
         values = self.hyperparameters()
+        del values["test_time_flip"]
         if self.loss == CROSS_ENTROPY:
             del values["loss"]
         return values

@@ -8,12 +8,12 @@ from torch import nn
 from handsigns.config.own_code import OwnCode
 from handsigns.config.trial import TrialConfig
 from handsigns.errors import ConfigError
+from handsigns.model.averaged import Ensemble, as_evaluated
 from handsigns.model.compact import CompactNet
 from handsigns.model.course import CourseNet
-from handsigns.model.ensemble import Ensemble
 from handsigns.model.own import own_function, told, where
 
-__all__ = ["CompactNet", "CourseNet", "Ensemble", "build_model"]
+__all__ = ["CompactNet", "CourseNet", "Ensemble", "as_evaluated", "build_model"]
 
 _OURS = {"compact": CompactNet, "course": CourseNet}
 

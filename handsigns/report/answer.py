@@ -189,7 +189,11 @@ def commands(search: StoredSearch) -> list[Command]:
     winner = search.winner
     if winner is None:
         return []
+    again = Command(
+        "Train the best again with fresh seeds, to be sure", _line(search, "reevaluate")
+    )
     return [
+        *([] if search.finalists else [again]),
         Command("Train it again, on train and validation split", _line(search, "retrain")),
         Command("Test it, once", _line(search, "test")),
         Command("Classify pictures with it", _line(search, "predict", "IMAGE…")),

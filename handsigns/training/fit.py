@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from handsigns.config.own_code import OwnCode
 from handsigns.config.trial import TrialConfig
 from handsigns.data.splits import Split
-from handsigns.model import build_model
+from handsigns.model import as_evaluated, build_model
 from handsigns.training.augment import augment
 from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
@@ -109,13 +109,14 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
     device = state.plan.device
     images, labels = _on_device(train, device)
     held_out = _on_device(val, device) if val is not None else None
+    evaluated = as_evaluated(state.model, state.plan.config)
     while state.epoch < state.plan.max_epochs:
         started = time.perf_counter()
         epoch = state.epoch + 1
         loss, accuracy, rate = _train_epoch(state, epoch, images, labels)
         val_loss = val_accuracy = float("nan")
         if held_out is not None:
-            scores = evaluate(state.model, *held_out)
+            scores = evaluate(evaluated, *held_out)
             val_loss = _finite(scores.loss, epoch, "validation loss")
             val_accuracy = scores.accuracy
         before = state.recent[-1].best_val_accuracy if state.recent else 0.0

@@ -19,7 +19,7 @@ from handsigns.config.trial import TrialConfig
 from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import replacing, write_text
-from handsigns.model import Ensemble, build_model
+from handsigns.model import Ensemble, as_evaluated, build_model
 from handsigns.search.paths import own_code
 
 MODEL_FILE = "model.safetensors"
@@ -123,7 +123,8 @@ def load_model(
     card = load_card(folder)
     own = _own(folder, card, allowed=allow_own_code)
     model = _kept([_fresh(card, own) for _ in card.seeds])
-    return _read(folder / MODEL_FILE, model, card, device), card
+    model = _read(folder / MODEL_FILE, model, card, device)
+    return as_evaluated(model, card.config).eval(), card
 
 
 def load_seeds(
@@ -137,7 +138,8 @@ def load_seeds(
     card = load_card(folder)
     own = _own(folder, card, allowed=allow_own_code)
     for seed in card.trained_seeds:
-        yield seed, _read(seed_file(folder, seed), _fresh(card, own), card, device)
+        model = _read(seed_file(folder, seed), _fresh(card, own), card, device)
+        yield seed, as_evaluated(model, card.config).eval()
 
 
 def seed_file(folder: Path, seed: int) -> Path:
@@ -172,4 +174,4 @@ def _read(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -
             f"{path} is damaged or belongs to another network ({error}); "
             f"retrain: tune_main.py retrain {card.search}"
         ) from error
-    return model.eval().to(device)
+    return model.to(device)
