@@ -56,13 +56,13 @@ run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
 
 # Tests that start Ray mostly wait, so a few files at a time.
 test: $(DEV) ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-fast: $(DEV) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"
 
 test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m faults
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults
 
 check: $(DEV) ## lint, formatting and types
 	$(BIN)/ruff check .
