@@ -63,16 +63,20 @@ def _measured(finalist: Finalist) -> Measured:
     return Measured(
         trial_id=finalist.record.trial_id,
         runs=len(finalist.runs),
-        loss=_mean(finalist, finalist.values("val_loss")) if steady else None,
-        accuracy=_mean(finalist, finalist.values("val_accuracy")) if steady else None,
+        loss=_mean(finalist, finalist.values("val_loss"), math.inf) if steady else None,
+        accuracy=_mean(finalist, finalist.values("val_accuracy"), 1.0) if steady else None,
         loss_in_search=then.val_loss,
         accuracy_in_search=then.val_accuracy,
     )
 
 
-def _mean(finalist: Finalist, values: Sequence[float]) -> Mean:
-    interval = mean_interval(values, _overlap(finalist)) if len(values) > 1 else None
-    return Mean(statistics.fmean(values), interval)
+def _mean(finalist: Finalist, values: Sequence[float], most: float) -> Mean:
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Mean(mean, None)
+    low, high = mean_interval(values, _overlap(finalist))
+    # Student's t knows no bounds; a loss has one, an accuracy two.
+    return Mean(mean, (max(0.0, low), min(most, high)))
 
 
 def _overlap(finalist: Finalist) -> float:

@@ -45,9 +45,11 @@ def test_the_better_mean_wins_whatever_the_leaderboard_says(remeasure):
     frame = finals_frame(search)
     assert list(frame["trial_id"]) == [second.trial_id, first.trial_id]
     low, high = t.interval(0.95, 2, 0.15, np.std([0.05, 0.16, 0.24], ddof=1) / math.sqrt(3))
-    assert frame.loc[0, "val_loss_low"] == pytest.approx(low)
-    assert frame.loc[0, "val_accuracy_high"] == pytest.approx(1 - low)
-    assert high > low
+    assert frame.loc[0, "val_loss_high"] == pytest.approx(high)
+    assert frame.loc[0, "val_accuracy_low"] == pytest.approx(1 - high)
+    assert low < 0, "which no loss can be"
+    assert frame.loc[0, "val_loss_low"] == 0.0
+    assert frame.loc[0, "val_accuracy_high"] == 1.0
     # Differences -0.05, -0.04, -0.06: small, but steady.
     assert f"It is better than the second, trial {first.trial_id}: val_loss differs by -0.0500" in (
         verdict(search)
@@ -71,8 +73,8 @@ def test_one_run_has_no_interval(remeasure):
 def test_folds_make_intervals_wider(remeasure):
     search = remeasure([[0.10, 0.20, 0.30, 0.20], [0.3, 0.3, 0.3, 0.3]], folds=2)
     spread = np.std([0.1, 0.2, 0.3, 0.2], ddof=1) * math.sqrt(1 / 4 + 1)
-    assert finals_frame(search).loc[0, "val_loss_low"] == pytest.approx(
-        0.2 - t.ppf(0.975, 3) * spread
+    assert finals_frame(search).loc[0, "val_loss_high"] == pytest.approx(
+        0.2 + t.ppf(0.975, 3) * spread
     )
     assert "2 fresh seeds on each of 2 folds" in verdict(search)
 
