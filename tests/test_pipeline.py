@@ -45,6 +45,7 @@ def test_run_tells_the_whole_story(done):
         "report: reports/first/index.html",
     ):
         assert part in output, output
+    assert "switched off" not in output
 
 
 def test_the_results_folder_holds_all_that_is_promised(done):

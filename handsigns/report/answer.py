@@ -27,6 +27,8 @@ from handsigns.search.record import TrialRecord
 from handsigns.search.store import StoredSearch
 
 PROGRAM = "python tune_main.py"
+_VISIBLE_POINTS = 0.05
+"""Of accuracy; less is not told in points."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ def _against_recipe(
     if then is None:
         return f"The recommended recipe (trial 0000) has no result: it {recipe.status}."
     gain = 100 * (won.accuracy - then.accuracy)
+    if abs(gain) < _VISIBLE_POINTS:
+        return f"The recommended recipe (trial 0000) reached {percent(then.accuracy)} as well."
     points = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'}"
     epochs = "" if then.epochs == won.epochs else f", after {then.epochs} epochs"
     noise = ", which is within noise" if within_noise(won, then) else ""

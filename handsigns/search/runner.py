@@ -33,6 +33,7 @@ from handsigns.search.tracking.dispatch import tracking
 from handsigns.search.tracking.tracker import TrackedSearch
 
 if TYPE_CHECKING:
+    from handsigns.search.recorder import Observer
     from handsigns.search.sampling import Sampling
     from handsigns.search.warm_start import WarmStart
 
@@ -133,12 +134,13 @@ def run_search(
             journal.clock = ending.elapsed
             searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
             display = Display(terminal, study, journal, ending)
-            tracked = TrackedSearch(paths, study, data.info)
-            trackers = stack.enter_context(tracking(tracked, journal, display.say))
+            observers: list[Observer] = [ending, display, tables]
+            if plan is None:  # repeats are none of the search's trials, which the tools are told of
+                tracked = TrackedSearch(paths, study, data.info)
+                observers.append(stack.enter_context(tracking(tracked, journal, display.say)))
             recorder = Recorder(
-                study, paths, journal, sampling, scheduler, searcher, ending,
-                (ending, display, tables, trackers),
-            )  # fmt: skip
+                study, paths, journal, sampling, scheduler, searcher, ending, observers
+            )
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
                 _task(study, data, paths, slots, own), slots, searcher, scheduler,
