@@ -18,7 +18,7 @@ from pathlib import Path
 from harness import Table, finish, options, ratios, tell
 
 from handsigns.config.trial import Scalar, TrialConfig
-from handsigns.data.folds import hold_out, together
+from handsigns.data.folds import hold_out
 from handsigns.data.open import open_data
 from handsigns.report.interval import mean_interval
 
@@ -82,7 +82,7 @@ def train(data: Path | None, recipe: Recipe, fold: int, folds: int, seed: int) -
 
     torch.set_num_threads(1)
     found = open_data(data)
-    pictures, held_out = hold_out(together(found.train, found.val), fold, folds, seed)
+    pictures, held_out = hold_out((found.train, found.val), fold, folds, seed)
     plan = TrainingPlan(
         config=TrialConfig.from_params(recipe.changes),
         classes=len(found.info.classes),
@@ -122,9 +122,9 @@ def compare(runs: dict[str, list[Run]], folds: int) -> Table:
 
 def _difference(values: list[float], usual: list[float], folds: int, kind: str) -> str:
     differences = [a - b for a, b in zip(values, usual, strict=True)]
-    if not any(differences):
-        return ""
     ends = mean_interval(differences, overlap=1 / (folds - 1))
+    if ends is None:
+        return ""
     low, mean, high = (
         f"{value:+.2%}" if kind == "%" else f"{value:+.4f}"
         for value in (ends[0], statistics.fmean(differences), ends[1])

@@ -14,7 +14,6 @@ from handsigns.errors import DataError, ResourceError
 from handsigns.own_code import (
     own_code_of_space,
     own_code_of_trial,
-    own_code_to_go_on,
     try_out,
 )
 from handsigns.progress import progress
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
     from handsigns.search.paths import SearchPaths
+    from handsigns.search.record import TrialRecord
     from handsigns.search.runner import SearchOutcome
     from handsigns.search.store import DataRecord, StoredSearch
     from handsigns.search.warm_start import WarmStart
@@ -214,7 +214,7 @@ def reevaluate(
         wanted: settings of `Reevaluation` that the search's own do not have.
 
     Raises:
-        ConfigError: a setting cannot be.
+        ConfigError: a setting cannot be, or own code may not be run.
         ResultsError: no trial has a result, or the search is being run.
         DataError: the data have changed.
         ResourceError: see `run_search`.
@@ -226,18 +226,16 @@ def reevaluate(
 
     asked = reevaluation(stored.study, wanted)
     plan = plan_reevaluation(stored, asked)
-    own = own_code_to_go_on(stored, allowed=own_code)
+    own = _code_of(stored, stored.trial(plan.trial_ids[0]), allowed=own_code)
     data = recorded_data(stored, moved)
-    print(
-        f"\nre-evaluation: the best {len(plan.params)} trials, "
-        f"{len(plan.repeats) // len(plan.params)} fresh runs each",
-        flush=True,
-    )
+    many = "best trial" if len(plan.trial_ids) == 1 else f"best {len(plan.trial_ids)} trials"
+    print(f"\nre-evaluation: the {many}, {len(plan.runs)} fresh runs each", flush=True)
     with held(stored.paths):
         return run(
             stored,
             data,
-            asked,
+            plan,
+            asked.time_budget,
             address,
             own=own,
             exit_at_second_interrupt=exit_at_second_interrupt,
@@ -263,8 +261,7 @@ def retrain_winner(
     from handsigns.winner.retrain import retrain
 
     record = stored.trial(trial)
-    sessions = [stored.journal.sessions[number] for number in record.sessions]
-    own = own_code_of_trial(stored, record, sessions, allowed=own_code)
+    own = _code_of(stored, record, allowed=own_code)
     data = recorded_data(stored, moved)
     epochs = stored.study.budget.max_epochs
     what = f"retraining trial {record.trial_id} on train and validation split"
@@ -282,10 +279,17 @@ def retrain_winner(
         )
 
 
+def _code_of(stored: StoredSearch, record: TrialRecord, *, allowed: bool) -> OwnCode | None:
+    """The user's own code that a trial of the search ran."""
+    sessions = [stored.journal.sessions[number] for number in record.sessions]
+    return own_code_of_trial(stored, record, sessions, allowed=allowed)
+
+
 def _chosen(stored: StoredSearch, trial: str | None) -> Chosen:
     if trial is not None:
         return "by hand"
-    return "by re-evaluation" if stored.finalists else "by rank"
+    again = any(finalist.steady for finalist in stored.finalists)
+    return "by re-evaluation" if again else "by rank"
 
 
 def _warm_start(name: str, results: Path, study: StudyConfig, data: DataSet) -> WarmStart:

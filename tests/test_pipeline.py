@@ -142,9 +142,12 @@ def test_folds_of_the_best(done):
     output = place.run("reevaluate", "folded", *options, "--no-report")
     assert "re-evaluation: the best 2 trials, 3 fresh runs each" in output
     assert "15/15 trials ended" in output, "beside those of before"
+    assert "Trained again with a fresh seed on 3 folds" in output, "which alone count now"
     first = place.rows("folded")[0]["trial_id"]
     assert "identical" in place.run("replay", "folded", f"{first}-seed0-fold2of3")
     assert "no trial 7-seed9" in place.run("replay", "folded", "7-seed9", status=2)
+    output = place.run("reevaluate", "folded", "--folds", "50", status=2)
+    assert "50 folds are too many: the rarest class has 28 pictures" in output
     output = place.run("reevaluate", "folded", "--folds", "1", status=2)
     assert "--folds: folds is 1, which leaves nothing to train on" in output
 

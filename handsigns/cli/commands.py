@@ -148,7 +148,7 @@ def _reevaluate(options: Namespace, wanted: Mapping[str, object]) -> int:
     if outcome is not None and outcome.by_user:
         print(f"interrupted; go on with: {stored.paths.repeats.go_on}")
         return INTERRUPTED
-    show_finals(_open(options))
+    show_finals(_open(options), outcome)
     return 0
 
 

@@ -278,9 +278,7 @@ def _add_reevaluate(commands: Commands) -> None:
         help="hold out each of F folds of training and validation pictures, for every seed; 0 "
         "keeps the validation split (0)",
     )
-    parser.add_argument(
-        "--time-budget", metavar="T", help="what all have by then is compared (10m)"
-    )
+    parser.add_argument("--time-budget", metavar="T", help="10m; what all have by then is compared")
     parser.add_argument("--address", metavar="A", help="Ray cluster to train on")
     _add_reports(parser)
     _add_moved_data(parser)

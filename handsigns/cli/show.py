@@ -101,10 +101,19 @@ def show_changes(sessions: Sequence[Session]) -> None:
             print(f"note: since the trial was trained, {printable(change)}")
 
 
-def show_finals(search: StoredSearch) -> None:
+def show_finals(search: StoredSearch, outcome: SearchOutcome | None) -> None:
     """What measuring the best trials again came to."""
     from handsigns.report import finals
 
+    if outcome is not None:
+        print(f"\nthe re-evaluation ended: {outcome.reason}")
+        for record in outcome.records:
+            if record.ended and record.status != "completed":
+                reason = printable((record.error.strip() or "?").splitlines()[-1])
+                print(f"note: run {record.trial_id} {record.status}: {reason}")
+    if not search.finalists:
+        print("note: no run of all of them was finished, so the leaderboard's first stays the best")
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in finals.COLUMNS:
         table.add_column(column, justify="right")

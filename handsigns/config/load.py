@@ -67,6 +67,8 @@ def reevaluation(study: StudyConfig, wanted: Mapping[str, object]) -> Reevaluati
     settings = study.reevaluation.model_dump()
     if not settings["top"]:
         del settings["top"]
+    if wanted.get("top") == 0:
+        raise ConfigError("--top: 0 leaves nothing to measure; name at least 1")
     try:
         return Reevaluation.model_validate(settings | dict(wanted))
     except ValidationError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from handsigns.data.splits import Split
@@ -11,30 +13,30 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def together(first: Split, second: Split) -> Split:
-    """The pictures of both, in that order; a copy."""
+def together(*splits: Split) -> Split:
+    """The pictures of all, in that order; a copy."""
     import numpy as np
 
     return Split(
-        images=np.concatenate([first.images, second.images]),
-        labels=np.concatenate([first.labels, second.labels]),
-        names=(*first.names, *second.names),
+        images=np.concatenate([split.images for split in splits]),
+        labels=np.concatenate([split.labels for split in splits]),
+        names=tuple(name for split in splits for name in split.names),
     )
 
 
-def hold_out(split: Split, fold: int, folds: int, seed: int) -> tuple[Split, Split]:
+def hold_out(splits: Sequence[Split], fold: int, folds: int, seed: int) -> tuple[Split, Split]:
     """All folds but one, and that one; stratified by class.
 
     Args:
-        split: the pictures.
+        splits: the pictures, of all of which the folds are made.
         fold: which is held out, in [0, folds).
         folds: into how many they are cut, at least 2.
         seed: of the cut; folds of the same seed share no picture.
     """
     import numpy as np
 
-    out = fold_numbers(split.labels, folds, seed) == fold
-    return _part(split, np.flatnonzero(~out)), _part(split, np.flatnonzero(out))
+    out = fold_numbers(np.concatenate([split.labels for split in splits]), folds, seed) == fold
+    return _chosen(splits, ~out), _chosen(splits, out)
 
 
 def fold_numbers(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
@@ -52,6 +54,12 @@ def fold_numbers(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.ND
     return numbers
 
 
-def _part(split: Split, chosen: npt.NDArray[np.int64]) -> Split:
-    names = tuple(split.names[index] for index in chosen)
-    return Split(split.images[chosen], split.labels[chosen], names)
+def _chosen(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
+    """Those of all pictures that are chosen (N,)."""
+    parts, begin = [], 0
+    for split in splits:
+        mask = chosen[begin : begin + len(split)]
+        names = tuple(itertools.compress(split.names, mask))
+        parts.append(Split(split.images[mask], split.labels[mask], names))
+        begin += len(split)
+    return together(*parts)

@@ -59,11 +59,12 @@ def seeds_text(accuracies: Sequence[float]) -> str:
     each = ", ".join(map(percent, accuracies))
     if len(accuracies) < 2:
         return each
-    low, high = mean_interval(accuracies)
-    return (
-        f"{each}; mean {percent(statistics.fmean(accuracies))}, 95 % interval over seeds "
-        f"{low:.1%} to {min(1.0, high):.1%}"
-    )
+    text = f"{each}; mean {percent(statistics.fmean(accuracies))}"
+    interval = mean_interval(accuracies)
+    if interval is None:
+        return text
+    low, high = max(0.0, interval[0]), min(1.0, interval[1])
+    return f"{text}, 95 % interval over seeds {low:.1%} to {high:.1%}"
 
 
 def interval_text(interval: tuple[float, float]) -> str:

@@ -98,7 +98,7 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
 
 
 def _summary(search: StoredSearch) -> list[str]:
-    winner = search.winner
+    winner = search.best
     won = score(search, winner) if winner else None
     records = search.journal.records
     spent = savings(records, search.study.budget.max_epochs)
@@ -120,7 +120,7 @@ def _summary(search: StoredSearch) -> list[str]:
 def _verdict(searches: Sequence[StoredSearch]) -> str:
     found = []
     for search in searches:
-        winner = search.winner
+        winner = search.best
         won = score(search, winner) if winner else None
         if won is not None:
             found.append((won, search.paths.name))
@@ -144,13 +144,21 @@ def _tests(searches: Sequence[StoredSearch]) -> list[str]:
         return []
     if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
         return ["The winners were tested on different pictures: their tests cannot be compared."]
+    if any(not _all_known(test) for _, test in tested):
+        return ["A test was made by an earlier version: test again to compare picture by picture."]
     tested.sort(key=lambda pair: -pair[1].correct)
     (name, best), *others = tested
     return [_against(name, best, other, test) for other, test in others]
 
 
+def _all_known(test: Test) -> bool:
+    """Whether it says of each picture missed which one it is."""
+    known = {wrong.index for wrong in test.wrong if wrong.index is not None}
+    return len(known) == test.total - test.correct
+
+
 def _against(name: str, best: Test, other_name: str, other: Test) -> str:
-    missed, missed_by_other = ({w.picture for w in test.wrong} for test in (best, other))
+    missed, missed_by_other = ({w.index for w in test.wrong} for test in (best, other))
     only_best, only_other = len(missed_by_other - missed), len(missed - missed_by_other)
     p = mcnemar(only_best, only_other)
     chance = "which may well be chance" if p >= _SIGNIFICANT else "which is unlikely to be chance"
@@ -180,7 +188,7 @@ def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
 
 
 def _best(searches: Sequence[StoredSearch]) -> list[TableRow]:
-    winners = [search.winner for search in searches]
+    winners = [search.best for search in searches]
     configs = [winner.config.hyperparameters() if winner else {} for winner in winners]
     rows = []
     for name in dict.fromkeys(name for config in configs for name in config):

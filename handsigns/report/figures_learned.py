@@ -91,7 +91,7 @@ def slice_of(search: StoredSearch, name: str) -> Figure:
         for record in thinned(ranked, _MOST_POINTS)
     ]
     won = search.winner.trial_id if search.winner else ""
-    winner = [row for row in rows[:1] if row["trial"] == won]
+    winner = [row for row in rows if row["trial"] == won]
     values = [result_of(record, objective) for record in ranked]
     y = alt.Y(
         "value:Q",

@@ -27,7 +27,7 @@ _SPANS = {
 
 @dataclass(frozen=True)
 class Mean:
-    """Of a metric over runs; the interval is None of a single run."""
+    """Of a metric over runs; the interval is None of a single run, or where all came out alike."""
 
     value: float
     interval: tuple[float, float] | None
@@ -72,11 +72,11 @@ def _measured(finalist: Finalist) -> Measured:
 
 def _mean(finalist: Finalist, values: Sequence[float], most: float) -> Mean:
     mean = statistics.fmean(values)
-    if len(values) < 2:
+    interval = mean_interval(values, _overlap(finalist))
+    if interval is None:
         return Mean(mean, None)
-    low, high = mean_interval(values, _overlap(finalist))
     # Student's t knows no bounds; a loss has one, an accuracy two.
-    return Mean(mean, (max(0.0, low), min(most, high)))
+    return Mean(mean, (max(0.0, interval[0]), min(most, interval[1])))
 
 
 def _overlap(finalist: Finalist) -> float:
@@ -127,8 +127,7 @@ def _how(finalist: Finalist) -> str:
     repeats = [Repeat.named(run.trial_id) for run in finalist.runs]
     seeds = len({repeat.seed for repeat in repeats})
     times = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
-    folds = repeats[0].folds
-    return f"{times} on each of {folds} folds" if folds else times
+    return f"{times} on {repeats[0].folds} folds" if repeats[0].folds else times
 
 
 def _difference(first: Finalist, second: Finalist, objective: Objective) -> str:
@@ -138,9 +137,12 @@ def _difference(first: Finalist, second: Finalist, objective: Objective) -> str:
     name = f"trial {second.record.trial_id}"
     if len(differences) < 2:
         return f"With one run each it cannot be told from the second, {name}."
-    low, high = mean_interval(differences, _overlap(first))
-    mean = statistics.fmean(differences)
-    figures = f"{objective.metric} differs by {mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+    figures = f"{objective.metric} differs by {statistics.fmean(differences):+.4f}"
+    interval = mean_interval(differences, _overlap(first))
+    if interval is None:
+        return f"It cannot be told from the second, {name}: {figures} in every run."
+    low, high = interval
+    figures = f"{figures}, 95 % interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
         return f"It cannot be told from the second, {name}: {figures}."
     return f"It is better than the second, {name}: {figures}."
@@ -172,7 +174,7 @@ def _span(mean: Mean, form: str) -> str:
 def left_out(search: StoredSearch) -> str:
     """A warning where the leaderboard's first is none of those that were measured again."""
     again = {finalist.record.trial_id for finalist in search.finalists}
-    first = next((record for record in search.ranked if record.has_result), None)
+    first = search.best
     if not again or first is None or first.trial_id in again:
         return ""
     return (

@@ -26,15 +26,21 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     return (low, 1.0 if correct == total else centre + spread)
 
 
-def mean_interval(values: Sequence[float], overlap: float = 0.0) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], overlap: float = 0.0) -> tuple[float, float] | None:
     """The 95 % interval of the mean by Student's t.
 
+    None where there are fewer than two values, or all are the same: these say nothing of how far
+    others may lie.
+
     Args:
-        values: at least two, of any unit.
+        values: of any unit.
         overlap: of values that were measured on folds, held-out to training pictures; they depend
             on each other, and the interval is made wider after Nadeau & Bengio, "Inference for the
             Generalization Error", 2003. 0 of independent values.
     """
+    if len(set(values)) < 2:
+        return None
+
     # Loads in a moment, which scipy.stats does not.
     from scipy.special import stdtrit
 

@@ -32,9 +32,12 @@ class _Read(BaseModel):
 
 
 class WrongPicture(_Read):
-    """A test picture that was classified wrongly; `file` is a PNG of it in the winner's folder."""
+    """A test picture that was classified wrongly; `file` is a PNG of it in the winner's folder,
+    `index` its place in the split.
+    """
 
     picture: str
+    index: Count | None = None
     true: str
     predicted: str
     confidence: Share | None = None

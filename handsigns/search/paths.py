@@ -189,6 +189,11 @@ class RepeatPaths(SearchPaths):
         return f"the re-evaluation of {self.root.parent.name}"
 
     @property
+    def plan(self) -> Path:
+        """What was asked for last."""
+        return self.root / "plan.json"
+
+    @property
     def go_on(self) -> str:
         """The command that goes on with it."""
         return f"python tune_main.py reevaluate {self.root.parent.name}"

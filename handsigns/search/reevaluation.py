@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import Reevaluation, Scheduler, StudyConfig, Tracking
 from handsigns.data.open import DataSet
-from handsigns.errors import ResultsError
-from handsigns.files import free_name
+from handsigns.errors import ConfigError, ResultsError
+from handsigns.files import free_name, write_json
 from handsigns.search.journal import Journal
 from handsigns.search.paths import RepeatPaths
-from handsigns.search.repeats import RepeatPlan, plan_repeats
-from handsigns.search.runner import SearchOutcome, run_search
+from handsigns.search.repeats import RepeatPlan, RepeatSampling
+from handsigns.search.runner import SearchOutcome, conclude_search, run_search
 from handsigns.search.store import StoredSearch
 
 
@@ -19,46 +21,60 @@ def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
 
     Raises:
         ResultsError: none has.
+        ConfigError: there are not as many pictures of a class as folds.
     """
-    best = [record for record in stored.ranked if record.has_result][: asked.top]
+    best = [record.trial_id for record in stored.ranked if record.has_result][: asked.top]
     if not best:
         raise ResultsError(f"no trial of {stored.paths.name} has a result to measure again")
-    return plan_repeats(best, asked.seeds, asked.folds, stored.study.seed)
+    counts = stored.data.info.counts
+    fewest = min(map(sum, zip(counts["train"], counts["val"], strict=True)))
+    if asked.folds > fewest:
+        raise ConfigError(
+            f"{asked.folds} folds are too many: the rarest class has {fewest} pictures in train "
+            f"and val (--folds {min(5, fewest)})"
+        )
+    return RepeatPlan(tuple(best), asked.seeds, asked.folds)
 
 
 def reevaluate(
     stored: StoredSearch,
     data: DataSet,
-    asked: Reevaluation,
+    plan: RepeatPlan,
+    time_budget: float | None = None,
     address: str | None = None,
     own: OwnCode | None = None,
     exit_at_second_interrupt: bool = False,
 ) -> SearchOutcome | None:
     """Train the best configurations again to the end, each with the same fresh seeds.
 
-    What was trained already, for this or an earlier wish, is not trained again; what was broken off
+    What was trained already, for this or an earlier plan, is not trained again; what was broken off
     goes on. On other pictures than before all of it begins anew, and the earlier is kept aside.
 
     Args:
         stored: the search, held by this process.
-        asked: how many configurations, seeds and folds.
+        plan: what is trained, and compared from now on.
+        time_budget: seconds of this session; None sets no limit.
         address, own, exit_at_second_interrupt: as of `run_search`.
 
     Returns:
         how it ended; None where nothing was left to be trained.
 
     Raises:
-        ResultsError, ResourceError: see `run_search`; or no trial has a result.
+        ResultsError, ResourceError: see `run_search`.
     """
-    plan = plan_reevaluation(stored, asked)
     paths = stored.paths.repeats
     _make_room(paths, stored.study.seed, data.info.fingerprint)
+    write_json(paths.plan, dataclasses.asdict(plan))
     journal = Journal(paths.journal, stored.study.seed)
-    ended = {record.trial_id for record in journal.records if record.ended}
-    if ended.issuperset(plan.names):
-        return None
-    known = {record.trial_id for record in journal.records}
-    study = _as_study(stored.study, asked, len(known | set(plan.names)), journal.elapsed)
+    known = {record.trial_id: record for record in journal.records}
+    params = {record.trial_id: record.params for record in stored.journal.records}
+    repeats = RepeatSampling(plan.repeats, known, params, stored.study.seed)
+    limit = None if time_budget is None else journal.elapsed + time_budget
+    study = _as_study(stored.study, len(known.keys() | repeats.names), limit)
+    if all(name in known and known[name].ended for name in repeats.names):
+        if journal.ended_because:
+            return None
+        return conclude_search(study, paths, "all of them had ended")
     return run_search(
         study,
         data,
@@ -66,15 +82,14 @@ def reevaluate(
         address,
         own=own,
         exit_at_second_interrupt=exit_at_second_interrupt,
-        plan=plan,
+        repeats=repeats,
     )
 
 
-def _as_study(study: StudyConfig, asked: Reevaluation, trials: int, spent: float) -> StudyConfig:
+def _as_study(study: StudyConfig, trials: int, time_budget: float | None) -> StudyConfig:
     """The search's settings for its repeats: all are trained to the end."""
-    limit = None if asked.time_budget is None else spent + asked.time_budget
     budget = study.budget.model_copy(
-        update={"trials": trials, "time_budget": limit, "target": None, "patience": None}
+        update={"trials": trials, "time_budget": time_budget, "target": None, "patience": None}
     )
     return study.model_copy(
         update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
@@ -82,8 +97,7 @@ def _as_study(study: StudyConfig, asked: Reevaluation, trials: int, spent: float
 
 
 def _make_room(paths: RepeatPaths, study_seed: int, fingerprint: str) -> None:
-    if paths.journal.exists():
-        sessions = Journal(paths.journal, study_seed).sessions
-        if sessions and sessions[-1].fingerprint != fingerprint:
-            paths.root.rename(free_name(paths.root))
+    sessions = Journal(paths.journal, study_seed).sessions
+    if sessions and sessions[-1].fingerprint != fingerprint:
+        paths.root.rename(free_name(paths.root))
     paths.checkpoints.mkdir(parents=True, exist_ok=True)

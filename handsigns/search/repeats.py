@@ -11,9 +11,12 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from handsigns.config.trial import Scalar
-from handsigns.data.folds import hold_out, together
+from handsigns.data.folds import hold_out
 from handsigns.data.splits import Split
 from handsigns.search.record import TrialRecord
 
@@ -70,7 +73,7 @@ class Repeat:
         if not self.folds:
             return train, val
         cut = _hash("folds", study_seed, self.seed, self.folds)
-        return hold_out(together(train, val), self.fold, self.folds, cut)
+        return hold_out((train, val), self.fold, self.folds, cut)
 
 
 def splits_of(trial_id: str, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
@@ -82,61 +85,63 @@ def splits_of(trial_id: str, train: Split, val: Split, study_seed: int) -> tuple
 
 @dataclass(frozen=True)
 class RepeatPlan:
-    """What is to be trained again.
+    """What is to be trained again, and then compared; the latest one of a search counts.
 
     Attributes:
-        repeats: in this order.
-        params: of each trial that is repeated, by its id.
-        study_seed: of the search.
-    """
-
-    repeats: tuple[Repeat, ...]
-    params: Mapping[str, Params]
-    study_seed: int
-
-    @property
-    def names(self) -> list[str]:
-        """Of the repeats."""
-        return [repeat.name for repeat in self.repeats]
-
-
-def plan_repeats(
-    records: Sequence[TrialRecord], seeds: int, folds: int, study_seed: int
-) -> RepeatPlan:
-    """All repeats of the trials, run by run, so that what is there early can be compared early.
-
-    Args:
+        trial_ids: of the search's trials.
+        seeds: how many fresh ones.
         folds: 0 keeps the validation split.
     """
-    repeats = (
-        Repeat(record.trial_id, seed, fold, folds)
-        for seed in range(seeds)
-        for fold in range(folds or 1)
-        for record in records
-    )
-    params = {record.trial_id: record.params for record in records}
-    return RepeatPlan(tuple(repeats), params, study_seed)
+
+    trial_ids: Annotated[tuple[str, ...], Field(max_length=1000)]
+    seeds: Annotated[int, Field(ge=1, le=1000)]
+    folds: Annotated[int, Field(ge=0, le=100)]
+
+    @property
+    def runs(self) -> list[tuple[int, int, int]]:
+        """What every trial is given; see `Repeat.run`."""
+        return [
+            (seed, fold, self.folds)
+            for seed in range(self.seeds)
+            for fold in range(self.folds or 1)
+        ]
+
+    @property
+    def repeats(self) -> list[Repeat]:
+        """Run by run, so that what is there early can be compared early."""
+        return [Repeat(trial_id, *run) for run in self.runs for trial_id in self.trial_ids]
 
 
 class RepeatSampling:
     """Hands out repeats in order; see `Sampling`, in whose place it stands.
 
     Args:
-        plan: what is asked for.
+        repeats: those that are asked for.
         begun: names of those that were begun in earlier sessions.
+        params: of each trial, by its id.
+        study_seed: of the search.
     """
 
-    def __init__(self, plan: RepeatPlan, begun: Collection[str]) -> None:
-        self._plan = plan
-        self._left = iter([repeat for repeat in plan.repeats if repeat.name not in begun])
+    def __init__(
+        self,
+        repeats: Sequence[Repeat],
+        begun: Collection[str],
+        params: Mapping[str, Params],
+        study_seed: int,
+    ) -> None:
+        self.names = {repeat.name for repeat in repeats}
+        """Of all that are asked for."""
+        self._left = iter([repeat for repeat in repeats if repeat.name not in begun])
+        self._params = params
+        self._study_seed = study_seed
 
     def choose(self) -> tuple[str, Params, int] | None:
         """The next one's name, parameters and seed; None where none is left."""
         repeat = next(self._left, None)
         if repeat is None:
             return None
-        seed = repeat.training_seed(self._plan.study_seed)
-        return repeat.name, self._plan.params[repeat.trial_id], seed
+        seed = repeat.training_seed(self._study_seed)
+        return repeat.name, self._params[repeat.trial_id], seed
 
     def finish(self, record: TrialRecord) -> None:
         """What one came to changes nothing of the others."""
@@ -148,7 +153,7 @@ class Finalist:
 
     Attributes:
         record: the search's trial.
-        runs: its repeats, those that every finalist has, in one order for all.
+        runs: its repeats, those that every finalist has ended, in one order for all.
     """
 
     record: TrialRecord
@@ -157,7 +162,7 @@ class Finalist:
     @property
     def steady(self) -> bool:
         """Whether all its repeats came to a result."""
-        return all(run.status == "completed" for run in self.runs)
+        return all(run.status == "completed" and run.epochs for run in self.runs)
 
     def values(self, metric: str) -> list[float]:
         """The metric of each run at its end; of a steady finalist."""
@@ -165,7 +170,10 @@ class Finalist:
 
 
 def finalists(
-    records: Iterable[TrialRecord], repeats: Iterable[TrialRecord], metric: str
+    plan: RepeatPlan,
+    records: Iterable[TrialRecord],
+    repeats: Iterable[TrialRecord],
+    metric: str,
 ) -> list[Finalist]:
     """The configurations that were measured again, best first by the mean over their common runs.
 
@@ -173,22 +181,21 @@ def finalists(
     left out for all; without a common run there are none.
 
     Args:
+        plan: what is compared.
         records: the search's trials.
         repeats: as the journal of the repeats has them.
         metric: the objective, ``val_loss`` or ``val_accuracy``.
     """
-    ended: dict[str, dict[tuple[int, int, int], TrialRecord]] = {}
-    for run in repeats:
-        if run.ended:
-            repeat = Repeat.named(run.trial_id)
-            ended.setdefault(repeat.trial_id, {})[repeat.run] = run
-    common = sorted(set.intersection(*(set(runs) for runs in ended.values()))) if ended else []
+    planned = {r.trial_id: r for r in records if r.trial_id in plan.trial_ids and r.has_result}
+    ended = {run.trial_id: run for run in repeats if run.ended}
+    common = [
+        run for run in plan.runs if all(Repeat(trial, *run).name in ended for trial in planned)
+    ]
     if not common:
         return []
     found = [
-        Finalist(record, tuple(ended[record.trial_id][run] for run in common))
-        for record in records
-        if record.trial_id in ended
+        Finalist(record, tuple(ended[Repeat(trial_id, *run).name] for run in common))
+        for trial_id, record in planned.items()
     ]
     return sorted(found, key=lambda finalist: _key(finalist, metric))
 

@@ -25,7 +25,7 @@ from handsigns.search.frames import write_parquet
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Session, TrialRecord
-from handsigns.search.repeats import RepeatPlan, RepeatSampling
+from handsigns.search.repeats import RepeatSampling
 from handsigns.search.tables import write_tables
 from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
@@ -69,7 +69,7 @@ def run_search(
     dashboard: bool = False,
     own: OwnCode | None = None,
     exit_at_second_interrupt: bool = False,
-    plan: RepeatPlan | None = None,
+    repeats: RepeatSampling | None = None,
 ) -> SearchOutcome:
     """Run a search, or go on with one that was broken off, and write its tables.
 
@@ -83,7 +83,7 @@ def run_search(
         own: the user's own code that trials may run.
         exit_at_second_interrupt: end the whole process when the user will not wait for the search
             to end in order; else KeyboardInterrupt is raised.
-        plan: trainings that are asked for in place of new trials.
+        repeats: trainings that are asked for in place of new trials.
 
     Raises:
         ResourceError: a trial asks for more than the machine or cluster has.
@@ -119,23 +119,19 @@ def run_search(
 
             _open_session(paths, journal, data, own)
             turns = [(journal[trial_id], ended) for trial_id, ended in journal.turns]
-            sampling = (
-                Sampling(study, turns, warm_start)
-                if plan is None
-                else RepeatSampling(plan, [record.trial_id for record in journal.records])
-            )
+            sampling = repeats or Sampling(study, turns, warm_start)
             scheduler = RecordedScheduler(make_scheduler(study))
             stopped = scheduler.recall(journal.reports)
             unfinished = _unfinished(journal, sampling, stopped, study.budget.max_epochs)
-            if plan is not None:
-                unfinished = [name for name in unfinished if name in plan.names]
+            if repeats is not None:
+                unfinished = [name for name in unfinished if name in repeats.names]
             done = [record for record, ended in turns if ended]
             ending = Ending(study, done, journal.elapsed, journal.concluded)
             journal.clock = ending.elapsed
             searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
             display = Display(terminal, study, journal, ending)
             observers: list[Observer] = [ending, display, tables]
-            if plan is None:  # repeats are none of the search's trials, which the tools are told of
+            if repeats is None:  # they are none of the search's trials, which the tools are told of
                 tracked = TrackedSearch(paths, study, data.info)
                 observers.append(stack.enter_context(tracking(tracked, journal, display.say)))
             recorder = Recorder(

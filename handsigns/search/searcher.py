@@ -40,6 +40,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         self._ending = ending
         self._unfinished = deque(unfinished)
         self._trials = trials
+        self._handed_out: set[str] = set()
         self.exhausted = False
         """Whether the space had fewer configurations than trials were asked for."""
 
@@ -54,13 +55,14 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         chosen = self._next()
         if chosen is None:
             # As long as one runs it may have to be taken up again.
-            done = all(record.ended for record in self._journal.records)
+            done = all(self._journal[trial_id].ended for trial_id in self._handed_out)
             return str(Searcher.FINISHED) if done else None
         with self._ending.writing():
             self._journal.begin(*chosen)
         if self._ending.broken is not None:
             return str(Searcher.FINISHED)
         record = self._journal[chosen[0]]
+        self._handed_out.add(record.trial_id)
         return {
             "trial_id": record.trial_id,
             "params": record.params,

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from pydantic import TypeAdapter
+
 from handsigns.config.load import dump_study, load_study
 from handsigns.config.own_code import OwnCode, keep
 from handsigns.config.study import StudyConfig
@@ -24,9 +26,9 @@ from handsigns.errors import ResultsError
 from handsigns.files import write_json, write_text
 from handsigns.search.environment import describe_environment
 from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
+from handsigns.search.paths import RepeatPaths, SearchPaths
 from handsigns.search.record import TrialRecord, rank
-from handsigns.search.repeats import Finalist, finalists
+from handsigns.search.repeats import Finalist, RepeatPlan, finalists
 from handsigns.search.warm_start import WarmStart, write_warm_start
 from handsigns.text import printable
 
@@ -72,22 +74,30 @@ class StoredSearch:
 
     @functools.cached_property
     def finalists(self) -> list[Finalist]:
-        """Its best trials that were trained again, best first; none where that was not done.
+        """Its best trials that were trained again, best first; none where that was not done, or on
+        other pictures.
 
         Raises:
-            ResultsError: the journal of that is damaged.
+            ResultsError: what was recorded of that is damaged.
         """
+        plan, sessions = _read_plan(self.paths.repeats), self.repeats.sessions
+        if plan is None or not sessions:
+            return []
+        if sessions[-1].fingerprint != self.data.info.fingerprint:
+            return []
         metric = self.study.objective.metric
-        try:
-            return finalists(self.journal.records, self.repeats.records, metric)
-        except ValueError as error:
-            raise ResultsError(f"{self.paths.repeats.journal} is damaged: {error}") from error
+        return finalists(plan, self.journal.records, self.repeats.records, metric)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The first of the leaderboard; None where no trial has a result."""
+        return next((record for record in self.ranked if record.has_result), None)
 
     @property
     def winner(self) -> TrialRecord | None:
         """The best of those that were trained again, else of all; None where none has a result."""
-        again = [finalist.record for finalist in self.finalists if finalist.steady]
-        return next((r for r in (*again, *self.ranked) if r.has_result), None)
+        steady = (finalist.record for finalist in self.finalists if finalist.steady)
+        return next(steady, None) or self.best
 
     def trial(self, trial_id: str | None) -> TrialRecord:
         """The trial of that id; None means the winner.
@@ -120,6 +130,22 @@ class StoredSearch:
             if record.trial_id == name:
                 return record, self.repeats
         return self.trial(name), self.journal
+
+
+def _read_plan(paths: RepeatPaths) -> RepeatPlan | None:
+    """What was asked to be trained again last; None where nothing was.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    try:
+        return TypeAdapter(RepeatPlan).validate_json(paths.plan.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{paths.plan} is damaged ({error}); to have it made anew: {paths.go_on}"
+        ) from error
 
 
 def refuse_taken(paths: SearchPaths) -> None:

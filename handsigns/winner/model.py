@@ -101,11 +101,20 @@ def load_card(folder: Path) -> ModelCard:
             f"no retrained winner in {folder}; make one: tune_main.py retrain {folder.parent.name}"
         )
     try:
-        return TypeAdapter(ModelCard).validate_python(read_document(path).values)
+        return TypeAdapter(ModelCard).validate_python(_as_now(read_document(path).values))
     except (ConfigError, ValueError) as error:
         raise ResultsError(
             f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
         ) from error
+
+
+def _as_now(fields: dict[str, Any]) -> dict[str, Any]:
+    """A card of before ensembles and test-time flips, as it would be written now."""
+    if "seed" in fields:
+        fields["seeds"] = [fields.pop("seed")]
+        if isinstance(fields.get("config"), dict):
+            fields["config"].setdefault("test_time_flip", False)
+    return fields
 
 
 def load_model(

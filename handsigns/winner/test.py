@@ -40,6 +40,7 @@ class Mistake:
 
     Attributes:
         picture: its name in the data.
+        index: its place in the split, from 0.
         true, predicted: class names.
         confidence: probability of the predicted class.
         file: the picture itself as a PNG, relative to the winner's folder; None beyond the first
@@ -47,6 +48,7 @@ class Mistake:
     """
 
     picture: str
+    index: int
     true: str
     predicted: str
     confidence: float
@@ -152,6 +154,7 @@ def test_winner(
     search, training = open_search(paths), read_training(paths.winner)
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
+    seeds = [one for _, one in load_seeds(paths.winner, device, allow_own_code=allow_own_code)]
     split = data.open_test()
     images = torch.tensor(split.images).to(device)
     logits = predict_logits(model, images)
@@ -171,6 +174,7 @@ def test_winner(
         wrong=tuple(
             Mistake(
                 picture=split.names[i],
+                index=int(i),
                 true=card.classes[split.labels[i]],
                 predicted=card.classes[predicted[i]],
                 confidence=float(confidence[i]),
@@ -181,7 +185,7 @@ def test_winner(
         calibration=calibration(confidence, predicted == split.labels),
         per_seed=tuple(
             float((predict_logits(one, images).argmax(1).cpu().numpy() == split.labels).mean())
-            for _, one in load_seeds(paths.winner, device, allow_own_code=allow_own_code)
+            for one in seeds
         ),
         openings=len(read_ledger(paths.test_ledger)),
     )

@@ -17,10 +17,11 @@ def test_folds_are_even_in_size_and_in_every_class(labels, folds, seed):
 
 
 def test_each_picture_is_held_out_once(make_split):
-    split = together(make_split(30, seed=1), make_split(12, seed=2))
+    splits = (make_split(30, seed=1), make_split(12, seed=2))
+    split = together(*splits)
     seen = []
     for fold in range(4):
-        train, val = hold_out(split, fold, 4, seed=3)
+        train, val = hold_out(splits, fold, 4, seed=3)
         assert len(train) + len(val) == 42
         for index, label in enumerate(val.labels):
             (place,) = np.flatnonzero((split.images == val.images[index]).all((1, 2, 3)))

@@ -65,6 +65,9 @@ def test_a_reevaluation_killed_in_the_middle_goes_on(place):
     place.wait_for_epochs("again/reevaluation", 50, process)
     place.kill(process, "again/reevaluation")
     before = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
+    # Another wish, for which what was broken off is not needed, does not wait for it.
+    narrow = place.run("reevaluate", "again", "--top", "1", "--seeds", "1", "--no-report")
+    assert "Trained again with a fresh seed" in narrow
     output = place.run(*command)
     assert "Trained again with 2 fresh seeds" in output
     after = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()

@@ -164,7 +164,7 @@ def retrained(stored: StoredSearch, *, extra: bool = True) -> None:
         confusion[i][(i + 1) % 6] = 2
     wrong = []
     for n in range(12):
-        entry = {"picture": f"test/{classes[n % 6]}/{HOSTILE[n % 2]}_{n}.jpg",
+        entry = {"index": 7 * n, "picture": f"test/{classes[n % 6]}/{HOSTILE[n % 2]}_{n}.jpg",
                  "true": classes[n % 6], "predicted": classes[(n + 1) % 6]}  # fmt: skip
         if extra:
             (winner / "wrong").mkdir(exist_ok=True)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from handsigns.files import write_json
 from handsigns.report.finals import finals_frame, left_out, rows, verdict
 from handsigns.search.journal import Journal
-from handsigns.search.record import Placement
+from handsigns.search.record import Placement, Session
 from handsigns.search.repeats import Repeat
 from handsigns.search.store import open_search
 from handsigns.training.metrics import EpochMetrics
@@ -17,10 +18,15 @@ def remeasure(make_search):
     """A scripted search whose trials, by place, were trained again with these losses."""
     stored = make_search(trials=12)
 
-    def play(losses, folds=0, places=(0, 1)):
-        stored.paths.repeats.root.mkdir(exist_ok=True)
-        journal = Journal(stored.paths.repeats.journal, 1, writable=True)
-        for place, values in zip(places, losses, strict=True):
+    def play(losses, folds=0, places=(0, 1), fingerprint=stored.data.info.fingerprint):
+        paths = stored.paths.repeats
+        paths.root.mkdir(exist_ok=True)
+        trials = [stored.ranked[place].trial_id for place in places[: len(losses)]]
+        seeds = len(losses[0]) // (folds or 1)
+        write_json(paths.plan, {"trial_ids": trials, "seeds": seeds, "folds": folds})
+        journal = Journal(paths.journal, 1, writable=True)
+        journal.open_session(Session(fingerprint, {}))
+        for place, values in zip(places, losses, strict=False):
             record = stored.ranked[place]
             for number, loss in enumerate(values):
                 fold, seed = (number % folds, number // folds) if folds else (0, number)
@@ -70,13 +76,27 @@ def test_one_run_has_no_interval(remeasure):
     assert math.isnan(finals_frame(search).loc[0, "val_loss_low"])
 
 
+def test_runs_that_came_out_alike_say_nothing_of_their_spread(remeasure):
+    search = remeasure([[0.10, 0.10], [0.11, 0.11]])
+    assert "cannot be told from the second" in verdict(search)
+    assert "in every run" in verdict(search)
+    assert rows(search)[0][4] == "–"
+
+
+def test_what_was_measured_on_other_pictures_chooses_no_winner(remeasure):
+    search = remeasure([[0.9], [0.1]], fingerprint="other")
+    assert search.finalists == []
+    assert search.winner == search.ranked[0]
+    assert verdict(search) == ""
+
+
 def test_folds_make_intervals_wider(remeasure):
     search = remeasure([[0.10, 0.20, 0.30, 0.20], [0.3, 0.3, 0.3, 0.3]], folds=2)
     spread = np.std([0.1, 0.2, 0.3, 0.2], ddof=1) * math.sqrt(1 / 4 + 1)
     assert finals_frame(search).loc[0, "val_loss_high"] == pytest.approx(
         0.2 + t.ppf(0.975, 3) * spread
     )
-    assert "2 fresh seeds on each of 2 folds" in verdict(search)
+    assert "2 fresh seeds on 2 folds" in verdict(search)
 
 
 def test_a_run_without_a_result(remeasure):

@@ -28,3 +28,5 @@ def test_the_interval_of_a_mean_is_students():
     values = [0.97, 0.98, 0.99, 0.985]
     wanted = t.interval(0.95, 3, loc=np.mean(values), scale=np.std(values, ddof=1) / 2)
     assert mean_interval(values) == pytest.approx(wanted)
+    assert mean_interval([0.99]) is None
+    assert mean_interval([0.99, 0.99]) is None

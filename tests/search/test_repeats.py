@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.search.repeats import Repeat, RepeatSampling, finalists, plan_repeats
+from handsigns.search.repeats import Repeat, RepeatPlan, RepeatSampling, finalists
 
 NUMBERS = st.integers(0, 10**6)
 
@@ -23,8 +23,8 @@ def test_other_names_are_refused(name):
 
 def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searchs(make_record):
     records = [make_record(f"{n:04d}") for n in range(2)]
-    plan = plan_repeats(records, seeds=3, folds=2, study_seed=7)
-    assert len(plan.repeats) == len(set(plan.names)) == 12
+    plan = RepeatPlan(("0000", "0001"), seeds=3, folds=2)
+    assert len(plan.repeats) == len({repeat.name for repeat in plan.repeats}) == 12
     seeds = {}
     for repeat in plan.repeats:
         seeds.setdefault(repeat.trial_id, set()).add(repeat.training_seed(7))
@@ -36,9 +36,10 @@ def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searc
     assert first == ["0000", "0001", "0000", "0001"], "run by run"
 
 
-def test_what_was_begun_is_not_begun_again(make_record):
-    plan = plan_repeats([make_record("0003", params={"dropout": 0.1})], 3, 0, 1)
-    sampling = RepeatSampling(plan, begun=["0003-seed1"])
+def test_what_was_begun_is_not_begun_again():
+    repeats = RepeatPlan(("0003",), seeds=3, folds=0).repeats
+    sampling = RepeatSampling(repeats, ["0003-seed1"], {"0003": {"dropout": 0.1}}, 1)
+    assert sampling.names == {"0003-seed0", "0003-seed1", "0003-seed2"}
     name, params, seed = sampling.choose()
     assert (name, params) == ("0003-seed0", {"dropout": 0.1})
     assert seed == Repeat("0003", 0).training_seed(1)
@@ -75,26 +76,44 @@ def measure(make_record):
 def test_they_are_ranked_by_the_mean_of_what_all_have(make_record, measure):
     records = [make_record(f"{n:04d}") for n in range(3)]
     runs = measure("0002", [0.3, 0.3, 0.0]) + measure("0000", [0.4, 0.1])
-    found = finalists(records, runs, "val_loss")
+    found = finalists(RepeatPlan(("0000", "0002"), 3, 0), records, runs, "val_loss")
     assert [finalist.record.trial_id for finalist in found] == ["0000", "0002"]
     assert [len(finalist.runs) for finalist in found] == [2, 2], "the third run only one has"
     assert found[0].values("val_loss") == [0.4, 0.1]
 
 
+def test_only_what_was_asked_for_last_counts(make_record, measure):
+    records = [make_record(f"{n:04d}") for n in range(3)]
+    runs = measure("0000", [0.1, 0.5]) + measure("0001", [0.2, 0.2]) + measure("0002", [0.0])
+    runs += [make_record(f"{trial}-seed0-fold{k}of2", [loss])
+             for trial, loss in (("0000", 0.9), ("0001", 0.8)) for k in range(2)]  # fmt: skip
+
+    def order(trials, seeds, folds):
+        plan = RepeatPlan(trials, seeds, folds)
+        found = finalists(plan, records, runs, "val_loss")
+        return [(one.record.trial_id, len(one.runs)) for one in found]
+
+    assert order(("0000", "0001"), 1, 0) == [("0000", 1), ("0001", 1)]
+    assert order(("0000", "0001"), 2, 0) == [("0001", 2), ("0000", 2)]
+    assert order(("0000", "0001", "0002"), 2, 0) == [("0002", 1), ("0000", 1), ("0001", 1)]
+    assert order(("0000", "0001"), 1, 2) == [("0001", 2), ("0000", 2)], "folds alone"
+
+
 def test_a_run_that_diverged_puts_a_configuration_last(make_record, measure):
     records = [make_record("0000"), make_record("0001")]
+    plan = RepeatPlan(("0000", "0001"), 2, 0)
     runs = measure("0000", [0.1]) + measure("0001", [0.9])
-    assert finalists(records, runs, "val_loss")[0].record.trial_id == "0000"
+    assert finalists(plan, records, runs, "val_loss")[0].record.trial_id == "0000"
     runs += measure("0001", [0.9, 0.9])[1:]
     runs.append(dataclasses.replace(make_record("0000-seed1", []), status="diverged"))
-    found = finalists(records, runs, "val_loss")
+    found = finalists(plan, records, runs, "val_loss")
     assert [finalist.record.trial_id for finalist in found] == ["0001", "0000"]
     assert not found[1].steady
 
 
-def test_what_runs_still_is_no_result(make_record, measure):
+def test_no_one_wins_who_was_not_compared(make_record, measure):
     records = [make_record("0000"), make_record("0001")]
+    plan = RepeatPlan(("0000", "0001"), 2, 0)
     runs = measure("0000", [0.1]) + measure("0001", [0.2], status="interrupted")
-    (found,) = finalists(records, runs, "val_loss")
-    assert found.record.trial_id == "0000"
-    assert finalists(records, [], "val_loss") == []
+    assert finalists(plan, records, runs, "val_loss") == []
+    assert finalists(plan, records, [], "val_loss") == []
