@@ -71,7 +71,7 @@ class Workplace:
     """
 
     data = ("--data", "bands", "--size", "16", "--no-report")
-    long = (*data, "--max-epochs", "300", "--set", "scheduler.name=none", "--trials", "3")
+    long = (*data, "--max-epochs", "150", "--set", "scheduler.name=none", "--trials", "3")
     """Options of a search in which there is time to interfere."""
 
     def __init__(self, root: Path) -> None:
