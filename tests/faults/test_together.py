@@ -9,16 +9,19 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 def test_one_name_at_once_is_refused_and_two_names_do_no_harm(place):
-    process = place.start("search", "tiny.yaml", *place.long, "--name", "busy")
+    process = place.start(
+        "search", "tiny.yaml", *place.long, "--max-epochs", "300", "--name", "busy"
+    )
     beside = place.start("search", "tiny.yaml", *place.data, "--name", "beside")
     place.wait_for_epochs("busy", 1, process)
-    for refused in (
-        ("resume", "busy"),
-        ("search", "tiny.yaml", *place.data, "--name", "busy"),
-        ("retrain", "busy"),
-    ):
-        output = place.run(*refused, status=2)
-        assert f"busy is being run by process {process.pid} on " in output
+    refused = [
+        place.start("resume", "busy"),
+        place.start("search", "tiny.yaml", *place.data, "--name", "busy"),
+        place.start("retrain", "busy"),
+        place.start("reevaluate", "busy"),
+    ]
+    for other in refused:
+        assert f"busy is being run by process {process.pid} on " in place.finish(other, 2)
     place.finish(process)
     place.finish(beside)
     place.audit("busy")
