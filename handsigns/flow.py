@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, ResourceError
-from handsigns.own_code import (
-    own_code_of_space,
-    own_code_of_trial,
-    try_out,
-)
+from handsigns.own_code import own_code_of_space, own_code_of_trial, try_out
 from handsigns.progress import progress
 from handsigns.text import printable
 

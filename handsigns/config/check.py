@@ -31,7 +31,7 @@ from handsigns.config.trial import HYPERPARAMETERS, OWN, TrialConfig
 
 Path_ = tuple[str, ...]
 
-_SECTIONS: dict[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[BaseModel]] = {
     "objective": sections.Objective,
     "budget": sections.Budget,
     "scheduler": sections.Scheduler,
@@ -63,7 +63,7 @@ def check_study(values: Mapping[str, Any]) -> tuple[StudyConfig | None, list[Pro
         space, found = check_space(values["space"])
         problems += found
     fields: dict[str, Any] = {}
-    for name, model in _SECTIONS.items():
+    for name, model in SECTIONS.items():
         raw = values.get(name)
         section, found = _section(name, model, {} if raw is None else raw)
         problems += found

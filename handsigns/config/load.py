@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from handsigns.config.check import Problem, check_study
+from handsigns.config.check import SECTIONS, Problem, check_study
 from handsigns.config.duration import format_duration
 from handsigns.config.space import Fixed, Space
 from handsigns.config.study import Reevaluation, StudyConfig
@@ -16,10 +16,6 @@ from handsigns.config.trial import OWN
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
 from handsigns.errors import ConfigError
 
-_SECTIONS = (
-    *("objective", "budget", "scheduler", "searcher", "resources", "faults", "tracking"),
-    "reevaluation",
-)
 _NAMES = (("scheduler", "name"), ("searcher", "name"))
 
 
@@ -81,7 +77,7 @@ def dump_study(study: StudyConfig) -> str:
     """YAML that `load_study` reads back as the same study."""
     fields: dict[str, Any] = {"description": study.description} if study.description else {}
     fields["space"] = _space(study.space)
-    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in _SECTIONS}
+    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in SECTIONS}
     for timed in ("budget", "reevaluation"):
         seconds = fields[timed].get("time_budget")
         if seconds is not None and seconds == int(seconds):

@@ -195,4 +195,9 @@ def trial_seed(study_seed: int, config: TrialConfig) -> int:
         an integer in [0, 2**63).
     """
     text = json.dumps([study_seed, config.identity()], sort_keys=True)
+    return seed_of(text)
+
+
+def seed_of(text: str) -> int:
+    """A seed that follows from a text alone; an integer in [0, 2**63)."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

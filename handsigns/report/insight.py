@@ -112,10 +112,7 @@ def baseline(search: StoredSearch) -> TrialRecord | None:
 
 
 def runner_up(search: StoredSearch) -> TrialRecord | None:
-    """The second, of those that were measured again or else of those with a result."""
-    again = [finalist.record for finalist in search.finalists if finalist.steady]
-    if len(again) > 1:
-        return again[1]
+    """The second of those with a result."""
     ranked = [record for record in search.ranked if record.has_result]
     return ranked[1] if len(ranked) > 1 else None
 

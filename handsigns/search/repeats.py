@@ -7,7 +7,6 @@ validation pictures where folds are asked for; so they can be compared run by ru
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handsigns.config.trial import Scalar
+from handsigns.config.trial import Scalar, seed_of
 from handsigns.data.folds import hold_out
 from handsigns.data.splits import Split
 from handsigns.search.record import TrialRecord
@@ -66,13 +65,13 @@ class Repeat:
 
     def training_seed(self, study_seed: int) -> int:
         """Of weights, order and augmentation: none that the search has used; in [0, 2**63)."""
-        return _hash("repeat", study_seed, *self.run)
+        return seed_of(f"repeat/{study_seed}/{self.seed}/{self.fold}/{self.folds}")
 
     def splits(self, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
         """What it trains on, and what it is measured on."""
         if not self.folds:
             return train, val
-        cut = _hash("folds", study_seed, self.seed, self.folds)
+        cut = seed_of(f"folds/{study_seed}/{self.seed}/{self.folds}")
         return hold_out((train, val), self.fold, self.folds, cut)
 
 
@@ -206,8 +205,3 @@ def _key(finalist: Finalist, metric: str) -> tuple[bool, float, str]:
     values = finalist.values(metric)
     mean = sum(values) / len(values)
     return (False, mean if metric == "val_loss" else -mean, finalist.record.trial_id)
-
-
-def _hash(*parts: object) -> int:
-    text = "/".join(map(str, parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

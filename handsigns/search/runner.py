@@ -242,11 +242,7 @@ def _longest_epoch(journal: Journal) -> float | None:
 
 
 def _task(
-    study: StudyConfig,
-    data: DataSet,
-    paths: SearchPaths,
-    slots: Slots,
-    own: OwnCode | None,
+    study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots, own: OwnCode | None
 ) -> TrialTask:
     return TrialTask(
         train=data.train,

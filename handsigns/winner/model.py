@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,17 +138,19 @@ def load_model(
 
 def load_seeds(
     folder: Path, device: torch.device, *, allow_own_code: bool = False
-) -> Iterator[tuple[int, nn.Module]]:
-    """Each model that was trained with the winner, by its seed, one at a time.
+) -> list[nn.Module]:
+    """Each model that was trained with the winner, in the order of the card's `trained_seeds`.
 
     Raises:
         ResultsError: see `load_model`.
     """
     card = load_card(folder)
     own = _own(folder, card, allowed=allow_own_code)
-    for seed in card.trained_seeds:
-        model = _read(seed_file(folder, seed), _fresh(card, own), card, device)
-        yield seed, as_evaluated(model, card.config).eval()
+    read = [
+        _read(seed_file(folder, seed), _fresh(card, own), card, device)
+        for seed in card.trained_seeds
+    ]
+    return [as_evaluated(model, card.config).eval() for model in read]
 
 
 def seed_file(folder: Path, seed: int) -> Path:

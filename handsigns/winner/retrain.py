@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
 import shutil
@@ -17,6 +16,7 @@ from torch import nn
 
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
+from handsigns.config.trial import seed_of
 from handsigns.data.folds import together
 from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
@@ -139,8 +139,7 @@ def retrain(
 
 def retraining_seed(study_seed: int, number: int) -> int:
     """The seed of the n-th retraining: fresh, so none that the search has seen."""
-    text = f"retrain/{study_seed}/{number}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
+    return seed_of(f"retrain/{study_seed}/{number}")
 
 
 def _lowest_loss(runs: list[Retraining]) -> Retraining:

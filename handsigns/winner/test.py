@@ -154,7 +154,7 @@ def test_winner(
     search, training = open_search(paths), read_training(paths.winner)
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
-    seeds = [one for _, one in load_seeds(paths.winner, device, allow_own_code=allow_own_code)]
+    seeds = load_seeds(paths.winner, device, allow_own_code=allow_own_code)
     split = data.open_test()
     images = torch.tensor(split.images).to(device)
     logits = predict_logits(model, images)
