@@ -92,7 +92,8 @@ def finish(tables: Sequence[Table], aims: Sequence[Aim], json_file: Path | None)
     That is 0 even if an aim is missed: the measurement was made.
     """
     rows = [(a.name, f"{a.value:.3g}", f"{a.aim:g}", "yes" if a.met else "no") for a in aims]
-    for table in (*tables, Table("Aims", ("figure", "measured", "aim", "met"), rows)):
+    held_against = [Table("Aims", ("figure", "measured", "aim", "met"), rows)] if rows else []
+    for table in (*tables, *held_against):
         print(table, flush=True)
     print(f"\n{machine()}")
     if json_file is not None:

@@ -10,31 +10,39 @@ says that the change may be no good; it is made wider because folds share pictur
 
 from __future__ import annotations
 
+import math
 import statistics
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from harness import Table, finish, options, ratios, tell
+from folds import Curve, Training, fold_options, train_all
+from harness import Table, finish, options, ratios
 
-from handsigns.config.trial import Scalar, TrialConfig
-from handsigns.data.folds import hold_out
-from handsigns.data.open import open_data
+from handsigns.config.trial import Scalar
 from handsigns.report.interval import mean_interval
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs from the recommended recipe, and for how many epochs it trains."""
+    """What differs from the recommended recipe.
+
+    Attributes:
+        changes: of hyperparameters.
+        epochs: of training.
+        average: over how many epochs the weights are averaged that are measured; 0: none are.
+        pretrained: epochs on drawn hands before.
+    """
 
     name: str
     changes: dict[str, Scalar] = field(default_factory=dict)
     epochs: int = 36
+    average: float = 0.0
+    pretrained: int = 0
 
 
 @dataclass(frozen=True)
-class Run:
-    """One training: its fold's loss, accuracy and the seconds it took."""
+class Outcome:
+    """What was measured of one recipe on one fold at the end: loss, accuracy, seconds it took."""
 
     loss: float
     accuracy: float
@@ -67,49 +75,54 @@ RECIPES = (
     Recipe("width 8", {"channel_width": 8}),
     Recipe("width 24", {"channel_width": 24}),
     Recipe("dropout 0.5", {"dropout": 0.5}),
+    Recipe("18 epochs", epochs=18),
     Recipe("72 epochs", epochs=72),
+    Recipe("weights averaged over two epochs", average=2.0),
+    Recipe("learnt from drawn hands for 12 epochs before", pretrained=12),
+    Recipe("adam", {"optimizer": "adam"}),
+    Recipe("sgd", {"optimizer": "sgd", "learning_rate": 5e-2, "weight_decay": 5e-4}),
+    Recipe("cosine", {"schedule": "cosine"}),
     Recipe("course network", {"architecture": "course", "channel_width": 32}),
     Recipe("the course's recipe", _COURSE, epochs=10),
 )
 RECOMMENDED = RECIPES[0].name
 
 
-def train(data: Path | None, recipe: Recipe, fold: int, folds: int, seed: int) -> Run:
-    """Train on all folds but one, and measure on that one."""
-    import torch
-
-    from handsigns.training.fit import TrainingPlan, fit, start
-
-    torch.set_num_threads(1)
-    found = open_data(data)
-    pictures, held_out = hold_out((found.train, found.val), fold, folds, seed)
-    plan = TrainingPlan(
-        config=TrialConfig.from_params(recipe.changes),
-        classes=len(found.info.classes),
-        size=found.info.size,
-        max_epochs=recipe.epochs,
-        seed=1000 * seed + fold,
-        device=torch.device("cpu"),
-    )
-    epochs = list(fit(start(plan), pictures, held_out))
-    seconds = sum(metrics.epoch_seconds for metrics in epochs)
-    return Run(epochs[-1].val_loss, epochs[-1].val_accuracy, seconds)
+def outcome(curve: Curve, recipe: Recipe) -> Outcome:
+    """Of one training, by the network that the recipe means."""
+    if recipe.average:
+        return Outcome(curve.averaged_loss[-1], curve.averaged_accuracy[-1], curve.seconds)
+    return Outcome(curve.loss[-1], curve.accuracy[-1], curve.seconds)
 
 
-def compare(runs: dict[str, list[Run]], folds: int) -> Table:
-    """Every recipe beside the recommended one."""
-    usual = runs[RECOMMENDED]
+def together(curves: Sequence[Curve]) -> Outcome:
+    """Networks that were measured on the same pictures, with their probabilities averaged."""
+    labels = curves[0].labels
+    rows = [
+        [statistics.fmean(column) for column in zip(*rows, strict=True)]
+        for rows in zip(*(curve.probabilities for curve in curves), strict=True)
+    ]
+    losses = [-math.log(max(row[label], 1e-5)) for row, label in zip(rows, labels, strict=True)]
+    hits = [row.index(max(row)) == label for row, label in zip(rows, labels, strict=True)]
+    seconds = sum(curve.seconds for curve in curves)
+    return Outcome(statistics.fmean(losses), statistics.fmean(hits), seconds)
+
+
+def compare(found: dict[str, list[Outcome]], folds: int) -> Table:
+    """Every recipe beside the recommended one, run by run."""
+    usual = found[RECOMMENDED]
     rows = []
-    for name, found in runs.items():
-        losses = [run.loss for run in found]
-        times = ratios([run.seconds for run in found], [run.seconds for run in usual])
+    for name, outcomes in found.items():
+        losses = [one.loss for one in outcomes]
+        accuracies = [one.accuracy for one in outcomes]
+        times = ratios([one.seconds for one in outcomes], [one.seconds for one in usual])
         rows.append(
             (
                 name,
-                f"{statistics.fmean(run.accuracy for run in found):.2%}",
+                f"{statistics.fmean(accuracies):.2%}",
                 f"{statistics.fmean(losses):.4f}",
-                _difference([r.accuracy for r in found], [r.accuracy for r in usual], folds, "%"),
-                _difference(losses, [run.loss for run in usual], folds, "f"),
+                _difference(accuracies, [one.accuracy for one in usual], folds, "%"),
+                _difference(losses, [one.loss for one in usual], folds, "f"),
                 f"{statistics.fmean(times):.2f}",
             )
         )
@@ -135,10 +148,7 @@ def _difference(values: list[float], usual: list[float], folds: int, kind: str) 
 def main() -> int:
     """Train them all in turns, and print the table."""
     parser = options(__doc__ or "")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="None: drawn hands")
-    parser.add_argument("--folds", type=int, default=5, metavar="F", help="at least 2")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="cuts into folds")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once")
+    fold_options(parser, folds=5)
     parser.add_argument("--only", metavar="NAMES", help="of recipes, beside the recommended one")
     chosen = parser.parse_args()
     names = chosen.only.split(",") if chosen.only else [recipe.name for recipe in RECIPES]
@@ -146,20 +156,48 @@ def main() -> int:
     if unknown:
         parser.error(f"no recipes named {', '.join(unknown)}")
     recipes = [r for r in RECIPES if r.name in names or r.name == RECOMMENDED]
-    open_data(chosen.data)  # decoded once, before all processes want it
-    runs: dict[str, list[Run]] = {recipe.name: [] for recipe in recipes}
-    with ProcessPoolExecutor(chosen.jobs) as pool:
-        for seed in range(chosen.seeds):
-            for fold in range(chosen.folds):
-                # In turns, so that a busy hour of the machine meets all of them.
-                waiting = [
-                    pool.submit(train, chosen.data, recipe, fold, chosen.folds, seed)
-                    for recipe in recipes
-                ]
-                for recipe, done in zip(recipes, waiting, strict=True):
-                    runs[recipe.name].append(done.result())
-                tell(f"seed {seed}, fold {fold}: {len(recipes)} recipes trained")
-    return finish([compare(runs, chosen.folds)], [], chosen.json)
+    runs = [
+        (seed, cut, fold)
+        for seed in range(chosen.seeds)
+        for cut in range(chosen.cuts)
+        for fold in range(chosen.folds)
+    ]
+    # In turns, so that a busy hour of the machine meets all of them.
+    trainings = [
+        Training(
+            *(recipe.changes, recipe.epochs, fold, chosen.folds, cut, seed),
+            pretrained=recipe.pretrained,
+            average=recipe.average,
+        )
+        for seed, cut, fold in runs
+        for recipe in recipes
+    ]
+    curves = iter(train_all(trainings, chosen.data, chosen.jobs, chosen.curves))
+    found = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
+    outcomes = {
+        recipe.name: [outcome(found[run][recipe.name], recipe) for run in runs]
+        for recipe in recipes
+    }
+    tables = [compare(outcomes, chosen.folds)]
+    if chosen.seeds > 1:
+        tables.append(_ensembles(found, recipes, chosen.folds))
+    return finish(tables, [], chosen.json)
+
+
+def _ensembles(
+    found: dict[tuple[int, int, int], dict[str, Curve]], recipes: Sequence[Recipe], folds: int
+) -> Table:
+    """Each recipe's seeds together, beside the recommended recipe's first seed alone."""
+    places = sorted({(cut, fold) for _, cut, fold in found})
+    seeds = 1 + max(seed for seed, _, _ in found)
+    usual = [outcome(found[0, *place][RECOMMENDED], RECIPES[0]) for place in places]
+    rows = {RECOMMENDED: usual}
+    for recipe in recipes:
+        rows[f"{recipe.name}, ensemble of {seeds}"] = [
+            together([found[seed, *place][recipe.name] for seed in range(seeds)])
+            for place in places
+        ]
+    return compare(rows, folds)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
 
 
 @pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers", "faults",
-                                  "recipes", "trackers"])  # fmt: skip
+                                  "recipes", "objectives", "trackers"])  # fmt: skip
 def test_every_program_explains_itself(name):
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],

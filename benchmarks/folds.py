@@ -1,0 +1,241 @@
+"""Trainings on folds of training and validation pictures, for the benchmarks of accuracy.
+
+The test split stays closed. Every training is kept in a file of lines where one is named, so that a
+benchmark that was broken off goes on, and tables can be made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import tell
+
+from handsigns.config.trial import Scalar, TrialConfig
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from handsigns.training.fit import TrainingPlan, TrainingState
+
+
+DRAWN = 2400
+"""Pictures of drawn hands from which a network may learn first."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: on all folds but one, measured on that one.
+
+    Attributes:
+        params: the hyperparameters that differ from their defaults.
+        epochs: how many, to which the schedule is tied.
+        fold, folds: which of how many is held out.
+        cut: seed of the cut into folds.
+        seed: number of the training on this fold.
+        pretrained: how many epochs it has learnt from drawn hands before.
+        average: also measure an exponential average of the weights over so many epochs; 0: none.
+    """
+
+    params: dict[str, Scalar]
+    epochs: int
+    fold: int
+    folds: int
+    cut: int = 0
+    seed: int = 0
+    pretrained: int = 0
+    average: float = 0.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a training came to after each epoch, on the pictures held out.
+
+    Attributes:
+        loss, accuracy: of the network as it was trained.
+        averaged_loss, averaged_accuracy: with averaged weights; empty where that was not asked for.
+        seconds: of the whole training, the averaged network's evaluations left out.
+        probabilities: at the end, of each picture held out for each class.
+        labels: of those pictures.
+    """
+
+    loss: list[float]
+    accuracy: list[float]
+    seconds: float
+    averaged_loss: list[float] = field(default_factory=list)
+    averaged_accuracy: list[float] = field(default_factory=list)
+    probabilities: list[list[float]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+
+def fold_options(parser: argparse.ArgumentParser, folds: int) -> None:
+    """The options of a benchmark on folds."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="None: drawn hands")
+    parser.add_argument("--folds", type=int, default=folds, metavar="F", help="at least 2")
+    parser.add_argument("--cuts", type=int, default=1, metavar="N", help="cuts into folds")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings on a fold")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once")
+    parser.add_argument("--curves", type=Path, metavar="FILE", help="keep trainings; go on there")
+
+
+def train_all(
+    trainings: Sequence[Training], data: Path | None, jobs: int, kept: Path | None
+) -> list[Curve]:
+    """Train them in that order, several at once, each on one core; those kept are not repeated.
+
+    Raises:
+        DivergedError: a loss became NaN or infinite.
+    """
+    from handsigns.data.open import open_data
+
+    fingerprint = open_data(data).info.fingerprint  # decoded once, before all processes want it
+    curves = _read(kept, fingerprint)
+    missing = [training for training in trainings if _key(training) not in curves]
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(train, data, training): training for training in missing}
+        for count, done in enumerate(as_completed(waiting), 1):
+            training, curve = waiting[done], done.result()
+            curves[_key(training)] = curve
+            _append(kept, fingerprint, training, curve)
+            tell(f"{count} of {len(missing)}: {curve.accuracy[-1]:.2%} on fold {training.fold}")
+    return [curves[_key(training)] for training in trainings]
+
+
+def train(data: Path | None, training: Training) -> Curve:
+    """One training, on one core."""
+    import torch
+
+    from handsigns.data.folds import hold_out
+    from handsigns.data.open import open_data
+    from handsigns.model import as_evaluated
+    from handsigns.training.evaluate import evaluate, predict_logits
+    from handsigns.training.fit import TrainingPlan, fit, start
+
+    torch.set_num_threads(1)
+    found = open_data(data)
+    pictures, held_out = hold_out(
+        (found.train, found.val), training.fold, training.folds, training.cut
+    )
+    plan = TrainingPlan(
+        config=TrialConfig.from_params(training.params),
+        classes=len(found.info.classes),
+        size=found.info.size,
+        max_epochs=training.epochs,
+        seed=10_000 * training.seed + 1000 * training.cut + training.fold,
+        device=torch.device("cpu"),
+    )
+    state = start(plan)
+    if training.pretrained:
+        state.model.load_state_dict(_learn_from_drawn_hands(plan, training.pretrained))
+    averaged = None
+    if training.average:
+        steps = max(1, len(pictures) // plan.config.batch_size)
+        averaged = average_weights(state, training.average * steps)
+    images, labels = torch.from_numpy(held_out.images), torch.from_numpy(held_out.labels)
+    curve = Curve([], [], 0.0)
+    seconds = 0.0
+    for metrics in fit(state, pictures, held_out):
+        seconds += metrics.epoch_seconds
+        curve.loss.append(metrics.val_loss)
+        curve.accuracy.append(metrics.val_accuracy)
+        if averaged is not None:
+            scores = evaluate(averaged, images, labels)
+            curve.averaged_loss.append(scores.loss)
+            curve.averaged_accuracy.append(scores.accuracy)
+    logits = predict_logits(as_evaluated(state.model, plan.config), images)
+    return dataclasses.replace(
+        curve,
+        seconds=seconds,
+        probabilities=[[round(p, 5) for p in row] for row in logits.softmax(1).tolist()],
+        labels=labels.tolist(),
+    )
+
+
+def _learn_from_drawn_hands(plan: TrainingPlan, epochs: int) -> dict[str, torch.Tensor]:
+    """Weights after so many epochs on drawn hands."""
+    from handsigns.data.drawn import draw_hands
+    from handsigns.data.splits import Split
+    from handsigns.training.fit import fit, start
+
+    images, labels = draw_hands(DRAWN, plan.seed, plan.size)
+    state = start(dataclasses.replace(plan, max_epochs=epochs))
+    for _ in fit(state, Split(images, labels, tuple(map(str, range(DRAWN)))), None):
+        pass
+    return state.model.state_dict()
+
+
+class _Averaging:
+    """An optimiser after each step of which the average follows the weights."""
+
+    def __init__(self, state: TrainingState, average: nn.Module, steps: float) -> None:
+        self._inner = state.optimizer
+        self._pairs = [
+            (mean, value)
+            for mean, value in zip(
+                average.state_dict().values(), state.model.state_dict().values(), strict=True
+            )
+            if mean.is_floating_point()
+        ]
+        self._decay = math.exp(-1 / steps)
+        self._count = 0
+
+    def clear_gradients(self) -> None:
+        self._inner.clear_gradients()
+
+    def step(self, rate: float) -> None:
+        self._inner.step(rate)
+        # A short memory at first: an average over fresh weights would be remembered for long.
+        decay = min(self._decay, (1 + self._count) / (10 + self._count))
+        self._count += 1
+        for mean, value in self._pairs:
+            mean.lerp_(value.detach(), 1 - decay)
+
+
+def average_weights(state: TrainingState, steps: float) -> nn.Module:
+    """A model of the exponentially averaged weights of a training about to begin.
+
+    Args:
+        state: its optimiser is replaced by one that keeps the average up to date.
+        steps: over how many the weights are averaged.
+    """
+    from handsigns.model import as_evaluated
+
+    average = copy.deepcopy(state.model)
+    state.optimizer = _Averaging(state, average, steps)  # type: ignore[assignment]
+    return as_evaluated(average, state.plan.config)
+
+
+def _key(training: Training) -> str:
+    """What is usual is left out, so that files outlive new fields."""
+    fields = dataclasses.fields(training)
+    given = {f.name: getattr(training, f.name) for f in fields}
+    return json.dumps(
+        {f.name: given[f.name] for f in fields if given[f.name] != f.default}, sort_keys=True
+    )
+
+
+def _append(kept: Path | None, fingerprint: str, training: Training, curve: Curve) -> None:
+    if kept is None:
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    line = {"data": fingerprint, "training": _key(training), "curve": dataclasses.asdict(curve)}
+    with kept.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _read(kept: Path | None, fingerprint: str) -> dict[str, Curve]:
+    if kept is None or not kept.exists():
+        return {}
+    lines: Iterable[dict[str, Any]] = map(json.loads, kept.read_text("utf-8").splitlines())
+    return {
+        line["training"]: Curve(**line["curve"]) for line in lines if line["data"] == fingerprint
+    }
