@@ -7,10 +7,8 @@ benchmark that was broken off goes on, and tables can be made again.
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
 import json
-import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -23,9 +21,10 @@ from handsigns.config.trial import Scalar, TrialConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
-    from handsigns.training.fit import TrainingPlan, TrainingState
+    from handsigns.training.average import WeightAverage
+    from handsigns.training.fit import TrainingPlan
+    from handsigns.training.optimize import Optimizer
 
 
 DRAWN = 2400
@@ -43,7 +42,8 @@ class Training:
         cut: seed of the cut into folds.
         seed: number of the training on this fold.
         pretrained: how many epochs it has learnt from drawn hands before.
-        average: also measure an exponential average of the weights over so many epochs; 0: none.
+        averages: also measure averages of the weights over so many epochs each, beside what
+            ``weight_average`` has measured.
     """
 
     params: dict[str, Scalar]
@@ -53,7 +53,7 @@ class Training:
     cut: int = 0
     seed: int = 0
     pretrained: int = 0
-    average: float = 0.0
+    averages: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Curve:
     """What a training came to after each epoch, on the pictures held out.
 
     Attributes:
-        loss, accuracy: of the network as it was trained.
-        averaged_loss, averaged_accuracy: with averaged weights; empty where that was not asked for.
-        seconds: of the whole training, the averaged network's evaluations left out.
+        loss, accuracy: of the network that a search would measure.
+        averaged_loss, averaged_accuracy: of each of the averages asked for, its curve.
+        seconds: of the whole training, the evaluations of these averages left out.
         probabilities: at the end, of each picture held out for each class.
         labels: of those pictures.
     """
@@ -71,8 +71,8 @@ class Curve:
     loss: list[float]
     accuracy: list[float]
     seconds: float
-    averaged_loss: list[float] = field(default_factory=list)
-    averaged_accuracy: list[float] = field(default_factory=list)
+    averaged_loss: list[list[float]] = field(default_factory=list)
+    averaged_accuracy: list[list[float]] = field(default_factory=list)
     probabilities: list[list[float]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
 
@@ -117,6 +117,7 @@ def train(data: Path | None, training: Training) -> Curve:
     from handsigns.data.folds import hold_out
     from handsigns.data.open import open_data
     from handsigns.model import as_evaluated
+    from handsigns.training.average import WeightAverage
     from handsigns.training.evaluate import evaluate, predict_logits
     from handsigns.training.fit import TrainingPlan, fit, start
 
@@ -136,22 +137,22 @@ def train(data: Path | None, training: Training) -> Curve:
     state = start(plan)
     if training.pretrained:
         state.model.load_state_dict(_learn_from_drawn_hands(plan, training.pretrained))
-    averaged = None
-    if training.average:
-        steps = max(1, len(pictures) // plan.config.batch_size)
-        averaged = average_weights(state, training.average * steps)
+    steps = max(1, len(pictures) // plan.config.batch_size)
+    averages = [WeightAverage(state.model) for _ in training.averages]
+    reach = [epochs * steps for epochs in training.averages]
+    state.optimizer = _Averaging(state.optimizer, averages, reach)  # type: ignore[assignment]
     images, labels = torch.from_numpy(held_out.images), torch.from_numpy(held_out.labels)
-    curve = Curve([], [], 0.0)
+    curve = Curve([], [], 0.0, [[] for _ in averages], [[] for _ in averages])
     seconds = 0.0
     for metrics in fit(state, pictures, held_out):
         seconds += metrics.epoch_seconds
         curve.loss.append(metrics.val_loss)
         curve.accuracy.append(metrics.val_accuracy)
-        if averaged is not None:
-            scores = evaluate(averaged, images, labels)
-            curve.averaged_loss.append(scores.loss)
-            curve.averaged_accuracy.append(scores.accuracy)
-    logits = predict_logits(as_evaluated(state.model, plan.config), images)
+        for number, average in enumerate(averages):
+            scores = evaluate(as_evaluated(average.model, plan.config), images, labels)
+            curve.averaged_loss[number].append(scores.loss)
+            curve.averaged_accuracy[number].append(scores.accuracy)
+    logits = predict_logits(as_evaluated(state.result, plan.config), images)
     return dataclasses.replace(
         curve,
         seconds=seconds,
@@ -174,44 +175,21 @@ def _learn_from_drawn_hands(plan: TrainingPlan, epochs: int) -> dict[str, torch.
 
 
 class _Averaging:
-    """An optimiser after each step of which the average follows the weights."""
+    """An optimiser after each step of which averages take in the weights."""
 
-    def __init__(self, state: TrainingState, average: nn.Module, steps: float) -> None:
-        self._inner = state.optimizer
-        self._pairs = [
-            (mean, value)
-            for mean, value in zip(
-                average.state_dict().values(), state.model.state_dict().values(), strict=True
-            )
-            if mean.is_floating_point()
-        ]
-        self._decay = math.exp(-1 / steps)
-        self._count = 0
+    def __init__(
+        self, inner: Optimizer, averages: Sequence[WeightAverage], steps: Sequence[float]
+    ) -> None:
+        self._inner = inner
+        self._averages = list(zip(averages, steps, strict=True))
 
     def clear_gradients(self) -> None:
         self._inner.clear_gradients()
 
     def step(self, rate: float) -> None:
         self._inner.step(rate)
-        # A short memory at first: an average over fresh weights would be remembered for long.
-        decay = min(self._decay, (1 + self._count) / (10 + self._count))
-        self._count += 1
-        for mean, value in self._pairs:
-            mean.lerp_(value.detach(), 1 - decay)
-
-
-def average_weights(state: TrainingState, steps: float) -> nn.Module:
-    """A model of the exponentially averaged weights of a training about to begin.
-
-    Args:
-        state: its optimiser is replaced by one that keeps the average up to date.
-        steps: over how many the weights are averaged.
-    """
-    from handsigns.model import as_evaluated
-
-    average = copy.deepcopy(state.model)
-    state.optimizer = _Averaging(state, average, steps)  # type: ignore[assignment]
-    return as_evaluated(average, state.plan.config)
+        for average, steps in self._averages:
+            average.update(steps)
 
 
 def _key(training: Training) -> str:

@@ -35,6 +35,8 @@ def _recent(values: Sequence[float], epoch: int, count: int) -> float:
     return statistics.fmean(values[max(0, epoch - count) : epoch])
 
 
+AVERAGES = (1.0, 2.0)
+"""Epochs over which weights are averaged, beside those that are not."""
 OBJECTIVES = (
     Objective("loss", lambda curve, e: curve.loss[e - 1]),
     Objective("loss, mean of 3 epochs", lambda curve, e: _recent(curve.loss, e, 3)),
@@ -42,8 +44,20 @@ OBJECTIVES = (
     Objective("error", lambda curve, e: 1 - curve.accuracy[e - 1]),
     Objective("error, mean of 3 epochs", lambda curve, e: 1 - _recent(curve.accuracy, e, 3)),
     Objective("lowest error so far", lambda curve, e: 1 - max(curve.accuracy[:e])),
-    Objective("loss of averaged weights", lambda curve, e: curve.averaged_loss[e - 1]),
-    Objective("error of averaged weights", lambda curve, e: 1 - curve.averaged_accuracy[e - 1]),
+    *(
+        Objective(
+            f"loss, weights averaged over {reach:g} epochs",
+            lambda curve, e, number=number: curve.averaged_loss[number][e - 1],  # type: ignore[misc]
+        )
+        for number, reach in enumerate(AVERAGES)
+    ),
+    *(
+        Objective(
+            f"error, weights averaged over {reach:g} epochs",
+            lambda curve, e, number=number: 1 - curve.averaged_accuracy[number][e - 1],  # type: ignore[misc]
+        )
+        for number, reach in enumerate(AVERAGES)
+    ),
 )
 LOSS = OBJECTIVES[0]
 
@@ -188,14 +202,17 @@ def main() -> int:
     params = draw(study, chosen.configurations)
     # Fold by fold, so that a busy hour of the machine meets all configurations.
     trainings = {
-        (number, cut, fold): Training(found, last, fold, chosen.folds, cut, average=2.0)
+        (number, seed, cut, fold): Training(
+            found | {"weight_average": 0.0}, last, fold, chosen.folds, cut, seed, averages=AVERAGES
+        )
+        for seed in range(chosen.seeds)
         for cut in range(chosen.cuts)
         for fold in range(chosen.folds)
         for number, found in enumerate(params)
     }
     trained = train_all(list(trainings.values()), chosen.data, chosen.jobs, chosen.curves)
     curves: list[list[Curve]] = [[] for _ in params]
-    for (number, _, _), curve in zip(trainings, trained, strict=True):
+    for (number, *_), curve in zip(trainings, trained, strict=True):
         curves[number].append(curve)
     tables = [*compare(curves, last), _configurations(params, curves)]
     return finish(tables, [], chosen.json)

@@ -29,14 +29,12 @@ class Recipe:
     Attributes:
         changes: of hyperparameters.
         epochs: of training.
-        average: over how many epochs the weights are averaged that are measured; 0: none are.
         pretrained: epochs on drawn hands before.
     """
 
     name: str
     changes: dict[str, Scalar] = field(default_factory=dict)
     epochs: int = 36
-    average: float = 0.0
     pretrained: int = 0
 
 
@@ -57,9 +55,9 @@ _WEAKER: dict[str, Scalar] = {
 }  # fmt: skip
 _COURSE: dict[str, Scalar] = {
     "architecture": "course", "channel_width": 32, "dropout": 0.8, "optimizer": "adam",
-    "learning_rate": 1e-3, "weight_decay": 0.0, "schedule": "constant", "label_smoothing": 0.0,
-    "rotation": 0.0, "scale": 0.0, "translation": 0.0, "color_jitter": 0.0,
-    "test_time_flip": False,
+    "learning_rate": 1e-3, "weight_decay": 0.0, "weight_average": 0.0, "schedule": "constant",
+    "label_smoothing": 0.0, "rotation": 0.0, "scale": 0.0, "translation": 0.0,
+    "color_jitter": 0.0, "test_time_flip": False,
 }  # fmt: skip
 RECIPES = (
     Recipe("recommended"),
@@ -77,7 +75,8 @@ RECIPES = (
     Recipe("dropout 0.5", {"dropout": 0.5}),
     Recipe("18 epochs", epochs=18),
     Recipe("72 epochs", epochs=72),
-    Recipe("weights averaged over two epochs", average=2.0),
+    Recipe("weights not averaged", {"weight_average": 0.0}),
+    Recipe("weights averaged over 3 epochs", {"weight_average": 3.0}),
     Recipe("learnt from drawn hands for 12 epochs before", pretrained=12),
     Recipe("adam", {"optimizer": "adam"}),
     Recipe("sgd", {"optimizer": "sgd", "learning_rate": 5e-2, "weight_decay": 5e-4}),
@@ -88,10 +87,8 @@ RECIPES = (
 RECOMMENDED = RECIPES[0].name
 
 
-def outcome(curve: Curve, recipe: Recipe) -> Outcome:
-    """Of one training, by the network that the recipe means."""
-    if recipe.average:
-        return Outcome(curve.averaged_loss[-1], curve.averaged_accuracy[-1], curve.seconds)
+def outcome(curve: Curve) -> Outcome:
+    """Of one training."""
     return Outcome(curve.loss[-1], curve.accuracy[-1], curve.seconds)
 
 
@@ -167,7 +164,6 @@ def main() -> int:
         Training(
             *(recipe.changes, recipe.epochs, fold, chosen.folds, cut, seed),
             pretrained=recipe.pretrained,
-            average=recipe.average,
         )
         for seed, cut, fold in runs
         for recipe in recipes
@@ -175,8 +171,7 @@ def main() -> int:
     curves = iter(train_all(trainings, chosen.data, chosen.jobs, chosen.curves))
     found = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
     outcomes = {
-        recipe.name: [outcome(found[run][recipe.name], recipe) for run in runs]
-        for recipe in recipes
+        recipe.name: [outcome(found[run][recipe.name]) for run in runs] for recipe in recipes
     }
     tables = [compare(outcomes, chosen.folds)]
     if chosen.seeds > 1:
@@ -190,7 +185,7 @@ def _ensembles(
     """Each recipe's seeds together, beside the recommended recipe's first seed alone."""
     places = sorted({(cut, fold) for _, cut, fold in found})
     seeds = 1 + max(seed for seed, _, _ in found)
-    usual = [outcome(found[0, *place][RECOMMENDED], RECIPES[0]) for place in places]
+    usual = [outcome(found[0, *place][RECOMMENDED]) for place in places]
     rows = {RECOMMENDED: usual}
     for recipe in recipes:
         rows[f"{recipe.name}, ensemble of {seeds}"] = [

@@ -112,6 +112,9 @@ class TrialConfig(BaseModel):
     """Probability mass of the training target spread over all classes."""
     gradient_clip: float = Field(default=0.0, ge=0.0)
     """Largest norm of the gradient; 0 does not clip."""
+    weight_average: float = Field(default=1.0, ge=0.0, le=1000.0)
+    """Epochs over which the weights are averaged, exponentially, for validation, test and use; 0
+    takes the last ones. The training itself is the same."""
 
     flip: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability that a training picture is mirrored left to right."""
@@ -175,10 +178,11 @@ class TrialConfig(BaseModel):
         """What makes the training this one.
 
         A hyperparameter that was added later stands here where it is used alone, so that earlier
-        seeds and checkpoints stay valid; one that changes no weight, not at all.
+        seeds and checkpoints stay valid; one that changes nothing of how the weights are trained,
+        not at all.
         """
         values = self.hyperparameters()
-        del values["test_time_flip"]
+        del values["test_time_flip"], values["weight_average"]
         if self.loss == CROSS_ENTROPY:
             del values["loss"]
         return values

@@ -1,9 +1,9 @@
 """Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
 
-Tensors are the weights (``model.*``), the optimiser's moments (``optimizer.*``) and the random
-states (``random.*``); the schedule needs no more than the epoch. The metrics of the latest epochs
-stand in the metadata, as reports of them may have been lost; and a checksum of the tensors, as a
-power cut can leave a file of the right length with other content.
+Tensors are the weights (``model.*``), their averages (``average.*``), the optimiser's moments
+(``optimizer.*``) and the random states (``random.*``); the schedule needs no more than the epoch.
+The metrics of the latest epochs stand in the metadata, as reports of them may have been lost; and a
+checksum of the tensors, as a power cut can leave a file of the right length with other content.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def save_checkpoint(path: Path, state: TrainingState, previous: Path | None = No
     """
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.state().items()}
+    if state.average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in state.average.state().items()}
     tensors |= _random_states(state)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {
@@ -75,6 +77,8 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
     try:
         state.model.load_state_dict(_under("model.", tensors))
         state.optimizer.restore(_under("optimizer.", tensors))
+        if state.average is not None:
+            state.average.restore(_under("average.", tensors))
         _restore_random_states(state, _under("random.", tensors))
         state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -21,6 +21,7 @@ from handsigns.config.trial import TrialConfig
 from handsigns.data.splits import Split
 from handsigns.model import as_evaluated, build_model
 from handsigns.training.augment import augment
+from handsigns.training.average import WeightAverage
 from handsigns.training.device import precision
 from handsigns.training.evaluate import evaluate
 from handsigns.training.loss import Loss, make_loss
@@ -74,6 +75,8 @@ class TrainingState:
     loss: Loss
     optimizer: Optimizer
     generator: torch.Generator
+    average: WeightAverage | None
+    """Of the weights; None where the last ones are used."""
     recent: deque[EpochMetrics] = field(default_factory=lambda: deque(maxlen=_RECENT))
     """The outcome of the latest epochs, in order."""
 
@@ -81,6 +84,11 @@ class TrainingState:
     def epoch(self) -> int:
         """Epochs trained so far."""
         return self.recent[-1].epoch if self.recent else 0
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is measured and kept."""
+        return self.model if self.average is None else self.average.model
 
 
 def start(plan: TrainingPlan) -> TrainingState:
@@ -93,7 +101,9 @@ def start(plan: TrainingPlan) -> TrainingState:
     model = build_model(plan.config, plan.classes, plan.size, plan.own).to(plan.device)
     loss = make_loss(plan.config, plan.own)
     generator = torch.Generator().manual_seed(plan.seed)
-    return TrainingState(plan, model, loss, Optimizer(plan.config, model.parameters()), generator)
+    optimizer = Optimizer(plan.config, model.parameters())
+    average = WeightAverage(model) if plan.config.weight_average else None
+    return TrainingState(plan, model, loss, optimizer, generator, average)
 
 
 def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[EpochMetrics]:
@@ -109,7 +119,7 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
     device = state.plan.device
     images, labels = _on_device(train, device)
     held_out = _on_device(val, device) if val is not None else None
-    evaluated = as_evaluated(state.model, state.plan.config)
+    evaluated = as_evaluated(state.result, state.plan.config)
     while state.epoch < state.plan.max_epochs:
         started = time.perf_counter()
         epoch = state.epoch + 1
@@ -153,6 +163,8 @@ def _train_epoch(
         # On a CPU index_select copies a picture at a time, images[batch] a byte at a time.
         pictures, targets = images.index_select(0, batch), labels.index_select(0, batch)
         loss, correct = _train_step(state, pictures, targets, rate)
+        if state.average is not None:
+            state.average.update(config.weight_average * steps)
         losses += loss
         hits += correct
         if step % _CHECK_EVERY == 0:

@@ -109,11 +109,12 @@ def load_card(folder: Path) -> ModelCard:
 
 
 def _as_now(fields: dict[str, Any]) -> dict[str, Any]:
-    """A card of before ensembles and test-time flips, as it would be written now."""
+    """A card of before ensembles, test-time flips and averaged weights, as it would be now."""
     if "seed" in fields:
         fields["seeds"] = [fields.pop("seed")]
-        if isinstance(fields.get("config"), dict):
-            fields["config"].setdefault("test_time_flip", False)
+    if isinstance(fields.get("config"), dict):
+        for name, value in {"test_time_flip": False, "weight_average": 0.0}.items():
+            fields["config"].setdefault(name, value)
     return fields
 
 

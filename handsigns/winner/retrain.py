@@ -100,7 +100,7 @@ def retrain(
         run = _train(state, everything, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
         runs.append(run)
         if not run.diverged:
-            models[run.seed] = state.model
+            models[run.seed] = state.result
     if not models:
         raise ResultsError(
             f"trial {record.trial_id} diverged with every seed when trained on train and "

@@ -27,7 +27,7 @@ def photographs(tmp_path, program):
 
 def curve(program, loss, accuracy=None):
     accuracy = accuracy or [1 - value for value in loss]
-    return program("folds").Curve(loss, accuracy, 1.0, loss, accuracy)
+    return program("folds").Curve(loss, accuracy, 1.0, [loss] * 2, [accuracy] * 2)
 
 
 def test_ties_share_their_rank(program):
@@ -68,13 +68,15 @@ def test_an_ensemble_is_measured_by_its_mean_probabilities(program):
 
 def test_a_training_that_was_kept_is_not_repeated(program, photographs, tmp_path):
     folds, kept = program("folds"), tmp_path / "curves.jsonl"
-    trainings = [folds.Training({"channel_width": 1}, 2, fold, 3, average=1.0) for fold in (0, 1)]
+    trainings = [
+        folds.Training({"channel_width": 1}, 2, fold, 3, averages=(2.0,)) for fold in (0, 1)
+    ]
     first = folds.train_all(trainings[:1], photographs, 1, kept)
     kept.write_text(kept.read_text().replace('"seconds": ', '"seconds": 9'))
     both = folds.train_all(trainings, photographs, 1, kept)
     assert both[0].seconds > 9 * first[0].seconds
     assert len(kept.read_text().splitlines()) == 2
-    assert len(both[1].loss) == len(both[1].averaged_loss) == 2
+    assert len(both[1].loss) == len(both[1].averaged_loss[0]) == 2
     assert len(both[1].labels) == len(both[1].probabilities) == 12
 
 
@@ -91,9 +93,11 @@ def test_trainings_of_other_pictures_do_not_count(program, photographs, tmp_path
 def test_averaging_changes_nothing_of_the_training(program, photographs):
     folds = program("folds")
     plain = folds.train(photographs, folds.Training({"channel_width": 1}, 2, 0, 3))
-    averaged = folds.train(photographs, folds.Training({"channel_width": 1}, 2, 0, 3, average=5.0))
+    averaged = folds.train(
+        photographs, folds.Training({"channel_width": 1}, 2, 0, 3, averages=(0.0001,))
+    )
     assert averaged.loss == plain.loss
-    assert averaged.averaged_loss != plain.loss
+    assert averaged.averaged_loss[0] != plain.loss  # which is of weights averaged over an epoch
 
 
 def test_another_seed_and_what_was_learnt_before_make_another_training(program, photographs):

@@ -66,6 +66,8 @@ def test_resumed_ends_with_the_same_weights_bit_for_bit(
     assert before + after == expected
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    for name, tensor in whole.result.state_dict().items():
+        assert torch.equal(tensor, resumed.result.state_dict()[name]), name
 
 
 def test_a_checkpoint_keeps_the_latest_metrics(tmp_path, train, val):
@@ -148,6 +150,7 @@ def test_schedule_is_tied_to_the_whole_budget_not_to_where_training_stops(train,
     "change",
     [
         {"gradient_clip": 0.1},
+        {"weight_average": 0.0},
         {"label_smoothing": 0.3},
         {"schedule": "cosine"},
         {"weight_decay": 0.5},
@@ -170,6 +173,19 @@ def test_every_hyperparameter_has_an_effect(train, val, change):
     usual = without_time(islice(fit(start(PLAN), train, val), 2))
     changed = without_time(islice(fit(start(plan_with(**change)), train, val), 2))
     assert changed[-1].val_loss != usual[-1].val_loss
+
+
+def test_averaging_weights_changes_nothing_of_the_training(train, val):
+    averaged = start(PLAN)
+    epochs = list(fit(averaged, train, val))
+    plain = start(plan_with(weight_average=0.0))
+    for one, other in zip(epochs, fit(plain, train, val), strict=True):
+        assert one.train_loss == other.train_loss
+        assert one.val_loss != other.val_loss
+    assert plain.result is plain.model
+    assert averaged.result is not averaged.model
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(tensor, averaged.model.state_dict()[name]), name
 
 
 def test_an_own_loss_and_its_hyperparameters_have_an_effect(train, val):
