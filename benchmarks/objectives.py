@@ -10,6 +10,7 @@ and what is lost by taking the one that it puts first.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,37 @@ def compare(curves: Sequence[Sequence[Curve]], last: int) -> tuple[Table, Table]
     )  # fmt: skip
 
 
+def by_folds(curves: Sequence[Sequence[Curve]], last: int) -> Table:
+    """What measuring on several folds is worth: each held against one fold that has no part in it.
+
+    Args:
+        curves: of each configuration, on each fold; at least three folds.
+        last: the epoch budget.
+    """
+    losses = [[LOSS.score(curve, last) for curve in folds] for folds in curves]
+    errors = [[1 - curve.accuracy[last - 1] for curve in folds] for folds in curves]
+    folds = range(len(curves[0]))
+    rows = []
+    for count in range(1, len(folds)):
+        correlations, lost, lost_errors = [], [], []
+        for apart in folds:
+            for used in itertools.combinations([fold for fold in folds if fold != apart], count):
+                scores = [statistics.fmean(one[fold] for fold in used) for one in losses]
+                wanted = [one[apart] for one in losses]
+                first = scores.index(min(scores))
+                correlations.append(_spearman(scores, wanted))
+                lost.append(wanted[first] - min(wanted))
+                lost_errors.append(errors[first][apart] - min(one[apart] for one in errors))
+        means = map(statistics.fmean, (correlations, lost_errors, lost))
+        correlation, error, loss = means
+        rows.append((str(count), f"{correlation:.2f}", f"{error:.2%}", f"{loss:.4f}"))
+    return Table(
+        f"By the mean loss on several folds, held against another: {len(curves)} configurations",
+        ("folds", "rank correlation", "error lost by the first", "loss lost by the first"),
+        rows,
+    )
+
+
 def _others(values: Sequence[float], fold: int) -> float:
     return statistics.fmean(value for number, value in enumerate(values) if number != fold)
 
@@ -134,8 +166,15 @@ def _correlation(
     for fold in range(len(curves[0])):
         scores = [objective.score(folds[fold], epoch) for folds in curves]
         wanted = [_others(values, fold) for values in truth]
-        found.append(statistics.correlation(_ranks(scores), _ranks(wanted)))
+        found.append(_spearman(scores, wanted))
     return statistics.fmean(found)
+
+
+def _spearman(values: Sequence[float], others: Sequence[float]) -> float:
+    """The rank correlation; 0 where all values of one are the same, which tell nothing."""
+    if len(set(values)) < 2 or len(set(others)) < 2:
+        return 0.0
+    return statistics.correlation(_ranks(values), _ranks(others))
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
@@ -197,6 +236,8 @@ def main() -> int:
     parser.add_argument("--space", default="default", help="from which they are drawn")
     parser.add_argument("--configurations", type=int, default=16, metavar="N", help="how many")
     chosen = parser.parse_args()
+    if chosen.folds < 3:
+        parser.error("--folds: at least 3, as one is held against two others")
     study = load_study(resolve_space_path(chosen.space))
     last = study.budget.max_epochs
     params = draw(study, chosen.configurations)
@@ -214,7 +255,7 @@ def main() -> int:
     curves: list[list[Curve]] = [[] for _ in params]
     for (number, *_), curve in zip(trainings, trained, strict=True):
         curves[number].append(curve)
-    tables = [*compare(curves, last), _configurations(params, curves)]
+    tables = [*compare(curves, last), by_folds(curves, last), _configurations(params, curves)]
     return finish(tables, [], chosen.json)
 
 

@@ -31,7 +31,9 @@ def curve(program, loss, accuracy=None):
 
 
 def test_ties_share_their_rank(program):
-    assert program("objectives")._ranks([0.3, 0.1, 0.3, 0.2]) == [2.5, 0.0, 2.5, 1.0]
+    objectives = program("objectives")
+    assert objectives._ranks([0.3, 0.1, 0.3, 0.2]) == [2.5, 0.0, 2.5, 1.0]
+    assert objectives._spearman([0.3, 0.3, 0.3], [0.1, 0.2, 0.3]) == 0.0
 
 
 def test_an_objective_is_held_against_the_other_folds(program):
@@ -55,6 +57,16 @@ def test_of_several_firsts_one_is_as_likely_as_another(program):
     truth = [[one.loss[-1] for one in folds] for folds in (a, b)]
     error = next(one for one in objectives.OBJECTIVES if one.name == "error")
     assert objectives._lost([a, b], error, 1, truth) == pytest.approx(0.1)
+
+
+def test_several_folds_are_held_against_one_that_has_no_part(program):
+    objectives = program("objectives")
+    # On each of the folds another is best; on two together always the first.
+    losses = [[0.1, 0.2, 0.2], [0.4, 0.1, 0.35], [0.3, 0.5, 0.1]]
+    curves = [[curve(program, [loss]) for loss in folds] for folds in losses]
+    one, two = objectives.by_folds(curves, 1).rows
+    assert [row[0] for row in (one, two)] == ["1", "2"]
+    assert (one[3], two[3]) == ("0.2250", "0.0667")
 
 
 def test_an_ensemble_is_measured_by_its_mean_probabilities(program):
