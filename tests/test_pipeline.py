@@ -159,6 +159,7 @@ def test_each_seeds_model_is_tested_once(done):
     assert len(result["per_seed"]) == len(result["seeds"]) == 2
     kept = result["per_seed"][result["seeds"].index(result["kept_seeds"][0])]
     assert kept == result["accuracy"]
+    assert result["unseen"] == {"correct": result["correct"], "total": result["total"]}
     shutil.copytree(place.root / "results" / "first", place.root / "results" / "many")
     output = place.run("retrain", "many", "--seeds", "3", "--ensemble", "--no-report")
     assert "kept 3 as an ensemble" in output

@@ -146,6 +146,11 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
         f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
         f"95 % interval {low:.2%} to {high:.2%}"
     )
+    right, fresh = result.unseen
+    if 0 < fresh < result.total:
+        print(
+            f"of the {fresh} that are in neither train nor val: {right} right, {right / fresh:.2%}"
+        )
     if len(result.per_seed) > 1:
         from handsigns.report.answer import seeds_text
 

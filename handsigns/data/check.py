@@ -64,15 +64,17 @@ def check_complete(
         raise DataError(f"{printable(source)}: " + "; ".join(problems))
 
 
+def digests(split: Split) -> list[bytes]:
+    """Each picture's, by which pictures of the same pixels are known."""
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
+
+
 def shared_pictures(splits: Mapping[SplitName, Split]) -> Iterator[str]:
     """A note for each two splits that have pictures, by their pixels, in common."""
-    digests = {
-        name: [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in split.images]
-        for name, split in splits.items()
-    }
+    found = {name: digests(split) for name, split in splits.items()}
     for first, second in itertools.combinations(SPLIT_NAMES, 2):
-        known = set(digests[first])
-        shared = [place for place, digest in enumerate(digests[second]) if digest in known]
+        known = set(found[first])
+        shared = [place for place, digest in enumerate(found[second]) if digest in known]
         if shared:
             example = printable(splits[second].names[shared[0]])
             yield (

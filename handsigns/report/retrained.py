@@ -80,6 +80,13 @@ class Test(_Read):
     fingerprint: str = ""
 
 
+class Unseen(_Read):
+    """Test pictures, and those classified rightly, that are in neither train nor val."""
+
+    correct: Count
+    total: Count
+
+
 class _Epoch(_Read):
     epoch: Count
     train_loss: float
@@ -113,6 +120,7 @@ class Winner:
     Attributes:
         retraining, test, calibration: None where there is none, or it is damaged.
         per_seed: test accuracy of each seed's model; empty where that was not measured.
+        unseen: None where that was not measured.
         album: the wrong pictures with a data URI each, or None where the picture is not there.
         problems: files that are damaged, in words.
     """
@@ -121,6 +129,7 @@ class Winner:
     test: Test | None
     calibration: Calibration | None
     per_seed: tuple[float, ...]
+    unseen: Unseen | None
     album: tuple[tuple[WrongPicture, str | None], ...]
     problems: tuple[str, ...]
 
@@ -144,8 +153,9 @@ def read_winner(paths: SearchPaths) -> Winner:
     per_seed = _checked(
         tuple[Share, ...], known.get("per_seed"), "per_seed in winner/test.json", problems
     )
+    unseen = _checked(Unseen, known.get("unseen"), "unseen in winner/test.json", problems)
     album = _album(paths.winner, test.wrong if test else (), problems)
-    return Winner(retraining, test, calibration, per_seed or (), album, tuple(problems))
+    return Winner(retraining, test, calibration, per_seed or (), unseen, album, tuple(problems))
 
 
 def openings(paths: SearchPaths, problems: list[str]) -> int:

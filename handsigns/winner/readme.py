@@ -198,7 +198,7 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
     low, high = test["ci95"]
     lines += [
         f"- Test accuracy: {test['accuracy']:.2%}, {test['correct']} of {test['total']} pictures, "
-        f"95 % interval {low:.2%} to {high:.2%} (Wilson). {_how_honest(test)}",
+        f"95 % interval {low:.2%} to {high:.2%} (Wilson). {_how_honest(test)}{_of_unseen(test)}",
         f"- Expected calibration error on the test split: {test['calibration']['ece']:.3f}.",
         "",
         "| class | precision | recall | test pictures |",
@@ -210,6 +210,17 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
         for row in test["per_class"]
     ]
     return "\n".join(lines)
+
+
+def _of_unseen(test: Mapping[str, Any]) -> str:
+    """Where pictures of the test split are, by their pixels, also among those learnt from."""
+    correct, total = test["unseen"]["correct"], test["unseen"]["total"]
+    if not 0 < total < test["total"]:
+        return ""
+    return (
+        f" {test['total'] - total} of these pictures are also in train or val; of the other "
+        f"{total} it has {correct} right, {correct / total:.2%}."
+    )
 
 
 def _how_honest(test: Mapping[str, Any]) -> str:

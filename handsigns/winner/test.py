@@ -14,8 +14,10 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from handsigns.data.check import digests
 from handsigns.data.open import DataSet
 from handsigns.data.pictures import Pixels
+from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
 from handsigns.files import write_json
 from handsigns.report.interval import METHOD, wilson_interval
@@ -66,6 +68,8 @@ class TestResult:
         calibration: how far its confidence can be believed.
         per_seed: accuracy of the model of each seed that was trained, in their order. The model
             kept was chosen without these; how far they differ is luck of the seed.
+        unseen: pictures classified rightly, and all, of those that are not, by their pixels, among
+            the pictures it was trained on, too.
         openings: how often the test split of this search has been opened, this time included.
     """
 
@@ -76,6 +80,7 @@ class TestResult:
     wrong: tuple[Mistake, ...]
     calibration: Calibration
     per_seed: tuple[float, ...]
+    unseen: tuple[int, int]
     openings: int
 
     @property
@@ -187,12 +192,19 @@ def test_winner(
             float((predict_logits(one, images).argmax(1).cpu().numpy() == split.labels).mean())
             for one in seeds
         ),
+        unseen=_unseen(data, split, predicted),
         openings=len(read_ledger(paths.test_ledger)),
     )
     written = _as_json(result, card)
     write_json(paths.winner / TEST_FILE, written)
     write_readme(paths.winner, card, search, training, written)
     return result
+
+
+def _unseen(data: DataSet, test: Split, predicted: npt.NDArray[np.int64]) -> tuple[int, int]:
+    known = {*digests(data.train), *digests(data.val)}
+    fresh = np.array([digest not in known for digest in digests(test)])
+    return int((predicted == test.labels)[fresh].sum()), int(fresh.sum())
 
 
 def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
@@ -224,6 +236,7 @@ def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
         ],
         "calibration": asdict(result.calibration),
         "per_seed": list(result.per_seed),
+        "unseen": {"correct": result.unseen[0], "total": result.unseen[1]},
         "seeds": list(card.trained_seeds),
         "kept_seeds": list(card.seeds),
         "trial_id": card.trial_id,

@@ -22,6 +22,7 @@ def test_all_of_it_is_read(search):
     assert known.test.correct == 204
     assert known.calibration.ece == 0.031
     assert len(known.per_seed) == 2
+    assert (known.unseen.correct, known.unseen.total) == (190, 201)
     assert len(known.album) == 12
     assert all(uri.startswith("data:image/png;base64,") for _, uri in known.album)
     assert known.problems == ()
@@ -49,6 +50,7 @@ def test_no_winner_is_no_problem(make_search):
         ("calibration", [1]),
         ("per_seed", [2.0]),
         ("per_seed", "x"),
+        ("unseen", {"correct": -1, "total": 3}),
     ],
 )
 def test_a_damaged_part_spares_the_rest(search, field, value):

@@ -53,7 +53,8 @@ def outcome(**changes):
             for name in (HOSTILE, "two")]  # fmt: skip
     result = {"accuracy": 0.7, "correct": 7, "total": 10, "ci95": [0.397, 0.892],
               "calibration": {"ece": 0.125, "bins": []}, "per_class": rows, "test_openings": 1,
-              "chosen_after_test": False, "confusion": [[1, 3], [0, 6]]}  # fmt: skip
+              "chosen_after_test": False, "unseen": {"correct": 7, "total": 10},
+              "confusion": [[1, 3], [0, 6]]}  # fmt: skip
     return result | changes
 
 
@@ -78,6 +79,12 @@ def test_after_the_test(written):
     again = written(outcome(test_openings=3, chosen_after_test=True))
     assert "opened 3 times. Only the first result is free of choices" in again
     assert "no honest estimate" in again
+    assert "also in train or val" not in text
+    shared = written(outcome(unseen={"correct": 5, "total": 8}))
+    assert (
+        "2 of these pictures are also in train or val; of the other 8 it has 5 right, 62.50%"
+        in shared
+    )
     assert "made no mistake" in written(outcome(confusion=[[4, 0], [0, 6]]))
 
 
