@@ -73,6 +73,7 @@ RECIPES = (
     Recipe("width 8", {"channel_width": 8}),
     Recipe("width 8, 144 epochs", {"channel_width": 8}, epochs=144),
     Recipe("width 24", {"channel_width": 24}),
+    Recipe("width 32", {"channel_width": 32}),
     Recipe("width 24, 72 epochs", {"channel_width": 24}, epochs=72),
     Recipe("dropout 0.5", {"dropout": 0.5}),
     Recipe("72 epochs", epochs=72),

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from handsigns.errors import ConfigError
 
+_RECENT = 20
+"""Of the steps so far the average reaches over the last one in so many, as a network that is new
+learns fast (polynomial-decay averaging: Shamir & Zhang, "Stochastic Gradient Descent for Non-smooth
+Optimization", 2013)."""
+
 
 class WeightAverage:
     """The exponential moving average of a network's weights, as a network of its own.
@@ -47,12 +52,10 @@ class WeightAverage:
         """Take in the weights as they are after a step.
 
         Args:
-            steps: over how many the average reaches: a step's share falls to 1/e in them.
+            steps: over how many the average reaches at most: in them a step's share falls to 1/e.
         """
         self._updates += 1
-        decay = math.exp(-1 / steps)
-        # Over the sum of all shares so far, so that the beginning does not count for too much.
-        share = (1 - decay) / (1 - decay ** int(self._updates))
+        share = max(1 - math.exp(-1 / steps), (_RECENT + 1) / (_RECENT + int(self._updates)))
         torch._foreach_lerp_(self._means, self._values, share)
         for ours, theirs in self._counts:
             ours.copy_(theirs)

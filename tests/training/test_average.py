@@ -16,15 +16,24 @@ def moved(model, by):
             parameter.add_(by)
 
 
-def test_is_the_exponential_average_of_the_steps():
+def shares(count, steps):
+    """Of each of so many steps, by the definition: newest last."""
+    found = []
+    for step in range(1, count + 1):
+        share = max(1 - math.exp(-1 / steps), 21 / (20 + step))
+        found = [(1 - share) * one for one in found] + [share]
+    return found
+
+
+@pytest.mark.parametrize("steps", [4.0, 1000.0])  # at the end its reach is 4, and 7
+def test_is_the_average_of_the_steps(steps):
     model = nn.Linear(3, 2)
     average, seen = WeightAverage(model), []
-    for step in range(7):
-        moved(model, by=float(step))
+    for step in range(150):
+        moved(model, by=math.sin(step))
         seen.append(model.weight.detach().clone())
-        average.update(steps=4.0)
-    shares = [math.exp(-age / 4) for age in reversed(range(len(seen)))]
-    wanted = sum(share * one for share, one in zip(shares, seen, strict=True)) / sum(shares)
+        average.update(steps)
+    wanted = sum(share * one for share, one in zip(shares(150, steps), seen, strict=True))
     torch.testing.assert_close(average.model.weight.detach(), wanted)
 
 
@@ -44,7 +53,7 @@ def test_takes_in_statistics_and_counts():
     average = WeightAverage(model)
     for _ in range(3):
         model(torch.randn(8, 2) + 5)
-        average.update(steps=1.0)
+        average.update(steps=100.0)
     assert int(average.model.num_batches_tracked) == 3
     assert 0 < float(average.model.running_mean[0]) < float(model.running_mean[0])
 
@@ -57,8 +66,7 @@ def test_a_weight_used_twice_is_averaged_once():
     before = average.model[0].weight.clone()
     moved(model, by=1.0)
     average.update(steps=1.0)
-    share = (1 - math.exp(-1)) / (1 - math.exp(-2))
-    torch.testing.assert_close(average.model[1].weight, before + share)
+    torch.testing.assert_close(average.model[1].weight, before + 21 / 22)
 
 
 def test_goes_on_from_what_was_saved():
