@@ -99,14 +99,17 @@ def plan_search(
         own_code: whether the user's own functions that the space names may be run; they are tried.
 
     Raises:
-        ConfigError: they may not, or one fails.
+        ConfigError: they may not, or one fails; or the data are too few for the re-evaluation.
         DataError: the data cannot be used.
         ResultsError, ConfigError: the search to begin with cannot be read.
     """
+    from handsigns.search.repeats import refuse_folds
     from handsigns.search.store import DataRecord
 
     own = own_code_of_space(study, space, allowed=own_code)
     data = open_data(folder, size, skip_bad)
+    if study.reevaluation.top:
+        refuse_folds(study.reevaluation.folds, data.info)  # not after the search
     record = DataRecord(data.info, str(folder.resolve()) if folder else None, size, skip_bad)
     _describe(study, data)
     try_out(study, own, data)

@@ -34,8 +34,9 @@ space:
   channel_width: 4
 budget: {trials: 6, max_epochs: 4}
 scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
-resources: {cpus_per_trial: 1, gpus_per_trial: 0}
+resources: {cpus_per_trial: 1, gpus_per_trial: 0, concurrent_trials: 1}
 """
+"""One trial at a time: each process that trains loads torch, seconds of both cores."""
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +72,9 @@ class Workplace:
     """
 
     data = ("--data", "bands", "--size", "16", "--no-report")
-    long = (*data, "--max-epochs", "150", "--set", "scheduler.name=none", "--trials", "3")
+    two = ("--set", "resources.concurrent_trials=2")
+    """Two trials at a time, as there would be elsewhere."""
+    long = (*data, *two, "--max-epochs", "150", "--set", "scheduler.name=none", "--trials", "3")
     """Options of a search in which there is time to interfere."""
 
     def __init__(self, root: Path) -> None:

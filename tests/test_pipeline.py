@@ -23,7 +23,7 @@ pytestmark = pytest.mark.ray
 def done(place):
     """A whole `run`: its place, and what it printed."""
     arguments = ("--data", "bands", "--size", "16", "--name", "first", "--seeds", "2")
-    return place, place.run("run", "tiny.yaml", *arguments)
+    return place, place.run("run", "tiny.yaml", *arguments, *place.two)
 
 
 def test_run_tells_the_whole_story(done):
@@ -147,7 +147,11 @@ def test_folds_of_the_best(done):
     assert "identical" in place.run("replay", "folded", f"{first}-seed0-fold2of3")
     assert "no trial 7-seed9" in place.run("replay", "folded", "7-seed9", status=2)
     output = place.run("reevaluate", "folded", "--folds", "50", status=2)
-    assert "50 folds are too many: the rarest class has 28 pictures" in output
+    assert "reevaluation.folds is 50, too many: the rarest class has 28 pictures" in output
+    options = ("--name", "none", "--set", "reevaluation.folds=29")
+    output = place.run("search", "tiny.yaml", *place.data, *options, status=2)
+    assert "reevaluation.folds is 29, too many: the rarest class has 28 pictures" in output
+    assert not place.folder("none").exists(), "told before the search"
     output = place.run("reevaluate", "folded", "--folds", "1", status=2)
     assert "--folds: folds is 1, which leaves nothing to train on" in output
 
@@ -213,7 +217,8 @@ def test_a_trial_picked_after_the_test_must_be_declared(done):
 def test_a_search_loads_nothing_twice(done):
     """Its trials run in the processes that Ray started with itself; its driver needs no torch."""
     place, _ = done
-    arguments = ["search", "tiny.yaml", "--data", "bands", "--size", "16", "--name", "light"]
+    data = ("--data", "bands", "--size", "16")
+    arguments = ["search", "tiny.yaml", *data, *place.two, "--name", "light"]
     script = f"""
 import sys
 from handsigns.cli import main

@@ -16,8 +16,9 @@ Metric = Literal["val_loss", "val_accuracy"]
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
 _URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
-GRACE_SHARE = 9
-"""The usual grace period is the epoch budget over this: two rungs below the top at factor 3."""
+GRACE_SHARE = 6
+"""The usual grace period is the epoch budget over this; what a trial is at before says little of
+its end (docs/accuracy.md)."""
 
 
 class _Section(BaseModel):

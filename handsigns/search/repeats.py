@@ -16,7 +16,8 @@ from pydantic import Field
 
 from handsigns.config.trial import Scalar, seed_of
 from handsigns.data.folds import hold_out
-from handsigns.data.splits import Split
+from handsigns.data.splits import DataInfo, Split
+from handsigns.errors import ConfigError
 from handsigns.search.record import TrialRecord
 
 Params = dict[str, Scalar]
@@ -109,6 +110,20 @@ class RepeatPlan:
     def repeats(self) -> list[Repeat]:
         """Run by run, so that what is there early can be compared early."""
         return [Repeat(trial_id, *run) for run in self.runs for trial_id in self.trial_ids]
+
+
+def refuse_folds(folds: int, info: DataInfo) -> None:
+    """See that every fold can have a picture of each class.
+
+    Raises:
+        ConfigError: there are not as many of the rarest.
+    """
+    fewest = min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
+    if folds > fewest:
+        raise ConfigError(
+            f"reevaluation.folds is {folds}, too many: the rarest class has {fewest} pictures in "
+            f"train and val; use as many at most, or 0 to keep the validation split"
+        )
 
 
 class RepeatSampling:

@@ -53,7 +53,7 @@ def test_numbers_are_read_as_people_write_them(load):
 def test_defaults_follow_from_other_settings(load):
     study = load(SPACE + "budget: {max_epochs: 90}\nobjective: {metric: val_accuracy}\n")
     assert study.objective.direction == "maximize"
-    assert (study.scheduler.grace_period, study.scheduler.reduction_factor) == (10, 3.0)
+    assert (study.scheduler.grace_period, study.scheduler.reduction_factor) == (15, 3.0)
     assert study.searcher.startup_trials == 10
     grid = load("space: {batch_size: {type: choice, values: [8, 16]}}\nsearcher: {name: grid}\n")
     assert grid.budget.trials == 2

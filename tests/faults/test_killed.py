@@ -11,7 +11,7 @@ ASHA = ("--trials", "8", "--max-epochs", "40")
 
 
 def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
-    arguments = ("search", "tiny.yaml", *place.data, *ASHA, "--name", "killed")
+    arguments = ("search", "tiny.yaml", *place.data, *place.two, *ASHA, "--name", "killed")
     journal = place.folder("killed") / "journal.jsonl"
     process = place.start(*arguments)
     place.wait_for(journal.exists, process)
