@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness import tell
+from harness import events, tell
 
 from handsigns.config.trial import Scalar, TrialConfig
 
@@ -135,6 +136,7 @@ def train(data: Path | None, training: Training) -> Curve:
         device=torch.device("cpu"),
     )
     state = start(plan)
+    begun = time.perf_counter()
     if training.pretrained:
         state.model.load_state_dict(_learn_from_drawn_hands(plan, training.pretrained))
     steps = max(1, len(pictures) // plan.config.batch_size)
@@ -143,7 +145,7 @@ def train(data: Path | None, training: Training) -> Curve:
     state.optimizer = _Averaging(state.optimizer, averages, reach)  # type: ignore[assignment]
     images, labels = torch.from_numpy(held_out.images), torch.from_numpy(held_out.labels)
     curve = Curve([], [], 0.0, [[] for _ in averages], [[] for _ in averages])
-    seconds = 0.0
+    seconds = time.perf_counter() - begun
     for metrics in fit(state, pictures, held_out):
         seconds += metrics.epoch_seconds
         curve.loss.append(metrics.val_loss)
@@ -211,9 +213,7 @@ def _append(kept: Path | None, fingerprint: str, training: Training, curve: Curv
 
 
 def _read(kept: Path | None, fingerprint: str) -> dict[str, Curve]:
-    if kept is None or not kept.exists():
-        return {}
-    lines: Iterable[dict[str, Any]] = map(json.loads, kept.read_text("utf-8").splitlines())
+    lines = events(kept) if kept is not None else []
     return {
         line["training"]: Curve(**line["curve"]) for line in lines if line["data"] == fingerprint
     }

@@ -134,13 +134,9 @@ def compare(found: dict[str, list[Outcome]], folds: int) -> Table:
 def _difference(values: list[float], usual: list[float], folds: int, kind: str) -> str:
     differences = [a - b for a, b in zip(values, usual, strict=True)]
     ends = mean_interval(differences, overlap=1 / (folds - 1))
-    if ends is None:
-        return ""
-    low, mean, high = (
-        f"{value:+.2%}" if kind == "%" else f"{value:+.4f}"
-        for value in (ends[0], statistics.fmean(differences), ends[1])
-    )
-    return f"{mean} [{low} to {high}]"
+    values = [statistics.fmean(differences), *(ends or ())]
+    mean, *interval = (f"{value:+.2%}" if kind == "%" else f"{value:+.4f}" for value in values)
+    return f"{mean} [{' to '.join(interval) or 'the same on each'}]"
 
 
 def main() -> int:
