@@ -10,15 +10,20 @@ says that the change may be no good; it is made wider because folds share pictur
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from folds import Curve, Training, fold_options, train_all
 from harness import Table, finish, options, ratios
 
 from handsigns.config.trial import Scalar
+from handsigns.data.folds import hold_out
+from handsigns.data.open import open_data
 from handsigns.report.interval import mean_interval
 
 
@@ -101,9 +106,9 @@ def together(curves: Sequence[Curve]) -> Outcome:
         for rows in zip(*(curve.probabilities for curve in curves), strict=True)
     ]
     losses = [-math.log(max(row[label], 1e-5)) for row, label in zip(rows, labels, strict=True)]
-    hits = [row.index(max(row)) == label for row, label in zip(rows, labels, strict=True)]
     seconds = sum(curve.seconds for curve in curves)
-    return Outcome(statistics.fmean(losses), statistics.fmean(hits), seconds)
+    right = hits(dataclasses.replace(curves[0], probabilities=rows))
+    return Outcome(statistics.fmean(losses), statistics.fmean(right), seconds)
 
 
 def compare(found: dict[str, list[Outcome]], folds: int) -> Table:
@@ -129,6 +134,34 @@ def compare(found: dict[str, list[Outcome]], folds: int) -> Table:
         *("difference in loss [95 %]", "time to the recommended"),
     )
     return Table(f"{len(usual)} runs each, on {folds} folds", columns, rows)
+
+
+HARDEST = 12
+"""Pictures that are listed."""
+
+
+def hardest(
+    found: dict[tuple[int, int, int], dict[str, Curve]], data: Path | None, folds: int
+) -> Table:
+    """The pictures that most trainings get wrong: look at them, their labels may be."""
+    opened = open_data(data)
+    wrong: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for (_, cut, fold), curves in found.items():
+        names = hold_out((opened.train, opened.val), fold, folds, cut)[1].names
+        for curve in curves.values():
+            seen.update(names)
+            wrong.update(name for name, hit in zip(names, hits(curve), strict=True) if not hit)
+    rows = [(name, f"{count} of {seen[name]}") for name, count in wrong.most_common(HARDEST)]
+    return Table("The pictures that most trainings get wrong", ("picture", "wrong"), rows)
+
+
+def hits(curve: Curve) -> list[bool]:
+    """Of each picture held out, whether its class is the likeliest."""
+    return [
+        row.index(max(row)) == label
+        for row, label in zip(curve.probabilities, curve.labels, strict=True)
+    ]
 
 
 def _difference(values: list[float], usual: list[float], folds: int, kind: str) -> str:
@@ -170,7 +203,7 @@ def main() -> int:
     outcomes = {
         recipe.name: [outcome(found[run][recipe.name]) for run in runs] for recipe in recipes
     }
-    tables = [compare(outcomes, chosen.folds)]
+    tables = [compare(outcomes, chosen.folds), hardest(found, chosen.data, chosen.folds)]
     if chosen.seeds > 1:
         tables.append(_ensembles(found, recipes, chosen.folds))
     return finish(tables, [], chosen.json)

@@ -78,6 +78,22 @@ def test_an_ensemble_is_measured_by_its_mean_probabilities(program):
     assert found.loss == pytest.approx(0.5108, abs=1e-4)  # -log 0.6, twice
 
 
+def test_the_hardest_pictures_are_named(program, photographs):
+    folds, recipes = program("folds"), program("recipes")
+    open_data = importlib.import_module("handsigns.data.open").open_data
+    hold_out = importlib.import_module("handsigns.data.folds").hold_out
+    data = open_data(photographs)
+    held_out = hold_out((data.train, data.val), 1, 3, 0)[1]
+    right = [[float(k == label) for k in range(6)] for label in held_out.labels]
+    one_wrong = [right[(i + 1) % 12 if i == 4 else i] for i in range(12)]
+    curves = {
+        name: folds.Curve([], [], 1.0, probabilities=rows, labels=held_out.labels.tolist())
+        for name, rows in (("a", right), ("b", one_wrong))
+    }
+    table = recipes.hardest({(0, 0, 1): curves}, photographs, 3)
+    assert table.rows == [(held_out.names[4], "1 of 2")]
+
+
 def test_a_training_that_was_kept_is_not_repeated(program, photographs, tmp_path):
     folds, kept = program("folds"), tmp_path / "curves.jsonl"
     trainings = [
