@@ -1,0 +1,38 @@
+"""What retraining keeps."""
+
+import torch
+
+from handsigns.config.check import check_study
+from handsigns.data.folds import together
+from handsigns.data.open import DataSet
+from handsigns.data.splits import DataInfo
+from handsigns.search.journal import Journal
+from handsigns.search.paths import SearchPaths
+from handsigns.search.store import DataRecord, begin_search
+from handsigns.training.fit import TrainingPlan, fit, start
+from handsigns.winner.model import load_model
+from handsigns.winner.retrain import retrain, retraining_seed
+
+
+def test_the_model_kept_has_the_averaged_weights(tmp_path, make_split):
+    space = {"channel_width": 4, "batch_size": 8, "flip": 0.0}
+    study, _ = check_study({"space": space, "budget": {"max_epochs": 3}})
+    counts = {"train": (8, 8, 8), "val": (3, 3, 3), "test": (1, 1, 1)}
+    info = DataInfo("bands", "f1ng", ("a", "b", "c"), 16, counts, ())
+    train, val = make_split(24, seed=1), make_split(9, seed=2)
+    paths = SearchPaths(tmp_path / "one")
+    begin_search(paths, study, DataRecord(info, None, 16, False))
+    journal = Journal(paths.journal, study.seed, writable=True)
+    record = journal.begin("0000", space)
+    journal.close()
+    retrain(
+        study, DataSet(info, train, val, None), paths, record,
+        chosen="by rank", seeds=1, ensemble=False, progress=lambda *_: None,
+    )  # fmt: skip
+    seed = retraining_seed(study.seed, 0)
+    trained = start(TrainingPlan(record.config, 3, 16, 3, seed, torch.device("cpu")))
+    list(fit(trained, together(train, val), None))
+    kept = load_model(paths.winner, torch.device("cpu"))[0].state_dict()
+    for name, tensor in trained.result.state_dict().items():
+        assert torch.equal(tensor, kept[name]), name
+    assert not torch.equal(trained.model.head.weight, kept["head.weight"])
