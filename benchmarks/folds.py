@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from harness import events, tell
 
 from handsigns.config.trial import Scalar, TrialConfig
+from handsigns.search.environment import describe_environment
 
 if TYPE_CHECKING:
     import torch
@@ -81,9 +83,7 @@ class Curve:
 def fold_options(parser: argparse.ArgumentParser, folds: int) -> None:
     """The options of a benchmark on folds."""
     parser.add_argument("--data", type=Path, metavar="DIR", help="None: drawn hands")
-    parser.add_argument("--folds", type=int, default=folds, metavar="F", help="at least 2")
-    parser.add_argument("--cuts", type=int, default=1, metavar="N", help="cuts into folds")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings on a fold")
+    parser.add_argument("--folds", type=int, default=folds, metavar="F", help="how many")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once")
     parser.add_argument("--curves", type=Path, metavar="FILE", help="keep trainings; go on there")
 
@@ -103,11 +103,15 @@ def train_all(
     missing = [training for training in trainings if _key(training) not in curves]
     with ProcessPoolExecutor(jobs) as pool:
         waiting = {pool.submit(train, data, training): training for training in missing}
-        for count, done in enumerate(as_completed(waiting), 1):
-            training, curve = waiting[done], done.result()
-            curves[_key(training)] = curve
-            _append(kept, fingerprint, training, curve)
-            tell(f"{count} of {len(missing)}: {curve.accuracy[-1]:.2%} on fold {training.fold}")
+        try:
+            for count, done in enumerate(as_completed(waiting), 1):
+                training, curve = waiting[done], done.result()
+                curves[_key(training)] = curve
+                _append(kept, fingerprint, training, curve)
+                tell(f"{count} of {len(missing)}: {curve.accuracy[-1]:.2%} on fold {training.fold}")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return [curves[_key(training)] for training in trainings]
 
 
@@ -195,12 +199,14 @@ class _Averaging:
 
 
 def _key(training: Training) -> str:
-    """What is usual is left out, so that files outlive new fields."""
-    fields = dataclasses.fields(training)
-    given = {f.name: getattr(training, f.name) for f in fields}
-    return json.dumps(
-        {f.name: given[f.name] for f in fields if given[f.name] != f.default}, sort_keys=True
-    )
+    """With all hyperparameters and the code: with other defaults, or other code, it is another."""
+    config = TrialConfig.from_params(training.params).hyperparameters()
+    return json.dumps(dataclasses.asdict(training) | {"config": config, "code": _code()})
+
+
+@functools.cache
+def _code() -> str:
+    return str(describe_environment()["code"])
 
 
 def _append(kept: Path | None, fingerprint: str, training: Training, curve: Curve) -> None:

@@ -133,7 +133,7 @@ def probe(config: TrialConfig) -> tuple[int, int, int]:
 
 
 def needed(config: TrialConfig) -> int:
-    """Bytes of weights, gradients, moments, and of what one batch keeps and hands back."""
+    """Bytes of weights, their averages, gradients and moments, and of what one batch keeps."""
     import torch
 
     from handsigns.model import build_model
@@ -152,7 +152,7 @@ def needed(config: TrialConfig) -> int:
         logits = model(images)
     torch.autograd.backward(logits.sum())
     # The widest gradient that flows back is as large as the widest activation.
-    return 4 * weights + sum(kept.values()) + max(kept.values())
+    return 5 * weights + sum(kept.values()) + max(kept.values())
 
 
 def held(folder: Path, pictures: int) -> int:

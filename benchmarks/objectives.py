@@ -36,7 +36,7 @@ def _recent(values: Sequence[float], epoch: int, count: int) -> float:
     return statistics.fmean(values[max(0, epoch - count) : epoch])
 
 
-AVERAGES = (1.0, 2.0)
+AVERAGES = (0.5, 1.0)
 """Epochs over which weights are averaged, beside those that are not."""
 OBJECTIVES = (
     Objective("loss", lambda curve, e: curve.loss[e - 1]),
@@ -70,7 +70,7 @@ def draw(study: StudyConfig, count: int) -> list[dict[str, Scalar]]:
     searcher = study.searcher.model_copy(update={"name": "random"})
     sampling = Sampling(study.model_copy(update={"searcher": searcher}))
     chosen = (sampling.choose() for _ in range(count))
-    return [choice[1] for choice in chosen if choice is not None]
+    return [choice.params for choice in chosen if choice is not None]
 
 
 SHARES = (1 / 18, 1 / 9, 1 / 6, 1 / 3, 1 / 2, 2 / 3, 1)
@@ -243,17 +243,15 @@ def main() -> int:
     params = draw(study, chosen.configurations)
     # Fold by fold, so that a busy hour of the machine meets all configurations.
     trainings = {
-        (number, seed, cut, fold): Training(
-            found | {"weight_average": 0.0}, last, fold, chosen.folds, cut, seed, averages=AVERAGES
+        (fold, number): Training(
+            found | {"weight_average": 0.0}, last, fold, chosen.folds, averages=AVERAGES
         )
-        for seed in range(chosen.seeds)
-        for cut in range(chosen.cuts)
         for fold in range(chosen.folds)
         for number, found in enumerate(params)
     }
     trained = train_all(list(trainings.values()), chosen.data, chosen.jobs, chosen.curves)
     curves: list[list[Curve]] = [[] for _ in params]
-    for (number, *_), curve in zip(trainings, trained, strict=True):
+    for (_, number), curve in zip(trainings, trained, strict=True):
         curves[number].append(curve)
     tables = [*compare(curves, last), by_folds(curves, last), _configurations(params, curves)]
     return finish(tables, [], chosen.json)

@@ -192,7 +192,7 @@ def choices(folder: Path) -> Table:
         seconds.append(time.perf_counter() - begun)
         if chosen is None:
             raise RuntimeError("the space is continuous and cannot be exhausted")
-        sampling.finish(_ended(*chosen[:2], chance))
+        sampling.finish(_ended(chosen.trial_id, chosen.params, chance))
         if number in (WINDOW, 1000, 2000):
             rows.append((str(number), f"{1000 * statistics.median(seconds[-50:]):.1f}"))
     return Table("A choice of TPE", ("trials known", "ms"), rows)

@@ -83,7 +83,6 @@ RECIPES = (
     Recipe("dropout 0.5", {"dropout": 0.5}),
     Recipe("72 epochs", epochs=72),
     Recipe("weights not averaged", {"weight_average": 0.0}),
-    Recipe("weights averaged over 3 epochs", {"weight_average": 3.0}),
     Recipe("12 epochs on drawn hands before", pretrained=12),
     Recipe("sgd", {"optimizer": "sgd", "learning_rate": 5e-2, "weight_decay": 5e-4}),
     Recipe("cosine", {"schedule": "cosine"}),
@@ -176,6 +175,8 @@ def main() -> int:
     """Train them all in turns, and print the table."""
     parser = options(__doc__ or "")
     fold_options(parser, folds=5)
+    parser.add_argument("--cuts", type=int, default=1, metavar="N", help="cuts into folds")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings on a fold")
     parser.add_argument("--only", metavar="NAMES", help="of recipes, beside the recommended one")
     chosen = parser.parse_args()
     names = chosen.only.split(",") if chosen.only else [recipe.name for recipe in RECIPES]

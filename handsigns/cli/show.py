@@ -147,10 +147,9 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
         f"95 % interval {low:.2%} to {high:.2%}"
     )
     right, fresh = result.unseen
-    if 0 < fresh < result.total:
-        print(
-            f"of the {fresh} that are in neither train nor val: {right} right, {right / fresh:.2%}"
-        )
+    if fresh < result.total:
+        share = f" ({right / fresh:.2%})" if fresh else ""
+        print(f"of the {fresh} that are in neither train nor val: {right} right{share}")
     if len(result.per_seed) > 1:
         from handsigns.report.answer import seeds_text
 

@@ -17,8 +17,8 @@ Direction = Literal["minimize", "maximize"]
 DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
 _URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
 GRACE_SHARE = 6
-"""The usual grace period is the epoch budget over this; what a trial is at before says little of
-its end (docs/accuracy.md)."""
+"""The usual grace period is the epoch budget over this: from there on averaged weights tell how a
+trial will end (docs/accuracy.md)."""
 
 
 class _Section(BaseModel):

@@ -114,8 +114,9 @@ class TrialConfig(BaseModel):
     gradient_clip: float = Field(default=0.0, ge=0.0)
     """Largest norm of the gradient; 0 does not clip."""
     weight_average: float = Field(default=1.0, ge=0.0, le=1000.0)
-    """Epochs over which the weights are averaged, exponentially, for validation, test and use; 0
-    takes the last ones. The training itself is the same."""
+    """Epochs over which the weights are averaged, exponentially, for validation, test and use: at
+    most so many, and at most a twentieth of those trained. 0 takes the last weights. The training
+    itself is the same."""
 
     flip: float = Field(default=0.5, ge=0.0, le=1.0)
     """Probability that a training picture is mirrored left to right."""
@@ -179,8 +180,7 @@ class TrialConfig(BaseModel):
         """What makes the training this one.
 
         A hyperparameter that was added later stands here where it is used alone, so that earlier
-        seeds and checkpoints stay valid; one that changes nothing of how the weights are trained,
-        not at all.
+        seeds stay valid; one that changes nothing of how the weights are trained, not at all.
         """
         values = self.hyperparameters()
         del values["test_time_flip"], values["weight_average"]
@@ -194,7 +194,8 @@ HYPERPARAMETERS = tuple(name for name in TrialConfig.model_fields if name != "ow
 
 
 def trial_seed(study_seed: int, config: TrialConfig) -> int:
-    """A trial's seed: stable over machines and order, different for every configuration and study.
+    """A trial's seed: stable over machines and order, different for every study, and for every
+    configuration that trains differently.
 
     Returns:
         an integer in [0, 2**63).

@@ -21,6 +21,9 @@ from handsigns.training.metrics import EpochMetrics
 
 Params = dict[str, Scalar]
 
+_EARLIER: Params = {"weight_average": 0.0}
+"""What was the default while trials were recorded without all of their configuration."""
+
 
 class Journal:
     """The trials of one search, kept in memory and appended to a file as they happen.
@@ -104,15 +107,24 @@ class Journal:
         """The search is run, or taken up again."""
         self._write({"event": "session", **dataclasses.asdict(session)})
 
-    def begin(self, trial_id: str, params: Params, seed: int | None = None) -> TrialRecord:
+    def begin(
+        self,
+        trial_id: str,
+        params: Params,
+        seed: int | None = None,
+        config: TrialConfig | None = None,
+    ) -> TrialRecord:
         """A trial was chosen (or, after a resume or a loss, taken up again).
 
         Args:
             seed: of its training; None: that of the configuration in this search.
+            config: all of what it trains; None: what is searched, and the defaults of now.
         """
+        config = config or TrialConfig.from_params(params)
         if seed is None:
-            seed = trial_seed(self._seed, TrialConfig.from_params(params))
-        self._write({"event": "begin", "trial_id": trial_id, "params": params, "seed": seed})
+            seed = trial_seed(self._seed, config)
+        event = {"event": "begin", "trial_id": trial_id, "params": params, "seed": seed}
+        self._write({**event, "config": config.hyperparameters()})
         return self[trial_id]
 
     def report(
@@ -210,7 +222,7 @@ class Journal:
         self._trials[trial_id] = _Trial(
             TrialRecord(
                 trial_id=trial_id,
-                config=TrialConfig.from_params(event["params"]),
+                config=TrialConfig.from_params(event.get("config") or _EARLIER | event["params"]),
                 params=event["params"],
                 seed=event["seed"],
                 status="running",

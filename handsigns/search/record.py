@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from handsigns.config.study import Objective
-from handsigns.config.trial import TrialConfig
+from handsigns.config.trial import Scalar, TrialConfig
 from handsigns.training.metrics import EpochMetrics
 
 Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
@@ -64,6 +64,22 @@ class Session:
 
     fingerprint: str
     environment: Mapping[str, Any]
+
+
+class NewTrial(NamedTuple):
+    """A trial that is to be begun.
+
+    Attributes:
+        trial_id: by which it is known in the search.
+        params: what was searched.
+        seed: of its training.
+        config: all of what it trains.
+    """
+
+    trial_id: str
+    params: dict[str, Scalar]
+    seed: int
+    config: TrialConfig
 
 
 @dataclass(frozen=True)

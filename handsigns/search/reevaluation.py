@@ -61,8 +61,8 @@ def reevaluate(
     write_json(paths.plan, dataclasses.asdict(plan))
     journal = Journal(paths.journal, stored.study.seed)
     known = {record.trial_id: record for record in journal.records}
-    params = {record.trial_id: record.params for record in stored.journal.records}
-    repeats = RepeatSampling(plan.repeats, known, params, stored.study.seed)
+    records = {record.trial_id: record for record in stored.journal.records}
+    repeats = RepeatSampling(plan.repeats, known, records, stored.study.seed)
     limit = None if time_budget is None else journal.elapsed + time_budget
     study = _as_study(stored.study, len(known.keys() | repeats.names), limit)
     if all(name in known and known[name].ended for name in repeats.names):

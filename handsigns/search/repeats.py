@@ -14,13 +14,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handsigns.config.trial import Scalar, seed_of
+from handsigns.config.trial import seed_of
 from handsigns.data.folds import hold_out
 from handsigns.data.splits import DataInfo, Split
 from handsigns.errors import ConfigError
-from handsigns.search.record import TrialRecord
-
-Params = dict[str, Scalar]
+from handsigns.search.record import NewTrial, TrialRecord
 
 _NAME = re.compile(r"(\d+)-seed(\d+)(?:-fold(\d+)of(\d+))?")
 
@@ -121,8 +119,9 @@ def refuse_folds(folds: int, info: DataInfo) -> None:
     fewest = min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
     if folds > fewest:
         raise ConfigError(
-            f"reevaluation.folds is {folds}, too many: the rarest class has {fewest} pictures in "
-            f"train and val; use as many at most, or 0 to keep the validation split"
+            f"{folds} folds are too many: the rarest class has {fewest} pictures in train and val. "
+            f"Ask for {fewest} or fewer, or 0 to keep the validation split (reevaluation.folds in "
+            f"a search space, --folds of reevaluate)"
         )
 
 
@@ -132,7 +131,7 @@ class RepeatSampling:
     Args:
         repeats: those that are asked for.
         begun: names of those that were begun in earlier sessions.
-        params: of each trial, by its id.
+        records: the search's trials, by their ids.
         study_seed: of the search.
     """
 
@@ -140,22 +139,23 @@ class RepeatSampling:
         self,
         repeats: Sequence[Repeat],
         begun: Collection[str],
-        params: Mapping[str, Params],
+        records: Mapping[str, TrialRecord],
         study_seed: int,
     ) -> None:
         self.names = {repeat.name for repeat in repeats}
         """Of all that are asked for."""
         self._left = iter([repeat for repeat in repeats if repeat.name not in begun])
-        self._params = params
+        self._records = records
         self._study_seed = study_seed
 
-    def choose(self) -> tuple[str, Params, int] | None:
-        """The next one's name, parameters and seed; None where none is left."""
+    def choose(self) -> NewTrial | None:
+        """The next one; None where none is left."""
         repeat = next(self._left, None)
         if repeat is None:
             return None
         seed = repeat.training_seed(self._study_seed)
-        return repeat.name, self._params[repeat.trial_id], seed
+        record = self._records[repeat.trial_id]
+        return NewTrial(repeat.name, record.params, seed, record.config)
 
     def finish(self, record: TrialRecord) -> None:
         """What one came to changes nothing of the others."""

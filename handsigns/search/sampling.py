@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.study import StudyConfig
 from handsigns.config.trial import Scalar, TrialConfig, trial_seed
-from handsigns.search.record import TrialRecord
+from handsigns.search.record import NewTrial, TrialRecord
 from handsigns.search.warm_start import KnownTrial, WarmStart
 
 Params = dict[str, Scalar]
@@ -71,8 +71,8 @@ class Sampling:
             else:
                 self._recall(record)
 
-    def choose(self) -> tuple[str, Params, int] | None:
-        """A new trial's id, parameters and seed; None where every configuration has been tried."""
+    def choose(self) -> NewTrial | None:
+        """A new trial; None where every configuration has been tried."""
         for attempt in range(_TRIES):
             if self._study.searcher.name == "grid" and not self._planned:
                 return None
@@ -80,7 +80,7 @@ class Sampling:
             config = TrialConfig.from_params(params)
             if config not in self._seen:
                 seed = trial_seed(self._study.seed, config)
-                return self._open_trial(trial, config), params, seed
+                return NewTrial(self._open_trial(trial, config), params, seed, config)
             # The same configuration has the same seed, hence the same outcome: time lost.
             self._optuna.tell(trial, state=TrialState.FAIL)
         return None

@@ -10,7 +10,8 @@ from ray.tune.search import Searcher
 
 from handsigns.search.budget import Ending
 from handsigns.search.driver_only import DriverOnly
-from handsigns.search.journal import Journal, Params
+from handsigns.search.journal import Journal
+from handsigns.search.record import NewTrial
 from handsigns.search.repeats import RepeatSampling
 from handsigns.search.sampling import Sampling
 
@@ -61,19 +62,19 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
             self._journal.begin(*chosen)
         if self._ending.broken is not None:
             return str(Searcher.FINISHED)
-        record = self._journal[chosen[0]]
+        record = self._journal[chosen.trial_id]
         self._handed_out.add(record.trial_id)
         return {
             "trial_id": record.trial_id,
-            "params": record.params,
+            "hyperparameters": record.config.hyperparameters(),
             "seed": record.seed,
             "epochs": len(record.epochs),
         }
 
-    def _next(self) -> tuple[str, Params, int] | None:
+    def _next(self) -> NewTrial | None:
         if self._unfinished:
             record = self._journal[self._unfinished.popleft()]
-            return record.trial_id, record.params, record.seed
+            return NewTrial(record.trial_id, record.params, record.seed, record.config)
         if self.exhausted or len(self._journal) >= self._trials:
             return None
         chosen = self._sampling.choose()

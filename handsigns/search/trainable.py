@@ -43,7 +43,7 @@ def train_trial(config: dict[str, Any], task: TrialTask) -> None:
 
 def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
     plan = TrainingPlan(
-        config=TrialConfig.from_params(config["params"]),
+        config=TrialConfig.from_params(config["hyperparameters"]),
         classes=task.classes,
         size=task.size,
         max_epochs=task.max_epochs,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from handsigns.errors import ConfigError
 
@@ -23,7 +24,7 @@ class WeightAverage:
     In the middle of its training a network jumps about, the more the higher the learning rate. The
     average lies where it jumps about, and tells earlier how good the training will end (Polyak &
     Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992). Batch norm's
-    statistics are averaged like weights.
+    statistics are averaged like weights, other buffers are those of the network trained.
 
     Args:
         model: that is trained.
@@ -35,17 +36,15 @@ class WeightAverage:
     def __init__(self, model: nn.Module) -> None:
         try:
             self.model = copy.deepcopy(model).requires_grad_(requires_grad=False)
-        except (RuntimeError, TypeError) as error:
+        except Exception as error:  # whatever a network of the user's own raises
             raise ConfigError(
                 f"no copy of {type(model).__name__} can be made to hold averaged weights: {error}; "
                 f"change that, or set weight_average: 0"
             ) from error
         self._updates = torch.zeros((), dtype=torch.int64)
-        pairs = list(zip(_tensors(self.model), _tensors(model), strict=True))
-        self._counts = [pair for pair in pairs if not pair[0].is_floating_point()]
-        averaged = [pair for pair in pairs if pair[0].is_floating_point()]
-        self._means = [mean for mean, _ in averaged]
-        self._values = [value for _, value in averaged]
+        self._layers = list(zip(self.model.modules(), model.modules(), strict=True))
+        self._means: list[Tensor] = [*self.model.parameters(), *_statistics(self.model)]
+        self._values: list[Tensor] = [*model.parameters(), *_statistics(model)]
 
     @torch.no_grad()
     def update(self, steps: float) -> None:
@@ -57,8 +56,11 @@ class WeightAverage:
         self._updates += 1
         share = max(1 - math.exp(-1 / steps), (_RECENT + 1) / (_RECENT + int(self._updates)))
         torch._foreach_lerp_(self._means, self._values, share)
-        for ours, theirs in self._counts:
-            ours.copy_(theirs)
+        for ours, theirs in self._layers:
+            for name, value in theirs.named_buffers(recurse=False):
+                if not _is_statistic(theirs, name):
+                    # Masks, counts and the like; a layer may put new ones in their place.
+                    setattr(ours, name, value.detach().clone())
 
     def state(self) -> dict[str, Tensor]:
         """The averages and the number of updates, by name; not copies."""
@@ -75,5 +77,14 @@ class WeightAverage:
             tensor.copy_(saved[name])
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    return [*model.parameters(), *model.buffers()]
+def _statistics(model: nn.Module) -> list[Tensor]:
+    return [
+        buffer
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if _is_statistic(module, name)
+    ]
+
+
+def _is_statistic(module: nn.Module, buffer: str) -> bool:
+    return isinstance(module, _BatchNorm) and buffer.startswith("running_")

@@ -94,9 +94,11 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _describe(plan: TrainingPlan) -> str:
+    # Averages are part of the state, although not of how the weights are trained.
+    averaged = {"weight_average": average} if (average := plan.config.weight_average) else {}
     fields: dict[str, Any] = {
         "format": _FORMAT,
-        "config": plan.config.identity(),
+        "config": plan.config.identity() | averaged,
         "classes": plan.classes,
         "size": plan.size,
         "max_epochs": plan.max_epochs,

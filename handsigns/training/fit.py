@@ -39,8 +39,12 @@ class DivergedError(Exception):
     """The loss is no longer a number; training ends here."""
 
     def __init__(self, epoch: int, what: str) -> None:
-        super().__init__(f"{what} is not finite in epoch {epoch}")
+        super().__init__(epoch, what)  # by which another process makes it anew
         self.epoch = epoch
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} is not finite in epoch {self.epoch}"
 
 
 @dataclass(frozen=True)

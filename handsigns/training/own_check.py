@@ -11,6 +11,7 @@ from handsigns.config.trial import OWN, TrialConfig
 from handsigns.errors import ConfigError
 from handsigns.model import build_model
 from handsigns.model.own import own_function, told, where
+from handsigns.training.average import WeightAverage
 from handsigns.training.loss import make_loss
 
 _PICTURES = 4
@@ -45,6 +46,8 @@ def _try(config: TrialConfig, own: OwnCode, classes: int, size: int) -> None:
     torch.manual_seed(0)
     model = build_model(config, classes, size, own)
     images = torch.randn(_PICTURES, 3, size, size).contiguous(memory_format=torch.channels_last)
+    if config.weight_average:
+        WeightAverage(model)
     with told(f"{config.architecture}, given images {tuple(images.shape)}{_shown(config)},"):
         logits = model(images)
     if ":" in config.architecture:

@@ -215,11 +215,12 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
 def _of_unseen(test: Mapping[str, Any]) -> str:
     """Where pictures of the test split are, by their pixels, also among those learnt from."""
     correct, total = test["unseen"]["correct"], test["unseen"]["total"]
-    if not 0 < total < test["total"]:
+    if total == test["total"]:
         return ""
+    share = f", {correct / total:.2%}" if total else ""
     return (
         f" {test['total'] - total} of these pictures are also in train or val; of the other "
-        f"{total} it has {correct} right, {correct / total:.2%}."
+        f"{total} it has {correct} right{share}."
     )
 
 

@@ -102,6 +102,9 @@ WRONG = [
     (NETWORK + "one = nn.Linear(5, 5)\n    two = nn.Linear(5, 5)\n    two.weight = one.weight\n"
      "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size**2, 5), one, two)\n",
      "share their memory"),
+    (NETWORK + "net = nn.Sequential(nn.Flatten(), nn.Linear(3 * size**2, 5))\n"
+     "    net.scale = net[1].weight * 2\n    return net\n",
+     "no copy of Sequential can be made to hold averaged weights"),
     ("def build(:\n", "SyntaxError"),
     ("import not_there\n", r"mine.py, line 1: mine failed: ModuleNotFoundError"),
     ("other = 3\n", "mine.py has no function build"),

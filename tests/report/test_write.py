@@ -109,6 +109,14 @@ def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):
     assert (tmp_path / "index.html").read_text() == "my own notes"
 
 
+def test_pictures_that_were_learnt_from_are_told_of(make_search, retrain, tmp_path):
+    search = make_search(trials=4)
+    retrain(search)
+    page = write_report(search, tmp_path / "report").read_text()
+    assert "15 of the test pictures are also in train or val; of the other 201, 190 are" in page
+    assert "right (94.5%)" in page
+
+
 def test_a_thousand_trials_stay_small(make_search, retrain, tmp_path):
     search = make_search(trials=1000, slots=8)
     retrain(search)

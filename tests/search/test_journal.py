@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from handsigns.config.trial import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.search.event_log import read_events, sealed
 from handsigns.search.journal import Journal
@@ -34,6 +35,23 @@ def written(path):
     journal.pause("time is up", by_user=False)
     journal.close()
     return journal
+
+
+def test_all_of_a_configuration_is_recorded_whatever_the_defaults_become(path):
+    journal = Journal(path, study_seed=1, writable=True)
+    config = TrialConfig(learning_rate=0.01, dropout=0.4, weight_average=3.0)
+    journal.begin("0000", {"learning_rate": 0.01}, config=config)
+    journal.close()
+    after = Journal(path, study_seed=1)["0000"]
+    assert (after.params, after.config) == ({"learning_rate": 0.01}, config)
+
+
+def test_trials_recorded_before_weights_were_averaged_had_none_averaged(path):
+    written(path)
+    events, _ = read_events(path)
+    known = [{k: v for k, v in event.items() if k not in ("config", "crc")} for event in events]
+    path.write_bytes(b"".join(map(sealed, known)))
+    assert Journal(path, study_seed=1)["0000"].config.weight_average == 0.0
 
 
 def test_what_was_written_is_read_back_exactly(path):

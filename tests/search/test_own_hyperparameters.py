@@ -20,7 +20,7 @@ SPACE = {
 
 def test_they_are_drawn_where_they_apply(make_study):
     sampling = Sampling(make_study(SPACE, searcher={"name": "random"}))
-    drawn = [chosen[1] for _ in range(8) if (chosen := sampling.choose())]
+    drawn = [chosen.params for _ in range(8) if (chosen := sampling.choose())]
     assert {params["architecture"] for params in drawn} == {"compact", "mine:net"}
     for params in drawn:
         assert ("own.depth" in params) == (params["architecture"] == "mine:net")

@@ -36,14 +36,19 @@ def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searc
     assert first == ["0000", "0001", "0000", "0001"], "run by run"
 
 
-def test_what_was_begun_is_not_begun_again():
+def test_what_was_begun_is_not_begun_again(make_record):
     repeats = RepeatPlan(("0003",), seeds=3, folds=0).repeats
-    sampling = RepeatSampling(repeats, ["0003-seed1"], {"0003": {"dropout": 0.1}}, 1)
+    earlier = make_record("0003", [0.5], params={"dropout": 0.1})
+    earlier = dataclasses.replace(
+        earlier, config=earlier.config.model_copy(update={"weight_average": 0.0})
+    )
+    sampling = RepeatSampling(repeats, ["0003-seed1"], {"0003": earlier}, 1)
     assert sampling.names == {"0003-seed0", "0003-seed1", "0003-seed2"}
-    name, params, seed = sampling.choose()
-    assert (name, params) == ("0003-seed0", {"dropout": 0.1})
-    assert seed == Repeat("0003", 0).training_seed(1)
-    assert sampling.choose()[0] == "0003-seed2"
+    first = sampling.choose()
+    assert (first.trial_id, first.params) == ("0003-seed0", {"dropout": 0.1})
+    assert first.config == earlier.config, "as it was, whatever the defaults are now"
+    assert first.seed == Repeat("0003", 0).training_seed(1)
+    assert sampling.choose().trial_id == "0003-seed2"
     assert sampling.choose() is None
 
 

@@ -21,7 +21,7 @@ def run(study, sampling, make_record, trials, quality=quality):
         chosen = sampling.choose()
         if chosen is None:
             break
-        trial_id, params, _ = chosen
+        trial_id, params = chosen.trial_id, chosen.params
         record = make_record(trial_id, [quality(params)], params=params)
         sampling.finish(record)
         records.append(record)
@@ -62,12 +62,12 @@ def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, spac
 
 
 def test_the_first_trial_is_the_recommended_recipe(make_study):
-    _, params, _ = Sampling(make_study()).choose()
+    params = Sampling(make_study()).choose().params
     assert params == {"learning_rate": 3e-3, "dropout": 0.2, "batch_size": 16}
 
 
 def test_without_baseline_the_first_trial_follows_the_seed(make_study):
-    chosen = [Sampling(make_study(baseline=False, seed=seed)).choose()[1] for seed in (1, 1, 2)]
+    chosen = [Sampling(make_study(baseline=False, seed=seed)).choose().params for seed in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
 
 
@@ -127,13 +127,13 @@ def test_an_early_stop_is_no_good_result_however_low_its_loss(make_study, make_r
     study = make_study(space, baseline=False)
     sampling = Sampling(study)
     for _ in range(40):
-        trial_id, params, _ = sampling.choose()
+        trial_id, params, *_ = sampling.choose()
         if params["dropout"] > 0.25:
             # Looks better, but was stopped in its first epoch.
             sampling.finish(make_record(trial_id, [0.01], "stopped", params=params))
         else:
             sampling.finish(make_record(trial_id, [0.9, 0.5, 0.3], params=params))
-    late = [sampling.choose()[1]["dropout"] for _ in range(10)]
+    late = [sampling.choose().params["dropout"] for _ in range(10)]
     assert sum(value <= 0.25 for value in late) >= 8
 
 
@@ -142,7 +142,7 @@ def test_trials_that_went_wrong_do_not_stop_the_sampling(status, make_study, mak
     study = make_study()
     sampling = Sampling(study)
     for i in range(25):
-        trial_id, params, _ = sampling.choose()
+        trial_id, params, *_ = sampling.choose()
         wrong = params["learning_rate"] > 1e-2
         losses = [0.1] if i % 2 else []
         sampling.finish(
@@ -151,7 +151,7 @@ def test_trials_that_went_wrong_do_not_stop_the_sampling(status, make_study, mak
             else make_record(trial_id, [0.5], params=params)
         )
     if status == "diverged":
-        rates = [sampling.choose()[1]["learning_rate"] for _ in range(8)]
+        rates = [sampling.choose().params["learning_rate"] for _ in range(8)]
         assert sum(rate <= 1e-2 for rate in rates) >= 6, "where trials diverge it goes no more"
 
 
@@ -176,6 +176,6 @@ def test_unfinished_trials_are_taken_up_and_can_end(make_study, make_record):
     first = make_record("0000", [0.5], params=params)
     running = make_record("0001", [], "running", params=params | {"dropout": 0.3})
     sampling = Sampling(study, [(first, False), (running, False), (first, True)])
-    assert sampling.choose()[0] == "0002"
+    assert sampling.choose().trial_id == "0002"
     sampling.finish(make_record("0001", [0.4], params=running.params))
-    assert sampling.choose()[0] == "0003"
+    assert sampling.choose().trial_id == "0003"

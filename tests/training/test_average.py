@@ -69,6 +69,25 @@ def test_a_weight_used_twice_is_averaged_once():
     torch.testing.assert_close(average.model[1].weight, before + 21 / 22)
 
 
+def test_what_is_no_statistic_is_as_in_the_network_also_where_it_is_replaced():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+            self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+            self.register_buffer("seen", torch.zeros(1))
+
+    model = Own()
+    average = WeightAverage(model)
+    for _ in range(3):
+        model.seen = model.seen + 1
+        average.update(steps=5.0)
+    assert torch.equal(average.model.mask, model.mask)
+    assert float(average.model.seen) == 3
+    model.seen += 1
+    assert float(average.model.seen) == 3, "until the next update"
+
+
 def test_goes_on_from_what_was_saved():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)

@@ -10,7 +10,7 @@ from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.store import DataRecord, begin_search
 from handsigns.training.fit import TrainingPlan, fit, start
-from handsigns.winner.model import load_model
+from handsigns.winner.model import load_card, load_model
 from handsigns.winner.retrain import retrain, retraining_seed
 
 
@@ -36,3 +36,12 @@ def test_the_model_kept_has_the_averaged_weights(tmp_path, make_split):
     for name, tensor in trained.result.state_dict().items():
         assert torch.equal(tensor, kept[name]), name
     assert not torch.equal(trained.model.head.weight, kept["head.weight"])
+
+    # One that was kept before there were averages and test-time flips is read as it was.
+    path = paths.winner / "config.yaml"
+    lines = path.read_text().splitlines()
+    without = [line for line in lines if "weight_average" not in line and "_flip" not in line]
+    assert len(without) == len(lines) - 2
+    path.write_text("\n".join(without))
+    config = load_card(paths.winner).config
+    assert (config.weight_average, config.test_time_flip) == (0.0, False)
