@@ -217,8 +217,13 @@ def test_a_trial_picked_after_the_test_must_be_declared(done):
 def test_a_search_loads_nothing_twice(done):
     """Its trials run in the processes that Ray started with itself; its driver needs no torch."""
     place, _ = done
+    # Where the machine is too busy for these to be ready in time, Ray starts others: three tries.
+    assert any(_used_what_was_ready(place, f"light-{number}") for number in range(3))
+
+
+def _used_what_was_ready(place, name):
     data = ("--data", "bands", "--size", "16")
-    arguments = ["search", "tiny.yaml", *data, *place.two, "--name", "light"]
+    arguments = ["search", "tiny.yaml", *data, *place.two, "--name", name]
     script = f"""
 import sys
 from handsigns.cli import main
@@ -234,9 +239,9 @@ assert not loaded, loaded
         # Ray names the output of a process after the job for which it was started, if any.
         files = Path(folder).glob("ray/session_*/logs/worker-*-ffffffff-*.out")
         ready = {path.stem.rsplit("-", 1)[1] for path in files}
-    used = {row["node"].split("/")[1] for row in place.rows("light", "trials")}
+    used = {row["node"].split("/")[1] for row in place.rows(name, "trials")}
     assert used
-    assert used <= ready
+    return used <= ready
 
 
 def test_names_are_never_overwritten(done):
