@@ -99,17 +99,14 @@ def plan_search(
         own_code: whether the user's own functions that the space names may be run; they are tried.
 
     Raises:
-        ConfigError: they may not, or one fails; or the data are too few for the re-evaluation.
+        ConfigError: they may not, or one fails.
         DataError: the data cannot be used.
         ResultsError, ConfigError: the search to begin with cannot be read.
     """
-    from handsigns.search.repeats import refuse_folds
     from handsigns.search.store import DataRecord
 
     own = own_code_of_space(study, space, allowed=own_code)
     data = open_data(folder, size, skip_bad)
-    if study.reevaluation.top:
-        refuse_folds(study.reevaluation.folds, data.info)  # not after the search
     record = DataRecord(data.info, str(folder.resolve()) if folder else None, size, skip_bad)
     _describe(study, data)
     try_out(study, own, data)
@@ -221,9 +218,14 @@ def reevaluate(
     from handsigns.config.load import reevaluation
     from handsigns.search.reevaluation import plan_reevaluation
     from handsigns.search.reevaluation import reevaluate as run
+    from handsigns.search.repeats import fitting_folds
     from handsigns.search.store import held
 
     asked = reevaluation(stored.study, wanted)
+    folds = fitting_folds(asked.folds, stored.data.info)
+    if folds != asked.folds and "folds" not in wanted:
+        print(f"\nnote: {folds} folds, not {asked.folds}: the rarest class has too few pictures")
+        asked = asked.model_copy(update={"folds": folds})
     plan = plan_reevaluation(stored, asked)
     own = _code_of(stored, stored.trial(plan.trial_ids[0]), allowed=own_code)
     data = recorded_data(stored, moved)

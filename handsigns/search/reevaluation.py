@@ -7,11 +7,11 @@ import dataclasses
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import Reevaluation, Scheduler, StudyConfig, Tracking
 from handsigns.data.open import DataSet
-from handsigns.errors import ResultsError
+from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import free_name, write_json
 from handsigns.search.journal import Journal
 from handsigns.search.paths import RepeatPaths
-from handsigns.search.repeats import RepeatPlan, RepeatSampling, refuse_folds
+from handsigns.search.repeats import RepeatPlan, RepeatSampling, fitting_folds
 from handsigns.search.runner import SearchOutcome, conclude_search, run_search
 from handsigns.search.store import StoredSearch
 
@@ -26,7 +26,12 @@ def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
     best = [record.trial_id for record in stored.ranked if record.has_result][: asked.top]
     if not best:
         raise ResultsError(f"no trial of {stored.paths.name} has a result to measure again")
-    refuse_folds(asked.folds, stored.data.info)
+    fitting = fitting_folds(asked.folds, stored.data.info)
+    if fitting != asked.folds:
+        raise ConfigError(
+            f"{asked.folds} folds are too many: the rarest class has too few pictures in train and "
+            f"val for more than {fitting} (--folds {fitting})"
+        )
     return RepeatPlan(tuple(best), asked.seeds, asked.folds)
 
 

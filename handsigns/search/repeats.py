@@ -17,7 +17,6 @@ from pydantic import Field
 from handsigns.config.trial import seed_of
 from handsigns.data.folds import hold_out
 from handsigns.data.splits import DataInfo, Split
-from handsigns.errors import ConfigError
 from handsigns.search.record import NewTrial, TrialRecord
 
 _NAME = re.compile(r"(\d+)-seed(\d+)(?:-fold(\d+)of(\d+))?")
@@ -110,19 +109,11 @@ class RepeatPlan:
         return [Repeat(trial_id, *run) for run in self.runs for trial_id in self.trial_ids]
 
 
-def refuse_folds(folds: int, info: DataInfo) -> None:
-    """See that every fold can have a picture of each class.
-
-    Raises:
-        ConfigError: there are not as many of the rarest.
-    """
+def fitting_folds(folds: int, info: DataInfo) -> int:
+    """As many folds, or as few as let each have a picture of each class; 0 where two do not."""
     fewest = min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
-    if folds > fewest:
-        raise ConfigError(
-            f"{folds} folds are too many: the rarest class has {fewest} pictures in train and val. "
-            f"Ask for {fewest} or fewer, or 0 to keep the validation split (reevaluation.folds in "
-            f"a search space, --folds of reevaluate)"
-        )
+    fitting = min(folds, fewest)
+    return fitting if fitting > 1 else 0
 
 
 class RepeatSampling:

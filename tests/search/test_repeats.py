@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.search.repeats import Repeat, RepeatPlan, RepeatSampling, finalists
+from handsigns.data.splits import DataInfo
+from handsigns.search.repeats import (
+    Repeat,
+    RepeatPlan,
+    RepeatSampling,
+    finalists,
+    fitting_folds,
+)
 
 NUMBERS = st.integers(0, 10**6)
 
@@ -34,6 +41,14 @@ def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searc
     assert seeds["0000"].isdisjoint(r.training_seed(8) for r in plan.repeats)
     first = [repeat.trial_id for repeat in plan.repeats[:4]]
     assert first == ["0000", "0001", "0000", "0001"], "run by run"
+
+
+@pytest.mark.parametrize(
+    ("rarest", "folds", "fitting"), [(30, 4, 4), (3, 4, 3), (3, 0, 0), (1, 4, 0)]
+)
+def test_each_fold_can_have_a_picture_of_each_class(rarest, folds, fitting):
+    counts = {"train": (50, rarest - 1), "val": (9, 1), "test": (1, 1)}
+    assert fitting_folds(folds, DataInfo("x", "f", ("a", "b"), 16, counts, ())) == fitting
 
 
 def test_what_was_begun_is_not_begun_again(make_record):
