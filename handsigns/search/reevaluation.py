@@ -11,7 +11,7 @@ from handsigns.errors import ConfigError, ResultsError
 from handsigns.files import free_name, write_json
 from handsigns.search.journal import Journal
 from handsigns.search.paths import RepeatPaths
-from handsigns.search.repeats import RepeatPlan, RepeatSampling, fitting_folds
+from handsigns.search.repeats import RepeatPlan, RepeatSampling, fitting_folds, pictures_of_rarest
 from handsigns.search.runner import SearchOutcome, conclude_search, run_search
 from handsigns.search.store import StoredSearch
 
@@ -26,11 +26,11 @@ def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
     best = [record.trial_id for record in stored.ranked if record.has_result][: asked.top]
     if not best:
         raise ResultsError(f"no trial of {stored.paths.name} has a result to measure again")
-    fitting = fitting_folds(asked.folds, stored.data.info)
-    if fitting != asked.folds:
+    if fitting_folds(asked.folds, stored.data.info) != asked.folds:
+        fewest = pictures_of_rarest(stored.data.info)
         raise ConfigError(
-            f"{asked.folds} folds are too many: the rarest class has too few pictures in train and "
-            f"val for more than {fitting} (--folds {fitting})"
+            f"{asked.folds} folds are too many: the rarest class has {fewest} pictures in train "
+            f"and val (--folds {fitting_folds(5, stored.data.info)})"
         )
     return RepeatPlan(tuple(best), asked.seeds, asked.folds)
 

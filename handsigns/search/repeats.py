@@ -109,10 +109,14 @@ class RepeatPlan:
         return [Repeat(trial_id, *run) for run in self.runs for trial_id in self.trial_ids]
 
 
+def pictures_of_rarest(info: DataInfo) -> int:
+    """How many pictures in train and val the class has that has fewest."""
+    return min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
+
+
 def fitting_folds(folds: int, info: DataInfo) -> int:
     """As many folds, or as few as let each have a picture of each class; 0 where two do not."""
-    fewest = min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
-    fitting = min(folds, fewest)
+    fitting = min(folds, pictures_of_rarest(info))
     return fitting if fitting > 1 else 0
 
 

@@ -1,6 +1,5 @@
 """The benchmarks' own arithmetic; what they measure is not a matter of tests."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -9,13 +8,6 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def program(monkeypatch):
-    """Imports a program of the folder, as one of its scripts would."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module
 
 
 def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
