@@ -16,7 +16,7 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-faults check audit format lock clean
+.PHONY: help setup setup-dev run test test-fast test-faults test-cluster check audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers
 
 help: ## list the targets
@@ -55,14 +55,17 @@ run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
 # Tests that start Ray mostly wait, so a few files at a time.
-test: $(DEV) ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+test: $(DEV) ## all tests but those of test-cluster
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not cluster"
 
 test-fast: $(DEV) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"
 
 test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults
+
+test-cluster: $(DEV) ## searches over several machines, made of namespaces: on Linux, as root
+	$(BIN)/python -m pytest -m cluster
 
 check: $(DEV) ## lint, formatting and types
 	$(BIN)/ruff check .

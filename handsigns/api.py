@@ -5,7 +5,8 @@ All errors that a user can mend are `HandsignsError`s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ def search(
     gpus_per_trial: float | str | None = None,
     overrides: Sequence[str] = (),
     warm_start: str | None = None,
+    storage: str | None = None,
     address: str | None = None,
     dashboard: bool = False,
     own_code: bool = False,
@@ -100,6 +102,8 @@ def search(
         cpus_per_trial, gpus_per_trial: a number, or ``auto``.
         overrides: any other value of the space, each as ``dotted.key=value``.
         warm_start: name of an earlier search to begin with.
+        storage: a folder that all nodes share, or the URL of an object store, for checkpoints and a
+            copy of the results.
         address: of a Ray cluster to search on; None starts a Ray of its own on this machine.
         dashboard: start Ray's dashboard, on loopback.
         own_code: run functions of the user's own that the search space names.
@@ -120,6 +124,7 @@ def search(
         "seed": seed,
         "cpus_per_trial": cpus_per_trial,
         "gpus_per_trial": gpus_per_trial,
+        "storage": storage,
     }
     study, file = flow.choose_study(str(space), overrides, values)
 
@@ -149,6 +154,7 @@ def search(
             dashboard=dashboard,
             own=new.own,
         )
+    flow.take_there(Path(results), paths.name)
     found = flow.open_named(Path(results), paths.name)
     if reports is not None:
         from handsigns.report.write import write_report
@@ -157,13 +163,31 @@ def search(
     return _results(found, reason=outcome.reason, by_user=outcome.by_user)
 
 
-def load_results(name: str, *, results: PathLike = "results") -> SearchResults:
+def load_results(
+    name: str, *, storage: str | None = None, results: PathLike = "results"
+) -> SearchResults:
     """Read a search, also while it runs.
+
+    Args:
+        name: of the search.
+        storage: where a copy of it lies, which is brought here; None: where it is known to lie.
+        results: the folder of all searches.
 
     Raises:
         ResultsError, ConfigError: there is none of that name, or its files are damaged.
     """
-    return _results(flow.open_named(Path(results), name))
+    with _opened(name, results, storage) as stored:
+        return _results(stored)
+
+
+@contextlib.contextmanager
+def _opened(name: str, results: PathLike, storage: str | None = None) -> Iterator[StoredSearch]:
+    """A search, in step with its copy in a storage before and after."""
+    flow.bring_here(Path(results), name, storage)
+    try:
+        yield flow.open_named(Path(results), name)
+    finally:
+        flow.take_there(Path(results), name)
 
 
 def reevaluate(
@@ -201,10 +225,10 @@ def reevaluate(
         ResourceError: a trial asks for more than there is.
     """
     wanted = {"top": top, "seeds": seeds, "folds": folds, "time_budget": time_budget}
-    stored = flow.open_named(Path(results), name)
-    flow.reevaluate(
-        stored, _path(data), flow.given_again(wanted), address=address, own_code=own_code
-    )
+    with _opened(name, results) as stored:
+        flow.reevaluate(
+            stored, _path(data), flow.given_again(wanted), address=address, own_code=own_code
+        )
 
     from handsigns.report.finals import finals_frame
 
@@ -238,8 +262,8 @@ def retrain(
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, and must be at least 1")
-    stored = flow.open_named(Path(results), name)
-    flow.retrain_winner(stored, _path(data), trial, seeds, ensemble=ensemble, own_code=own_code)
+    with _opened(name, results) as stored:
+        flow.retrain_winner(stored, _path(data), trial, seeds, ensemble=ensemble, own_code=own_code)
     return load_winner(name, own_code=own_code, results=results)
 
 
@@ -266,10 +290,10 @@ def test(
     """
     from handsigns.winner.test import check_choice, test_winner
 
-    stored = flow.open_named(Path(results), name)
-    check_choice(stored.paths, after_test=after_test)
-    found = flow.recorded_data(stored, _path(data))
-    return test_winner(found, stored.paths, after_test=after_test, allow_own_code=own_code)
+    with _opened(name, results) as stored:
+        check_choice(stored.paths, after_test=after_test)
+        found = flow.recorded_data(stored, _path(data))
+        return test_winner(found, stored.paths, after_test=after_test, allow_own_code=own_code)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest makes of it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.config.duration import format_duration
-from handsigns.errors import DataError, ResourceError
+from handsigns.errors import DataError, ResourceError, ResultsError
 from handsigns.own_code import own_code_of_space, own_code_of_trial, try_out
 from handsigns.progress import progress
+from handsigns.storage import unusable
 from handsigns.text import printable
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ SETTINGS = {
     "seed": "seed",
     "cpus_per_trial": "resources.cpus_per_trial",
     "gpus_per_trial": "resources.gpus_per_trial",
+    "storage": "storage",
 }
 """What can be set by a name of its own, with its key in a search space."""
 
@@ -114,11 +117,109 @@ def plan_search(
     return NewSearch(paths, study, data, record, known, own)
 
 
+def bring_here(results: Path, name: str, storage: str | None = None) -> None:
+    """Have a search's folder as its copy in a storage is, where that is newer.
+
+    Args:
+        results, name: the search, which need not be here yet where a storage is named.
+        storage: where a copy of it lies; None: where the folder remembers one, if it does.
+
+    Raises:
+        ConfigError: the storage can be none.
+        ResultsError: there is no such search, or folder and copy were both changed.
+    """
+    from handsigns.search.mirror import known_mirror, named_mirror
+    from handsigns.search.paths import SearchPaths
+
+    paths = SearchPaths.named(results, name)
+    known = known_mirror(paths)
+    copy = named_mirror(paths, storage) if storage is not None else known
+    if copy is None:
+        return
+    if known is not None and copy.place != known.place:
+        raise ResultsError(
+            f"{paths.root} is a copy of {known.place}, not of {copy.place}; to have that one, "
+            f"name another folder (--results)"
+        )
+    try:
+        with progress(f"looking into {copy.place}") as report:
+            report(0, 1)
+            copy.fetch()
+            report(1, 1)
+    except OSError as error:
+        problem = unusable(copy.place.address, error)
+        if known is None:
+            raise ResultsError(problem) from error
+        print(f"note: what is here may be old. {problem}", file=sys.stderr)
+
+
+def take_there(results: Path, name: str) -> None:
+    """Bring a search's copy in its storage, where it has one, up to what is here."""
+    from handsigns.search.mirror import known_mirror
+    from handsigns.search.paths import SearchPaths
+    from handsigns.search.store import holder
+
+    paths = SearchPaths.named(results, name)
+    mirror = known_mirror(paths)
+    if mirror is None or holder(paths):  # who runs it keeps the copy up
+        return
+    try:
+        mirror.push()
+    except (OSError, ResultsError) as error:
+        print(
+            f"note: the copy in {mirror.place} is behind: {printable(str(error))}\nit is brought "
+            f"up to date by the next command on {name}",
+            file=sys.stderr,
+        )
+
+
+def refuse_elsewhere(stored: StoredSearch) -> None:
+    """See that no other machine runs a search, before anything of it is changed.
+
+    Raises:
+        ResultsError: one does.
+        ResourceError: its storage cannot be read.
+    """
+    from handsigns.search.mirror import known_mirror
+
+    mirror = known_mirror(stored.paths)
+    if mirror is not None:
+        try:
+            mirror.refuse_running()
+        except OSError as error:
+            raise ResourceError(unusable(mirror.place.address, error)) from error
+
+
+def refuse_taken(paths: SearchPaths, storage: str | None) -> None:
+    """See that a name is free for a new search, here and in its storage.
+
+    Raises:
+        ResultsError: it is not.
+        ResourceError: the storage cannot be read.
+    """
+    from handsigns.search.mirror import named_mirror
+    from handsigns.search.store import refuse_taken as refuse_here
+
+    refuse_here(paths)
+    mirror = named_mirror(paths, storage) if storage is not None else None
+    if mirror is not None:
+        try:
+            mirror.refuse_taken()
+        except OSError as error:
+            raise ResourceError(unusable(mirror.place.address, error)) from error
+
+
 @contextlib.contextmanager
 def begun(new: NewSearch) -> Iterator[StoredSearch]:
-    """The search's files, made and held; gone again if the machine cannot run a trial of it."""
+    """The search's files, made and held; gone again if the machine cannot run a trial of it.
+
+    Raises:
+        ResultsError: the name is taken.
+        ResourceError: no trial can be run, or the storage cannot be used.
+    """
     from handsigns.search.store import begin_search, discard, held
 
+    refuse_taken(new.paths, new.study.storage)
     stored = begin_search(new.paths, new.study, new.record, new.warm_start, new.own)
     try:
         with held(new.paths):

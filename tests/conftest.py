@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+from pyarrow.fs import FileSelector, FileSystem
 
 from handsigns.data.splits import Split
+from handsigns.storage import FolderStorage, Storage
 
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("untimed", deadline=None)
@@ -196,3 +202,72 @@ def place(tmp_path_factory) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path_factory.mktemp("place"))
     yield workplace
     workplace.close()
+
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def s3_server_at(host: str) -> Iterator[str]:
+    """A server that speaks S3; yields host and port. The bucket `runs` is there."""
+    address = f"{host}:{free_port(host)}"
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", address.split(":")[1]]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=os.environ | CREDENTIALS) as it:
+        try:
+            while True:
+                assert it.poll() is None, "the server ended"
+                try:
+                    bucket = urllib.request.Request(f"http://{address}/runs", method="PUT")
+                    urllib.request.urlopen(bucket, timeout=5).close()
+                    break
+                except urllib.error.URLError:
+                    time.sleep(0.1)
+            yield address
+        finally:
+            it.kill()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Such a server on loopback."""
+    with s3_server_at("127.0.0.1") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def serve_s3() -> Callable[[str], contextlib.AbstractContextManager[str]]:
+    """Starts such a server at another address, which lets in whoever has `CREDENTIALS`."""
+    return s3_server_at
+
+
+@pytest.fixture
+def s3(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., str]:
+    """Makes the URL of a folder of this test in a bucket of the server (`runs` is there)."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+    def url(bucket: str = "runs", server: str = s3_server) -> str:
+        folder = "".join(c if c.isalnum() else "-" for c in request.node.name)
+        return f"s3://{bucket}/{folder}?endpoint_override={server}&scheme=http"
+
+    return url
+
+
+def names(place: Storage) -> list[str]:
+    """All files of a storage, also those in folders."""
+    if isinstance(place, FolderStorage):
+        files = (path for path in place.path.rglob("*") if path.is_file())
+        return sorted(path.relative_to(place.path).as_posix() for path in files)
+    system, root = FileSystem.from_uri(place.address)
+    below = FileSelector(root, recursive=True, allow_not_found=True)
+    found = (entry.path for entry in system.get_file_info(below) if entry.is_file)
+    return sorted(path.removeprefix(f"{root}/") for path in found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from handsigns.errors import HandsignsError
 from handsigns.text import printable
@@ -23,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000, 20, 20)
     options = make_parser().parse_args(arguments)
     try:
-        status: int = options.command(options)
-        sys.stdout.flush()
+        with _in_step(options):
+            status: int = options.command(options)
+            sys.stdout.flush()
     except HandsignsError as error:
         # Each line by itself, as messages have several.
         text = "\n".join(map(printable, str(error).split("\n")))
@@ -44,3 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         return USER_ERROR
     return status
+
+
+@contextlib.contextmanager
+def _in_step(options: argparse.Namespace) -> Iterator[None]:
+    """Bring here what a search has in a storage, before; and take there what is new, after."""
+    if "storage" not in options:
+        yield
+        return
+
+    from handsigns.flow import bring_here, take_there
+
+    if options.begun:
+        bring_here(options.results, options.name, options.storage)
+    try:
+        yield
+    finally:
+        if options.name:  # a new search has it by now
+            take_there(options.results, options.name)

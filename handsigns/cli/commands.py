@@ -87,6 +87,7 @@ def resume(options: Namespace) -> int:
         return _conclude(options, study, stored, *done)
     own = own_code_to_go_on(stored, allowed=options.own_code)
     with held(stored.paths):
+        flow.refuse_elsewhere(stored)
         data = flow.open_recorded(stored, options.data)
         _refuse_changes(stored, data, options, own)
         try_out(study, own, data)
@@ -387,7 +388,7 @@ def _refuse_changes(
 
 def _show_plan(study: StudyConfig) -> int:
     from handsigns.config.load import dump_study
-    from handsigns.search.cluster import share_out, this_machine
+    from handsigns.search.slots import share_out, this_machine
 
-    print(f"would run {share_out(study.resources, *this_machine())}\n\n{dump_study(study)}")
+    print(f"would run {share_out(study.resources, [this_machine()])}\n\n{dump_study(study)}")
     return 0

@@ -37,6 +37,7 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_search(commands)
+    _add_submit(commands)
     _add_resume(commands)
     _add_list(commands)
     _add_watch(commands)
@@ -122,9 +123,59 @@ def _add_search(commands: Commands) -> None:
     _add_search_options(parser)
 
 
+def _add_submit(commands: Commands) -> None:
+    parser = _new(
+        commands,
+        "submit",
+        "hand a search, with its retraining and test, to a cluster; it goes on when this machine "
+        "is off, and the results are fetched in the end",
+        "submit full --address http://localhost:8265 --storage s3://bucket/runs --name first",
+        module="submitting",
+    )
+    parser.add_argument(
+        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
+    )
+    parser.add_argument(
+        "--address",
+        required=True,
+        metavar="URL",
+        help="of the cluster's dashboard, which takes jobs: http://HOST:8265",
+    )
+    _add_study_options(parser, "folder of photographs, as the cluster's head has it")
+    _add_results(parser)
+    _add_search_storage(parser)
+    _add_seeds(parser)
+
+
 def _add_search_options(parser: Parser) -> None:
+    _add_study_options(parser, "folder of photographs")
+    place = parser.add_argument_group("where")
+    _add_ray(place)
+    _add_results(place)
+    _add_search_storage(parser)
+    parser.add_argument(
+        "--warm-start",
+        metavar="NAME",
+        help="begin with what an earlier search found; its space may have been another",
+    )
+    _add_reports(parser)
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would be searched, and end"
+    )
+
+
+def _add_search_storage(parser: Parser) -> None:
+    _add_storage(
+        parser,
+        "where all nodes keep checkpoints and a copy of the results: a shared folder, "
+        "s3://bucket/runs, gs://bucket/runs",
+        begun=False,
+    )
+
+
+def _add_study_options(parser: Parser, data: str) -> None:
     parser.add_argument("--name", help="name of the search (default: the space's, with the time)")
-    _add_data(parser)
+    _add_data(parser, data)
     budget = parser.add_argument_group("budget (each overrides the search space's)")
     budget.add_argument("--trials", type=int, metavar="N", help="configurations to try")
     budget.add_argument("--max-epochs", type=int, metavar="N", help="epochs of a whole trial")
@@ -133,16 +184,8 @@ def _add_search_options(parser: Parser) -> None:
         "--target", type=float, metavar="A", help="end at this validation accuracy (0.98)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the search")
-    place = parser.add_argument_group("where")
-    place.add_argument("--cpus-per-trial", metavar="X", help="CPUs of a trial, or auto")
-    place.add_argument("--gpus-per-trial", metavar="X", help="GPUs of a trial (0.25), or auto")
-    _add_ray(place)
-    _add_results(place)
-    parser.add_argument(
-        "--warm-start",
-        metavar="NAME",
-        help="begin with what an earlier search found; its space may have been another",
-    )
+    parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs of a trial, or auto")
+    parser.add_argument("--gpus-per-trial", metavar="X", help="GPUs of a trial (0.25), or auto")
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -151,12 +194,8 @@ def _add_search_options(parser: Parser) -> None:
         metavar="K=V",
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
-    _add_reports(parser)
     _add_own_code(parser)
     _add_tools(parser, "--track")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be searched, and end"
-    )
 
 
 def _add_resume(commands: Commands) -> None:
@@ -430,12 +469,19 @@ def _add_tools(parser: Parser, flag: str, *, required: bool = False) -> None:
 def _add_name(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="name of the search")
     _add_results(parser)
+    _add_storage(parser, "folder or URL with a copy of it, where it is not here", begun=True)
 
 
 def _add_results(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
     )
+
+
+def _add_storage(parser: Parser, text: str, *, begun: bool) -> None:
+    """Where a search lies beside the results folder, which has it already if it was begun."""
+    parser.set_defaults(begun=begun)
+    parser.add_argument("--storage", metavar="PLACE", help=text)
 
 
 def _add_seeds(parser: Parser) -> None:
@@ -450,14 +496,14 @@ def _add_seeds(parser: Parser) -> None:
     )
 
 
-def _add_data(parser: Parser) -> None:
+def _add_data(parser: Parser, what: str) -> None:
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder of photographs: train|val|test/<class>/*.jpg or {train,val,test}_signs/"
-        "{label}_*.jpg (default: drawn hands)",
+        help=f"{what}: train|val|test/<class>/*.jpg or {{train,val,test}}_signs/{{label}}_*.jpg "
+        f"(default: drawn hands)",
     )
     data.add_argument("--size", type=_pixels, default=64, metavar="N", help="pixels (64)")
     _add_skip_bad(data)

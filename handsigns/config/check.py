@@ -31,6 +31,9 @@ from handsigns.config.trial import HYPERPARAMETERS, OWN, TrialConfig
 
 Path_ = tuple[str, ...]
 
+_PLAIN = ("description", "baseline", "seed", "storage")
+"""Keys of a search space that have a value and no keys of their own."""
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "objective": sections.Objective,
     "budget": sections.Budget,
@@ -69,9 +72,9 @@ def check_study(values: Mapping[str, Any]) -> tuple[StudyConfig | None, list[Pro
         problems += found
         fields[name] = section
     if problems or space is None:
-        plain = {k: v for k, v in values.items() if k in ("description", "baseline", "seed")}
+        plain = {k: v for k, v in values.items() if k in _PLAIN}
         return None, problems + _validate((), StudyConfig, plain | {"space": Space(())})[1]
-    fields |= {k: values[k] for k in ("description", "baseline", "seed") if k in values}
+    fields |= {k: values[k] for k in _PLAIN if k in values}
     study, problems = _validate((), StudyConfig, _resolved(space, fields, values))
     if study is None:
         return None, problems

@@ -83,6 +83,8 @@ def dump_study(study: StudyConfig) -> str:
         if seconds is not None and seconds == int(seconds):
             fields[timed]["time_budget"] = format_duration(seconds)
     fields |= {"baseline": study.baseline, "seed": study.seed}
+    if study.storage is not None:
+        fields["storage"] = study.storage
     return write_tree(fields)
 
 

@@ -11,6 +11,8 @@ from handsigns.config.duration import parse_duration
 from handsigns.config.own_code import own_functions
 from handsigns.config.space import Choice, Number, Space, Whole
 from handsigns.config.trial import OWN, Scalar, TrialConfig
+from handsigns.errors import ConfigError
+from handsigns.storage import open_storage
 
 Metric = Literal["val_loss", "val_accuracy"]
 Direction = Literal["minimize", "maximize"]
@@ -75,11 +77,16 @@ def _timeout(value: object) -> object:
 
 
 class Resources(_Section):
-    """What a trial takes; ``auto`` fits the machine."""
+    """What a trial takes; ``auto`` fits the machine or cluster."""
 
     cpus_per_trial: Annotated[Number, Field(gt=0)] | Literal["auto"] = "auto"
     gpus_per_trial: Annotated[Number, Field(ge=0)] | Literal["auto"] = "auto"
     concurrent_trials: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+    """Trials at a time; a cluster that grows by itself grows for as many."""
+    accelerator_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] | None = (
+        None
+    )
+    """Trials run only on nodes with it, such as ``T4``, in Ray's words (``ray status``)."""
 
     @model_validator(mode="after")
     def _whole_above_one(self) -> Resources:
@@ -104,6 +111,15 @@ def _mlflow_place(value: object) -> object:
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     return value
+
+
+def _place(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is neither the path of a folder nor a URL (s3://bucket/runs)")
+    try:
+        return open_storage(value.strip()).address
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 class Faults(_Section):
@@ -177,6 +193,10 @@ class StudyConfig(BaseModel):
     baseline: bool = True
     """Whether the first trial is the recommended recipe, as near as the space allows."""
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 230
+    storage: Annotated[str, BeforeValidator(_place)] | None = None
+    """A folder that all nodes share, or the URL of an object store: trials keep their checkpoints
+    there, and the results are copied to it; null where one machine has all.
+    """
 
     def baseline_params(self) -> dict[str, Scalar] | None:
         """The first trial's parameters; None where the sampler chooses it."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.util
-import math
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,8 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from handsigns.config.study import Resources
 from handsigns.errors import ResourceError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of this package."""
 
 _SCRATCH = "handsigns-"
 _TOKEN = "token"
@@ -43,6 +43,8 @@ _SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # How many trials wait for a place is the searcher's decision.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     # A reused process keeps its working directory, so that relative paths mean the same.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # A trial that is told to stop while it evaluates needs more than Ray's two seconds.
@@ -55,45 +57,15 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Slots:
-    """How trials share what Ray offers.
-
-    Attributes:
-        cpus, gpus: of each trial; GPUs may be a fraction.
-        count: trials at the same time.
-        total_cpus, total_gpus: of the machine or cluster.
-    """
-
-    cpus: float
-    gpus: float
-    count: int
-    total_cpus: float
-    total_gpus: float
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of each trial."""
-        return max(1, int(self.cpus))
-
-    def __str__(self) -> str:
-        gpus = f" and {self.total_gpus:g} GPUs" if self.total_gpus else ""
-        return f"{self.count} trials at a time on {self.total_cpus:g} CPUs{gpus}"
-
-
-@dataclass(frozen=True)
 class RaySession:
     """A running Ray.
 
     Attributes:
-        cpus, gpus: what it offers.
-        scratch: a folder that only its owner reads and that is gone afterwards; None on a cluster
-            that was joined.
+        scratch: a folder on this machine that only its owner reads and that is gone afterwards.
         dashboard: where Ray's dashboard is, and what it asks for; empty where it is off.
     """
 
-    cpus: float
-    gpus: float
-    scratch: Path | None
+    scratch: Path
     dashboard: str
 
 
@@ -104,7 +76,8 @@ def ray_session(
     """A running Ray.
 
     Args:
-        address: of a cluster to join (``auto`` finds the one on this machine); None starts a Ray of
+        address: of a cluster to join (``auto`` finds the one on this machine), whose nodes are
+            handed this package; None starts a Ray of
             our own, which listens on loopback only and asks for a token made for this run.
         data_bytes: of the pictures that the trials share, for which a Ray of our own makes room.
         dashboard: start Ray's dashboard with a Ray of our own, on loopback.
@@ -115,10 +88,9 @@ def ray_session(
     with contextlib.ExitStack() as stack:
         for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
-        scratch = None
+        scratch = stack.enter_context(scratch_folder())
         if address is None:
             os.environ.update(_SEALED_OFF)
-            scratch = stack.enter_context(scratch_folder())
             _use_token(new_token(scratch))
         # The settings above are read as Ray is imported.
         import ray
@@ -133,11 +105,10 @@ def ray_session(
             loading.join()
         if address is None:
             _start_trials_in_waiting_processes()
-        offered = ray.cluster_resources()
         shown = f"Ray's dashboard: http://{url}" if dashboard else ""
-        if shown and scratch is not None:
+        if shown and address is None:
             shown += f" (it asks for the token in {scratch / _TOKEN})"
-        yield RaySession(float(offered.get("CPU", 0)), float(offered.get("GPU", 0)), scratch, shown)
+        yield RaySession(scratch, shown)
 
 
 def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
@@ -150,9 +121,12 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
         )
     if address is None:
         return _start_own(data_bytes, dashboard)
+    # The nodes run this very code, whatever they have installed.
+    shipped = {"py_modules": [str(PACKAGE)]}
     try:
-        return str(ray.init(address=address, log_to_driver=False).dashboard_url)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        context = ray.init(address=address, log_to_driver=False, runtime_env=shipped)
+        return str(context.dashboard_url)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ResourceError(
             f"no Ray cluster could be joined at {address}: {error}\n"
             f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
@@ -166,13 +140,14 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
     failures: list[Exception] = []
     while len(failures) < _START_TRIES:
         try:
-            context = ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                dashboard_host="127.0.0.1",
-                log_to_driver=False,
-                object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
-            )
+            with contextlib.nullcontext() if dashboard else _without_agents():
+                context = ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    dashboard_host="127.0.0.1",
+                    log_to_driver=False,
+                    object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
+                )
         except Exception as error:  # Ray's own, of no type, where its processes are late
             ray.shutdown()
             failures.append(error)
@@ -182,6 +157,21 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
         f"Ray could not be started on this machine, in {_START_TRIES} tries: {failures[-1]}\n"
         f"Where the machine is very busy, wait, and try again."
     ) from failures[-1]
+
+
+@contextlib.contextmanager
+def _without_agents() -> Iterator[None]:
+    """Have Ray start as it does where ray[default] is not installed, also where it is: otherwise it
+    loads its dashboard and an agent of it, seconds of two processes that no one asked for.
+    """
+    from ray._private import utils
+
+    original = utils.get_dashboard_dependency_error
+    utils.get_dashboard_dependency_error = lambda: ImportError("no dashboard was asked for")
+    try:
+        yield
+    finally:
+        utils.get_dashboard_dependency_error = original
 
 
 def _load_engine() -> None:
@@ -201,55 +191,6 @@ def _start_trials_in_waiting_processes() -> None:
 
     class_cache.DEFAULT_ENV_VARS.clear()
     class_cache.ENV_VARS_TO_PROPAGATE.clear()
-
-
-def this_machine() -> tuple[float, float]:
-    """CPUs and NVIDIA GPUs here, without starting Ray; what a dry run reckons with."""
-    gpus = 0
-    if shutil.which("nvidia-smi"):
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-        gpus = listed.stdout.count("GPU ")
-    return float(os.cpu_count() or 1), float(gpus)
-
-
-def share_out(resources: Resources, cpus: float, gpus: float) -> Slots:
-    """Fit trials into what there is.
-
-    ``auto`` gives a trial a quarter of a GPU where there are GPUs, an even share of the CPUs then,
-    and one CPU otherwise.
-
-    Raises:
-        ResourceError: a single trial asks for more than there is.
-    """
-    wanted_gpus = resources.gpus_per_trial
-    gpus_each = (0.25 if gpus else 0.0) if wanted_gpus == "auto" else float(wanted_gpus)
-    if gpus_each > gpus:
-        raise ResourceError(
-            f"resources.gpus_per_trial is {gpus_each:g}, but there are {gpus:g} GPUs; "
-            f"use --gpus-per-trial 0 to train on CPUs"
-        )
-    by_gpu = _fitting(gpus, gpus_each) if gpus_each else math.inf
-    wanted_cpus = resources.cpus_per_trial
-    if wanted_cpus == "auto":
-        cpus_each = 1.0 if by_gpu == math.inf else float(max(1, cpus // by_gpu))
-    else:
-        cpus_each = float(wanted_cpus)
-    if cpus_each > cpus:
-        raise ResourceError(
-            f"resources.cpus_per_trial is {cpus_each:g}, but there are {cpus:g} CPUs; "
-            f"use --cpus-per-trial {max(1, int(cpus))} or less"
-        )
-    count = int(min(by_gpu, _fitting(cpus, cpus_each)))
-    if resources.concurrent_trials != "auto":
-        count = min(count, resources.concurrent_trials)
-    return Slots(cpus_each, gpus_each, max(1, count), cpus, gpus)
-
-
-def _fitting(total: float, each: float) -> int:
-    """How many trials fit; a fraction of a GPU cannot be put together from two."""
-    if each < 1:
-        return int(total) * int(1 / each + 1e-9)
-    return int(total / each + 1e-9)
 
 
 @contextlib.contextmanager

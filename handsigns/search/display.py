@@ -18,7 +18,7 @@ from handsigns.config.duration import format_duration
 from handsigns.config.study import StudyConfig
 from handsigns.search.budget import Ending
 from handsigns.search.journal import Journal
-from handsigns.search.record import Status, TrialRecord, rank_key
+from handsigns.search.record import NODE_DIED, Status, TrialRecord, rank_key
 from handsigns.search.words import best_line, counts_line, outcome
 from handsigns.text import printable
 
@@ -99,11 +99,12 @@ class Display:
 
     def lost(self, record: TrialRecord) -> None:
         """A trial's process died; it will go on in another."""
-        allowed = self._study.faults.retries
-        self.say(
-            f"trial {record.trial_id} lost its process after {len(record.epochs)} epochs; it goes "
-            f"on from its checkpoint ({record.retries} of {allowed} times)"
-        )
+        lost, goes_on = f"after {len(record.epochs)} epochs", "goes on from its checkpoint"
+        if record.error.startswith(NODE_DIED):
+            self.say(f"trial {record.trial_id} lost its node {lost}; it {goes_on} on another")
+            return
+        times = f"{record.retries} of {self._study.faults.retries} times"
+        self.say(f"trial {record.trial_id} lost its process {lost}; it {goes_on} ({times})")
 
     def ended(self, record: TrialRecord) -> None:
         """A trial came to its end."""

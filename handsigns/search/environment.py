@@ -27,7 +27,7 @@ def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
     """
     return ({"own_code": own.described()} if own else {}) | {
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: package_version(name) for name in PACKAGES},
         "code": _code_digest(),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -87,7 +87,8 @@ def _code_digest() -> str:
     return digest.hexdigest()
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version that is installed; None where none is."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

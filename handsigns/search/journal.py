@@ -146,9 +146,14 @@ class Journal:
             event["verdict"] = dataclasses.asdict(verdict)
         self._write(event)
 
-    def retry(self, trial_id: str, error: str) -> None:
-        """A trial's process died; it will be started anew."""
-        self._write({"event": "retry", "trial_id": trial_id, "error": error})
+    def retry(self, trial_id: str, error: str, *, counted: bool = True) -> None:
+        """A trial's process died; it will be started anew.
+
+        Args:
+            counted: among those that a trial has; not where its node was lost.
+        """
+        event = {"event": "retry", "trial_id": trial_id, "error": error}
+        self._write(event if counted else event | {"counted": False})
 
     def start_over(self, trial_id: str) -> None:
         """What an unfinished trial has trained no longer counts, as its data have changed."""
@@ -203,7 +208,8 @@ class Journal:
                 placement = Placement(event["node"], event["device"], event["threads"])
                 trial.add(metrics, placement, len(self.sessions) - 1)
             case "retry":
-                trial.change(retries=trial.record.retries + 1, error=event["error"])
+                retries = trial.record.retries + event.get("counted", True)
+                trial.change(retries=retries, error=event["error"])
             case "start_over":
                 self._reports = [report for report in self._reports if report[0] != trial_id]
                 trial.clear()

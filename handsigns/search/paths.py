@@ -165,18 +165,14 @@ class SearchPaths:
         return self.root / "wandb"
 
     @property
-    def ray(self) -> Path:
-        """Ray's own bookkeeping where a cluster was joined; nothing here is read again."""
-        return self.root / "ray"
-
-    @property
     def checkpoints(self) -> Path:
-        """Folder of the trials' checkpoints."""
+        """Folder of the trials' checkpoints, where no storage was named."""
         return self.root / "checkpoints"
 
-    def checkpoint_files(self, trial_id: str) -> tuple[Path, Path]:
-        """A trial's latest checkpoint, and the one before."""
-        return checkpoint_files(self.checkpoints, trial_id)
+    @property
+    def whole(self) -> SearchPaths:
+        """The search that it is part of: itself."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -187,6 +183,11 @@ class RepeatPaths(SearchPaths):
     def name(self) -> str:
         """For the user."""
         return f"the re-evaluation of {self.root.parent.name}"
+
+    @property
+    def whole(self) -> SearchPaths:
+        """The search whose best trials are trained again."""
+        return SearchPaths(self.root.parent)
 
     @property
     def plan(self) -> Path:
@@ -202,8 +203,3 @@ class RepeatPaths(SearchPaths):
 def own_code(folder: Path) -> Path:
     """Where a search, or a winner, keeps the user's own modules."""
     return folder / "own_code"
-
-
-def checkpoint_files(folder: Path, trial_id: str) -> tuple[Path, Path]:
-    """In the folder of checkpoints: a trial's latest, and the one before."""
-    return folder / f"{trial_id}.safetensors", folder / f"{trial_id}.previous.safetensors"

@@ -10,6 +10,10 @@ from handsigns.config.study import Objective
 from handsigns.config.trial import Scalar, TrialConfig
 from handsigns.training.metrics import EpochMetrics
 
+NODE_DIED = "the trial's node died"
+PROCESS_DIED = "the trial's process died"
+"""With which a trial's error begins where it was taken up again."""
+
 Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
 """``completed`` trained all its epochs, ``stopped`` was ended early by the scheduler,
 ``interrupted`` was cut off by the end of the search and can be resumed, ``diverged`` met a loss

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ray.tune import Callback
 
 from handsigns.config.study import StudyConfig
-from handsigns.files import sweep
 from handsigns.search.budget import Ending
+from handsigns.search.checkpoints import Checkpoints
 from handsigns.search.driver_only import DriverOnly
 from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, Status, TrialRecord, rank
+from handsigns.search.record import NODE_DIED, PROCESS_DIED, Placement, Status, TrialRecord, rank
 from handsigns.search.repeats import RepeatSampling
 from handsigns.search.sampling import Sampling
 from handsigns.search.scheduler import RecordedScheduler
@@ -22,6 +22,11 @@ from handsigns.training.metrics import EpochMetrics
 
 KEPT_CHECKPOINTS = 3
 """Of the best trials that ended; others are deleted, so that disk use stays bounded."""
+
+_NODE_LOST = "its node has died"
+"""Ray's words, in which alone it tells."""
+_NODE_LOSSES = 10
+"""Of a trial, before it is the trial that is suspected."""
 
 _METRICS = tuple(EpochMetrics.__dataclass_fields__)
 
@@ -48,7 +53,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
     def __init__(
         self,
         study: StudyConfig,
-        paths: SearchPaths,
+        checkpoints: Checkpoints,
         journal: Journal,
         sampling: Sampling | RepeatSampling,
         scheduler: RecordedScheduler,
@@ -57,7 +62,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         observers: Sequence[Observer],
     ) -> None:
         self._study = study
-        self._paths = paths
+        self._checkpoints = checkpoints
         self._journal = journal
         self._sampling = sampling
         self._scheduler = scheduler
@@ -67,6 +72,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         self._kept: list[TrialRecord] = []
         self._keep_best_checkpoints([record for record in journal.records if record.ended])
         self._last_words: dict[str, tuple[Status, str]] = {}
+        self._nodes_lost: Counter[str] = Counter()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -105,15 +111,20 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
             self._end(trial_id, "completed", "")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial's process died: it goes on in another, unless that has happened too often."""
+        """A trial's process died: it goes on in another, unless that has happened too often. That
+        its whole node is gone is no fault of the trial's, and does not count.
+        """
         trial_id, retries = trial.config["trial_id"], self._study.faults.retries
-        sweep(self._paths.checkpoints, of=f"{trial_id}.")
-        error = f"the trial's process died: {trial.get_error()}"
-        if self._journal[trial_id].retries >= retries:
+        self._checkpoints.place.sweep(of=f"{trial_id}.")
+        cause = str(trial.get_error())
+        node_lost = _NODE_LOST in cause and self._nodes_lost[trial_id] < _NODE_LOSSES
+        self._nodes_lost[trial_id] += node_lost
+        error = f"{NODE_DIED if node_lost else PROCESS_DIED}: {cause}"
+        if not node_lost and self._journal[trial_id].retries >= retries:
             self._end(trial_id, "failed", f"{error}\nit had been started anew {retries} times")
             return
         with self._ending.writing():
-            self._journal.retry(trial_id, error)
+            self._journal.retry(trial_id, error, counted=not node_lost)
             self._searcher.take_up_again(trial_id)
             for observer in self._observers:
                 observer.lost(self._journal[trial_id])
@@ -131,7 +142,7 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         self._kept = ranked[:KEPT_CHECKPOINTS]
         spared = {record.trial_id for record in self._kept}
         for record in ranked:
-            latest, previous = self._paths.checkpoint_files(record.trial_id)
-            previous.unlink(missing_ok=True)
-            if record.trial_id not in spared:
-                latest.unlink(missing_ok=True)
+            if record.trial_id in spared:
+                self._checkpoints.remove_previous(record.trial_id)
+            else:
+                self._checkpoints.remove(record.trial_id)

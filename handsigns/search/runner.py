@@ -15,22 +15,26 @@ from typing import TYPE_CHECKING, Any, TextIO
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.data.open import DataSet
-from handsigns.errors import ResultsError
+from handsigns.errors import ResourceError, ResultsError
 from handsigns.files import sweep
 from handsigns.search.budget import Ending
-from handsigns.search.cluster import Slots, ray_session, share_out
+from handsigns.search.checkpoints import Checkpoints, checkpoints_of
+from handsigns.search.cluster import ray_session
 from handsigns.search.display import Display
 from handsigns.search.environment import describe_environment
 from handsigns.search.frames import write_parquet
 from handsigns.search.journal import Journal
+from handsigns.search.mirror import Mirror, kept_up, mirror_of
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Session, TrialRecord
 from handsigns.search.repeats import RepeatSampling
+from handsigns.search.slots import Node, Room, Slots, nodes_of, share_out
 from handsigns.search.tables import write_tables
 from handsigns.search.task import TrialTask, run_trial
 from handsigns.search.terminal import output_to
 from handsigns.search.tracking.dispatch import tracking
 from handsigns.search.tracking.tracker import TrackedSearch
+from handsigns.storage import check_writable, unusable
 
 if TYPE_CHECKING:
     from handsigns.search.recorder import Observer
@@ -92,12 +96,14 @@ def run_search(
     ending: Ending | None = None
     try:
         with contextlib.ExitStack() as stack:
+            mirror, checkpoints = mirror_of(study, paths), checkpoints_of(study, paths)
+            _usable(study, mirror, checkpoints)
             journal = Journal(paths.journal, study.seed, writable=True)
             stack.callback(journal.close)
             tables = _TableWriter(study, paths, journal)
             stack.callback(tables.finish)
             sweep(paths.root)
-            sweep(paths.checkpoints)
+            checkpoints.place.sweep()
             terminal = stack.enter_context(output_to(paths.log))
             ray = stack.enter_context(
                 ray_session(
@@ -106,8 +112,7 @@ def run_search(
                     dashboard=dashboard,
                 )
             )
-            slots = share_out(study.resources, ray.cpus, ray.gpus)
-            storage = ray.scratch or _own_storage(paths)
+            slots, room = _slots(study, checkpoints, terminal, joined=address is not None)
 
             # These load Ray, which reads its settings then, and much else; `ray_session` has made
             # the settings and loads the rest while Ray starts.
@@ -117,7 +122,7 @@ def run_search(
             from handsigns.search.searcher import JournalSearcher
             from handsigns.search.watchdog import Watchdog
 
-            _open_session(paths, journal, data, own)
+            _open_session(checkpoints, journal, data, own)
             turns = [(journal[trial_id], ended) for trial_id, ended in journal.turns]
             sampling = repeats or Sampling(study, turns, warm_start)
             scheduler = RecordedScheduler(make_scheduler(study))
@@ -128,19 +133,22 @@ def run_search(
             done = [record for record, ended in turns if ended]
             ending = Ending(study, done, journal.elapsed, journal.concluded)
             journal.clock = ending.elapsed
-            searcher = JournalSearcher(sampling, journal, ending, unfinished, study.budget.trials)
+            searcher = JournalSearcher(
+                sampling, journal, ending, unfinished, study.budget.trials, room
+            )
             display = Display(terminal, study, journal, ending)
+            stack.enter_context(kept_up(mirror, display.say, ending.break_down))
             observers: list[Observer] = [ending, display, tables]
             if repeats is None:  # they are none of the search's trials, which the tools are told of
                 tracked = TrackedSearch(paths, study, data.info)
                 observers.append(stack.enter_context(tracking(tracked, journal, display.say)))
             recorder = Recorder(
-                study, paths, journal, sampling, scheduler, searcher, ending, observers
+                study, checkpoints, journal, sampling, scheduler, searcher, ending, observers
             )
             watchdog = Watchdog(study.faults, _longest_epoch(journal), display.say)
             tuner = _make_tuner(
-                _task(study, data, paths, slots, own), slots, searcher, scheduler,
-                [recorder, watchdog], ending, storage,
+                _task(study, data, checkpoints, slots, own), slots, searcher, scheduler,
+                [recorder, watchdog], ending, ray.scratch,
             )  # fmt: skip
 
             if ray.dashboard:
@@ -185,7 +193,9 @@ def _unwritten(paths: SearchPaths, problem: str) -> ResultsError:
     )
 
 
-def _open_session(paths: SearchPaths, journal: Journal, data: DataSet, own: OwnCode | None) -> None:
+def _open_session(
+    checkpoints: Checkpoints, journal: Journal, data: DataSet, own: OwnCode | None
+) -> None:
     """Record on what, with what and where the search is run; on other data trials start over."""
     fingerprint = data.info.fingerprint
     changed = journal.sessions and journal.sessions[-1].fingerprint != fingerprint
@@ -193,8 +203,7 @@ def _open_session(paths: SearchPaths, journal: Journal, data: DataSet, own: OwnC
     for record in journal.records:
         if changed and not record.ended:
             journal.start_over(record.trial_id)
-            for file in paths.checkpoint_files(record.trial_id):
-                file.unlink(missing_ok=True)
+            checkpoints.remove(record.trial_id)
 
 
 def _interrupt_running(journal: Journal) -> None:
@@ -231,10 +240,39 @@ def _unfinished(
     return trials
 
 
-def _own_storage(paths: SearchPaths) -> Path:
-    """Where Ray Tune keeps its books on a cluster, whose nodes do not share our scratch folder."""
-    paths.ray.mkdir(exist_ok=True)
-    return paths.ray
+def _usable(study: StudyConfig, mirror: Mirror | None, checkpoints: Checkpoints) -> None:
+    """See that checkpoints can be kept where they are to be, and by no one else.
+
+    Raises:
+        ResourceError: they cannot.
+        ResultsError: another machine runs the search.
+    """
+    if study.storage is not None:
+        try:
+            if mirror is not None:
+                mirror.refuse_running()
+            checkpoints.place.prepare()
+            check_writable(checkpoints.place)
+        except OSError as error:
+            raise ResourceError(unusable(study.storage, error)) from error
+
+
+def _slots(
+    study: StudyConfig, checkpoints: Checkpoints, terminal: TextIO, *, joined: bool
+) -> tuple[Slots, Room]:
+    """How trials share what there is, on nodes that can do what is asked of them."""
+    import ray
+
+    def nodes() -> list[Node]:
+        return nodes_of(ray.nodes())
+
+    slots = share_out(study.resources, nodes(), growing=joined)
+    if joined:
+        from handsigns.search.preflight import check_nodes
+
+        for note in check_nodes(checkpoints, slots):
+            print(f"note: {note}", file=terminal, flush=True)
+    return slots, Room(slots, study.resources, nodes if joined else None)
 
 
 def _longest_epoch(journal: Journal) -> float | None:
@@ -242,7 +280,7 @@ def _longest_epoch(journal: Journal) -> float | None:
 
 
 def _task(
-    study: StudyConfig, data: DataSet, paths: SearchPaths, slots: Slots, own: OwnCode | None
+    study: StudyConfig, data: DataSet, checkpoints: Checkpoints, slots: Slots, own: OwnCode | None
 ) -> TrialTask:
     return TrialTask(
         train=data.train,
@@ -253,7 +291,7 @@ def _task(
         max_epochs=study.budget.max_epochs,
         threads=slots.threads,
         gpus=slots.gpus,
-        checkpoints=paths.checkpoints.resolve(),
+        checkpoints=checkpoints,
         own=own,
     )
 
@@ -265,28 +303,25 @@ def _make_tuner(
     scheduler: Any,
     callbacks: list[Any],
     ending: Ending,
-    storage: Path,
+    books: Path,
 ) -> Any:
     from ray import tune
 
     from handsigns.search.stopper import EndingStopper
 
-    trainable = tune.with_resources(
-        tune.with_parameters(run_trial, task=task), {"cpu": slots.cpus, "gpu": slots.gpus}
-    )
+    trainable = tune.with_resources(tune.with_parameters(run_trial, task=task), slots.request)
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             num_samples=-1,  # the searcher knows when there are enough
             search_alg=searcher,
             scheduler=scheduler,
-            max_concurrent_trials=slots.count,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"{trial.config['trial_id']}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(storage.resolve()),
+            storage_path=str(books.resolve()),
             stop=EndingStopper(ending),
             callbacks=callbacks,
             # A trial that lost its process is taken up again by the searcher, as after a resume.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -25,6 +25,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         ending: hears if that is no longer possible.
         unfinished: ids of trials of an earlier session to go on with.
         trials: how many trials the search has in all.
+        room: tells for how many there is room at a time.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         ending: Ending,
         unfinished: Iterable[str],
         trials: int,
+        room: Callable[[], int],
     ) -> None:
         super().__init__()
         self._sampling = sampling
@@ -41,6 +43,8 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         self._ending = ending
         self._unfinished = deque(unfinished)
         self._trials = trials
+        self._room = room
+        self._live: set[str] = set()
         self._handed_out: set[str] = set()
         self.exhausted = False
         """Whether the space had fewer configurations than trials were asked for."""
@@ -53,6 +57,8 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         """The next trial's configuration for Ray; its own `trial_id` is Ray's and not kept."""
         if self._ending.due():
             return str(Searcher.FINISHED)
+        if len(self._live) >= self._room():
+            return None
         chosen = self._next()
         if chosen is None:
             # As long as one runs it may have to be taken up again.
@@ -64,6 +70,7 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED)
         record = self._journal[chosen.trial_id]
         self._handed_out.add(record.trial_id)
+        self._live.add(trial_id)
         return {
             "trial_id": record.trial_id,
             "hyperparameters": record.config.hyperparameters(),
@@ -84,7 +91,8 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing here: the recorder tells the sampling, from the journal's record."""
+        """There is room again; the recorder tells the sampling, from the journal's record."""
+        self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing here: the journal is the state."""

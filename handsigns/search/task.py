@@ -7,11 +7,11 @@ does without, loads Ray Tune.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from handsigns.config.own_code import OwnCode
 from handsigns.data.splits import Split
+from handsigns.search.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TrialTask:
         max_epochs: the full epoch budget.
         threads: CPU threads of a trial.
         gpus: share of GPUs of a trial.
-        checkpoints: folder of checkpoints, reachable from every node.
+        checkpoints: where they are kept, reachable from every node.
         own: the user's own code that may be run, with its source: a node needs no file of it.
     """
 
@@ -38,7 +38,7 @@ class TrialTask:
     max_epochs: int
     threads: int
     gpus: float
-    checkpoints: Path
+    checkpoints: Checkpoints
     own: OwnCode | None = None
 
 

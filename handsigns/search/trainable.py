@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
+import time
 import traceback
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from ray import tune
 
 from handsigns.config.trial import TrialConfig
-from handsigns.search.paths import checkpoint_files
+from handsigns.search.checkpoints import Checkpoints
 from handsigns.search.record import Placement
 from handsigns.search.repeats import splits_of
 from handsigns.search.task import TrialTask
-from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
 from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
+
+_SAVING_SHARE = 0.05
+"""Of a trial's time, at most, for saving checkpoints."""
+_FAILURES = 5
+"""To save to a store far away, one after the other, before that counts as lasting."""
 
 
 def train_trial(config: dict[str, Any], task: TrialTask) -> None:
@@ -51,45 +56,80 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
         device=pick_device(task.gpus),
         own=task.own,
     )
-    latest, previous = checkpoint_files(task.checkpoints, config["trial_id"])
     where = dataclasses.asdict(_placement(plan.device, task.threads))
-    state = _last_state((latest, previous), plan, known=config["epochs"])
+    state = _last_state(task.checkpoints, config["trial_id"], plan, known=config["epochs"])
     # Reports may have died with the process that trained, or with the driver.
     for metrics in state.recent:
         if metrics.epoch > config["epochs"]:
             tune.report({**dataclasses.asdict(metrics), **where})
     # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
     splits = splits_of(config["trial_id"], task.train, task.val, task.study_seed)
+    saver = _Saver(task.checkpoints, config["trial_id"])
     for metrics in fit(state, *splits):
-        try:
-            save_checkpoint(latest, state, previous)
-        except OSError as error:
-            raise _UnwrittenError(str(error)) from error
+        saver.save(state)
         tune.report({**dataclasses.asdict(metrics), **where})
 
 
+class _Saver:
+    """Saves a checkpoint after each epoch; less often where that would take long beside training,
+    as with a store far away. Epochs since then are trained again if the process dies.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, trial_id: str) -> None:
+        self._checkpoints = checkpoints
+        self._trial_id = trial_id
+        self._due = float("-inf")
+        self._failures = 0
+
+    def save(self, state: TrainingState) -> None:
+        """Save, if it is time; always after the last epoch."""
+        begun = time.monotonic()
+        if begun < self._due and state.epoch < state.plan.max_epochs:
+            return
+        try:
+            self._checkpoints.save(self._trial_id, dump_checkpoint(state))
+            self._failures = 0
+        except OSError as error:
+            self._failures += 1
+            if self._checkpoints.place.on_disk or self._failures >= _FAILURES:
+                raise _UnwrittenError(f"{error} (on {socket.gethostname()})") from error
+            tune.report({"note": f"its checkpoint could not be saved, which may pass: {error}"})
+        ended = time.monotonic()
+        self._due = ended + (ended - begun) / _SAVING_SHARE
+
+
 class _UnwrittenError(Exception):
-    """A checkpoint cannot be written: no fault of the trial's, and the whole search must know."""
+    """Checkpoints cannot be written, or read: no fault of the trial's, and the whole search must
+    know.
+    """
 
 
-def _last_state(checkpoints: Iterable[Path], plan: TrainingPlan, known: int) -> TrainingState:
-    """That of the first whole checkpoint; the beginning where there is none.
+def _last_state(
+    checkpoints: Checkpoints, trial_id: str, plan: TrainingPlan, known: int
+) -> TrainingState:
+    """That of the latest whole checkpoint; the beginning where there is none.
 
     Args:
-        checkpoints: the latest first.
-        plan: of the trial.
+        checkpoints: of the search.
+        trial_id, plan: of the trial.
         known: epochs that are recorded; a checkpoint must tell of all later ones.
     """
-    for checkpoint in checkpoints:
-        if checkpoint.exists():
-            try:
-                state = load_checkpoint(checkpoint, plan)
-            except CheckpointError as error:
-                tune.report({"note": f"{error}; an earlier one is used, or the trial starts over"})
-                continue
-            if not state.recent or state.recent[0].epoch <= known + 1:
-                return state
+    for name, data in _found(checkpoints, trial_id):
+        try:
+            state = load_checkpoint(data, plan, name)
+        except CheckpointError as error:
+            tune.report({"note": f"{error}; an earlier one is used, or the trial starts over"})
+            continue
+        if not state.recent or state.recent[0].epoch <= known + 1:
+            return state
     return start(plan)
+
+
+def _found(checkpoints: Checkpoints, trial_id: str) -> Iterator[tuple[str, bytes]]:
+    try:
+        yield from checkpoints.of(trial_id)
+    except OSError as error:
+        raise _UnwrittenError(f"{error} (on {socket.gethostname()})") from error
 
 
 def _placement(device: torch.device, threads: int) -> Placement:

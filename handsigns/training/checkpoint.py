@@ -12,15 +12,13 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from handsigns.files import replacing
 from handsigns.training.fit import TrainingPlan, TrainingState, start
 from handsigns.training.metrics import EpochMetrics
 
@@ -32,15 +30,8 @@ class CheckpointError(Exception):
     """A file that is no whole checkpoint of the training asked for."""
 
 
-def save_checkpoint(path: Path, state: TrainingState, previous: Path | None = None) -> None:
-    """Write the state between two epochs; a checkpoint already there is replaced whole.
-
-    Args:
-        previous: where the one already there is kept.
-
-    Raises:
-        OSError: the disk is full or read-only, or the folder is gone.
-    """
+def dump_checkpoint(state: TrainingState) -> bytes:
+    """The state between two epochs, as the content of a file."""
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.state().items()}
     if state.average is not None:
@@ -52,27 +43,29 @@ def save_checkpoint(path: Path, state: TrainingState, previous: Path | None = No
         "recent": json.dumps([dataclasses.asdict(metrics) for metrics in state.recent]),
         "checksum": _checksum(plain),
     }
-    with replacing(path, keep=previous) as temporary:
-        # Not safetensors' own file writing: what it says of a full disk is no OSError.
-        temporary.write_bytes(save(plain, metadata))
+    return save(plain, metadata)
 
 
-def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
+def load_checkpoint(data: bytes, plan: TrainingPlan, name: str) -> TrainingState:
     """The state that was saved, ready to go on.
 
+    Args:
+        data: content of the file.
+        plan: of the training.
+        name: of the file, for errors.
+
     Raises:
-        CheckpointError: the file is missing, torn, or belongs to another training.
+        CheckpointError: it is torn, or belongs to another training.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is no whole checkpoint: {error}") from error
+        metadata = _metadata(data)
+        tensors = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{name} is no whole checkpoint: {error}") from error
     if metadata.get("plan") != _describe(plan):
-        raise CheckpointError(f"{path} is a checkpoint of another training")
+        raise CheckpointError(f"{name} is a checkpoint of another training")
     if metadata.get("checksum") != _checksum(tensors):
-        raise CheckpointError(f"{path} is damaged: its checksum does not fit")
+        raise CheckpointError(f"{name} is damaged: its checksum does not fit")
     state = start(plan)
     try:
         state.model.load_state_dict(_under("model.", tensors))
@@ -82,8 +75,16 @@ def load_checkpoint(path: Path, plan: TrainingPlan) -> TrainingState:
         _restore_random_states(state, _under("random.", tensors))
         state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} holds another state than it says: {error}") from error
+        raise CheckpointError(f"{name} holds another state than it says: {error}") from error
     return state
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """What stands beside the tensors: the header's length in 8 bytes, then the header, in JSON."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 
 from handsigns.config.own_code import OwnCode, OwnModule
 from handsigns.config.trial import TrialConfig
-from handsigns.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
 from handsigns.training.fit import DivergedError, TrainingPlan, fit, start
 
 CONFIG = TrialConfig(channel_width=4, batch_size=8, dropout=0.3, learning_rate=5e-3)
@@ -50,7 +51,7 @@ def test_same_seed_same_numbers_another_seed_others(train, val):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_resumed_ends_with_the_same_weights_bit_for_bit(
-    tmp_path, train, val, architecture, optimizer, stop_after
+    train, val, architecture, optimizer, stop_after
 ):
     plan = plan_with(architecture=architecture, optimizer=optimizer)
     whole = start(plan)
@@ -58,9 +59,9 @@ def test_resumed_ends_with_the_same_weights_bit_for_bit(
 
     broken_off = start(plan)
     before = without_time(islice(fit(broken_off, train, val), stop_after))
-    save_checkpoint(tmp_path / "trial.safetensors", broken_off)
+    saved = dump_checkpoint(broken_off)
     torch.rand(100)  # another trial's use of the random state must not matter
-    resumed = load_checkpoint(tmp_path / "trial.safetensors", plan)
+    resumed = load_checkpoint(saved, plan, "saved")
     after = without_time(fit(resumed, train, val))
 
     assert before + after == expected
@@ -70,44 +71,34 @@ def test_resumed_ends_with_the_same_weights_bit_for_bit(
         assert torch.equal(tensor, resumed.result.state_dict()[name]), name
 
 
-def test_a_checkpoint_keeps_the_latest_metrics(tmp_path, train, val):
+def test_a_checkpoint_keeps_the_latest_metrics(train, val):
     plan = replace(PLAN, max_epochs=70)
     state = start(plan)
     trained = list(fit(state, train, val))
-    save_checkpoint(tmp_path / "c", state)
-    resumed = load_checkpoint(tmp_path / "c", plan)
+    resumed = load_checkpoint(dump_checkpoint(state), plan, "saved")
     assert list(resumed.recent) == trained[-64:]
     assert resumed.epoch == 70
 
 
-def test_a_torn_checkpoint_is_refused(tmp_path, train, val):
+def test_a_torn_checkpoint_is_refused(train, val):
     state = start(PLAN)
     next(fit(state, train, val))
-    path = tmp_path / "c"
-    save_checkpoint(path, state)
-    whole = path.read_bytes()
+    whole = dump_checkpoint(state)
     for length in (0, 7, 100, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match="no whole checkpoint"):
-            load_checkpoint(path, PLAN)
+        with pytest.raises(CheckpointError, match="saved is no whole checkpoint"):
+            load_checkpoint(whole[:length], PLAN, "saved")
 
 
-def test_a_checkpoint_of_another_training_is_refused(tmp_path):
-    save_checkpoint(tmp_path / "c", start(PLAN))
+def test_a_checkpoint_of_another_training_is_refused():
     with pytest.raises(CheckpointError, match="another training"):
-        load_checkpoint(tmp_path / "c", replace(PLAN, seed=8))
+        load_checkpoint(dump_checkpoint(start(PLAN)), replace(PLAN, seed=8), "saved")
 
 
-def test_saving_leaves_nothing_beside_the_checkpoint(tmp_path):
-    for _ in range(2):
-        save_checkpoint(tmp_path / "c", start(PLAN))
-    assert [path.name for path in tmp_path.iterdir()] == ["c"]
-
-
-def test_a_pickle_is_not_loaded(tmp_path: Path):
-    torch.save({"model": torch.zeros(1)}, tmp_path / "c")
+def test_a_pickle_is_not_loaded():
+    pickled = io.BytesIO()
+    torch.save({"model": torch.zeros(1)}, pickled)
     with pytest.raises(CheckpointError):
-        load_checkpoint(tmp_path / "c", PLAN)
+        load_checkpoint(pickled.getvalue(), PLAN, "saved")
 
 
 def test_divergence_ends_training_at_once(train, val):

@@ -1,0 +1,204 @@
+"""Machines of a cluster: each with an address, a host name and folders of its own.
+
+They are network, mount and host-name namespaces on one bridge, which root may make on Linux.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CREDENTIALS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_SCRATCH = Path("/tmp/ray")
+_COUNT_NODES = """
+import ray
+ray.init("auto", log_to_driver=False)
+print(sum(node["Alive"] for node in ray.nodes()))
+"""
+
+
+def sh(*command: str, check: bool = True) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def until(what: Callable[[], object], seconds: float = 240) -> None:
+    """Wait until something holds, as long as that may take on a busy machine."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"{what} does not come to hold"
+        time.sleep(0.2)
+
+
+class Machine:
+    """One machine of the network.
+
+    Args:
+        name: of its namespace, and its host name.
+        address: in the bridge's network.
+        bridge: it is plugged into.
+        hidden: folders of this computer that it has not.
+    """
+
+    def __init__(self, name: str, address: str, bridge: str, hidden: tuple[Path, ...]) -> None:
+        self.name = name
+        self.address = address
+        sh("ip", "netns", "add", name)
+        sh("ip", "link", "add", f"v{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        sh("ip", "link", "set", f"v{name}", "master", bridge, "up")
+        sh("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        sh("ip", "-n", name, "link", "set", "eth0", "up")
+        sh("ip", "-n", name, "link", "set", "lo", "up")
+        _SCRATCH.mkdir(exist_ok=True)
+        script = (
+            'hostname "$0"; for d in "$@"; do mount -t tmpfs none "$d" || exit 1; done; echo up'
+        )
+        command = ["unshare", "--mount", "--uts", "sh", "-c", f"{script}; exec sleep infinity"]
+        folders = [str(_SCRATCH), *map(str, hidden)]
+        self._holder = subprocess.Popen(
+            ["ip", "netns", "exec", name, *command, name, *folders],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "up\n"
+
+    def inside(self, folder: Path) -> tuple[str, ...]:
+        """What a command begins with that runs on this machine, in a folder of it."""
+        return ("nsenter", "-t", str(self._holder.pid), "-n", "-m", "-u", f"--wdns={folder}")
+
+    def power_off(self) -> None:
+        """It is gone at once, with all its processes, and says no goodbye."""
+        sh("ip", "link", "set", f"v{self.name}", "down", check=False)
+        for process in sh("ip", "netns", "pids", self.name, check=False).split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        self._holder.wait()
+        sh("ip", "netns", "del", self.name, check=False)
+
+
+class Network:
+    """Machines on one bridge, and this computer, which is their router.
+
+    Attributes:
+        router: this computer's address in it.
+    """
+
+    def __init__(self) -> None:
+        self._tag = f"h{os.getpid() % 10000}"
+        self._prefix = f"10.{os.getpid() % 200 + 20}.7"
+        self._bridge = f"{self._tag}br"
+        self._machines: list[Machine] = []
+        self.router = f"{self._prefix}.1"
+        sh("ip", "link", "add", self._bridge, "type", "bridge")
+        sh("ip", "addr", "add", f"{self.router}/24", "dev", self._bridge)
+        sh("ip", "link", "set", self._bridge, "up")
+
+    def add(self, *hidden: Path) -> Machine:
+        """A machine without some folders of this computer."""
+        number = len(self._machines) + 1
+        address = f"{self._prefix}.{10 + number}"
+        machine = Machine(f"{self._tag}n{number}", address, self._bridge, hidden)
+        self._machines.append(machine)
+        return machine
+
+    def close(self) -> None:
+        """All machines off, the network gone."""
+        for machine in self._machines:
+            machine.power_off()
+        sh("ip", "link", "del", self._bridge, check=False)
+
+
+class Cluster:
+    """A head without CPUs, and workers, which ask for a token.
+
+    Attributes:
+        environment: of whoever is to be let in.
+        shared: a folder that all machines have.
+        address, jobs: where Ray is joined, and where it takes jobs.
+    """
+
+    def __init__(self, network: Network, folder: Path) -> None:
+        token = folder / "token"
+        token.touch(0o600)
+        token.write_text(secrets.token_hex(32))
+        self.shared = folder / "shared"
+        self.shared.mkdir()
+        self.environment = {
+            **os.environ,
+            **CREDENTIALS,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            # That a node is gone is noticed after seconds, not a minute.
+            "RAY_health_check_initial_delay_ms": "1000",
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_failure_threshold": "5",
+        }
+        self._network = network
+        self._logs = folder
+        self.router = network.router
+        self.head = network.add()
+        self._ray(
+            self.head, "--head", "--port=6379", "--num-cpus=0", "--dashboard-host=0.0.0.0",
+            "--include-dashboard=true",
+        )  # fmt: skip
+        self.address = f"{self.head.address}:6379"
+        self.jobs = f"http://{self.head.address}:8265"
+
+    def add_worker(self, *hidden: Path) -> Machine:
+        """A machine with a CPU, but without some folders of this computer; it is there at once,
+        and Ray on it soon.
+        """
+        worker = self._network.add(*hidden)
+        self._ray(worker, f"--address={self.address}", "--num-cpus=1")
+        return worker
+
+    def nodes(self) -> int:
+        """How many there are, as the head knows."""
+        done = subprocess.run(
+            [*self.head.inside(Path("/")), sys.executable, "-c", _COUNT_NODES],
+            env=self.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return int(done.stdout.split()[-1]) if done.returncode == 0 else 0
+
+    def _ray(self, machine: Machine, *options: str) -> None:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", *options]
+        command += [f"--node-ip-address={machine.address}", f"--object-store-memory={80 * 2**20}"]
+        with (self._logs / f"{machine.name}.log").open("w") as log:
+            subprocess.Popen(
+                [*machine.inside(Path("/")), *command],
+                env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    """A network, yet without machines."""
+    if os.geteuid() or not all(map(shutil.which, ("ip", "unshare", "nsenter", "mount"))):
+        pytest.skip("machines with addresses of their own are made by root, with iproute2")
+    made = Network()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """A head; workers are added by the tests."""
+    made = Cluster(network, tmp_path_factory.mktemp("cluster"))
+    until(lambda: made.nodes() == 1)
+    return made

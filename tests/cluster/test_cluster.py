@@ -1,0 +1,113 @@
+"""A search over several machines, which come and go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from handsigns.storage import open_storage
+from tests.cluster.conftest import REPOSITORY, until
+from tests.conftest import CREDENTIALS, Workplace, names
+
+pytestmark = [pytest.mark.ray, pytest.mark.cluster]
+
+LONG = (*Workplace.two, "--trials", "5", "--max-epochs", "1500", "--set", "scheduler.name=none")
+
+
+@pytest.fixture(scope="module")
+def workers(cluster, place):
+    """Two, which have neither the pictures nor the results nor our code: they are handed these."""
+    place.environment |= cluster.environment
+    found = [cluster.add_worker(place.root, REPOSITORY / "handsigns") for _ in range(2)]
+    until(lambda: cluster.nodes() == 3)
+    return found
+
+
+def hosts(place, name):
+    """Where the epochs of a search were trained, in order."""
+    return [event["node"].partition("/")[0] for event in place.events(name, "epoch")]
+
+
+def test_a_folder_that_nodes_do_not_share_is_told_before_the_first_trial(cluster, workers, place):
+    search = place.start(
+        "search", "tiny.yaml", "--name", "alone", "--address", cluster.address, *place.data,
+        prefix=cluster.head.inside(place.root),
+    )  # fmt: skip
+    output = place.finish(search, status=2)
+    assert "2 of 2 nodes cannot use" in output
+    for worker in workers:
+        assert f"{worker.name} ({worker.address}): No such file or directory" in output
+    assert "--storage /mnt/shared/runs" in output
+    assert not place.folder("alone").exists(), "the name is free again"
+
+
+def test_who_has_not_the_token_is_not_let_in(cluster, workers, place, tmp_path):
+    other = tmp_path / "token"
+    other.write_text("0" * 64)
+    place.environment["RAY_AUTH_TOKEN_PATH"] = str(other)
+    try:
+        search = place.start(
+            "search", "tiny.yaml", "--name", "let-in", "--address", cluster.address, *place.data,
+            prefix=cluster.head.inside(place.root),
+        )  # fmt: skip
+        output = place.finish(search, status=2)
+    finally:
+        place.environment["RAY_AUTH_TOKEN_PATH"] = cluster.environment["RAY_AUTH_TOKEN_PATH"]
+    assert "no Ray cluster could be joined" in output
+    assert "RAY_AUTH_TOKEN_PATH" in output
+
+
+def test_a_submitted_search_needs_no_one_and_its_results_are_fetched(cluster, workers, place):
+    output = place.run(
+        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
+        "--data", str(place.root / "bands"), "--size", "16", "--storage", str(cluster.shared),
+        *place.two, "--trials", "4", "--seeds", "1", "--set", "reevaluation.top=0",
+    )  # fmt: skip
+    assert "handsigns-sent runs on the cluster" in output
+    assert "4/4 trials ended" in output
+    assert "its results are here" in output
+    assert set(hosts(place, "sent")) == {worker.name for worker in workers}
+    assert json.loads((place.folder("sent") / "winner" / "test.json").read_text())["accuracy"] > 0
+    assert "0000" in place.run("leaderboard", "sent")
+    again = place.run(
+        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
+        "--storage", str(cluster.shared),
+    )  # fmt: skip
+    assert "handsigns-sent is known to the cluster (SUCCEEDED)" in again
+
+
+def test_nodes_die_and_join_and_nothing_is_lost(cluster, workers, place, serve_s3, monkeypatch):
+    """The driver's machine has no trials; checkpoints and results go to an object store."""
+    with serve_s3(cluster.router) as server:
+        url = f"s3://runs/first?endpoint_override={server}&scheme=http"
+        search = place.start(
+            "search", "tiny.yaml", "--name", "moved", "--address", cluster.address,
+            "--storage", url, *place.data, *LONG, prefix=cluster.head.inside(place.root),
+        )  # fmt: skip
+        place.wait_for(lambda: len(set(hosts(place, "moved"))) == 2, search)
+        victim, survivor = workers
+        known = len(place.events("moved", "epoch"))
+        victim.power_off()
+        joined = cluster.add_worker(place.root, REPOSITORY / "handsigns")
+        place.wait_for(lambda: joined.name in hosts(place, "moved"), search)
+        place.finish(search)
+
+        assert set(hosts(place, "moved")) == {victim.name, survivor.name, joined.name}
+        assert victim.name not in hosts(place, "moved")[known + 1500 :]
+        rows = place.rows("moved")
+        assert len(rows) == 5
+        assert {(row["status"], row["epochs"]) for row in rows} == {("completed", "1500")}
+        (lost,) = place.events("moved", "retry")
+        assert "node died" in lost["error"]
+        assert lost["counted"] is False, "a lost node is no fault of a trial's"
+
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        stored = open_storage(url).under("moved")
+        assert any(name.startswith("checkpoints/") for name in names(stored))
+        assert list((place.folder("moved") / "checkpoints").iterdir()) == []
+        here = place.run("leaderboard", "moved")
+        shutil.rmtree(place.folder("moved"))
+        assert place.run("leaderboard", "moved", "--storage", url) == here
