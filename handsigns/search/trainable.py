@@ -23,7 +23,7 @@ from handsigns.training.device import pick_device
 from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
 
 _SAVING_SHARE = 0.05
-"""Of a trial's time, at most, for saving checkpoints."""
+"""Of a trial's time, at most, for saving checkpoints to a store far away."""
 _FAILURES = 5
 """To save to a store far away, one after the other, before that counts as lasting."""
 
@@ -71,8 +71,8 @@ def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
 
 
 class _Saver:
-    """Saves a checkpoint after each epoch; less often where that would take long beside training,
-    as with a store far away. Epochs since then are trained again if the process dies.
+    """Saves a checkpoint after each epoch; in a store far away less often, where that would take
+    long beside training. Epochs since then are trained again if the process dies.
     """
 
     def __init__(self, checkpoints: Checkpoints, trial_id: str) -> None:
@@ -95,7 +95,8 @@ class _Saver:
                 raise _UnwrittenError(f"{error} (on {socket.gethostname()})") from error
             tune.report({"note": f"its checkpoint could not be saved, which may pass: {error}"})
         ended = time.monotonic()
-        self._due = ended + (ended - begun) / _SAVING_SHARE
+        if not self._checkpoints.place.on_disk:
+            self._due = ended + (ended - begun) / _SAVING_SHARE
 
 
 class _UnwrittenError(Exception):
