@@ -47,10 +47,11 @@ def test_the_batch_script_searches_on_all_its_nodes(slurm, place):
     script = REPOSITORY / "deploy" / "slurm.sbatch"
     command = ["bash", str(script), "search", "tiny.yaml", "--name", "batch", *place.data]
     command += [*place.two, "--max-epochs", "600", "--set", "scheduler.name=none"]
-    done = subprocess.run(
-        command, cwd=place.root, env=slurm, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    with (place.root / "batch.log").open("w") as log:  # no pipe, which what is left over would hold
+        status = subprocess.run(
+            command, cwd=place.root, env=slurm, stdout=log, stderr=log, timeout=600, check=False
+        ).returncode
+    assert status == 0, (place.root / "batch.log").read_text()
     hosts = {event["node"].partition("/")[0] for event in place.events("batch", "epoch")}
     assert hosts == set(slurm["SLURM_JOB_NODELIST"].split())
     assert len(place.rows("batch")) == 6
