@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import os
 import shlex
 import shutil
 import sys
@@ -50,12 +48,13 @@ def submit(options: Namespace) -> int:
     own = own_code_of_space(study, space, allowed=options.own_code)
     options.name = options.name or flow.new_name(options.space)
 
+    from handsigns.search.jobs import job_client
     from handsigns.search.paths import SearchPaths
 
     paths = SearchPaths.named(options.results, options.name)  # told before anything is sent
     job = f"handsigns-{options.name}"
     with _told(options.address):
-        client = _client(options.address)
+        client = job_client(options.address)
         if not _is_known(client, job):
             flow.refuse_taken(paths, study.storage)
             _send(client, job, options, study, own)
@@ -66,46 +65,17 @@ def submit(options: Namespace) -> int:
 @contextlib.contextmanager
 def _told(address: str) -> Iterator[None]:
     """Say what to do where the cluster's job server is not reached, or lets us not in."""
+    from handsigns.search.jobs import troubles
+
     try:
         yield
-    except _troubles() as error:
+    except troubles() as error:
         raise ResourceError(
             f"the job server at {address} cannot be used: {' '.join(str(error).split())}\n"
             f"give the address of the cluster's dashboard (--address http://HOST:8265; from afar "
             f"by way of 'ssh -L 8265:localhost:8265 HOST'), and let RAY_AUTH_MODE=token and "
             f"RAY_AUTH_TOKEN_PATH name its token. What was submitted goes on; the same command, "
             f"with its --name, follows it again"
-        ) from error
-
-
-def _troubles() -> tuple[type[Exception], ...]:
-    """What Ray's client raises where the line is cut or the token is not the cluster's."""
-    try:
-        import aiohttp
-        from ray.exceptions import RayError
-    except ImportError:  # which was told
-        return ()
-    return RayError, OSError, RuntimeError, ValueError, aiohttp.ClientError
-
-
-def _client(address: str) -> Any:
-    """Ray's, for the cluster's job server."""
-    if not address.startswith(("http://", "https://")):
-        raise ConfigError(f"--address {address}: jobs are taken at http://HOST:8265")
-    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
-        if os.environ.get(name, address) != address:
-            raise ConfigError(
-                f"{name} is set to {os.environ[name]}, which Ray would take in place of "
-                f"--address {address}; unset it"
-            )
-    try:
-        from ray.job_submission import JobSubmissionClient
-
-        logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of its uploads
-        return JobSubmissionClient(address)
-    except ImportError as error:
-        raise ResourceError(
-            f"handing jobs to a cluster needs more packages ({error}): pip install 'ray[default]'"
         ) from error
 
 

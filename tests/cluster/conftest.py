@@ -23,8 +23,8 @@ from tests.conftest import CREDENTIALS
 REPOSITORY = Path(__file__).resolve().parents[2]
 _SCRATCH = Path("/tmp/ray")
 _COUNT_NODES = """
-import ray
-ray.init("auto", log_to_driver=False)
+import sys, ray
+ray.init(sys.argv[1], log_to_driver=False)
 print(sum(node["Alive"] for node in ray.nodes()))
 """
 
@@ -171,8 +171,8 @@ class Cluster:
     def nodes(self) -> int:
         """How many there are, as the head knows."""
         done = subprocess.run(
-            [*self.head.inside(Path("/")), sys.executable, "-c", _COUNT_NODES],
-            env=self.environment, capture_output=True, text=True, check=False,
+            [*self.head.inside(Path("/")), sys.executable, "-c", _COUNT_NODES, self.address],
+            env=self.environment, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         return int(done.stdout.split()[-1]) if done.returncode == 0 else 0
 

@@ -1,0 +1,49 @@
+"""A cluster's job server, through Ray's own client."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from handsigns.errors import ConfigError, ResourceError
+
+
+def troubles() -> tuple[type[Exception], ...]:
+    """What Ray's client raises where the line is cut or the token is not the cluster's."""
+    try:
+        import aiohttp
+        from ray.exceptions import RayError
+    except ImportError:  # which was told
+        return ()
+    return RayError, OSError, RuntimeError, ValueError, aiohttp.ClientError
+
+
+def job_client(address: str) -> Any:
+    """Ray's client of a cluster's job server.
+
+    Args:
+        address: of the cluster's dashboard.
+
+    Raises:
+        ConfigError: it can be none, or Ray would take another.
+        ResourceError: packages are missing.
+        troubles(): there is none, or it does not let us in.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise ConfigError(f"--address {address}: jobs are taken at http://HOST:8265")
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        if os.environ.get(name, address) != address:
+            raise ConfigError(
+                f"{name} is set to {os.environ[name]}, which Ray would take in place of "
+                f"--address {address}; unset it"
+            )
+    try:
+        from ray.job_submission import JobSubmissionClient
+
+        logging.getLogger("ray").setLevel(logging.WARNING)  # it tells of its uploads
+        return JobSubmissionClient(address)
+    except ImportError as error:
+        raise ResourceError(
+            f"handing jobs to a cluster needs more packages ({error}): pip install 'ray[default]'"
+        ) from error
