@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from handsigns.config.own_code import OwnCode
     from handsigns.config.study import StudyConfig
     from handsigns.data.open import DataSet
+    from handsigns.search.mirror import Mirror
     from handsigns.search.paths import SearchPaths
     from handsigns.search.record import TrialRecord
     from handsigns.search.runner import SearchOutcome
@@ -184,10 +185,8 @@ def refuse_elsewhere(stored: StoredSearch) -> None:
 
     mirror = known_mirror(stored.paths)
     if mirror is not None:
-        try:
+        with _usable(mirror):
             mirror.refuse_running()
-        except OSError as error:
-            raise ResourceError(unusable(mirror.place.address, error)) from error
 
 
 def refuse_taken(paths: SearchPaths, storage: str | None) -> None:
@@ -203,10 +202,17 @@ def refuse_taken(paths: SearchPaths, storage: str | None) -> None:
     refuse_here(paths)
     mirror = named_mirror(paths, storage) if storage is not None else None
     if mirror is not None:
-        try:
+        with _usable(mirror):
             mirror.refuse_taken()
-        except OSError as error:
-            raise ResourceError(unusable(mirror.place.address, error)) from error
+
+
+@contextlib.contextmanager
+def _usable(mirror: Mirror) -> Iterator[None]:
+    """Say what to do where the storage of a copy cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(unusable(mirror.place.address, error)) from error
 
 
 @contextlib.contextmanager

@@ -271,3 +271,11 @@ def names(place: Storage) -> list[str]:
     below = FileSelector(root, recursive=True, allow_not_found=True)
     found = (entry.path for entry in system.get_file_info(below) if entry.is_file)
     return sorted(path.removeprefix(f"{root}/") for path in found)
+
+
+def until(what: Callable[[], object], seconds: float = 240) -> None:
+    """Wait until something holds, as long as that may take on a busy machine."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"{what} does not come to hold"
+        time.sleep(0.05)

@@ -117,9 +117,7 @@ def _add_search(commands: Commands) -> None:
         "search hyperparameters and print the leaderboard",
         "search default --data my/photographs --trials 40 --name first",
     )
-    parser.add_argument(
-        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
-    )
+    _add_space(parser)
     _add_search_options(parser)
 
 
@@ -132,9 +130,7 @@ def _add_submit(commands: Commands) -> None:
         "submit full --address http://localhost:8265 --storage s3://bucket/runs --name first",
         module="submitting",
     )
-    parser.add_argument(
-        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
-    )
+    _add_space(parser)
     parser.add_argument(
         "--address",
         required=True,
@@ -145,6 +141,12 @@ def _add_submit(commands: Commands) -> None:
     _add_results(parser)
     _add_search_storage(parser)
     _add_seeds(parser)
+
+
+def _add_space(parser: Parser) -> None:
+    parser.add_argument(
+        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
+    )
 
 
 def _add_search_options(parser: Parser) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from handsigns.config.own_code import OwnCode
     from handsigns.config.study import StudyConfig
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _FAILED = 1
 _SPACE = "space.yaml"
 _ENTRY = "tune_main.py"
@@ -109,9 +108,10 @@ def _send(
 def _stage(folder: Path, study: StudyConfig, own: OwnCode | None) -> None:
     """What the cluster needs, beside the packages it has: our code, the space, the user's code."""
     from handsigns.config.load import dump_study
+    from handsigns.search.environment import CODE
 
     leave = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(_PACKAGE, folder / _PACKAGE.name, ignore=leave)
+    shutil.copytree(CODE, folder / CODE.name, ignore=leave)
     start = "import sys\n\nfrom handsigns.cli import main\n\nsys.exit(main())\n"
     (folder / _ENTRY).write_text(start, encoding="utf-8")
     (folder / _SPACE).write_text(dump_study(study), encoding="utf-8")

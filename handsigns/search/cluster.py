@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handsigns.errors import ResourceError
-
-PACKAGE = Path(__file__).resolve().parents[1]
-"""The folder of this package."""
+from handsigns.search.environment import CODE
 
 _SCRATCH = "handsigns-"
 _TOKEN = "token"
@@ -122,7 +120,7 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
     if address is None:
         return _start_own(data_bytes, dashboard)
     # The nodes run this very code, whatever they have installed.
-    shipped = {"py_modules": [str(PACKAGE)]}
+    shipped = {"py_modules": [str(CODE)]}
     try:
         context = ray.init(address=address, log_to_driver=False, runtime_env=shipped)
         return str(context.dashboard_url)

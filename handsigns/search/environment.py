@@ -18,7 +18,8 @@ PACKAGES = ("handsigns", "torch", "torchvision", "ray", "optuna", "pandas", "num
 _DECIDING = ("torch", "torchvision", "ray", "optuna", "numpy")
 """Packages whose version may change what a search chooses, stops or measures."""
 _DECIDING_LAYERS = ("config", "data", "model", "training", "search")
-_CODE = Path(__file__).resolve().parents[1]
+CODE = Path(__file__).resolve().parents[1]
+"""The folder of this package."""
 
 
 def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "memory_bytes": _memory(),
-        "git": _git(_CODE.parent),
+        "git": _git(CODE.parent),
     }
 
 
@@ -81,8 +82,8 @@ def _revision(environment: Mapping[str, Any]) -> str:
 def _code_digest() -> str:
     """Of the layers that decide what a search chooses and measures, comments and all."""
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(p for layer in _DECIDING_LAYERS for p in (_CODE / layer).rglob("*.py")):
-        digest.update(f"{path.relative_to(_CODE).as_posix()}\0".encode())
+    for path in sorted(p for layer in _DECIDING_LAYERS for p in (CODE / layer).rglob("*.py")):
+        digest.update(f"{path.relative_to(CODE).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -255,9 +255,7 @@ class Mirror:
 
 def mirror_of(study: StudyConfig, paths: SearchPaths) -> Mirror | None:
     """The copy of a search whose study names a storage outside of its own folder, else None."""
-    if study.storage is None:
-        return None
-    return _unless_itself(paths.whole, open_storage(study.storage).under(paths.whole.name))
+    return None if study.storage is None else named_mirror(paths.whole, study.storage)
 
 
 def known_mirror(paths: SearchPaths) -> Mirror | None:

@@ -12,15 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import CREDENTIALS
+from tests.conftest import CREDENTIALS, until
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 _SCRATCH = Path("/tmp/ray")
 _COUNT_NODES = """
 import sys, ray
@@ -33,14 +31,6 @@ def sh(*command: str, check: bool = True) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
-
-
-def until(what: Callable[[], object], seconds: float = 240) -> None:
-    """Wait until something holds, as long as that may take on a busy machine."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"{what} does not come to hold"
-        time.sleep(0.2)
 
 
 class Machine:

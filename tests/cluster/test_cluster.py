@@ -8,8 +8,7 @@ import shutil
 import pytest
 
 from handsigns.storage import open_storage
-from tests.cluster.conftest import REPOSITORY, until
-from tests.conftest import CREDENTIALS, Workplace, names
+from tests.conftest import CREDENTIALS, REPOSITORY, Workplace, names, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from handsigns.search.mirror import Mirror, is_copied, kept_up, known_mirror, na
 from handsigns.search.paths import SearchPaths
 from handsigns.search.store import held
 from handsigns.storage import open_storage
-from tests.conftest import names
+from tests.conftest import names, until
 
 
 def files(paths):
@@ -159,22 +158,24 @@ def test_a_dead_machine_is_waited_for_a_while(place, here, there, monkeypatch):
         mirror(there, place).push(running=True)
 
 
-def cut_before_listing(write):
+def push_cut_before_listing(paths, place, monkeypatch):
+    write = type(place).write
+
     def failing(self, name, data):
         if name == "files.json":
             raise OSError(5, "the line is cut", name)
         write(self, name, data)
 
-    return failing
+    with monkeypatch.context() as cut:
+        cut.setattr(type(place), "write", failing)
+        with pytest.raises(OSError, match="the line is cut"):
+            mirror(paths, place).push()
 
 
 def test_cut_off_before_the_listing_it_goes_on(place, here, monkeypatch):
     mirror(here, place).push()
     change(here, "journal.jsonl", "one\ntwo\n")
-    with monkeypatch.context() as cut:
-        cut.setattr(type(place), "write", cut_before_listing(type(place).write))
-        with pytest.raises(OSError, match="the line is cut"):
-            mirror(here, place).push()
+    push_cut_before_listing(here, place, monkeypatch)
     assert not mirror(here, place).fetch()
     change(here, "journal.jsonl", "one\ntwo\nthree\n")
     mirror(here, place).push()
@@ -184,10 +185,7 @@ def test_cut_off_before_the_listing_it_goes_on(place, here, monkeypatch):
 def test_a_push_that_was_cut_off_is_made_good_by_the_next(place, here, there, monkeypatch):
     mirror(here, place).push()
     change(here, "journal.jsonl", "one\ntwo\n")
-    with monkeypatch.context() as cut:
-        cut.setattr(type(place), "write", cut_before_listing(type(place).write))
-        with pytest.raises(OSError, match="the line is cut"):
-            mirror(here, place).push()
+    push_cut_before_listing(here, place, monkeypatch)
     mirror(here, place).push()
     mirror(there, place).fetch()
     assert files(there) == files(here)
@@ -248,13 +246,6 @@ def take_over(paths, place):
     except ResultsError as error:
         return str(error)
     return ""
-
-
-def until(what):
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end, "it does not come to hold"
-        time.sleep(0.01)
 
 
 def test_another_shell_leaves_the_copy_to_who_runs_the_search(place, here):
