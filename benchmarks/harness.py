@@ -204,6 +204,15 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def resident(pid: int) -> float:
+    """MiB of a process in memory; 0 where it has ended or the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
 def timed(work: Callable[[], object]) -> float:
     """Seconds that the work takes."""
     begun = time.perf_counter()

@@ -30,6 +30,7 @@ from harness import (
     finish,
     middle,
     options,
+    resident,
     tell,
     timed,
     tune,
@@ -131,7 +132,7 @@ def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
     arguments += ["--trials", str(trials), "--name", "many", "--results", str(folder)]
     memory: list[tuple[float, float]] = []
     tune_watched(
-        *arguments, look=lambda pid: memory.append((time.time(), _resident(pid))), every=0.5
+        *arguments, look=lambda pid: memory.append((time.time(), resident(pid))), every=0.5
     )
     journal = events(folder / "many" / "journal.jsonl")
     times = [event["time"] for event in journal if event["event"] == "begin"]
@@ -205,15 +206,6 @@ def _ended(trial_id: str, params: dict[str, Scalar], chance: random.Random) -> T
     )
     config = TrialConfig.from_params(params)
     return TrialRecord(trial_id, config, params, 0, "stopped", epochs, None, "", 0.0, 1.0)
-
-
-def _resident(pid: int) -> float:
-    """MiB of a process in memory; 0 where it has ended or the system does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
 def _spread(values: Sequence[float]) -> tuple[str, str, str]:

@@ -129,10 +129,14 @@ def bring_here(results: Path, name: str, storage: str | None = None) -> None:
         ConfigError: the storage can be none.
         ResultsError: there is no such search, or folder and copy were both changed.
     """
-    from handsigns.search.mirror import known_mirror, named_mirror
     from handsigns.search.paths import SearchPaths
 
     paths = SearchPaths.named(results, name)
+    if storage is None and not paths.copied.exists():
+        return
+
+    from handsigns.search.mirror import known_mirror, named_mirror
+
     known = known_mirror(paths)
     copy = named_mirror(paths, storage) if storage is not None else known
     if copy is None:
@@ -156,11 +160,15 @@ def bring_here(results: Path, name: str, storage: str | None = None) -> None:
 
 def take_there(results: Path, name: str) -> None:
     """Bring a search's copy in its storage, where it has one, up to what is here."""
-    from handsigns.search.mirror import known_mirror
     from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import holder
 
     paths = SearchPaths.named(results, name)
+    if not paths.copied.exists():
+        return
+
+    from handsigns.search.mirror import known_mirror
+    from handsigns.search.store import holder
+
     mirror = known_mirror(paths)
     if mirror is None or holder(paths):  # who runs it keeps the copy up
         return

@@ -214,12 +214,21 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 @contextlib.contextmanager
-def s3_server_at(host: str) -> Iterator[str]:
-    """A server that speaks S3; yields host and port. The bucket `runs` is there."""
+def s3_server_at(host: str, open_actions: int | None = None) -> Iterator[str]:
+    """A server that speaks S3; yields host and port. The bucket `runs` is there.
+
+    Args:
+        host: where it listens.
+        open_actions: how many it takes from anyone, of which the bucket is one, before it asks for
+            credentials that it has given out; None: all.
+    """
     address = f"{host}:{free_port(host)}"
     command = [sys.executable, "-m", "moto.server", "-H", host, "-p", address.split(":")[1]]
+    environment = os.environ | CREDENTIALS
+    if open_actions is not None:
+        environment |= {"INITIAL_NO_AUTH_ACTION_COUNT": str(open_actions)}
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=os.environ | CREDENTIALS) as it:
+    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment) as it:
         try:
             while True:
                 assert it.poll() is None, "the server ended"

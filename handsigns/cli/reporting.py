@@ -78,12 +78,14 @@ def _folder(names: list[str]) -> str:
 
 def _follow(paths: SearchPaths, folder: Path) -> int:
     from handsigns.report.follow import follow
+    from handsigns.search.mirror import kept_fresh
 
     def told(search: StoredSearch, page: Path) -> None:
         ended = sum(record.ended for record in search.journal.records)
         print(f"{printable(str(page))}: {ended} trials ended", flush=True)
 
-    page = follow(paths, folder, told)
+    with kept_fresh(paths):
+        page = follow(paths, folder, told)
     print(f"no process runs {paths.name} any more; the report is complete: {printable(str(page))}")
     return 0
 

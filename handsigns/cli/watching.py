@@ -18,6 +18,7 @@ def watch(options: Namespace) -> int:
 
     from handsigns.report.watch import Watched, show_once
     from handsigns.report.watch import watch as follow
+    from handsigns.search.mirror import kept_fresh
 
     console = Console(highlight=False)
     watched = Watched(paths)
@@ -25,7 +26,8 @@ def watch(options: Namespace) -> int:
         show_once(watched, console)
         return 0
     try:
-        follow(watched, console, _EVERY_SECONDS)
+        with kept_fresh(paths):
+            follow(watched, console, _EVERY_SECONDS)
     except KeyboardInterrupt:
         # To leave is how watching ends; the search goes on.
         print(f"\n{paths.name} is not touched by this", file=sys.stderr)

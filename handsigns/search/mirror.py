@@ -30,9 +30,9 @@ from handsigns.errors import ResultsError
 from handsigns.files import replacing, write_json
 from handsigns.search.paths import SearchPaths
 from handsigns.storage import FolderStorage, Storage, open_storage
+from handsigns.text import printable
 
 _LISTING = "files.json"
-_SEEN = ".storage.json"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@-]{0,254}")
 _EVERY_SECONDS = 10.0
 _SHARE = 0.02
@@ -176,8 +176,7 @@ class Mirror:
         if there is None or not there.running or there.by == self._me:
             return
         silence = time.time() - there.written_at
-        here = there.by.endswith(f" on {socket.gethostname()}")  # where the folder's lock tells
-        if silence < _SILENCE_SECONDS and not here:
+        if silence < _SILENCE_SECONDS and not _is_here(there):  # where the folder's lock tells
             raise ResultsError(
                 f"{self._paths.name} is being run by {there.by}, which wrote to {self._place} "
                 f"{silence:.0f} seconds ago; wait for it. If it is dead, try again in "
@@ -202,7 +201,7 @@ class Mirror:
 
     def _seen(self) -> Listing | None:
         try:
-            return _read((self._paths.root / _SEEN).read_bytes())
+            return _read(self._paths.copied.read_bytes())
         except (FileNotFoundError, ValueError):
             return None
 
@@ -250,7 +249,7 @@ class Mirror:
 
     @staticmethod
     def _remember(folder: Path, listing: Listing) -> None:
-        write_json(folder / _SEEN, dataclasses.asdict(listing))
+        write_json(SearchPaths(folder).copied, dataclasses.asdict(listing))
 
 
 def mirror_of(study: StudyConfig, paths: SearchPaths) -> Mirror | None:
@@ -261,10 +260,20 @@ def mirror_of(study: StudyConfig, paths: SearchPaths) -> Mirror | None:
 def known_mirror(paths: SearchPaths) -> Mirror | None:
     """The copy that a search's folder remembers; None where it has none."""
     try:
-        place = _read((paths.root / _SEEN).read_bytes()).place
+        place = _read(paths.copied.read_bytes()).place
     except (OSError, ValueError):
         return None
     return _unless_itself(paths, open_storage(place))
+
+
+def run_elsewhere(paths: SearchPaths) -> str:
+    """Which other machine runs a search, as far as is known here, in words; empty where none."""
+    try:
+        there = _read(paths.copied.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    recent = time.time() - there.written_at < _SILENCE_SECONDS
+    return printable(there.by) if there.running and recent and not _is_here(there) else ""
 
 
 def named_mirror(paths: SearchPaths, storage: str) -> Mirror | None:
@@ -284,6 +293,11 @@ def is_copied(name: str) -> bool:
     """
     parts = name.split("/")
     return "checkpoints" not in parts and all(_PART.fullmatch(part) for part in parts)
+
+
+def _is_here(listing: Listing) -> bool:
+    """Whether it was written by a process of this machine."""
+    return listing.by.endswith(f" on {socket.gethostname()}")
 
 
 def _follows(here: Mapping[str, str], seen: Mapping[str, str], there: Mapping[str, str]) -> bool:
@@ -336,6 +350,31 @@ def kept_up(
             mirror.push()
         except (OSError, ResultsError) as error:  # the end of the command tries again, and tells
             say(f"the copy in the storage is behind: {error}")
+
+
+@contextlib.contextmanager
+def kept_fresh(paths: SearchPaths) -> Iterator[None]:
+    """Bring here what another machine that runs a search writes, while it is looked at."""
+    mirror = known_mirror(paths) if run_elsewhere(paths) else None
+    if mirror is None:
+        yield
+        return
+    over = threading.Event()
+    fetching = threading.Thread(target=_keep_fresh, args=(mirror, over), daemon=True)
+    fetching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        fetching.join()
+
+
+def _keep_fresh(mirror: Mirror, over: threading.Event) -> None:
+    while not over.wait(_EVERY_SECONDS):
+        # What cannot be had now may be had in a moment; that the two have gone different ways is
+        # told by the next command.
+        with contextlib.suppress(OSError, ResultsError):
+            mirror.fetch()
 
 
 def _keep_up(

@@ -110,6 +110,11 @@ class SearchPaths:
         return self.root / ".lock"
 
     @property
+    def copied(self) -> Path:
+        """What its copy in a storage was like last; there is none where there is no copy."""
+        return self.root / ".storage.json"
+
+    @property
     def own_code(self) -> Path:
         """The user's own modules that were run, each version."""
         return own_code(self.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from ray.tune import Callback
@@ -116,7 +117,8 @@ class Recorder(DriverOnly, Callback):  # type: ignore[misc]
         """
         trial_id, retries = trial.config["trial_id"], self._study.faults.retries
         self._checkpoints.place.sweep(of=f"{trial_id}.")
-        cause = str(trial.get_error())
+        # Not by `get_error`, which reads a copy that may be made later.
+        cause = Path(trial.error_file).read_text(encoding="utf-8")
         node_lost = _NODE_LOST in cause and self._nodes_lost[trial_id] < _NODE_LOSSES
         self._nodes_lost[trial_id] += node_lost
         error = f"{NODE_DIED if node_lost else PROCESS_DIED}: {cause}"

@@ -26,6 +26,7 @@ from handsigns.errors import ResultsError
 from handsigns.files import write_json, write_text
 from handsigns.search.environment import describe_environment
 from handsigns.search.journal import Journal
+from handsigns.search.mirror import run_elsewhere
 from handsigns.search.paths import RepeatPaths, SearchPaths
 from handsigns.search.record import TrialRecord, rank
 from handsigns.search.repeats import Finalist, RepeatPlan, finalists
@@ -281,4 +282,4 @@ def holder(paths: SearchPaths) -> str:
     with contextlib.suppress(OSError), paths.lock.open(encoding="utf-8") as file:
         if not _lock(file, fcntl.LOCK_SH):
             return printable(file.read(200)) or "another process"
-    return ""
+    return run_elsewhere(paths)

@@ -6,6 +6,7 @@ They are network, mount and host-name namespaces on one bridge, which root may m
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -14,12 +15,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
 from tests.conftest import CREDENTIALS, until
 
 _SCRATCH = Path("/tmp/ray")
+_GROWING = {
+    "RAY_FAKE_CLUSTER": "1",
+    "RAY_enable_autoscaler_v2": "1",
+    "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
+}
+"""Of a head whose autoscaler has nodes without a cloud to rent them."""
 _COUNT_NODES = """
 import sys, ray
 ray.init(sys.argv[1], log_to_driver=False)
@@ -70,6 +80,17 @@ class Machine:
         """What a command begins with that runs on this machine, in a folder of it."""
         return ("nsenter", "-t", str(self._holder.pid), "-n", "-m", "-u", f"--wdns={folder}")
 
+    def received(self) -> int:
+        """Bytes that have come to it."""
+        sent = Path(f"/sys/class/net/v{self.name}/statistics/tx_bytes")  # at the bridge's end
+        return int(sent.read_text())
+
+    def stop_ray(self) -> None:
+        """Have Ray end on it in order, as it is told where spot machines are taken away."""
+        for process in map(int, sh("ip", "netns", "pids", self.name).split()):
+            if Path(f"/proc/{process}/exe").resolve().name == "raylet":
+                os.kill(process, signal.SIGTERM)
+
     def power_off(self) -> None:
         """It is gone at once, with all its processes, and says no goodbye."""
         sh("ip", "link", "set", f"v{self.name}", "down", check=False)
@@ -115,13 +136,18 @@ class Network:
 class Cluster:
     """A head without CPUs, and workers, which ask for a token.
 
+    Args:
+        network: of its machines.
+        folder: of its token and logs.
+        grows: up to how many workers it starts by itself, on the head's machine, when trials wait.
+
     Attributes:
         environment: of whoever is to be let in.
         shared: a folder that all machines have.
         address, jobs: where Ray is joined, and where it takes jobs.
     """
 
-    def __init__(self, network: Network, folder: Path) -> None:
+    def __init__(self, network: Network, folder: Path, grows: int = 0) -> None:
         token = folder / "token"
         token.touch(0o600)
         token.write_text(secrets.token_hex(32))
@@ -143,12 +169,14 @@ class Cluster:
         self._logs = folder
         self.router = network.router
         self.head = network.add()
-        self._ray(
-            self.head, "--head", "--port=6379", "--num-cpus=0", "--dashboard-host=0.0.0.0",
-            "--include-dashboard=true",
-        )  # fmt: skip
         self.address = f"{self.head.address}:6379"
         self.jobs = f"http://{self.head.address}:8265"
+        options = ["--head", "--port=6379", "--num-cpus=0", "--dashboard-host=0.0.0.0"]
+        if grows:
+            (folder / "grows.json").write_text(json.dumps(_growing(self.address, grows)))
+            options.append(f"--autoscaling-config={folder / 'grows.json'}")
+            self.environment |= _GROWING
+        self._ray(self.head, *options, "--include-dashboard=true")
 
     def add_worker(self, *hidden: Path) -> Machine:
         """A machine with a CPU, but without some folders of this computer; it is there at once,
@@ -174,6 +202,35 @@ class Cluster:
                 [*machine.inside(Path("/")), *command],
                 env=self.environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+
+
+def _growing(address: str, workers: int) -> dict[str, Any]:
+    """What Ray's autoscaler is told, which has workers of one CPU without a cloud to rent them."""
+    worker = {"resources": {"CPU": 1, "object_store_memory": 80 * 2**20}, "node_config": {}}
+    lists = (
+        "cluster_synced_files", "initialization_commands", "setup_commands", "head_setup_commands",
+        "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+    )  # fmt: skip
+    return {key: [] for key in lists} | {
+        "auth": {},
+        "file_mounts": {},
+        "file_mounts_sync_continuously": False,
+        "cluster_name": "grows",
+        "provider": {
+            "type": "external",
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "gcs_address": address, "launch_multiple": True, "head_node_id": FAKE_HEAD_NODE_ID,
+            "disable_node_updaters": True, "disable_launch_config_check": True,
+        },
+        "max_workers": workers,
+        "idle_timeout_minutes": 0.1,
+        "upscaling_speed": 10.0,
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            "worker": worker | {"min_workers": 0, "max_workers": workers},
+        },
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

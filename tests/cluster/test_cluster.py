@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from handsigns.data.open import DRAWN_COUNTS
 from handsigns.storage import open_storage
 from tests.conftest import CREDENTIALS, REPOSITORY, Workplace, names, until
 
@@ -58,12 +59,33 @@ def test_who_has_not_the_token_is_not_let_in(cluster, workers, place, tmp_path):
     assert "RAY_AUTH_TOKEN_PATH" in output
 
 
+def test_pictures_come_to_each_node_once_for_all_its_trials(cluster, workers, place):
+    pictures = sum(DRAWN_COUNTS[split] for split in ("train", "val")) * 64 * 64 * 3
+    before = [worker.received() for worker in workers]
+    search = place.start(
+        "search", "tiny.yaml", "--name", "drawn", "--address", cluster.address,
+        "--storage", str(cluster.shared), "--no-report", "--cpus-per-trial", "0.5",
+        "--set", "resources.concurrent_trials=auto", "--trials", "8", "--max-epochs", "2",
+        "--set", "space.batch_size=64", prefix=cluster.head.inside(place.root),
+    )  # fmt: skip
+    place.finish(search)
+    used = {event["node"] for event in place.events("drawn", "epoch")}
+    assert len(used) == 4, "two processes on each of two nodes"
+    for worker, bytes_before in zip(workers, before, strict=True):
+        assert pictures < worker.received() - bytes_before < 1.5 * pictures
+
+
 def test_a_submitted_search_needs_no_one_and_its_results_are_fetched(cluster, workers, place):
-    output = place.run(
+    submit = place.start(
         "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
         "--data", str(place.root / "bands"), "--size", "16", "--storage", str(cluster.shared),
         *place.two, "--trials", "4", "--seeds", "1", "--set", "reevaluation.top=0",
     )  # fmt: skip
+    place.wait_for((cluster.shared / "sent" / "files.json").exists, submit)
+    watched = place.run("watch", "sent", "--storage", str(cluster.shared), "--results", "elsewhere")
+    assert f"on {cluster.head.name}" in watched.splitlines()[0]
+    assert "4/4 trials ended" in watched
+    output = place.finish(submit)
     assert "handsigns-sent runs on the cluster" in output
     assert "4/4 trials ended" in output
     assert "its results are here" in output
@@ -110,3 +132,21 @@ def test_nodes_die_and_join_and_nothing_is_lost(cluster, workers, place, serve_s
         here = place.run("leaderboard", "moved")
         shutil.rmtree(place.folder("moved"))
         assert place.run("leaderboard", "moved", "--storage", url) == here
+
+
+def test_a_node_is_taken_away_in_order(cluster, workers, place):
+    """As spot machines are, which are given a moment to end: no fault of the trial's."""
+    taken = cluster.add_worker(place.root, REPOSITORY / "handsigns")
+    search = place.start(
+        "search", "tiny.yaml", "--name", "taken", "--address", cluster.address,
+        "--storage", str(cluster.shared), *place.data, *LONG, "--trials", "3",
+        "--set", "resources.concurrent_trials=3", prefix=cluster.head.inside(place.root),
+    )  # fmt: skip
+    place.wait_for(lambda: taken.name in hosts(place, "taken"), search)
+    taken.stop_ray()
+    place.finish(search)
+    assert {(row["status"], row["epochs"]) for row in place.rows("taken")} == {
+        ("completed", "1500")
+    }
+    (lost,) = place.events("taken", "retry")
+    assert lost["counted"] is False, lost["error"]

@@ -2,15 +2,24 @@
 
 import contextlib
 import json
+import os
 import shutil
+import time
 
 import pytest
 
 from handsigns import flow
 from handsigns.errors import ResultsError
-from handsigns.search.mirror import Mirror, is_copied, kept_up, known_mirror, named_mirror
+from handsigns.search.mirror import (
+    Mirror,
+    is_copied,
+    kept_fresh,
+    kept_up,
+    known_mirror,
+    named_mirror,
+)
 from handsigns.search.paths import SearchPaths
-from handsigns.search.store import held
+from handsigns.search.store import held, holder
 from handsigns.storage import open_storage
 from tests.conftest import names, until
 
@@ -332,3 +341,28 @@ def test_a_copy_that_is_gone_is_made_anew(tmp_path, here):
     change(here, "journal.jsonl", "one\ntwo\n")
     mirror(here, place).push()
     assert place.read("first/journal.jsonl") == b"one\ntwo\n"
+
+
+def test_a_search_that_another_machine_runs_is_followed(place, here, there, monkeypatch):
+    monkeypatch.setattr("handsigns.search.mirror._EVERY_SECONDS", 0.2)
+    with elsewhere(monkeypatch):
+        mirror(here, place).push(running=True)
+    mirror(there, place).fetch()
+    assert holder(there) == f"process {os.getpid()} on elsewhere"
+    with kept_fresh(there):
+        change(here, "journal.jsonl", "one\ntwo\n")
+        with elsewhere(monkeypatch):
+            mirror(here, place).push(running=True)
+        until(lambda: there.journal.read_text() == "one\ntwo\n")
+        with elsewhere(monkeypatch):
+            mirror(here, place).push()
+        until(lambda: not holder(there))
+
+
+def test_what_has_been_silent_for_long_is_run_by_no_one(place, here, there, monkeypatch):
+    with elsewhere(monkeypatch):
+        mirror(here, place).push(running=True)
+    mirror(there, place).fetch()
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 400)
+    assert not holder(there)

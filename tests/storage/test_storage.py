@@ -1,9 +1,11 @@
 """What each kind of place does, and which names are refused."""
 
+import json
 import os
 import pickle
 import stat
 
+import boto3
 import pytest
 
 from handsigns.config.load import dump_study, load_study
@@ -80,6 +82,26 @@ def test_a_bucket_that_is_not_there(s3):
     with pytest.raises(OSError, match=r"NO_SUCH_BUCKET.*s3://none") as raised:
         check_writable(place)
     assert "see that the bucket is there" in unusable(place.address, raised.value)
+
+
+def test_credentials_are_the_right_ones_or_it_is_told(serve_s3, s3, monkeypatch):
+    with serve_s3("127.0.0.1", open_actions=4) as server:
+        iam = boto3.client("iam", endpoint_url=f"http://{server}", region_name="us-east-1")
+        iam.create_user(UserName="searcher")
+        allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName="searcher", PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="searcher")["AccessKey"]
+
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none of its own")
+        place = open_storage(s3(server=server)).under("wrong")
+        with pytest.raises(OSError, match=r"SIGNATURE_DOES_NOT_MATCH|ACCESS_DENIED") as raised:
+            check_writable(place)
+        assert "AWS_SECRET_ACCESS_KEY" in unusable(place.address, raised.value)
+
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        check_writable(open_storage(s3(server=server)).under("right"))
 
 
 @pytest.mark.parametrize(
