@@ -1,8 +1,8 @@
 """Our command line with trials that train nothing: what is left is what a search costs beside them.
 
-    python benchmarks/light.py 0.5 search space.yaml --address HOST:6379 …
+    python benchmarks/light.py HOLD search space.yaml --address HOST:6379 …
 
-An epoch of such a trial takes the seconds that are given first, and no processor.
+An epoch of such a trial takes a second while there is a file HOLD, and no time when there is none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from handsigns.cli import main
@@ -20,8 +21,8 @@ from handsigns.search import runner
 from handsigns.search.task import TrialTask
 
 
-def light(seconds: float) -> Callable[[dict[str, Any], TrialTask], None]:
-    """A trial whose epochs take so many seconds; its process loads Ray Tune, but not torch."""
+def light(hold: Path) -> Callable[[dict[str, Any], TrialTask], None]:
+    """A trial that is slow while there is a file; its process loads Ray Tune, but not torch."""
 
     def train_nothing(config: dict[str, Any], task: TrialTask) -> None:
         from ray import tune
@@ -29,6 +30,7 @@ def light(seconds: float) -> Callable[[dict[str, Any], TrialTask], None]:
         chance = random.Random(config["seed"])
         where = {"node": f"{socket.gethostname()}/{os.getpid()}", "device": "cpu", "threads": 1}
         for epoch in range(config["epochs"] + 1, task.max_epochs + 1):
+            seconds = 1.0 if hold.exists() else 0.0
             time.sleep(seconds)
             loss, accuracy = chance.random(), chance.random()
             metrics = {
@@ -42,5 +44,5 @@ def light(seconds: float) -> Callable[[dict[str, Any], TrialTask], None]:
 
 
 if __name__ == "__main__":
-    vars(runner)["run_trial"] = light(float(sys.argv.pop(1)))
+    vars(runner)["run_trial"] = light(Path(sys.argv.pop(1)))
     sys.exit(main(sys.argv[1:]))

@@ -1,13 +1,13 @@
 """How many workers one search can keep busy: its driver beside trials that train nothing.
 
     python benchmarks/scale.py
-    python benchmarks/scale.py --at-once 8,32,128 --trials 20000 --json scale.json
+    python benchmarks/scale.py --at-once 8,64 --trials 5000 --json scale.json
 
 Several Ray nodes are started on this machine, which all listen on loopback, and searches join
-them. First more and more trials at once, whose epochs take no time, report as fast as the driver
-takes it; then a long search of short trials shows what becomes slow and large. The driver's
-processor time counts, as the trials' processes share these cores with it, which they would not on a
-cluster.
+them. First more and more trials at once: how long it takes until all are there, and how fast they
+can report when their epochs take no time. Then a long search of short trials: what becomes slow,
+and what large. The driver's processor time counts, as the trials' processes share these cores with
+it, which they would not on a cluster.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from memory import anonymous
 from handsigns.search.cluster import new_token
 
 NODES = 4
+LOOPBACK = "127.0.0.2"
+"""Not 127.0.0.1, in place of which Ray would join this machine's own address."""
 SPACE = """
 space:
   learning_rate: {type: log_uniform, low: 1e-4, high: 1e-1}
@@ -53,14 +55,18 @@ space:
 scheduler: {name: asha, grace_period: 1, reduction_factor: 3}
 searcher: {name: random}
 """
+HOLD = "hold"
+"""The file that makes trials slow."""
 LIGHT = (sys.executable, str(Path(__file__).with_name("light.py")))
 _TICKS = os.sysconf("SC_CLK_TCK")
+_LONGEST_START = 1800.0
+"""Seconds until all trials at once must have reported."""
 
 
 def main() -> int:
     """Measure, print, and write the aims."""
     parser = options(__doc__ or "")
-    parser.add_argument("--at-once", default="8,32,96", metavar="N,N", help="trials at a time")
+    parser.add_argument("--at-once", default="8,32,128", metavar="N,N", help="trials at a time")
     parser.add_argument("--seconds", type=float, default=60, help="of full load, for each of these")
     parser.add_argument("--trials", type=int, default=20_000, help="of the long search")
     chosen = parser.parse_args()
@@ -98,13 +104,13 @@ def local_nodes(folder: Path, slots: int) -> Iterator[str]:
 
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False},
+        head_node_args={"num_cpus": 0, "node_ip_address": LOOPBACK, "include_dashboard": False},
     )
     try:
         for _ in range(NODES):
             cpus = -(-slots // NODES)
             cluster.add_node(
-                num_cpus=cpus, node_ip_address="127.0.0.1", object_store_memory=80 * 2**20
+                num_cpus=cpus, node_ip_address=LOOPBACK, object_store_memory=80 * 2**20
             )
         yield cluster.address
     finally:
@@ -146,10 +152,11 @@ class Driver:
 
 @contextmanager
 def search(folder: Path, address: str, name: str, *arguments: str) -> Iterator[Driver]:
-    """A search of light trials whose epochs take no time; asked to end when the block does."""
-    command = [*LIGHT, "0", "search", str(folder / "space.yaml"), "--name", name]
+    """A search of light trials; asked to end when the block does."""
+    command = [*LIGHT, str(folder / HOLD), "search", str(folder / "space.yaml"), "--name", name]
     command += ["--data", str(folder / "few"), "--size", "16", "--results", str(folder)]
     command += ["--address", address, "--cpus-per-trial", "1", "--gpus-per-trial", "0"]
+    command += ["--no-report"]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
         driver = Driver(process, output, [])
@@ -163,32 +170,37 @@ def search(folder: Path, address: str, name: str, *arguments: str) -> Iterator[D
 
 
 def load(folder: Path, address: str, count: int, seconds: float) -> tuple[str, ...]:
-    """A search whose trials do nothing but report: a row of the table."""
+    """A search whose trials, when all are there, do nothing but report: a row of the table."""
     name = f"load-{count}"
     journal = folder / name / "journal.jsonl"
     settings = ("--trials", str(count), "--max-epochs", "100000", "--set", "scheduler.name=none",
                 "--set", f"resources.concurrent_trials={count}")  # fmt: skip
     follow = Follower(journal)
+    (folder / HOLD).touch()
     with search(folder, address, name, *settings) as driver:
+        late = time.monotonic() + _LONGEST_START
         while len(follow.reporting) < count:
+            if time.monotonic() > late:
+                raise driver.failed()
             _wait(driver, 0.2)
             follow.read()
         all_there = time.time()
-        while time.time() < all_there + seconds:
+        (folder / HOLD).unlink()
+        while time.time() < all_there + 2 + seconds:
             _wait(driver, 0.5)
         follow.read()
         trials = [anonymous([pid]) / 2**20 for pid in follow.processes]
-    ended = all_there + seconds
     # As fast as they can: from then on the driver is never without a report to take.
-    reports = sum(all_there <= at < ended for at in follow.times)
-    used = driver.processor(all_there, ended)
+    begun, ended = all_there + 2, all_there + 2 + seconds
+    reports = sum(begun <= at < ended for at in follow.times)
+    used = driver.processor(begun, ended)
     return (
         str(count),
         f"{all_there - follow.begun:.1f}",
         f"{driver.processor(follow.begun, all_there):.1f}",
         f"{reports / seconds:.0f}",
         f"{1000 * used / reports:.2f}",
-        f"{driver.memory(all_there, ended):.0f}",
+        f"{driver.memory(begun, ended):.0f}",
         f"{statistics.median(trials):.0f}",
     )
 
@@ -267,11 +279,8 @@ def _wait(driver: Driver, seconds: float, *, may_end: bool = False) -> None:
 
 
 def _processor(pid: int) -> float:
-    """Seconds that all threads of a process have used; not a number where it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return float("nan")
+    """Seconds that all threads of a process that has not been waited for have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

@@ -250,7 +250,8 @@ def retrain(
     Args:
         name: of the search.
         trial: another trial than the best, by its id.
-        seeds: retrain so often; the model with the lowest training loss is kept.
+        seeds: retrain so often; the model with the lowest loss on the pictures it learnt from is
+            kept.
         ensemble: keep all of them instead, as a model that averages their probabilities.
         data: where the pictures are now, if they were moved.
         own_code: run functions of the user's own that the trial names.

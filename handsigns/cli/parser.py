@@ -494,7 +494,7 @@ def _add_seeds(parser: Parser) -> None:
         "--ensemble",
         action="store_true",
         help="keep the models of all seeds as one that averages their probabilities, not the one "
-        "with the lowest training loss",
+        "with the lowest loss on the pictures it learnt from",
     )
 
 

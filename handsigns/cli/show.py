@@ -129,7 +129,7 @@ def show_finals(search: StoredSearch, outcome: SearchOutcome | None) -> None:
 def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:
     """What was trained and kept."""
     seconds = [sum(m.epoch_seconds for m in run.epochs) for run in runs]
-    kept = "the one with the lowest training loss"
+    kept = "the one with the lowest loss on these pictures"
     if len(card.seeds) > 1:
         kept = f"{len(card.seeds)} as an ensemble"
     print(

@@ -121,8 +121,8 @@ def fit(state: TrainingState, train: Split, val: Split | None) -> Iterator[Epoch
     """
     keep_freed_memory()
     device = state.plan.device
-    images, labels = _on_device(train, device)
-    held_out = _on_device(val, device) if val is not None else None
+    images, labels = on_device(train, device)
+    held_out = on_device(val, device) if val is not None else None
     evaluated = as_evaluated(state.result, state.plan.config)
     while state.epoch < state.plan.max_epochs:
         started = time.perf_counter()
@@ -193,7 +193,7 @@ def _train_step(
     return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
-def _on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+def on_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """Images uint8 (N, H, W, 3) and labels; on the CPU they share the split's memory.
 
     Never written to: batches are gathered by index, which copies. torch warns that the shared pages

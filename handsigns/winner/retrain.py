@@ -22,12 +22,21 @@ from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
 from handsigns.files import free_name, write_json
+from handsigns.model import as_evaluated
 from handsigns.search.environment import describe_environment
 from handsigns.search.paths import SearchPaths
 from handsigns.search.record import TrialRecord
 from handsigns.search.store import open_search
 from handsigns.training.device import pick_device
-from handsigns.training.fit import DivergedError, TrainingPlan, TrainingState, fit, start
+from handsigns.training.evaluate import evaluate
+from handsigns.training.fit import (
+    DivergedError,
+    TrainingPlan,
+    TrainingState,
+    fit,
+    on_device,
+    start,
+)
 from handsigns.training.metrics import EpochMetrics
 from handsigns.winner.ledger import read_ledger
 from handsigns.winner.model import Chosen, ModelCard, save_model
@@ -36,22 +45,30 @@ from handsigns.winner.readme import METRICS_FILE, read_training, write_readme
 Progress = Callable[[int, int, EpochMetrics], None]
 """Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
 
-_LOWEST_LOSS = "lowest training loss in the last epoch"
+_LOWEST_LOSS = "lowest loss on the pictures it learnt from"
 _ENSEMBLE = "all that did not diverge, as an ensemble"
 
 
 @dataclass(frozen=True)
 class Retraining:
-    """One seed's outcome; `diverged` models are never kept."""
+    """One seed's outcome.
+
+    Attributes:
+        seed: of the training.
+        epochs: what they came to.
+        loss: mean cross entropy, in nats, of the network as it is used, on the pictures it learnt
+            from as they are; infinite where it diverged. Training's own loss is of other weights,
+            on pictures that were changed, and where the learning rate does not fall, says little.
+    """
 
     seed: int
     epochs: tuple[EpochMetrics, ...]
-    diverged: bool
+    loss: float
 
     @property
-    def train_loss(self) -> float:
-        """Of the last epoch; infinite where it diverged."""
-        return math.inf if self.diverged else self.epochs[-1].train_loss
+    def diverged(self) -> bool:
+        """Whether its loss became no number; such a model is never kept."""
+        return math.isinf(self.loss)
 
 
 def retrain(
@@ -69,8 +86,8 @@ def retrain(
     """Train `record`'s configuration with fresh seeds and keep a model in ``winner/``.
 
     No split is left to choose by, and the test split must not: of the seeds' models the one with
-    the lowest training loss in its last epoch is kept, or all of them as an ensemble. An earlier
-    winner is moved aside.
+    the lowest loss on the pictures it learnt from is kept, or all of them as an ensemble. An
+    earlier winner is moved aside.
 
     Args:
         chosen: how the trial was chosen.
@@ -143,7 +160,7 @@ def retraining_seed(study_seed: int, number: int) -> int:
 
 
 def _lowest_loss(runs: list[Retraining]) -> Retraining:
-    return min(runs, key=lambda run: run.train_loss)
+    return min(runs, key=lambda run: run.loss)
 
 
 def _train(
@@ -155,8 +172,10 @@ def _train(
             epochs.append(metrics)
             progress(metrics)
     except DivergedError:
-        return Retraining(state.plan.seed, tuple(epochs), diverged=True)
-    return Retraining(state.plan.seed, tuple(epochs), diverged=False)
+        return Retraining(state.plan.seed, tuple(epochs), math.inf)
+    network = as_evaluated(state.result, state.plan.config)
+    loss = evaluate(network, *on_device(split, state.plan.device)).loss
+    return Retraining(state.plan.seed, tuple(epochs), loss if math.isfinite(loss) else math.inf)
 
 
 def _as_json(run: Retraining) -> dict[str, Any]:
@@ -165,7 +184,8 @@ def _as_json(run: Retraining) -> dict[str, Any]:
         {name: value for name, value in dataclasses.asdict(m).items() if "val_" not in name}
         for m in run.epochs
     ]
-    return {"seed": run.seed, "diverged": run.diverged, "epochs": epochs}
+    loss = None if run.diverged else run.loss
+    return {"seed": run.seed, "diverged": run.diverged, "loss": loss, "epochs": epochs}
 
 
 def _store(

@@ -237,7 +237,7 @@ def _growing(address: str, workers: int) -> dict[str, Any]:
 def network() -> Iterator[Network]:
     """A network, yet without machines."""
     if os.geteuid() or not all(map(shutil.which, ("ip", "unshare", "nsenter", "mount"))):
-        pytest.skip("machines with addresses of their own are made by root, with iproute2")
+        pytest.skip("machines are made by root, or by 'make test-cluster', and with iproute2")
     made = Network()
     yield made
     made.close()

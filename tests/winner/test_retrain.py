@@ -1,5 +1,6 @@
 """What retraining keeps."""
 
+import pytest
 import torch
 
 from handsigns.config.check import check_study
@@ -9,29 +10,51 @@ from handsigns.data.splits import DataInfo
 from handsigns.search.journal import Journal
 from handsigns.search.paths import SearchPaths
 from handsigns.search.store import DataRecord, begin_search
-from handsigns.training.fit import TrainingPlan, fit, start
-from handsigns.winner.model import load_card, load_model
+from handsigns.training.evaluate import evaluate
+from handsigns.training.fit import TrainingPlan, fit, on_device, start
+from handsigns.winner.model import load_card, load_model, load_seeds
 from handsigns.winner.retrain import retrain, retraining_seed
 
 
-def test_the_model_kept_has_the_averaged_weights(tmp_path, make_split):
-    space = {"channel_width": 4, "batch_size": 8, "flip": 0.0}
+def retrained(tmp_path, make_split, space, seeds):
+    """A search of one trial, and what its retraining came to."""
     study, _ = check_study({"space": space, "budget": {"max_epochs": 3}})
     counts = {"train": (8, 8, 8), "val": (3, 3, 3), "test": (1, 1, 1)}
     info = DataInfo("bands", "f1ng", ("a", "b", "c"), 16, counts, ())
-    train, val = make_split(24, seed=1), make_split(9, seed=2)
+    data = DataSet(info, make_split(24, seed=1), make_split(9, seed=2), None)
     paths = SearchPaths(tmp_path / "one")
     begin_search(paths, study, DataRecord(info, None, 16, False))
     journal = Journal(paths.journal, study.seed, writable=True)
     record = journal.begin("0000", space)
     journal.close()
-    retrain(
-        study, DataSet(info, train, val, None), paths, record,
-        chosen="by rank", seeds=1, ensemble=False, progress=lambda *_: None,
+    _, runs = retrain(
+        study, data, paths, record,
+        chosen="by rank", seeds=seeds, ensemble=False, progress=lambda *_: None,
     )  # fmt: skip
+    return study, record, paths, data, runs
+
+
+def test_the_model_is_kept_that_is_best_as_it_is_used(tmp_path, make_split):
+    """Not by the loss of the steps, which is of other weights, on changed pictures."""
+    space = {
+        "channel_width": 4, "batch_size": 8, "learning_rate": 0.3, "schedule": "constant",
+        "weight_average": 0.0,
+    }  # fmt: skip
+    _, _, paths, data, runs = retrained(tmp_path, make_split, space, seeds=4)
+    images, labels = on_device(together(data.train, data.val), torch.device("cpu"))
+    seeds = load_seeds(paths.winner, torch.device("cpu"))
+    losses = [evaluate(model, images, labels).loss for model in seeds]
+    assert [run.loss for run in runs] == pytest.approx(losses)
+    best = losses.index(min(losses))
+    assert load_card(paths.winner).seeds == (runs[best].seed,)
+
+
+def test_the_model_kept_has_the_averaged_weights(tmp_path, make_split):
+    space = {"channel_width": 4, "batch_size": 8, "flip": 0.0}
+    study, record, paths, data, _ = retrained(tmp_path, make_split, space, seeds=1)
     seed = retraining_seed(study.seed, 0)
     trained = start(TrainingPlan(record.config, 3, 16, 3, seed, torch.device("cpu")))
-    list(fit(trained, together(train, val), None))
+    list(fit(trained, together(data.train, data.val), None))
     kept = load_model(paths.winner, torch.device("cpu"))[0].state_dict()
     for name, tensor in trained.result.state_dict().items():
         assert torch.equal(tensor, kept[name]), name
