@@ -64,9 +64,10 @@ test-fast: $(DEV) ## the tests that need no Ray, in seconds
 test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults
 
-# Who is not root becomes it in namespaces, as far as networks and mounts go.
-AS_ROOT := $(if $(filter-out 0,$(shell id -u)),unshare --map-root-user --net --mount \
-	sh -c 'ip link set lo up && mount -t tmpfs none /run && exec "$$0" "$$@"')
+# Who is not root becomes it in namespaces, as far as networks and mounts go, where that is allowed.
+NAMESPACES := unshare --map-root-user --net --mount
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),$(shell $(NAMESPACES) true && echo "$(NAMESPACES) \
+	sh -c 'ip link set lo up && mount -t tmpfs none /run && exec \"\$$0\" \"\$$@\"'"))
 
 test-cluster: $(DEV) ## searches over several machines, made of namespaces: on Linux
 	$(AS_ROOT) $(BIN)/python -m pytest -m cluster

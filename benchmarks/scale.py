@@ -20,13 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from harness import (
     Aim,
     Table,
@@ -45,8 +46,7 @@ from memory import anonymous
 from handsigns.search.cluster import new_token
 
 NODES = 4
-LOOPBACK = "127.0.0.2"
-"""Not 127.0.0.1, in place of which Ray would join this machine's own address."""
+LOOPBACK = "127.0.0.1"
 SPACE = """
 space:
   learning_rate: {type: log_uniform, low: 1e-4, high: 1e-1}
@@ -61,16 +61,20 @@ LIGHT = (sys.executable, str(Path(__file__).with_name("light.py")))
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LONGEST_START = 1800.0
 """Seconds until all trials at once must have reported."""
+_LONGEST_END = 300.0
+"""Seconds until a search that was told to must have ended."""
 
 
 def main() -> int:
     """Measure, print, and write the aims."""
     parser = options(__doc__ or "")
-    parser.add_argument("--at-once", default="8,32,128", metavar="N,N", help="trials at a time")
-    parser.add_argument("--seconds", type=float, default=60, help="of full load, for each of these")
+    parser.add_argument("--at-once", default="8,32,64", metavar="N,N", help="trials at a time")
+    parser.add_argument("--seconds", type=float, default=30, help="of full load, for each of these")
     parser.add_argument("--trials", type=int, default=20_000, help="of the long search")
     chosen = parser.parse_args()
     most = [int(count) for count in chosen.at_once.split(",")]
+    if chosen.trials < 100:
+        parser.error("--trials: at least 100, as each tenth is measured")
     with workplace() as folder, local_nodes(folder, max(most)) as address:
         (folder / "space.yaml").write_text(SPACE)
         draw_pictures(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
@@ -78,8 +82,8 @@ def main() -> int:
         for count in most:
             tell(f"{count} trials at once")
             loads.append(load(folder, address, count, chosen.seconds))
-        tell(f"{chosen.trials} trials of two epochs, {most[0]} at a time")
-        long, aims = many_trials(folder, address, chosen.trials, most[0])
+        tell(f"{chosen.trials} trials of two epochs, two at a time")
+        long, aims = many_trials(folder, address, chosen.trials, at_once=2)
     title = f"Trials at once, on {NODES} nodes of this machine"
     columns = (
         "trials", "until all have reported, s", "of that the driver's processor, s",
@@ -94,6 +98,8 @@ def local_nodes(folder: Path, slots: int) -> Iterator[str]:
     """A head without CPUs and some workers, with as many CPUs in all as they are told to have."""
     os.environ |= {
         "RAY_AUTH_MODE": "token",
+        # On Linux this keeps every listener on loopback, and has Ray join it there.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
         "RAY_USAGE_STATS_ENABLED": "0",
         # Processes that wait for work which none will get: each trial's has our code, so a new one.
@@ -142,8 +148,10 @@ class Driver:
 
     def processor(self, begun: float, ended: float) -> float:
         """Seconds of its processor between two times."""
-        used = [seconds for at, seconds, _ in self.seen if begun <= at <= ended]
-        return used[-1] - used[0] if used else float("nan")
+        times = [at for at, _, _ in self.seen]
+        used = [seconds for _, seconds, _ in self.seen]
+        first, last = np.interp([begun, ended], times, used)
+        return float(last - first)
 
     def memory(self, begun: float, ended: float) -> float:
         """The most MiB that it had between two times."""
@@ -163,7 +171,7 @@ def search(folder: Path, address: str, name: str, *arguments: str) -> Iterator[D
         try:
             yield driver
             process.terminate()
-            if process.wait() not in (0, 130):
+            if process.wait(timeout=_LONGEST_END) not in (0, 130):
                 raise driver.failed()
         finally:
             process.kill()
@@ -181,7 +189,8 @@ def load(folder: Path, address: str, count: int, seconds: float) -> tuple[str, .
         late = time.monotonic() + _LONGEST_START
         while len(follow.reporting) < count:
             if time.monotonic() > late:
-                raise driver.failed()
+                reporting = f"{len(follow.reporting)} of {count} trials"
+                raise RuntimeError(f"after {_LONGEST_START:.0f} s only {reporting} have reported")
             _wait(driver, 0.2)
             follow.read()
         all_there = time.time()
@@ -247,8 +256,27 @@ def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[
             _wait(driver, 1.0, may_end=True)
     journal = folder / "many" / "journal.jsonl"
     begins = [event["time"] for event in events(journal) if event["event"] == "begin"]
-    marks = [at_once, *range(trials // 10, trials + 1, trials // 10)]
-    rows = []
+    rows, aims = tenths(begins, driver, at_once)
+    columns = ("trials", "trials a second", "driver's processor, ms a trial", "its memory, MiB")
+    size = journal.stat().st_size / 2**20
+    title = f"{trials} trials of at most two epochs, {at_once} at a time (journal: {size:.0f} MiB)"
+    return Table(title, columns, rows), aims
+
+
+def tenths(
+    begins: Sequence[float], driver: Driver, at_once: int
+) -> tuple[list[tuple[str, ...]], list[Aim]]:
+    """Each tenth of a long search, and whether the last is as the first.
+
+    Args:
+        begins: when each trial was begun, in seconds since the Unix epoch.
+        driver: as it was seen meanwhile.
+        at_once: trials at a time; the first of them wait for their processes, which is a matter of
+            the start.
+    """
+    trials = len(begins)
+    marks = [at_once, *(trials * tenth // 10 for tenth in range(1, 11))]
+    rows: list[tuple[str, ...]] = []
     rates, costs, memory = [], [], []
     for low, high in pairwise(marks):
         begun, ended = begins[low - 1], begins[high - 1]
@@ -257,18 +285,13 @@ def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[
         memory.append(driver.memory(begun, ended))
         figures = (f"{rates[-1]:.1f}", f"{costs[-1]:.1f}", f"{memory[-1]:.0f}")
         rows.append((f"{low} to {high}", *figures))
-    columns = ("trials", "trials a second", "driver's processor, ms a trial", "its memory, MiB")
-    size = journal.stat().st_size / 2**20
-    title = f"{trials} trials of at most two epochs, {at_once} at a time (journal: {size:.0f} MiB)"
     grown = 1024 * (memory[-1] - memory[0]) / (marks[-1] - marks[1])
-    aims = [
-        at_most(
-            "the last tenth's processor time a trial to the first's", costs[-1] / costs[0], 1.5
-        ),
+    dearer = costs[-1] / costs[0]
+    return rows, [
+        at_most("the last tenth's processor time a trial to the first's", dearer, 1.5),
         at_least("the last tenth's rate to the first's", rates[-1] / rates[0], 0.75),
         at_most("driver's growth a trial, KiB", grown, 100),
     ]
-    return Table(title, columns, rows), aims
 
 
 def _wait(driver: Driver, seconds: float, *, may_end: bool = False) -> None:

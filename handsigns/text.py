@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 
 _MARKDOWN = frozenset(r"\`*_{}[]()#+-.!|~$@:=\"'")
@@ -26,3 +27,8 @@ def inert(text: str) -> str:
     """The text on one line of Markdown, such that nothing in it is a link, markup or HTML."""
     shown = "".join(f"\\{c}" if c in _MARKDOWN else c for c in printable(text))
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def note(text: str) -> None:
+    """Tell the user something beside what was asked for, on standard error."""
+    print(f"note: {printable(text)}", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.errors import ConfigError
 from handsigns.progress import progress
-from handsigns.text import printable
+from handsigns.text import note, printable
 
 if TYPE_CHECKING:
     from handsigns.search.paths import SearchPaths
@@ -84,7 +84,7 @@ def _follow(paths: SearchPaths, folder: Path) -> int:
         ended = sum(record.ended for record in search.journal.records)
         print(f"{printable(str(page))}: {ended} trials ended", flush=True)
 
-    with kept_fresh(paths):
+    with kept_fresh(paths, note):
         page = follow(paths, folder, told)
     print(f"no process runs {paths.name} any more; the report is complete: {printable(str(page))}")
     return 0

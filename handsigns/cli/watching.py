@@ -19,6 +19,7 @@ def watch(options: Namespace) -> int:
     from handsigns.report.watch import Watched, show_once
     from handsigns.report.watch import watch as follow
     from handsigns.search.mirror import kept_fresh
+    from handsigns.text import note
 
     console = Console(highlight=False)
     watched = Watched(paths)
@@ -26,7 +27,7 @@ def watch(options: Namespace) -> int:
         show_once(watched, console)
         return 0
     try:
-        with kept_fresh(paths):
+        with kept_fresh(paths, note):
             follow(watched, console, _EVERY_SECONDS)
     except KeyboardInterrupt:
         # To leave is how watching ends; the search goes on.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -111,18 +112,36 @@ class Mirror:
             if self._paths.study.is_file():
                 return False
             raise ResultsError(f"there is no search {self._paths.name} in {self._place}")
-        seen = self._seen()
-        if seen is not None and there.version in (seen.version, seen.before):
+        if self._has(there):
             return False
         if not self._paths.root.exists():
             self._fetch_whole(there)
             return True
+        with self._alone():
+            return self._fetch_changes()
+
+    def _fetch_changes(self) -> bool:
+        there, seen = self._listing(), self._seen()
+        if there is None or self._has(there):  # another process was faster
+            return False
         if seen is None or not _follows(self._digests(), seen.files, there.files):
             raise self._both_changed(there)
         self._fetch_into(self._paths.root, there, seen.files)
         for name in seen.files.keys() - there.files.keys():
             (self._paths.root / name).unlink(missing_ok=True)
         return True
+
+    def _has(self, there: Listing) -> bool:
+        """Whether nothing is newer there."""
+        seen = self._seen()
+        return seen is not None and there.version in (seen.version, seen.before)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for other processes that fetch."""
+        with (self._paths.root / ".storage.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def push(self, *, running: bool = False) -> None:
         """Copy what is newer here.
@@ -135,14 +154,13 @@ class Mirror:
                 run, it is being run by another.
             OSError: the storage cannot be written.
         """
-        there, seen = self._listing(), self._seen()
-        if there is not None and (seen is None or there.version not in (seen.version, seen.before)):
-            raise self._both_changed(there)
-        files = self._digests()
+        there, seen, files = self._listing(), self._seen(), self._digests()
         if there is not None and seen is not None and not running:
             mine = there.running and there.by == self._me
-            if not mine and there.version == seen.version and files == seen.files:
-                return
+            if not mine and there.version != seen.before and files == seen.files:
+                return  # nothing is new here, whatever is there
+        if there is not None and not self._has(there):
+            raise self._both_changed(there)
         self._refuse_other(there)
         self._place.prepare()
         before = there.files if there else {}
@@ -231,14 +249,14 @@ class Mirror:
 
     def _fetch_into(self, folder: Path, there: Listing, here: Mapping[str, str]) -> None:
         found = dict(there.files)
-        for name, digest in there.files.items():
-            if digest == here.get(name):
-                continue
-            data = self._place.read(name)
+        # All is read before the first file is written: a line that breaks changes nothing here.
+        fresh = {n: self._place.read(n) for n, it in there.files.items() if it != here.get(n)}
+        for name, data in fresh.items():
             found[name] = _digest(data)
             # While the search runs, a file may be newer than the listing.
-            if found[name] != digest and not there.running:
+            if found[name] != there.files[name] and not there.running:
                 raise ResultsError(f"{self._place}/{name} is damaged: its digest does not fit")
+        for name, data in fresh.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
@@ -270,9 +288,10 @@ def run_elsewhere(paths: SearchPaths) -> str:
     """Which other machine runs a search, as far as is known here, in words; empty where none."""
     try:
         there = _read(paths.copied.read_bytes())
+        # Not by what the other machine's clock said.
+        recent = time.time() - paths.copied.stat().st_mtime < _SILENCE_SECONDS
     except (OSError, ValueError):
         return ""
-    recent = time.time() - there.written_at < _SILENCE_SECONDS
     return printable(there.by) if there.running and recent and not _is_here(there) else ""
 
 
@@ -353,14 +372,19 @@ def kept_up(
 
 
 @contextlib.contextmanager
-def kept_fresh(paths: SearchPaths) -> Iterator[None]:
-    """Bring here what another machine that runs a search writes, while it is looked at."""
+def kept_fresh(paths: SearchPaths, say: Callable[[str], None]) -> Iterator[None]:
+    """Bring here what another machine that runs a search writes, while it is looked at.
+
+    Args:
+        paths: of the search.
+        say: tells the user that what is shown may be old, and why.
+    """
     mirror = known_mirror(paths) if run_elsewhere(paths) else None
     if mirror is None:
         yield
         return
     over = threading.Event()
-    fetching = threading.Thread(target=_keep_fresh, args=(mirror, over), daemon=True)
+    fetching = threading.Thread(target=_keep_fresh, args=(mirror, paths, say, over), daemon=True)
     fetching.start()
     try:
         yield
@@ -369,12 +393,28 @@ def kept_fresh(paths: SearchPaths) -> Iterator[None]:
         fetching.join()
 
 
-def _keep_fresh(mirror: Mirror, over: threading.Event) -> None:
-    while not over.wait(_EVERY_SECONDS):
-        # What cannot be had now may be had in a moment; that the two have gone different ways is
-        # told by the next command.
-        with contextlib.suppress(OSError, ResultsError):
+def _keep_fresh(
+    mirror: Mirror, paths: SearchPaths, say: Callable[[str], None], over: threading.Event
+) -> None:
+    pause, told = _EVERY_SECONDS, ""
+    while not over.wait(pause):
+        begun = time.monotonic()
+        try:
             mirror.fetch()
+            told = ""
+        except (OSError, ResultsError) as error:
+            if str(error) != told:
+                say(f"what is shown may be old: {error}")
+            told = str(error)
+            with contextlib.suppress(OSError):  # whom we do not hear is not therefore silent
+                paths.copied.touch()
+        pause = _pause_after(begun)
+
+
+def _pause_after(begun: float) -> float:
+    """Seconds until a copy is brought up to date again, of which the last time began then."""
+    rarely = (time.monotonic() - begun) / _SHARE
+    return min(max(_EVERY_SECONDS, rarely), _SILENCE_SECONDS / 4)
 
 
 def _keep_up(
@@ -393,5 +433,4 @@ def _keep_up(
             if str(error) != told:
                 say(f"the copy in the storage is behind: {error}")
             told = str(error)
-        rarely = (time.monotonic() - begun) / _SHARE
-        pause = min(max(_EVERY_SECONDS, rarely), _SILENCE_SECONDS / 4)
+        pause = _pause_after(begun)

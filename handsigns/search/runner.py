@@ -116,6 +116,7 @@ def run_search(
 
             # These load Ray, which reads its settings then, and much else; `ray_session` has made
             # the settings and loads the rest while Ray starts.
+            from handsigns.search.actors import kept_for
             from handsigns.search.recorder import Recorder
             from handsigns.search.sampling import Sampling
             from handsigns.search.scheduler import RecordedScheduler, make_scheduler
@@ -157,7 +158,7 @@ def run_search(
             interrupts = _interrupts(
                 ending, terminal, paths.go_on, exit_at_second=exit_at_second_interrupt
             )
-            with interrupts, display.shown():
+            with interrupts, kept_for(searcher.vacancies), display.shown():
                 tuner.fit()
             if ending.broken is None:
                 _close_session(journal, ending, tables, exhausted=searcher.exhausted)

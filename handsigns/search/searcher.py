@@ -53,6 +53,13 @@ class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
         """Go on with a trial that lost its process, before any new one."""
         self._unfinished.append(trial_id)
 
+    def vacancies(self) -> int:
+        """How many trials would be handed out now."""
+        new = 0 if self.exhausted else max(0, self._trials - len(self._journal))
+        if self._ending.reason is not None:
+            return 0
+        return max(0, min(len(self._unfinished) + new, self._room() - len(self._live)))
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's configuration for Ray; its own `trial_id` is Ray's and not kept."""
         if self._ending.due():

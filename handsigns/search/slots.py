@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import subprocess
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handsigns.config.study import Resources
+from handsigns.cpus import available_cpus
 from handsigns.errors import ResourceError
 
 _ANY = 0.001
@@ -87,7 +87,7 @@ def this_machine() -> Node:
     if shutil.which("nvidia-smi"):
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
         gpus = listed.stdout.count("GPU ")
-    return Node(float(os.cpu_count() or 1), float(gpus))
+    return Node(float(available_cpus()), float(gpus))
 
 
 def nodes_of(listed: Iterable[Mapping[str, object]]) -> list[Node]:

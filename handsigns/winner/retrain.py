@@ -17,6 +17,7 @@ from torch import nn
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.config.trial import seed_of
+from handsigns.cpus import available_cpus
 from handsigns.data.folds import together
 from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
@@ -98,7 +99,7 @@ def retrain(
     Raises:
         ResultsError: every seed diverged.
     """
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(available_cpus())
     everything = together(data.train, data.val)
     started = time.monotonic()
     runs: list[Retraining] = []

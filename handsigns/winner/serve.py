@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import email.message
 import importlib.util
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from handsigns.cpus import available_cpus
 from handsigns.data.pictures import LARGEST_BYTES, BadPictureError, decode
 from handsigns.errors import ResultsError
 from handsigns.winner.predict import Winner, load_winner
@@ -86,7 +86,7 @@ class _Answers:
 
     def __init__(self, winner: Path, allow_own_code: bool) -> None:
         _keep_to_loopback()
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(available_cpus())
         self._winner = load_winner(winner, allow_own_code=allow_own_code)
 
     async def __call__(self, request: Any) -> Any:

@@ -16,7 +16,7 @@ def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
 
 
 @pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers", "faults",
-                                  "recipes", "objectives", "trackers"])  # fmt: skip
+                                  "recipes", "objectives", "trackers", "scale"])  # fmt: skip
 def test_every_program_explains_itself(name):
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],
@@ -79,3 +79,35 @@ def test_a_process_and_its_children(program):
 
         assert child.pid in harness.family(os.getpid())
         assert harness.family(child.pid) == {child.pid}
+
+
+def test_a_long_search_by_its_tenths(program):
+    scale = program("scale")
+    # Ten trials a second, of 10 ms of processor each, then half as fast, 20 ms each.
+    begins = [0.1 * n for n in range(50)] + [5 + 0.2 * n for n in range(50)]
+    seen = [(s / 4, 0.1 * s / 4, 100 + s // 4) for s in range(64)]
+    rows, aims = scale.tenths(begins, scale.Driver(None, None, seen), at_once=2)
+    assert rows[0] == ("2 to 10", "10.0", "10.0", "100")
+    assert rows[9] == ("90 to 100", "5.0", "20.0", "114")
+    assert [aim.value for aim in aims] == pytest.approx([2.0, 0.5, 1024 * 14 / 90])
+    assert [aim.met for aim in aims] == [False, False, False]
+
+
+def test_a_journal_is_followed_while_it_grows(program, tmp_path):
+    scale = program("scale")
+    follow = scale.Follower(tmp_path / "journal.jsonl")
+    follow.read()
+    lines = [json.dumps(event) for event in (
+        {"event": "begin", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
+        {"event": "begin", "trial_id": "1", "time": 2.5},
+        epoch("1", 1, at=3.0, seconds=1.0, node="laptop/2"),
+    )]  # fmt: skip
+    with (tmp_path / "journal.jsonl").open("w") as file:
+        file.write("\n".join(lines[:3])[:-5])
+        file.flush()
+        follow.read()
+        assert (follow.begun, follow.times, follow.reporting) == (1.0, [2.0], {"0"})
+        file.write(lines[2][-5:] + "\n" + lines[3] + "\n")
+        file.flush()
+        follow.read()
+    assert (follow.begun, follow.times, follow.processes) == (1.0, [2.0, 3.0], {1, 2})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -28,6 +29,11 @@ def workers(cluster, place):
 def hosts(place, name):
     """Where the epochs of a search were trained, in order."""
     return [event["node"].partition("/")[0] for event in place.events(name, "epoch")]
+
+
+def nodes(place, name):
+    """The processes that trained a search's epochs, each ``host/process``."""
+    return {event["node"] for event in place.events(name, "epoch")}
 
 
 def test_a_folder_that_nodes_do_not_share_is_told_before_the_first_trial(cluster, workers, place):
@@ -69,8 +75,8 @@ def test_pictures_come_to_each_node_once_for_all_its_trials(cluster, workers, pl
         "--set", "space.batch_size=64", prefix=cluster.head.inside(place.root),
     )  # fmt: skip
     place.finish(search)
-    used = {event["node"] for event in place.events("drawn", "epoch")}
-    assert len(used) == 4, "two processes on each of two nodes"
+    used = Counter(node.partition("/")[0] for node in nodes(place, "drawn"))
+    assert used == {worker.name: 2 for worker in workers}, "two processes on each"
     for worker, bytes_before in zip(workers, before, strict=True):
         assert pictures < worker.received() - bytes_before < 1.5 * pictures
 

@@ -195,7 +195,7 @@ def retrained(stored: StoredSearch, *, extra: bool = True) -> None:
         {"seed": 5, "diverged": False, "epochs": epochs},
         {"seed": 6, "diverged": False, "epochs": epochs[:30]},
     ]
-    metrics = {"trial_id": trial_id, "kept_seeds": [5], "kept_by": "lowest training loss",
+    metrics = {"trial_id": trial_id, "kept_seeds": [5], "kept_by": "lowest loss",
                "train_pictures": 864, "seconds": 70.5, "device": "cpu", "runs": runs}  # fmt: skip
     (winner / "metrics.json").write_text(json.dumps(metrics))
     opening = {"time": 1.0, "trial_id": trial_id, "model_digest": "x", "correct": 204, "total": 216}

@@ -1,6 +1,7 @@
 """A search's folder and its copy: which is ahead, and what is done about it."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -349,7 +350,8 @@ def test_a_search_that_another_machine_runs_is_followed(place, here, there, monk
         mirror(here, place).push(running=True)
     mirror(there, place).fetch()
     assert holder(there) == f"process {os.getpid()} on elsewhere"
-    with kept_fresh(there):
+    said = []
+    with kept_fresh(there, said.append):
         change(here, "journal.jsonl", "one\ntwo\n")
         with elsewhere(monkeypatch):
             mirror(here, place).push(running=True)
@@ -357,6 +359,7 @@ def test_a_search_that_another_machine_runs_is_followed(place, here, there, monk
         with elsewhere(monkeypatch):
             mirror(here, place).push()
         until(lambda: not holder(there))
+    assert said == []
 
 
 def test_what_has_been_silent_for_long_is_run_by_no_one(place, here, there, monkeypatch):
@@ -366,3 +369,59 @@ def test_what_has_been_silent_for_long_is_run_by_no_one(place, here, there, monk
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now + 400)
     assert not holder(there)
+
+
+def test_who_cannot_be_heard_is_not_silent(place, here, there, monkeypatch):
+    monkeypatch.setattr("handsigns.search.mirror._EVERY_SECONDS", 0.1)
+    with elsewhere(monkeypatch):
+        mirror(here, place).push(running=True)
+    mirror(there, place).fetch()
+    before = there.copied.stat().st_mtime_ns
+
+    def fails(*_):
+        raise OSError(errno.EIO, "the line is cut")
+
+    monkeypatch.setattr(Mirror, "fetch", fails)
+    said = []
+    with kept_fresh(there, said.append):
+        until(lambda: there.copied.stat().st_mtime_ns > before)
+    (line,) = said
+    assert line.startswith("what is shown may be old")
+    assert "the line is cut" in line
+
+
+def test_a_fetch_that_breaks_off_changes_nothing_here(place, here, there, monkeypatch):
+    def grow(text):
+        change(here, "journal.jsonl", text)
+        change(here, "trials.csv", text)
+        with elsewhere(monkeypatch):
+            mirror(here, place).push(running=True)
+
+    grow("one\n")
+    mirror(there, place).fetch()
+    grow("one\ntwo\n")
+    kind = type(place)
+    original = kind.read
+
+    def read(self, name):
+        if name == "trials.csv":
+            raise OSError(errno.EIO, "the line is cut")
+        return original(self, name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(kind, "read", read)
+        with pytest.raises(OSError, match="the line is cut"):
+            mirror(there, place).fetch()
+    assert files(there)["journal.jsonl"] == "one\n"
+    grow("one\ntwo\nthree\n")
+    assert mirror(there, place).fetch()
+    assert files(there) == files(here)
+
+
+def test_where_nothing_was_changed_nothing_is_in_conflict(place, here, there):
+    mirror(here, place).push()
+    mirror(there, place).fetch()
+    change(here, "journal.jsonl", "one\ntwo\n")
+    mirror(here, place).push()
+    mirror(there, place).push()
+    assert place.read("first/journal.jsonl") == b"one\ntwo\n"

@@ -32,7 +32,7 @@ def written(tmp_path):
     info = DataInfo(HOSTILE, "f1ng", classes, 16, counts, (HOSTILE,))
     stored = StoredSearch(SearchPaths(tmp_path), study, DataRecord(info, None, 16, False), journal)
     training = {
-        "kept_by": "lowest training loss", "train_pictures": 70, "seconds": 2.0, "device": "cpu",
+        "kept_by": "lowest loss", "train_pictures": 70, "seconds": 2.0, "device": "cpu",
         "runs": [{"seed": 5, "diverged": False, "epochs": []}, {"seed": 6, "diverged": True}],
     }  # fmt: skip
     (tmp_path / "metrics.json").write_text(json.dumps(training))
