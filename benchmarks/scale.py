@@ -55,6 +55,15 @@ space:
 scheduler: {name: asha, grace_period: 1, reduction_factor: 3}
 searcher: {name: random}
 """
+SETTINGS = {
+    "RAY_AUTH_MODE": "token",
+    # On Linux this keeps every listener on loopback, and has Ray join it there.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Processes that wait for work which none will get: each trial's has our code, so a new one.
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
 HOLD = "hold"
 """The file that makes trials slow."""
 LIGHT = (sys.executable, str(Path(__file__).with_name("light.py")))
@@ -68,22 +77,27 @@ _LONGEST_END = 300.0
 def main() -> int:
     """Measure, print, and write the aims."""
     parser = options(__doc__ or "")
-    parser.add_argument("--at-once", default="8,32,64", metavar="N,N", help="trials at a time")
+    parser.add_argument("--at-once", default="8,32", metavar="N,N", help="trials at a time")
     parser.add_argument("--seconds", type=float, default=30, help="of full load, for each of these")
     parser.add_argument("--trials", type=int, default=20_000, help="of the long search")
     chosen = parser.parse_args()
     most = [int(count) for count in chosen.at_once.split(",")]
     if chosen.trials < 100:
         parser.error("--trials: at least 100, as each tenth is measured")
-    with workplace() as folder, local_nodes(folder, max(most)) as address:
+    with workplace() as folder:
+        os.environ |= SETTINGS | {"RAY_AUTH_TOKEN_PATH": str(new_token(folder))}
         (folder / "space.yaml").write_text(SPACE)
         draw_pictures(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
         loads = []
-        for count in most:
-            tell(f"{count} trials at once")
-            loads.append(load(folder, address, count, chosen.seconds))
+        with local_nodes(max(most)) as address:
+            for count in most:
+                tell(f"{count} trials at once")
+                loads.append(load(folder, address, count, chosen.seconds))
+                tell(" | ".join(loads[-1]))
+        # Where there is room, Tune starts processes for trials that are over before those are up.
         tell(f"{chosen.trials} trials of two epochs, two at a time")
-        long, aims = many_trials(folder, address, chosen.trials, at_once=2)
+        with local_nodes(NODES) as address:
+            long, aims = many_trials(folder, address, chosen.trials, at_once=2)
     title = f"Trials at once, on {NODES} nodes of this machine"
     columns = (
         "trials", "until all have reported, s", "of that the driver's processor, s",
@@ -94,18 +108,8 @@ def main() -> int:
 
 
 @contextmanager
-def local_nodes(folder: Path, slots: int) -> Iterator[str]:
+def local_nodes(slots: int) -> Iterator[str]:
     """A head without CPUs and some workers, with as many CPUs in all as they are told to have."""
-    os.environ |= {
-        "RAY_AUTH_MODE": "token",
-        # On Linux this keeps every listener on loopback, and has Ray join it there.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # Processes that wait for work which none will get: each trial's has our code, so a new one.
-        "RAY_enable_worker_prestart": "0",
-        "RAY_prestart_worker_first_driver": "0",
-    }
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
