@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
-LAYERS = ("errors", "files", "storage", "text", "progress", "config", "data", "model", "training",
+LAYERS = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "model", "training",
           "search", "report", "winner", "own_code", "flow", "api", "cli")  # fmt: skip
-LIGHT = ("errors", "files", "storage", "text", "progress", "config", "data", "report", "own_code",
+LIGHT = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "report", "own_code",
          "flow", "cli")  # fmt: skip
 HEAVY = ("torch", "ray", "torchvision")
 

@@ -21,6 +21,7 @@ from handsigns.search.paths import SearchPaths
 from handsigns.search.record import Placement, Session
 from handsigns.search.store import DataRecord, begin_search, held
 from handsigns.training.metrics import EpochMetrics
+from tests.security.test_network import listeners
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPACE = "space:\n  learning_rate: {type: log_uniform, low: 1e-4, high: 1e-2}\n"
@@ -90,7 +91,8 @@ def test_the_dashboard_shows_the_search_as_it_is_and_grows(played):
         with pytest.raises(urllib.error.HTTPError, match="403") as refused:
             get(f"{url}api/studies", host="elsewhere.example")
         refused.value.close()
-        assert listening(process.pid) == {f"0100007F:{int(url[:-1].rsplit(':', 1)[1]):04X}"}
+        if Path("/proc/net/tcp").exists():
+            assert listeners([process.pid]) == {"127.0.0.1": [url[:-1].rpartition(":")[2]]}
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
@@ -109,20 +111,6 @@ def mirror_again(paths):
     tracker = make_tracker("optuna", TrackedSearch(paths, stored.study, stored.data.info))
     tracker.open(stored.journal.records)
     hand_on(tracker, stored.journal.records)
-
-
-def listening(pid) -> set[str]:
-    """Local addresses on which a process listens, in /proc's hexadecimal."""
-    if not Path("/proc/net/tcp").exists():
-        pytest.skip("this system does not tell who listens")
-    links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    found = set()
-    for name in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
-                found.add(fields[1])
-    return found
 
 
 def test_a_running_search_keeps_its_file_and_a_folder_is_not_needed_to_be_writable(played):

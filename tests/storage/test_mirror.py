@@ -201,28 +201,6 @@ def test_a_push_that_was_cut_off_is_made_good_by_the_next(place, here, there, mo
     assert files(there) == files(here)
 
 
-def test_a_fetch_that_was_cut_off_goes_on(place, here, there, monkeypatch):
-    mirror(here, place).push()
-    mirror(there, place).fetch()
-    for name in ("journal.jsonl", "study.yaml", "winner/model.safetensors"):
-        change(here, name, "new")
-    mirror(here, place).push()
-    read = type(place).read
-
-    def failing(self, name):
-        if name == "winner/model.safetensors":
-            raise OSError(5, "the line is cut", name)
-        return read(self, name)
-
-    with monkeypatch.context() as cut:
-        cut.setattr(type(place), "read", failing)
-        with pytest.raises(OSError, match="the line is cut"):
-            mirror(there, place).fetch()
-    assert (there.root / "journal.jsonl").read_text() == "new"
-    mirror(there, place).fetch()
-    assert files(there) == files(here)
-
-
 def test_the_copy_is_kept_up_while_a_search_runs(place, here, monkeypatch):
     monkeypatch.setattr("handsigns.search.mirror._EVERY_SECONDS", 0.02)
     lost = []
