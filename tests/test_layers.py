@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
-LAYERS = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "model", "training",
-          "search", "report", "winner", "own_code", "flow", "api", "cli")  # fmt: skip
-LIGHT = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "report", "own_code",
-         "flow", "cli")  # fmt: skip
+LAYERS = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "model",
+          "training", "search", "report", "winner", "own_code", "flow", "api", "cli")  # fmt: skip
+LIGHT = ("errors", "cpus", "files", "storage", "text", "progress", "config", "data", "report",
+         "own_code", "flow", "cli")  # fmt: skip
 HEAVY = ("torch", "ray", "torchvision")
 
 
