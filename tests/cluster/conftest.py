@@ -6,6 +6,7 @@ They are network, mount and host-name namespaces on one bridge, which root may m
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -22,6 +23,7 @@ from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE
 
 from tests.conftest import CREDENTIALS, until
 
+_NETWORKS = itertools.count()
 _SCRATCH = Path("/tmp/ray")
 _GROWING = {
     "RAY_FAKE_CLUSTER": "1",
@@ -109,8 +111,9 @@ class Network:
     """
 
     def __init__(self) -> None:
-        self._tag = f"h{os.getpid() % 10000}"
-        self._prefix = f"10.{os.getpid() % 200 + 20}.7"
+        number = next(_NETWORKS)  # names of the last one's machines may still be in use
+        self._tag = f"h{os.getpid() % 10000}{chr(ord('a') + number)}"
+        self._prefix = f"10.{os.getpid() % 200 + 20}.{number + 1}"
         self._bridge = f"{self._tag}br"
         self._machines: list[Machine] = []
         self.router = f"{self._prefix}.1"
