@@ -141,18 +141,22 @@ def test_nodes_die_and_join_and_nothing_is_lost(cluster, workers, place, serve_s
 
 
 def test_a_node_is_taken_away_in_order(cluster, workers, place):
-    """As spot machines are, which are given a moment to end: no fault of the trial's."""
+    """As spot machines are, which are given a moment to end: no fault of the trial's.
+
+    Ray takes up to 30 seconds for it, in which the trials must not come to their end.
+    """
     taken = cluster.add_worker(place.root, REPOSITORY / "handsigns")
     search = place.start(
         "search", "tiny.yaml", "--name", "taken", "--address", cluster.address,
         "--storage", str(cluster.shared), *place.data, *LONG, "--trials", "3",
-        "--set", "resources.concurrent_trials=3", prefix=cluster.head.inside(place.root),
+        "--max-epochs", "6000", "--set", "resources.concurrent_trials=3",
+        prefix=cluster.head.inside(place.root),
     )  # fmt: skip
     place.wait_for(lambda: taken.name in hosts(place, "taken"), search)
     taken.stop_ray()
     place.finish(search)
     assert {(row["status"], row["epochs"]) for row in place.rows("taken")} == {
-        ("completed", "1500")
+        ("completed", "6000")
     }
     (lost,) = place.events("taken", "retry")
     assert lost["counted"] is False, lost["error"]
