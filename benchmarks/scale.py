@@ -12,7 +12,6 @@ it, which they would not on a cluster.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import statistics
@@ -25,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from harness import (
@@ -43,7 +42,8 @@ from harness import (
 )
 from memory import anonymous
 
-from handsigns.search.cluster import new_token
+from handsigns.search.cluster import SEALED_OFF, new_token
+from handsigns.search.event_log import EventReader
 
 NODES = 4
 LOOPBACK = "127.0.0.1"
@@ -55,10 +55,7 @@ space:
 scheduler: {name: asha, grace_period: 1, reduction_factor: 3}
 searcher: {name: random}
 """
-SETTINGS = {
-    "RAY_AUTH_MODE": "token",
-    # On Linux this keeps every listener on loopback, and has Ray join it there.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+SETTINGS = SEALED_OFF | {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Processes that wait for work which none will get: each trial's has our code, so a new one.
     "RAY_enable_worker_prestart": "0",
@@ -219,11 +216,10 @@ def load(folder: Path, address: str, count: int, seconds: float) -> tuple[str, .
 
 
 class Follower:
-    """What a journal says while it grows, without reading it anew each time."""
+    """What a journal says while it grows."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._read = 0  # bytes
+        self._reader = EventReader(path)
         self.begun = float("nan")
         """When the first trial was begun."""
         self.reporting: set[str] = set()
@@ -232,23 +228,13 @@ class Follower:
 
     def read(self) -> None:
         """Take in what is new."""
-        for event in self._new():
+        for event in self._reader.new():
             if event["event"] == "begin" and math.isnan(self.begun):
                 self.begun = event["time"]
             elif event["event"] == "epoch":
                 self.reporting.add(event["trial_id"])
                 self.times.append(event["time"])
                 self.processes.add(int(event["node"].rpartition("/")[2]))
-
-    def _new(self) -> Iterator[dict[str, Any]]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._read)
-            for line in file:
-                if line.endswith(b"\n"):
-                    self._read += len(line)
-                    yield json.loads(line)
 
 
 def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[Table, list[Aim]]:

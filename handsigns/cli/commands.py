@@ -13,7 +13,7 @@ from handsigns.config.duration import format_duration
 from handsigns.errors import DataError, HandsignsError, ResultsError
 from handsigns.own_code import own_code_of_trial, own_code_to_go_on, try_out
 from handsigns.progress import progress
-from handsigns.text import printable
+from handsigns.text import note
 
 if TYPE_CHECKING:
     from handsigns.config.own_code import OwnCode
@@ -254,8 +254,8 @@ def prepare(options: Namespace) -> int:
             skip_bad=options.skip_bad,
             progress=report,
         )
-    for note in done.notes:
-        print(f"note: {note}")
+    for remark in done.notes:
+        print(f"note: {remark}")
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     print(f"{done.folder} is ready: {counts} ({done.made} made now)")
     size = "" if options.size == 64 else f" --size {options.size}"
@@ -321,7 +321,7 @@ def _reported(options: Namespace, status: int) -> int:
     try:
         write_page(_open(options), options.reports)
     except (HandsignsError, OSError) as error:
-        print(f"note: there is no report: {printable(str(error))}", file=sys.stderr)
+        note(f"there is no report: {error}")
     return status
 
 

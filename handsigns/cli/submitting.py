@@ -18,7 +18,7 @@ from handsigns.cli.tracking import track_overrides
 from handsigns.errors import ConfigError, ResourceError, ResultsError
 from handsigns.own_code import own_code_of_space
 from handsigns.progress import progress
-from handsigns.text import printable
+from handsigns.text import note, printable
 
 if TYPE_CHECKING:
     from handsigns.config.own_code import OwnCode
@@ -180,7 +180,7 @@ def _fetch(job: str, status: str | None, options: Namespace, storage: str) -> in
     try:
         flow.bring_here(options.results, options.name, storage)
     except ResultsError as error:
-        print(f"note: nothing was fetched: {printable(str(error))}", file=sys.stderr)
+        note(f"nothing was fetched: {error}")
         return _FAILED
     print(f"its results are here, in {options.results / options.name}, and in {storage}")
     return 0 if status == "SUCCEEDED" else _FAILED

@@ -25,7 +25,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 _START_TRIES = 3
 """Ray gives its processes 30 seconds to start, which a machine that is very busy may not keep."""
 
-_SEALED_OFF = {
+SEALED_OFF = {
     # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
@@ -88,7 +88,7 @@ def ray_session(
             os.environ.setdefault(name, value)
         scratch = stack.enter_context(scratch_folder())
         if address is None:
-            os.environ.update(_SEALED_OFF)
+            os.environ.update(SEALED_OFF)
             _use_token(new_token(scratch))
         # The settings above are read as Ray is imported.
         import ray

@@ -357,14 +357,21 @@ def kept_up(
         yield
         return
     mirror.push(running=True)
-    over = threading.Event()
-    copying = threading.Thread(target=_keep_up, args=(mirror, say, lost, over), daemon=True)
-    copying.start()
+
+    def copy() -> str | None:
+        try:
+            mirror.push(running=True)
+        except ResultsError as error:
+            lost(str(error))
+            return None
+        except OSError as error:
+            return f"the copy in the storage is behind: {error}"
+        return ""
+
     try:
-        yield
+        with _meanwhile(copy, say):
+            yield
     finally:
-        over.set()
-        copying.join()
         try:
             mirror.push()
         except (OSError, ResultsError) as error:  # the end of the command tries again, and tells
@@ -383,54 +390,47 @@ def kept_fresh(paths: SearchPaths, say: Callable[[str], None]) -> Iterator[None]
     if mirror is None:
         yield
         return
+
+    def fetch() -> str:
+        try:
+            mirror.fetch()
+        except (OSError, ResultsError) as error:
+            with contextlib.suppress(OSError):  # whom we do not hear is not therefore silent
+                paths.copied.touch()
+            return f"what is shown may be old: {error}"
+        return ""
+
+    with _meanwhile(fetch, say):
+        yield
+
+
+@contextlib.contextmanager
+def _meanwhile(work: Callable[[], str | None], say: Callable[[str], None]) -> Iterator[None]:
+    """Do something now and then, in a thread.
+
+    Args:
+        work: returns what went wrong, in words; empty for nothing, None to be done no more.
+        say: is told what went wrong, once for as long as it stays the same.
+    """
     over = threading.Event()
-    fetching = threading.Thread(target=_keep_fresh, args=(mirror, paths, say, over), daemon=True)
-    fetching.start()
+
+    def again_and_again() -> None:
+        pause, told = _EVERY_SECONDS, ""
+        while not over.wait(pause):
+            begun = time.monotonic()
+            trouble = work()
+            if trouble is None:
+                return
+            if trouble and trouble != told:
+                say(trouble)
+            told = trouble
+            rarely = (time.monotonic() - begun) / _SHARE
+            pause = min(max(_EVERY_SECONDS, rarely), _SILENCE_SECONDS / 4)
+
+    working = threading.Thread(target=again_and_again, daemon=True)
+    working.start()
     try:
         yield
     finally:
         over.set()
-        fetching.join()
-
-
-def _keep_fresh(
-    mirror: Mirror, paths: SearchPaths, say: Callable[[str], None], over: threading.Event
-) -> None:
-    pause, told = _EVERY_SECONDS, ""
-    while not over.wait(pause):
-        begun = time.monotonic()
-        try:
-            mirror.fetch()
-            told = ""
-        except (OSError, ResultsError) as error:
-            if str(error) != told:
-                say(f"what is shown may be old: {error}")
-            told = str(error)
-            with contextlib.suppress(OSError):  # whom we do not hear is not therefore silent
-                paths.copied.touch()
-        pause = _pause_after(begun)
-
-
-def _pause_after(begun: float) -> float:
-    """Seconds until a copy is brought up to date again, of which the last time began then."""
-    rarely = (time.monotonic() - begun) / _SHARE
-    return min(max(_EVERY_SECONDS, rarely), _SILENCE_SECONDS / 4)
-
-
-def _keep_up(
-    mirror: Mirror, say: Callable[[str], None], lost: Callable[[str], None], over: threading.Event
-) -> None:
-    pause, told = _EVERY_SECONDS, ""
-    while not over.wait(pause):
-        begun = time.monotonic()
-        try:
-            mirror.push(running=True)
-            told = ""
-        except ResultsError as error:
-            lost(str(error))
-            return
-        except OSError as error:
-            if str(error) != told:
-                say(f"the copy in the storage is behind: {error}")
-            told = str(error)
-        pause = _pause_after(begun)
+        working.join()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from handsigns.search.event_log import sealed
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -97,17 +99,17 @@ def test_a_journal_is_followed_while_it_grows(program, tmp_path):
     scale = program("scale")
     follow = scale.Follower(tmp_path / "journal.jsonl")
     follow.read()
-    lines = [json.dumps(event) for event in (
+    lines = [sealed(event) for event in (
         {"event": "begin", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
         {"event": "begin", "trial_id": "1", "time": 2.5},
         epoch("1", 1, at=3.0, seconds=1.0, node="laptop/2"),
     )]  # fmt: skip
-    with (tmp_path / "journal.jsonl").open("w") as file:
-        file.write("\n".join(lines[:3])[:-5])
+    with (tmp_path / "journal.jsonl").open("wb") as file:
+        file.write(b"".join(lines[:3])[:-5])
         file.flush()
         follow.read()
         assert (follow.begun, follow.times, follow.reporting) == (1.0, [2.0], {"0"})
-        file.write(lines[2][-5:] + "\n" + lines[3] + "\n")
+        file.write(lines[2][-5:] + lines[3])
         file.flush()
         follow.read()
     assert (follow.begun, follow.times, follow.processes) == (1.0, [2.0, 3.0], {1, 2})
