@@ -119,13 +119,18 @@ class Workplace:
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait for a command to end as it should; returns what it printed."""
         output, _ = process.communicate(timeout=900)
-        assert process.returncode == status, output
+        assert process.returncode == status, f"{output}\n{self.logs()}"
         assert "Traceback" not in output, output
         return output
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run a command; returns what it printed."""
         return self.finish(self.start(*arguments), status)
+
+    def logs(self) -> str:
+        """The last lines of what Ray had to say in each search, for a test that failed."""
+        logs = sorted(self.root.glob("results/*/ray.log"))
+        return "\n".join(f"{p}:\n{p.read_text(errors='replace')[-4000:]}" for p in logs)
 
     def folder(self, name: str) -> Path:
         """The results of a search."""

@@ -45,7 +45,7 @@ def follow(place):
                 command, shell=True, cwd=place.root, env=place.environment | {"PATH": path},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900,
             )  # fmt: skip
-            assert done.returncode == 0, f"{command}\n{done.stdout}"
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{place.logs()}"
             printed[command] = done.stdout
         return printed
 

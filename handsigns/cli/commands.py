@@ -390,5 +390,8 @@ def _show_plan(study: StudyConfig) -> int:
     from handsigns.config.load import dump_study
     from handsigns.search.slots import share_out, this_machine
 
-    print(f"would run {share_out(study.resources, [this_machine()])}\n\n{dump_study(study)}")
+    slots = share_out(study.resources, [this_machine()])
+    measured = slots.gpus and study.resources.gpus_per_trial == "auto"
+    later = "; how many share a GPU is measured as the search begins" if measured else ""
+    print(f"would run {slots}{later}\n\n{dump_study(study)}")
     return 0

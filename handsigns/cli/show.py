@@ -48,6 +48,19 @@ def show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     print(f"\nall of it: {search.paths.leaderboard}")
     if outcome.by_user:
         print(f"go on with: python tune_main.py resume {search.paths.name}")
+    elif search.best is None:
+        print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
+
+
+def _why_none(search: StoredSearch) -> str:
+    limit = search.study.budget.time_budget
+    if limit is None or any(record.ended for record in search.journal.records):
+        return f"no trial has a result; see the reasons in {search.paths.trials}"
+    return (
+        f"no trial ended its first epoch in {format_duration(limit)}; what held it up may stand in "
+        f"{search.paths.log}. Give it more time: python tune_main.py resume {search.paths.name} "
+        f"--time-budget {format_duration(10 * limit)}"
+    )
 
 
 def _savings(search: StoredSearch) -> str:

@@ -209,6 +209,16 @@ class Space(Mapping[str, Parameter]):
                 params[name] = nearest(parameter, values.get(name, _middle(parameter)))
         return params
 
+    def largest_params(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """The configuration with `values`, as near as can be, and else the largest number of each
+        hyperparameter; the first of several values that are no numbers.
+        """
+        params: dict[str, Scalar] = {}
+        for name, parameter in self.parameters:
+            if self.active(name, params):
+                params[name] = nearest(parameter, values.get(name, _largest(parameter)))
+        return params
+
     def size(self) -> int | None:
         """Number of distinct configurations; None where they cannot be counted."""
         listed = [p.values() for _, p in self.parameters]
@@ -254,6 +264,14 @@ def _middle(parameter: Parameter) -> Scalar:
         case LogUniform() | Integer(log=True):
             return math.sqrt(parameter.low * parameter.high)
     return (parameter.low + parameter.high) / 2
+
+
+def _largest(parameter: Parameter) -> Scalar:
+    if isinstance(parameter, (Fixed, Choice)):
+        values = parameter.values()
+        numbers = [value for value in values if isinstance(value, (int, float))]
+        return max(numbers) if len(numbers) == len(values) else values[0]
+    return parameter.high
 
 
 def nearest(parameter: Parameter, value: Any) -> Scalar:

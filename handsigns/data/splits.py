@@ -38,6 +38,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int) -> Split:
+        """Its first pictures, as many as there are, sharing their memory."""
+        return Split(self.images[:count], self.labels[:count], self.names[:count])
+
 
 @dataclass(frozen=True)
 class DataInfo:

@@ -9,21 +9,16 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from handsigns.errors import ResourceError
+from handsigns.search.ask import ask_nodes
 from handsigns.search.checkpoints import Checkpoints
 from handsigns.search.environment import package_version
-from handsigns.search.slots import Slots, nodes_of
+from handsigns.search.slots import Slots
 from handsigns.storage import FolderStorage, Storage, check_writable
 
 _PACKAGES = ("torch", "torchvision", "numpy", "ray", "safetensors")
 """What trials load; with other versions they may come out otherwise."""
-_ANSWER_SECONDS = 120.0
-"""A node that is busy takes long to start a process."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,9 @@ def check_nodes(checkpoints: Checkpoints, slots: Slots) -> list[str]:
     name, content = f".probe-{secrets.token_hex(8)}", secrets.token_bytes(16)
     try:
         place.write(name, content)
-        asked = _ask_all(place, name, content, slots)
-        answers, problems = _gather(asked)
+        answers, problems = ask_nodes(
+            answer, place, name, content, of=lambda node: bool(slots.fitting([node]))
+        )
     except OSError as error:
         raise ResourceError(f"{place} cannot be written from here: {error}") from error
     finally:
@@ -68,7 +64,8 @@ def check_nodes(checkpoints: Checkpoints, slots: Slots) -> list[str]:
     }
     unreachable = {host: answer.problem for host, answer in answers.items() if answer.problem}
     if unreachable or problems:
-        raise ResourceError(_refusal(place, unreachable, problems, len(asked)))
+        asked = len(answers) + len(problems)
+        raise ResourceError(_refusal(place, unreachable, problems, asked))
     here = _versions()
     return [
         f"{host} has {package} {version}, and this machine {here[package]}: a trial may come out "
@@ -77,35 +74,6 @@ def check_nodes(checkpoints: Checkpoints, slots: Slots) -> list[str]:
         for package, version in answer.versions.items()
         if version != here[package]
     ]
-
-
-def _ask_all(place: Storage, name: str, content: bytes, slots: Slots) -> dict[Any, str]:
-    """A question on its way to every such node, with the node in words."""
-    probe = ray.remote(num_cpus=0, max_retries=0)(answer)
-    asked = {}
-    for node in ray.nodes():
-        if slots.fitting(nodes_of([node])):
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            question = probe.options(scheduling_strategy=there).remote(place, name, content)
-            asked[question] = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-    return asked
-
-
-def _gather(asked: Mapping[Any, str]) -> tuple[dict[str, Answer], dict[str, str]]:
-    """What each node answered; and of those that did not, why."""
-    if not asked:
-        return {}, {}
-    answers, problems = {}, {}
-    ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_SECONDS)
-    for question in ready:
-        try:
-            answers[asked[question]] = ray.get(question)
-        except ray.exceptions.RayError as error:
-            problems[asked[question]] = str(error).strip().splitlines()[-1]
-    for question in late:
-        ray.cancel(question, force=True)
-        problems[asked[question]] = f"no answer within {_ANSWER_SECONDS:.0f} seconds"
-    return answers, problems
 
 
 def answer(place: Storage, name: str, content: bytes) -> Answer:

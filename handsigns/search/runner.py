@@ -112,7 +112,9 @@ def run_search(
                     dashboard=dashboard,
                 )
             )
-            slots, room = _slots(study, checkpoints, terminal, joined=address is not None)
+            slots, room = _slots(
+                study, data, checkpoints, own, terminal, joined=address is not None
+            )
 
             # These load Ray, which reads its settings then, and much else; `ray_session` has made
             # the settings and loads the rest while Ray starts.
@@ -259,7 +261,13 @@ def _usable(study: StudyConfig, mirror: Mirror | None, checkpoints: Checkpoints)
 
 
 def _slots(
-    study: StudyConfig, checkpoints: Checkpoints, terminal: TextIO, *, joined: bool
+    study: StudyConfig,
+    data: DataSet,
+    checkpoints: Checkpoints,
+    own: OwnCode | None,
+    terminal: TextIO,
+    *,
+    joined: bool,
 ) -> tuple[Slots, Room]:
     """How trials share what there is, on nodes that can do what is asked of them."""
     import ray
@@ -267,12 +275,21 @@ def _slots(
     def nodes() -> list[Node]:
         return nodes_of(ray.nodes())
 
+    def tell(note: str) -> None:
+        print(f"note: {note}", file=terminal, flush=True)
+
     slots = share_out(study.resources, nodes(), growing=joined)
     if joined:
         from handsigns.search.preflight import check_nodes
 
         for note in check_nodes(checkpoints, slots):
-            print(f"note: {note}", file=terminal, flush=True)
+            tell(note)
+    if slots.gpus and study.resources.gpus_per_trial == "auto":
+        from handsigns.search.gpu_sharing import trials_per_gpu
+
+        per_gpu, note = trials_per_gpu(study, data, own)
+        slots = share_out(study.resources, nodes(), growing=joined, per_gpu=per_gpu)
+        tell(note)
     return slots, Room(slots, study.resources, nodes if joined else None)
 
 

@@ -13,6 +13,8 @@ from handsigns.config.study import Resources
 from handsigns.cpus import available_cpus
 from handsigns.errors import ResourceError
 
+PER_GPU = 4
+"""Trials that share a GPU where that is not measured."""
 _ANY = 0.001
 """Of a node's accelerator type, which says that it has one; all trials of a node share it."""
 _LOOK_EVERY_SECONDS = 2.0
@@ -105,10 +107,16 @@ def _node(resources: object) -> Node:
     )
 
 
-def share_out(resources: Resources, nodes: Sequence[Node], *, growing: bool = False) -> Slots:
+def share_out(
+    resources: Resources,
+    nodes: Sequence[Node],
+    *,
+    growing: bool = False,
+    per_gpu: int = PER_GPU,
+) -> Slots:
     """Fit trials into what there is.
 
-    ``auto`` gives a trial a quarter of a GPU where there are GPUs, an even share of their node's
+    ``auto`` gives a trial a fraction of a GPU where there are GPUs, an even share of their node's
     CPUs then, and one CPU otherwise.
 
     Args:
@@ -116,6 +124,7 @@ def share_out(resources: Resources, nodes: Sequence[Node], *, growing: bool = Fa
         nodes: of the machine or cluster.
         growing: nodes may come for trials that wait for them; so where the user says how many
             trials are to run at a time, none need fit yet.
+        per_gpu: trials that share a GPU, with ``auto``.
 
     Raises:
         ResourceError: a single trial asks for more than any node has.
@@ -123,7 +132,7 @@ def share_out(resources: Resources, nodes: Sequence[Node], *, growing: bool = Fa
     able = [node for node in nodes if node.cpus]
     if resources.accelerator_type is not None:
         able = [node for node in able if resources.accelerator_type in node.accelerators]
-    gpus = _gpus_each(resources, able)
+    gpus = _gpus_each(resources, able, per_gpu)
     cpus = _cpus_each(resources, able, gpus)
     slots = Slots(
         cpus=cpus,
@@ -142,10 +151,11 @@ def share_out(resources: Resources, nodes: Sequence[Node], *, growing: bool = Fa
     return replace(slots, count=count)
 
 
-def _gpus_each(resources: Resources, nodes: Sequence[Node]) -> float:
+def _gpus_each(resources: Resources, nodes: Sequence[Node], per_gpu: int) -> float:
     if resources.gpus_per_trial != "auto":
         return float(resources.gpus_per_trial)
-    return 0.25 if any(node.gpus for node in nodes) else 0.0
+    # Ray counts ten-thousandths: a third that is rounded down three times fits.
+    return math.floor(1e4 / per_gpu) / 1e4 if any(node.gpus for node in nodes) else 0.0
 
 
 def _cpus_each(resources: Resources, nodes: Sequence[Node], gpus: float) -> float:

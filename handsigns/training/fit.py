@@ -166,7 +166,7 @@ def _train_epoch(
         batch = order[step * size : (step + 1) * size]
         # On a CPU index_select copies a picture at a time, images[batch] a byte at a time.
         pictures, targets = images.index_select(0, batch), labels.index_select(0, batch)
-        loss, correct = _train_step(state, pictures, targets, rate)
+        loss, correct = train_step(state, pictures, targets, rate)
         if state.average is not None:
             state.average.update(config.weight_average * steps)
         losses += loss
@@ -177,7 +177,7 @@ def _train_epoch(
     return mean_loss, float(hits) / (steps * size), rate
 
 
-def _train_step(
+def train_step(
     state: TrainingState, images: Tensor, labels: Tensor, rate: float
 ) -> tuple[Tensor, Tensor]:
     """One update; the batch's mean loss and its number of right answers, not yet synchronised."""

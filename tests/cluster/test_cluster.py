@@ -149,14 +149,14 @@ def test_a_node_is_taken_away_in_order(cluster, workers, place):
     search = place.start(
         "search", "tiny.yaml", "--name", "taken", "--address", cluster.address,
         "--storage", str(cluster.shared), *place.data, *LONG, "--trials", "3",
-        "--max-epochs", "6000", "--set", "resources.concurrent_trials=3",
+        "--max-epochs", "4000", "--set", "resources.concurrent_trials=3",
         prefix=cluster.head.inside(place.root),
     )  # fmt: skip
     place.wait_for(lambda: taken.name in hosts(place, "taken"), search)
     taken.stop_ray()
     place.finish(search)
     assert {(row["status"], row["epochs"]) for row in place.rows("taken")} == {
-        ("completed", "6000")
+        ("completed", "4000")
     }
     (lost,) = place.events("taken", "retry")
     assert lost["counted"] is False, lost["error"]

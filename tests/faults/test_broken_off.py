@@ -42,3 +42,14 @@ def test_broken_off_in_every_way_it_goes_on(place):
     rows = place.rows("broken-off")
     assert [row["status"] for row in rows] == ["completed"] * 4
     place.audit("broken-off")
+
+
+def test_no_time_for_a_single_epoch(place):
+    printed = place.run(
+        "run", "tiny.yaml", *place.data, "--name", "hasty", "--time-budget", "1s", status=1
+    )
+    assert "there is no winner: no trial ended its first epoch in 1s" in printed
+    assert "Give it more time: python tune_main.py resume hasty --time-budget 10s" in printed
+    printed = place.run("resume", "hasty", "--time-budget", "10m", "--trials", "1")
+    assert [row["status"] for row in place.rows("hasty")] == ["completed"]
+    assert "there is no winner" not in printed

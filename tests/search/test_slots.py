@@ -30,6 +30,17 @@ def test_trials_fit_into_what_there_is(asked, cpus, gpus, cpus_each, gpus_each, 
     assert slots.threads >= 1
 
 
+@pytest.mark.parametrize(
+    ("per_gpu", "cpus_each", "count"), [(1, 8, 2), (3, 2, 6), (7, 1, 14), (16, 1, 16)]
+)
+def test_as_many_share_a_gpu_as_was_measured(per_gpu, cpus_each, count):
+    slots = share_out(Resources(), [Node(8, 1)] * 2, per_gpu=per_gpu)
+    assert (slots.cpus, slots.count) == (cpus_each, count)
+    assert slots.gpus * per_gpu <= 1
+    asked = Resources(gpus_per_trial=0.5)  # the user's word
+    assert share_out(asked, [Node(8, 1)], per_gpu=per_gpu).gpus == 0.5
+
+
 def test_more_than_there_is():
     two = [Node(2, 0)]
     with pytest.raises(ResourceError, match="cpus_per_trial is 8, but there are 2 CPUs; use"):

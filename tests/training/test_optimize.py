@@ -82,10 +82,10 @@ def test_training_does_not_load_the_compiler(optimizer):
     code = f"""
 import sys, torch
 from handsigns.config.trial import TrialConfig
-from handsigns.training.fit import TrainingPlan, _train_step, start
+from handsigns.training.fit import TrainingPlan, train_step, start
 config = TrialConfig(optimizer="{optimizer}", gradient_clip=1.0, channel_width=4)
 state = start(TrainingPlan(config, 3, 16, 1, 0, torch.device("cpu")))
-_train_step(state, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long(), 0.1)
+train_step(state, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long(), 0.1)
 heavy = [name for name in ("torch._dynamo", "sympy", "torchvision") if name in sys.modules]
 assert not heavy, heavy
 """
