@@ -37,7 +37,8 @@ def trials_per_gpu(study: StudyConfig, data: DataSet, own: OwnCode | None) -> tu
         where, why = next(iter(problems.items()))
         return PER_GPU, f"{PER_GPU} trials share a GPU, as that was not measured on {where}: {why}"
     fewest = min(answers.values(), default=PER_GPU)
-    return fewest, f"{fewest} trials share a GPU, as measured"
+    shared = f"{fewest} trials share a GPU" if fewest > 1 else "each trial has a GPU to itself"
+    return fewest, f"{shared}, as measured"
 
 
 def heaviest(study: StudyConfig) -> list[TrialConfig]:

@@ -287,6 +287,7 @@ def _slots(
     if slots.gpus and study.resources.gpus_per_trial == "auto":
         from handsigns.search.gpu_sharing import trials_per_gpu
 
+        tell("measuring how many trials share a GPU")
         per_gpu, note = trials_per_gpu(study, data, own)
         slots = share_out(study.resources, nodes(), growing=joined, per_gpu=per_gpu)
         tell(note)

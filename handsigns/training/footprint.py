@@ -54,6 +54,16 @@ def measure_footprint(plan: TrainingPlan, train: Split, resident_bytes: int) -> 
     device = plan.device
     if device.type != "cuda":
         raise ResourceError("PyTorch sees no CUDA device there")
+    try:
+        return _measure(plan, train, resident_bytes)
+    except torch.OutOfMemoryError:
+        return Footprint(memory=1.0, busy=1.0)
+
+
+def _measure(plan: TrainingPlan, train: Split, resident_bytes: int) -> Footprint:
+    device = plan.device
+    torch.cuda.empty_cache()  # of what was measured before
+    torch.cuda.reset_peak_memory_stats(device)
     images, labels = on_device(train, device)
     batch = torch.arange(plan.config.batch_size, device=device) % len(images)
     pictures, targets = images.index_select(0, batch), labels.index_select(0, batch)
