@@ -30,6 +30,9 @@ from handsigns.storage import FolderStorage, Storage
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Where pytest was started with `&` by a script, it and all its children are deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIGNS = REPOSITORY.parent / "shared" / "data" / "signs_dev"
 

@@ -218,7 +218,7 @@ def test_a_search_that_another_machine_took_over_ends(place, here, there, monkey
     with kept_up(mirror(here, place), said.append, lost.append):
         with elsewhere(monkeypatch), monkeypatch.context() as impatient:
             impatient.setattr("handsigns.search.mirror._SILENCE_SECONDS", 0.0)
-            until(lambda: not take_over(there, place))
+            until(lambda: not take_over(there, place) and stands(place))
         change(here, "journal.jsonl", "one\nand more\n")
         until(lambda: lost)
     assert "different states" in lost[0]
@@ -234,6 +234,12 @@ def take_over(paths, place):
     except ResultsError as error:
         return str(error)
     return ""
+
+
+def stands(place):
+    """Whether a take-over was not overwritten by who had looked before it and wrote after it."""
+    time.sleep(1)
+    return json.loads(place.read("first/files.json"))["by"].endswith(" on elsewhere")
 
 
 def test_another_shell_leaves_the_copy_to_who_runs_the_search(place, here):
