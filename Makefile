@@ -55,8 +55,8 @@ run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
 # Tests that start Ray mostly wait, so a few files at a time.
-test: $(DEV) ## all tests but those of test-cluster
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not cluster"
+test: $(DEV) ## all tests but those of test-cluster and the longest of test-faults
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not cluster and not long"
 
 test-fast: $(DEV) ## the tests that need no Ray, in seconds
 	$(BIN)/python -m pytest -m "not ray"

@@ -13,6 +13,7 @@ def ctrl_c(process) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
+@pytest.mark.long
 def test_broken_off_in_every_way_it_goes_on(place):
     process = place.start("search", "tiny.yaml", *place.long, "--name", "broken-off")
     place.wait_for_epochs("broken-off", 5, process)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from handsigns.search.event_log import read_events, sealed
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

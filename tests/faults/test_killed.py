@@ -55,6 +55,7 @@ def test_a_search_killed_when_all_was_done_is_concluded(place):
     place.audit("last")
 
 
+@pytest.mark.long
 def test_a_reevaluation_killed_in_the_middle_goes_on(place):
     place.run("search", "tiny.yaml", *place.data, "--trials", "3", "--max-epochs", "40",
               "--set", "scheduler.name=none", "--name", "again")  # fmt: skip

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.long]
 
 
 def test_one_name_at_once_is_refused_and_two_names_do_no_harm(place):
