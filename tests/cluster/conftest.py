@@ -90,8 +90,9 @@ class Machine:
     def stop_ray(self) -> None:
         """Have Ray end on it in order, as it is told where spot machines are taken away."""
         for process in map(int, sh("ip", "netns", "pids", self.name).split()):
-            if Path(f"/proc/{process}/exe").resolve().name == "raylet":
-                os.kill(process, signal.SIGTERM)
+            with contextlib.suppress(FileNotFoundError):  # it has ended
+                if Path(f"/proc/{process}/exe").resolve().name == "raylet":
+                    os.kill(process, signal.SIGTERM)
 
     def power_off(self) -> None:
         """It is gone at once, with all its processes, and says no goodbye."""
