@@ -127,7 +127,11 @@ def _how(finalist: Finalist) -> str:
     repeats = [Repeat.named(run.trial_id) for run in finalist.runs]
     seeds = len({repeat.seed for repeat in repeats})
     times = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
-    return f"{times} on {repeats[0].folds} folds" if repeats[0].folds else times
+    if not repeats[0].folds:
+        return times
+    used = len({repeat.fold for repeat in repeats})
+    of = f" of {repeats[0].folds}" if used < repeats[0].folds else ""
+    return f"{times} on {used}{of} folds"
 
 
 def _difference(first: Finalist, second: Finalist, objective: Objective) -> str:

@@ -22,7 +22,7 @@ def remeasure(make_search):
         paths = stored.paths.repeats
         paths.root.mkdir(exist_ok=True)
         trials = [stored.ranked[place].trial_id for place in places[: len(losses)]]
-        seeds = len(losses[0]) // (folds or 1)
+        seeds = math.ceil(len(losses[0]) / (folds or 1))
         write_json(paths.plan, {"trial_ids": trials, "seeds": seeds, "folds": folds})
         journal = Journal(paths.journal, 1, writable=True)
         journal.open_session(Session(fingerprint, {}))
@@ -97,6 +97,11 @@ def test_folds_make_intervals_wider(remeasure):
         0.2 + t.ppf(0.975, 3) * spread
     )
     assert "2 fresh seeds on 2 folds" in verdict(search)
+
+
+def test_what_the_time_did_not_allow_is_not_claimed(remeasure):
+    search = remeasure([[0.10, 0.20], [0.3, 0.3]], folds=4)
+    assert "a fresh seed on 2 of 4 folds" in verdict(search)
 
 
 def test_a_run_without_a_result(remeasure):
