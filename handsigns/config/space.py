@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -203,20 +203,21 @@ class Space(Mapping[str, Parameter]):
         One that they do not name, as it is the user's own, has the first of several values or the
         middle of its range.
         """
-        params: dict[str, Scalar] = {}
-        for name, parameter in self.parameters:
-            if self.active(name, params):
-                params[name] = nearest(parameter, values.get(name, _middle(parameter)))
-        return params
+        return self._params(values, _middle)
 
     def largest_params(self, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """The configuration with `values`, as near as can be, and else the largest number of each
         hyperparameter; the first of several values that are no numbers.
         """
+        return self._params(values, _largest)
+
+    def _params(
+        self, values: Mapping[str, Scalar], otherwise: Callable[[Parameter], Scalar]
+    ) -> dict[str, Scalar]:
         params: dict[str, Scalar] = {}
         for name, parameter in self.parameters:
             if self.active(name, params):
-                params[name] = nearest(parameter, values.get(name, _largest(parameter)))
+                params[name] = nearest(parameter, values.get(name, otherwise(parameter)))
         return params
 
     def size(self) -> int | None:

@@ -34,6 +34,11 @@ class DataSet:
     val: Split
     pack: Pack
 
+    @property
+    def trial_bytes(self) -> int:
+        """Of the pictures that every trial uses: train and validation."""
+        return self.train.images.nbytes + self.val.images.nbytes
+
     def open_test(self) -> Split:
         """The test split; only the `test` command calls this."""
         return self.pack.open_split("test")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from handsigns.search.slots import Node, nodes_of
+from handsigns.search.slots import Slots, nodes_of
 
 _ANSWER_SECONDS = 120.0
 """A node that is busy takes long to start a process."""
@@ -16,14 +16,14 @@ _T = TypeVar("_T")
 
 
 def ask_nodes(
-    question: Callable[..., _T], *given: object, of: Callable[[Node], bool], gpus: int = 0
+    question: Callable[..., _T], *given: object, slots: Slots, gpus: int = 0
 ) -> tuple[dict[str, _T], dict[str, str]]:
-    """Call a function on every node of some kind.
+    """Call a function on every node on which a trial fits.
 
     Args:
         question: a function of a module that nodes have.
         given: what it is called with.
-        of: whether a node is asked.
+        slots: what a trial takes.
         gpus: that it is given there.
 
     Returns:
@@ -32,7 +32,7 @@ def ask_nodes(
     probe = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(question)
     asked: dict[Any, str] = {}
     for node in ray.nodes():
-        if any(of(there) for there in nodes_of([node])):
+        if slots.fitting(nodes_of([node])):
             place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             asked[probe.options(scheduling_strategy=place).remote(*given)] = name

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from handsigns.config.own_code import OwnCode
 from handsigns.config.study import StudyConfig
 from handsigns.config.trial import TrialConfig
 from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
 from handsigns.search.ask import ask_nodes
-from handsigns.search.slots import PER_GPU, Node
+from handsigns.search.slots import PER_GPU, Slots
 
 _PICTURES = 1024
 """Handed to a GPU: as many as are evaluated at once."""
 
 
-def trials_per_gpu(study: StudyConfig, data: DataSet, own: OwnCode | None) -> tuple[int, str]:
-    """Measure the space's heaviest network of each architecture on every node with GPUs.
+def trials_per_gpu(
+    study: StudyConfig, data: DataSet, own: OwnCode | None, slots: Slots
+) -> tuple[int, str]:
+    """Measure the space's heaviest network of each architecture on every node for trials.
+
+    Args:
+        study, data, own: of the search.
+        slots: what a trial takes, as long as that is not measured; with a share of a GPU.
 
     Returns:
         how many trials the weakest of these GPUs carries, the usual number where that cannot be
         measured; and what to tell the user.
     """
-    wanted = study.resources.accelerator_type
-
-    def able(node: Node) -> bool:
-        return node.gpus >= 1 and (wanted is None or wanted in node.accelerators)
-
-    sample = data.train.first(_PICTURES)
-    resident = data.train.images.nbytes + data.val.images.nbytes
     answers, problems = ask_nodes(
-        measure, heaviest(study), sample, resident, len(data.info.classes), own, of=able, gpus=1
-    )
+        measure, heaviest(study), data.train.first(_PICTURES), data.trial_bytes,
+        len(data.info.classes), own, slots=slots, gpus=1,
+    )  # fmt: skip
     if problems:
         where, why = next(iter(problems.items()))
         return PER_GPU, f"{PER_GPU} trials share a GPU, as that was not measured on {where}: {why}"
@@ -58,6 +56,8 @@ def measure(
     from handsigns.training.footprint import measure_footprint
 
     device, size = pick_device(), sample.images.shape[1]
-    plan = TrainingPlan(configs[0], classes, size, max_epochs=1, seed=0, device=device, own=own)
-    plans = [dataclasses.replace(plan, config=config) for config in configs]
-    return min(measure_footprint(each, sample, resident).sharing for each in plans)
+    plans = [
+        TrainingPlan(config, classes, size, max_epochs=1, seed=0, device=device, own=own)
+        for config in configs
+    ]
+    return min(measure_footprint(plan, sample, resident).sharing for plan in plans)

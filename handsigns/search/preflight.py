@@ -49,9 +49,7 @@ def check_nodes(checkpoints: Checkpoints, slots: Slots) -> list[str]:
     name, content = f".probe-{secrets.token_hex(8)}", secrets.token_bytes(16)
     try:
         place.write(name, content)
-        answers, problems = ask_nodes(
-            answer, place, name, content, of=lambda node: bool(slots.fitting([node]))
-        )
+        answers, problems = ask_nodes(answer, place, name, content, slots=slots)
     except OSError as error:
         raise ResourceError(f"{place} cannot be written from here: {error}") from error
     finally:

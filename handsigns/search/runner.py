@@ -105,13 +105,7 @@ def run_search(
             sweep(paths.root)
             checkpoints.place.sweep()
             terminal = stack.enter_context(output_to(paths.log))
-            ray = stack.enter_context(
-                ray_session(
-                    address,
-                    data.train.images.nbytes + data.val.images.nbytes,
-                    dashboard=dashboard,
-                )
-            )
+            ray = stack.enter_context(ray_session(address, data.trial_bytes, dashboard=dashboard))
             slots, room = _slots(
                 study, data, checkpoints, own, terminal, joined=address is not None
             )
@@ -288,7 +282,7 @@ def _slots(
         from handsigns.search.gpu_sharing import trials_per_gpu
 
         tell("measuring how many trials share a GPU")
-        per_gpu, note = trials_per_gpu(study, data, own)
+        per_gpu, note = trials_per_gpu(study, data, own, slots)
         slots = share_out(study.resources, nodes(), growing=joined, per_gpu=per_gpu)
         tell(note)
     return slots, Room(slots, study.resources, nodes if joined else None)

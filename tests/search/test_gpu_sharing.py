@@ -1,8 +1,8 @@
 """A search joins a Ray that has a GPU to give away, and measures it, as far as there is one."""
 
+import contextlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -51,9 +51,8 @@ def node(place, tmp_path):
             assert line, "Ray ended"
         yield address
         running.terminate()
-        end = time.monotonic() + 60
-        while running.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(timeout=60)
         running.kill()
 
 
