@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from handsigns.config.study import StudyConfig
-from handsigns.data.open import DataSet, open_data
+from handsigns.config.search import StudyConfig
+from handsigns.data.dataset import DataSet, open_data
 from handsigns.errors import HandsignsError
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import TrialRecord
-from handsigns.search.store import StoredSearch, open_search
-from handsigns.search.tables import decision_table, epoch_table, leaderboard_table, trial_table
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import StoredSearch, open_search
+from handsigns.results.tables import decision_table, epoch_table, leaderboard_table, trial_table
+from handsigns.results.trial import TrialRecord
 from handsigns.winner.replay import ReplayError, replay
 
 

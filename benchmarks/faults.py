@@ -37,7 +37,7 @@ from harness import (
     workplace,
 )
 
-from handsigns.search.event_log import read_events
+from handsigns.io.event_log import read_events
 
 SPACE = """
 space:

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 
 from harness import events, tell
 
-from handsigns.config.trial import Scalar, TrialConfig
-from handsigns.search.environment import describe_environment
+from handsigns.config.hyperparameters import Scalar, TrialConfig
+from handsigns.results.environment import describe_environment
 
 if TYPE_CHECKING:
     import torch
 
-    from handsigns.training.average import WeightAverage
-    from handsigns.training.fit import TrainingPlan
-    from handsigns.training.optimize import Optimizer
+    from handsigns.training.ema import WeightAverage
+    from handsigns.training.optimizer import Optimizer
+    from handsigns.training.train import TrainingPlan
 
 
 DRAWN = 2400
@@ -96,7 +96,7 @@ def train_all(
     Raises:
         DivergedError: a loss became NaN or infinite.
     """
-    from handsigns.data.open import open_data
+    from handsigns.data.dataset import open_data
 
     fingerprint = open_data(data).info.fingerprint  # decoded once, before all processes want it
     curves = _read(kept, fingerprint)
@@ -119,12 +119,12 @@ def train(data: Path | None, training: Training) -> Curve:
     """One training, on one core."""
     import torch
 
+    from handsigns.data.dataset import open_data
     from handsigns.data.folds import hold_out
-    from handsigns.data.open import open_data
-    from handsigns.model import as_evaluated
-    from handsigns.training.average import WeightAverage
+    from handsigns.models import as_evaluated
+    from handsigns.training.ema import WeightAverage
     from handsigns.training.evaluate import evaluate, predict_logits
-    from handsigns.training.fit import TrainingPlan, fit, start
+    from handsigns.training.train import TrainingPlan, fit, start
 
     torch.set_num_threads(1)
     found = open_data(data)
@@ -169,9 +169,9 @@ def train(data: Path | None, training: Training) -> Curve:
 
 def _learn_from_drawn_hands(plan: TrainingPlan, epochs: int) -> dict[str, torch.Tensor]:
     """Weights after so many epochs on drawn hands."""
-    from handsigns.data.drawn import draw_hands
     from handsigns.data.splits import Split
-    from handsigns.training.fit import fit, start
+    from handsigns.data.synthetic import draw_hands
+    from handsigns.training.train import fit, start
 
     images, labels = draw_hands(DRAWN, plan.seed, plan.size)
     state = start(dataclasses.replace(plan, max_epochs=epochs))

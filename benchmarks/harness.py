@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handsigns.files import write_json
-from handsigns.search.environment import describe_environment
+from handsigns.io.json_file import write_json
+from handsigns.results.environment import describe_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TUNE = (sys.executable, str(REPOSITORY / "tune_main.py"))
@@ -144,7 +144,7 @@ def draw_pictures(folder: Path, counts: dict[str, int], size: int, suffix: str) 
     """
     from PIL import Image
 
-    from handsigns.data.drawn import draw_hands
+    from handsigns.data.synthetic import draw_hands
 
     for seed, (split, count) in enumerate(counts.items()):
         for number, (image, label) in enumerate(zip(*draw_hands(count, seed, size), strict=True)):

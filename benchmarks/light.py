@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from handsigns.cli import main
-from handsigns.search import runner
-from handsigns.search.task import TrialTask
+from handsigns.tuning import session as runner
+from handsigns.tuning.task import TrialTask
 
 
 def light(hold: Path) -> Callable[[dict[str, Any], TrialTask], None]:

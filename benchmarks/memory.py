@@ -36,7 +36,7 @@ from harness import (
 )
 from PIL import Image
 
-from handsigns.config.trial import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
 
 MIB = 2**20
 SIZE = 64
@@ -106,8 +106,8 @@ def probe(config: TrialConfig) -> tuple[int, int, int]:
     import torch
 
     from handsigns.data.splits import Split
-    from handsigns.search import trainable  # noqa: F401  # all that a trial's process loads
-    from handsigns.training.fit import TrainingPlan, fit, start
+    from handsigns.training.train import TrainingPlan, fit, start
+    from handsigns.tuning import trainable  # noqa: F401  # all that a trial's process loads
 
     torch.set_num_threads(1)
     images = np.zeros((480, SIZE, SIZE, 3), np.uint8)
@@ -136,7 +136,7 @@ def needed(config: TrialConfig) -> int:
     """Bytes of weights, their averages, gradients and moments, and of what one batch keeps."""
     import torch
 
-    from handsigns.model import build_model
+    from handsigns.models import build_model
 
     model = build_model(config, 6, SIZE)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from folds import Curve, Training, fold_options, train_all
 from harness import Table, finish, options
 
+from handsigns.config.hyperparameters import Scalar
 from handsigns.config.load import load_study
-from handsigns.config.menu import resolve_space_path
-from handsigns.config.study import StudyConfig
-from handsigns.config.trial import Scalar
+from handsigns.config.presets import resolve_space_path
+from handsigns.config.search import StudyConfig
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ LOSS = OBJECTIVES[0]
 
 def draw(study: StudyConfig, count: int) -> list[dict[str, Scalar]]:
     """Configurations at random; the recommended recipe is the first where the space holds it."""
-    from handsigns.search.sampling import Sampling
+    from handsigns.policy.sampler import Sampling
 
     searcher = study.searcher.model_copy(update={"name": "random"})
     sampling = Sampling(study.model_copy(update={"searcher": searcher}))

@@ -38,15 +38,15 @@ from harness import (
     workplace,
 )
 
+from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.load import load_study
-from handsigns.config.trial import Scalar, TrialConfig
 from handsigns.data.splits import DataInfo
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, TrialRecord
-from handsigns.search.sampling import Sampling
-from handsigns.search.store import DataRecord, begin_search
-from handsigns.training.metrics import EpochMetrics
+from handsigns.metrics import EpochMetrics
+from handsigns.policy.sampler import Sampling
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, begin_search
+from handsigns.results.trial import Placement, TrialRecord
 
 TRIVIAL = """
 space:

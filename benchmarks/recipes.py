@@ -21,10 +21,10 @@ from pathlib import Path
 from folds import Curve, Training, fold_options, train_all
 from harness import Table, finish, options, ratios
 
-from handsigns.config.trial import Scalar
+from handsigns.config.hyperparameters import Scalar
+from handsigns.data.dataset import open_data
 from handsigns.data.folds import hold_out
-from handsigns.data.open import open_data
-from handsigns.report.interval import mean_interval
+from handsigns.stats.intervals import mean_interval
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ from harness import (
 )
 from memory import anonymous
 
-from handsigns.search.cluster import SEALED_OFF, new_token
-from handsigns.search.event_log import EventReader
+from handsigns.cluster.session import SEALED_OFF, new_token
+from handsigns.io.event_log import EventReader
 
 NODES = 4
 LOOPBACK = "127.0.0.1"

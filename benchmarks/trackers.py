@@ -17,15 +17,15 @@ from pathlib import Path
 
 from harness import Table, at_most, finish, options, tell
 
-from handsigns.config.check import check_study
+from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, Session
-from handsigns.search.tracking.choose import TOOLS, make_tracker
-from handsigns.search.tracking.dispatch import hand_on, tracking
-from handsigns.search.tracking.tracker import TrackedSearch
-from handsigns.training.metrics import EpochMetrics
+from handsigns.metrics import EpochMetrics
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.trial import Placement, Session
+from handsigns.tracking.base import TrackedSearch
+from handsigns.tracking.registry import TOOLS, make_tracker
+from handsigns.tracking.worker import hand_on, tracking
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},

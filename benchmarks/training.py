@@ -30,12 +30,12 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from handsigns.config.trial import TrialConfig
-from handsigns.data.drawn import CLASSES, draw_hands
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.splits import Split
-from handsigns.model import build_model
+from handsigns.data.synthetic import CLASSES, draw_hands
+from handsigns.models import build_model
 from handsigns.training.evaluate import predict_logits
-from handsigns.training.fit import TrainingPlan, fit, start
+from handsigns.training.train import TrainingPlan, fit, start
 
 PICTURES = 960
 SIZE = 64

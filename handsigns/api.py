@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns import flow
+from handsigns.workflow import flow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from handsigns.config.study import StudyConfig
+    from handsigns.config.search import StudyConfig
     from handsigns.data.splits import DataInfo
-    from handsigns.search.store import StoredSearch
+    from handsigns.results.store import StoredSearch
     from handsigns.winner.predict import Prediction, Winner
     from handsigns.winner.test import TestResult
 
@@ -128,9 +128,9 @@ def search(
     }
     study, file = flow.choose_study(str(space), overrides, values)
 
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.runner import run_search
-    from handsigns.search.store import refuse_taken
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import refuse_taken
+    from handsigns.tuning.session import run_search
 
     paths = SearchPaths.named(Path(results), name or flow.new_name(str(space)))
     refuse_taken(paths)
@@ -230,7 +230,7 @@ def reevaluate(
             stored, _path(data), flow.given_again(wanted), address=address, own_code=own_code
         )
 
-    from handsigns.report.finals import finals_frame
+    from handsigns.report.reevaluation import finals_frame
 
     return finals_frame(flow.open_named(Path(results), name))
 
@@ -311,7 +311,7 @@ def load_winner(name: str, *, own_code: bool = False, results: PathLike = "resul
     Raises:
         ResultsError: there is none, or it runs code that is not allowed.
     """
-    from handsigns.search.paths import SearchPaths
+    from handsigns.results.paths import SearchPaths
     from handsigns.winner.predict import load_winner as load
 
     winner = SearchPaths.existing(Path(results), name).winner
@@ -346,7 +346,7 @@ def _path(folder: PathLike | None) -> Path | None:
 def _results(
     stored: StoredSearch, *, reason: str | None = None, by_user: bool = False
 ) -> SearchResults:
-    from handsigns.search.frames import (
+    from handsigns.results.frames import (
         decision_frame,
         epoch_frame,
         leaderboard_frame,

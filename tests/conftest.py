@@ -1,30 +1,23 @@
-"""What several tests share: tiny pictures, plans that train in a moment, and a place to run in."""
+"""What tests share: tiny images, scripted trials, and a place to use the command line in."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from PIL import Image
-from pyarrow.fs import FileSelector, FileSystem
 
 from handsigns.data.splits import Split
-from handsigns.storage import FolderStorage, Storage
+from handsigns.metrics import EpochMetrics
+from handsigns.results.store import StoredSearch
+from handsigns.results.trial import TrialRecord
+from tests.support import records, scripted
+from tests.support.s3 import CREDENTIALS, s3_server_at
+from tests.support.workplace import REPOSITORY, Workplace
 
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("untimed", deadline=None)
@@ -33,19 +26,7 @@ settings.load_profile("untimed")
 # Where pytest was started with `&` by a script, it and all its children are deaf to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 SIGNS = REPOSITORY.parent / "shared" / "data" / "signs_dev"
-
-SPACE = """
-space:
-  learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
-  batch_size: {type: choice, values: [8, 16]}
-  channel_width: 4
-budget: {trials: 6, max_epochs: 4}
-scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
-resources: {cpus_per_trial: 1, gpus_per_trial: 0, concurrent_trials: 1}
-"""
-"""One trial at a time: each process that trains loads torch, seconds of both cores."""
 
 
 @pytest.fixture(scope="session")
@@ -73,182 +54,12 @@ def make_split() -> Callable[..., Split]:
     return make
 
 
-class Workplace:
-    """A folder with pictures and a space, and the command line in it, as a user has it.
-
-    Its pictures, `bands`, are of three classes that are easy to tell: a bright band high, in the
-    middle, low. Its space, `tiny.yaml`, is searched in moments.
-    """
-
-    data = ("--data", "bands", "--size", "16", "--no-report")
-    two = ("--set", "resources.concurrent_trials=2")
-    """Two trials at a time, as there would be elsewhere."""
-    long = (*data, *two, "--max-epochs", "150", "--set", "scheduler.name=none", "--trials", "3")
-    """Options of a search in which there is time to interfere."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = os.environ | {"HANDSIGNS_CACHE": str(root / "cache")}
-        self.started: list[subprocess.Popen[str]] = []
-        (root / "tiny.yaml").write_text(SPACE)
-        rng = np.random.default_rng(0)
-        for split, count in (("train", 20), ("val", 8), ("test", 8)):
-            for k, label in enumerate(("high", "middle", "low")):
-                (root / "bands" / split / label).mkdir(parents=True)
-                for i in range(count):
-                    pixels = rng.integers(0, 100, (16, 16, 3), dtype=np.uint8)
-                    pixels[5 * k : 5 * k + 5] += 130
-                    Image.fromarray(pixels).save(root / "bands" / split / label / f"{i}.png")
-
-    @staticmethod
-    def command(*arguments: str) -> list[str]:
-        """A command of ours in full."""
-        return [sys.executable, str(REPOSITORY / "tune_main.py"), *arguments]
-
-    def start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Start a command of ours, in a session of its own as from a terminal."""
-        process = subprocess.Popen(
-            [*prefix, *self.command(*arguments)],
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
-        """Wait for a command to end as it should; returns what it printed."""
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode == status, f"{output}\n{self.logs()}"
-        assert "Traceback" not in output, output
-        return output
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Run a command; returns what it printed."""
-        return self.finish(self.start(*arguments), status)
-
-    def logs(self) -> str:
-        """The last lines of what Ray had to say in each search, for a test that failed."""
-        logs = sorted(self.root.glob("results/*/ray.log"))
-        return "\n".join(f"{p}:\n{p.read_text(errors='replace')[-4000:]}" for p in logs)
-
-    def folder(self, name: str) -> Path:
-        """The results of a search."""
-        return self.root / "results" / name
-
-    def rows(self, name: str, table: str = "leaderboard") -> list[dict[str, str]]:
-        """A table of a search."""
-        with (self.folder(name) / f"{table}.csv").open() as file:
-            return list(csv.DictReader(file))
-
-    def events(self, name: str, kind: str = "") -> list[dict[str, Any]]:
-        """The whole lines of a journal so far, or those of one kind."""
-        path = self.folder(name) / "journal.jsonl"
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        found = [json.loads(line) for line in lines if line.endswith(b"}\n")]
-        return [event for event in found if kind in ("", event["event"])]
-
-    def wait_for(self, what: Callable[[], object], process: subprocess.Popen[str]) -> None:
-        """Wait until something is so, while the process runs."""
-        deadline = time.monotonic() + 600
-        while not what():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline, "no progress"
-            time.sleep(0.02)
-
-    def wait_for_epochs(self, name: str, count: int, process: subprocess.Popen[str]) -> None:
-        """Wait until so many epochs of a search are recorded."""
-        self.wait_for(lambda: len(self.events(name, "epoch")) >= count, process)
-
-    def trial_process(self, name: str, trial_id: str | None = None) -> int:
-        """The id of the process in which a trial, or whichever reported last, trained last."""
-        epochs = self.events(name, "epoch")
-        found = [event for event in epochs if trial_id in (None, event["trial_id"])]
-        return int(found[-1]["node"].rpartition("/")[2])
-
-    def kill(self, process: subprocess.Popen[str], name: str) -> None:
-        """Kill a search's driver, and wait until its trials have ended with it, a moment later."""
-        nodes = {event["node"] for event in self.events(name, "epoch")}
-        process.kill()
-        process.communicate()
-        deadline = time.monotonic() + 60
-        while any(is_trial(int(node.rpartition("/")[2])) for node in nodes):
-            assert time.monotonic() < deadline, "trials outlive the search"
-            time.sleep(0.05)
-
-    def audit(self, name: str) -> str:
-        """See that nothing is wrong with a search that ended; returns what was found."""
-        done = subprocess.run(
-            [sys.executable, str(REPOSITORY / "benchmarks" / "audit.py"), str(self.folder(name))],
-            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def close(self) -> None:
-        """End what a failed test has left running."""
-        for process in self.started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
-
-
-def is_trial(pid: int) -> bool:
-    """Whether a process runs, and is one of Ray's."""
-    try:
-        return b"ray" in Path(f"/proc/{pid}/cmdline").read_bytes().lower()
-    except OSError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Iterator[Workplace]:
     """A workplace that the tests of a module share."""
     workplace = Workplace(tmp_path_factory.mktemp("place"))
     yield workplace
     workplace.close()
-
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def s3_server_at(host: str, open_actions: int | None = None) -> Iterator[str]:
-    """A server that speaks S3; yields host and port. The bucket `runs` is there.
-
-    Args:
-        host: where it listens.
-        open_actions: how many it takes from anyone, of which the bucket is one, before it asks for
-            credentials that it has given out; None: all.
-    """
-    address = f"{host}:{free_port(host)}"
-    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", address.split(":")[1]]
-    environment = os.environ | CREDENTIALS
-    if open_actions is not None:
-        environment |= {"INITIAL_NO_AUTH_ACTION_COUNT": str(open_actions)}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment) as it:
-        try:
-            while True:
-                assert it.poll() is None, "the server ended"
-                try:
-                    bucket = urllib.request.Request(f"http://{address}/runs", method="PUT")
-                    urllib.request.urlopen(bucket, timeout=5).close()
-                    break
-                except urllib.error.URLError:
-                    time.sleep(0.1)
-            yield address
-        finally:
-            it.kill()
 
 
 @pytest.fixture(scope="session")
@@ -279,20 +90,33 @@ def s3(
     return url
 
 
-def names(place: Storage) -> list[str]:
-    """All files of a storage, also those in folders."""
-    if isinstance(place, FolderStorage):
-        files = (path for path in place.path.rglob("*") if path.is_file())
-        return sorted(path.relative_to(place.path).as_posix() for path in files)
-    system, root = FileSystem.from_uri(place.address)
-    below = FileSelector(root, recursive=True, allow_not_found=True)
-    found = (entry.path for entry in system.get_file_info(below) if entry.is_file)
-    return sorted(path.removeprefix(f"{root}/") for path in found)
+@pytest.fixture
+def make_study() -> Callable[..., records.StudyConfig]:
+    """Makes a search from its sections; see `records.make_study`."""
+    return records.make_study
 
 
-def until(what: Callable[[], object], seconds: float = 240) -> None:
-    """Wait until something holds, as long as that may take on a busy machine."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"{what} does not come to hold"
-        time.sleep(0.05)
+@pytest.fixture
+def epoch_of() -> Callable[..., EpochMetrics]:
+    """Makes an epoch's metrics with a given validation loss."""
+    return records.epoch_of
+
+
+@pytest.fixture
+def make_record() -> Callable[..., TrialRecord]:
+    """Makes a trial that ended with given validation losses."""
+    return records.make_record
+
+
+@pytest.fixture
+def make_search(tmp_path) -> Callable[..., StoredSearch]:
+    """Makes scripted searches in a results folder of the test's own."""
+    return lambda name="scripted", trials=12, **options: scripted.scripted(
+        tmp_path / "results", name, trials, **options
+    )
+
+
+@pytest.fixture
+def retrain() -> Callable[..., None]:
+    """Adds a retrained and tested winner to a search."""
+    return scripted.retrained

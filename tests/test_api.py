@@ -20,7 +20,7 @@ from PIL import Image
 
 import handsigns
 from handsigns.errors import ConfigError, DataError, HandsignsError, ResultsError
-from handsigns.search.paths import SearchPaths
+from handsigns.results.paths import SearchPaths
 from tests.security.test_network import LOOPBACK, family, listeners
 
 FLOW = """
@@ -275,9 +275,9 @@ def test_importing_handsigns_loads_nothing_heavy():
 
 
 def test_search_is_a_package_and_can_be_called():
-    import handsigns.search.paths
+    import handsigns.results.paths
 
-    assert handsigns.search.paths.SearchPaths is SearchPaths
+    assert handsigns.results.paths.SearchPaths is SearchPaths
     with pytest.raises(ConfigError, match="no search space nothing"):
         handsigns.search("nothing")
     with pytest.raises(AttributeError, match="no attribute 'serach'"):

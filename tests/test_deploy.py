@@ -16,7 +16,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from handsigns.cli.parser import make_parser
-from tests.conftest import REPOSITORY
+from tests.support.workplace import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 

@@ -8,7 +8,7 @@ import pytest
 
 from handsigns.cli.parser import make_parser
 from handsigns.config.load import load_study
-from handsigns.config.menu import shipped_spaces
+from handsigns.config.presets import shipped_spaces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -73,4 +73,4 @@ def test_the_test_split_is_opened_in_one_place():
         for path in (REPOSITORY / "handsigns").rglob("*.py")
         if re.search(r"open_test\(|open_split\(\"test\"\)", path.read_text())
     )
-    assert users == ["handsigns/data/open.py", "handsigns/winner/test.py"]
+    assert users == ["handsigns/data/dataset.py", "handsigns/winner/test.py"]

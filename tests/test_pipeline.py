@@ -12,7 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from handsigns.search.event_log import read_events, sealed
+from handsigns.io.event_log import read_events, sealed
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -50,9 +50,9 @@ def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterato
     """Train one configuration on one thread; yields (epoch, validation loss, state) as it goes."""
     import torch
 
-    from handsigns.config.trial import TrialConfig, trial_seed
-    from handsigns.data.open import open_data
-    from handsigns.training.fit import TrainingPlan, fit, start
+    from handsigns.config.hyperparameters import TrialConfig, trial_seed
+    from handsigns.data.dataset import open_data
+    from handsigns.training.train import TrainingPlan, fit, start
 
     torch.set_num_threads(1)
     pictures = open_data(Path(data), size=SIZE)

@@ -48,7 +48,7 @@ def work(data: str, log: str, seed: int, worker: int) -> None:
             min_resource=GRACE_PERIOD, reduction_factor=REDUCTION_FACTOR
         ),
     )
-    from handsigns.training.fit import DivergedError
+    from handsigns.training.train import DivergedError
 
     study.optimize(objective, catch=(DivergedError,))
 

@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from handsigns.console.sanitize import printable
 from handsigns.errors import HandsignsError
-from handsigns.text import printable
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -56,7 +56,7 @@ def _in_step(options: argparse.Namespace) -> Iterator[None]:
         yield
         return
 
-    from handsigns.flow import bring_here, take_there
+    from handsigns.workflow.flow import bring_here, take_there
 
     if options.begun:
         bring_here(options.results, options.name, options.storage)

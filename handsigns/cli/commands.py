@@ -7,19 +7,19 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from handsigns import flow
 from handsigns.cli.tracking import publish_winner, show_tools, track_overrides
-from handsigns.config.duration import format_duration
+from handsigns.console.format import format_duration
+from handsigns.console.progress import progress
+from handsigns.console.sanitize import note
 from handsigns.errors import DataError, HandsignsError, ResultsError
-from handsigns.own_code import own_code_of_trial, own_code_to_go_on, try_out
-from handsigns.progress import progress
-from handsigns.text import note
+from handsigns.workflow import flow
+from handsigns.workflow.user_code import own_code_of_trial, own_code_to_go_on, try_out
 
 if TYPE_CHECKING:
-    from handsigns.config.own_code import OwnCode
-    from handsigns.config.study import StudyConfig
-    from handsigns.data.open import DataSet
-    from handsigns.search.store import StoredSearch
+    from handsigns.config.search import StudyConfig
+    from handsigns.config.user_code import OwnCode
+    from handsigns.data.dataset import DataSet
+    from handsigns.results.store import StoredSearch
 
 FAILED = 1
 INTERRUPTED = 130
@@ -46,8 +46,8 @@ def _search(options: Namespace) -> int:
     overrides = [*options.overrides, *track_overrides(options.track)]
     study, space = flow.choose_study(options.space, overrides, vars(options))
 
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import refuse_taken
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import refuse_taken
 
     options.name = options.name or flow.new_name(options.space)
     paths = SearchPaths.named(options.results, options.name)
@@ -74,10 +74,10 @@ def resume(options: Namespace) -> int:
     stored = _open(options)
 
     from handsigns.config.load import dump_study, load_study
-    from handsigns.config.own_code import keep
-    from handsigns.files import write_text
-    from handsigns.search.store import held, record_data
-    from handsigns.search.tracking.choose import refuse_missing
+    from handsigns.config.user_code import keep
+    from handsigns.io.atomic import write_text
+    from handsigns.results.store import held, record_data
+    from handsigns.tracking.registry import refuse_missing
 
     tracked = track_overrides(options.track)
     study = load_study(stored.paths.study, tracked, options=flow.given(vars(options)))
@@ -101,8 +101,8 @@ def resume(options: Namespace) -> int:
 def list_searches(options: Namespace) -> int:
     """All searches in the results folder."""
     from handsigns.cli.show import show_searches
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import open_search
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import open_search
 
     found = SearchPaths.all(options.results)
     if not found:
@@ -200,7 +200,7 @@ def _test(options: Namespace) -> None:
 def predict(options: Namespace) -> int:
     """Classify picture files."""
     from handsigns.cli.show import show_predictions
-    from handsigns.search.paths import SearchPaths
+    from handsigns.results.paths import SearchPaths
     from handsigns.winner.predict import load_winner
     from handsigns.winner.predict import predict as classify
 
@@ -271,8 +271,8 @@ def _search_and_show(
     own: OwnCode | None,
 ) -> int:
     from handsigns.cli.show import show_outcome
-    from handsigns.search.runner import run_search
-    from handsigns.search.warm_start import read_warm_start
+    from handsigns.results.warm_start import read_warm_start
+    from handsigns.tuning.session import run_search
 
     try:
         outcome = run_search(
@@ -353,8 +353,8 @@ def _conclude(
         raise ResultsError(f"{reason}; {more}")
 
     from handsigns.cli.show import show_outcome
-    from handsigns.search.runner import conclude_search
-    from handsigns.search.store import held
+    from handsigns.results.store import held
+    from handsigns.tuning.session import conclude_search
 
     with held(stored.paths):
         outcome = conclude_search(study, stored.paths, reason)
@@ -367,7 +367,7 @@ def _refuse_changes(
     stored: StoredSearch, data: DataSet, options: Namespace, own: OwnCode | None
 ) -> None:
     """Going on with other data or other code is the user's decision."""
-    from handsigns.search.environment import changed_code, describe_environment
+    from handsigns.results.environment import changed_code, describe_environment
 
     wanted = stored.data.info.fingerprint
     if data.info.fingerprint != wanted and not options.accept_changed_data:
@@ -387,8 +387,8 @@ def _refuse_changes(
 
 
 def _show_plan(study: StudyConfig) -> int:
+    from handsigns.cluster.resources import share_out, this_machine
     from handsigns.config.load import dump_study
-    from handsigns.search.slots import share_out, this_machine
 
     slots = share_out(study.resources, [this_machine()])
     measured = slots.gpus and study.resources.gpus_per_trial == "auto"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from handsigns import flow
 from handsigns.errors import ResultsError
+from handsigns.workflow import flow
 
 _PICTURES = 256
 """Of the validation split, on which a graph is compared with its model."""

@@ -59,7 +59,7 @@ def make_parser() -> Parser:
 
 class _Version(argparse.Action):
     def __call__(self, parser: Parser, *_: object) -> None:
-        from handsigns import __version__
+        from handsigns._version import __version__
 
         parser.exit(message=f"handsigns {__version__}\n")
 

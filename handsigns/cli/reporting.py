@@ -6,13 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.console.progress import progress
+from handsigns.console.sanitize import note, printable
 from handsigns.errors import ConfigError
-from handsigns.progress import progress
-from handsigns.text import note, printable
 
 if TYPE_CHECKING:
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import StoredSearch
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
 
 _LONGEST_NAME = 100
 """Of a comparison's folder; many searches with long names have only their number there."""
@@ -20,14 +20,14 @@ _LONGEST_NAME = 100
 
 def report(options: Namespace) -> int:
     """A search's report, once or as long as it runs."""
-    from handsigns.search.paths import SearchPaths
+    from handsigns.results.paths import SearchPaths
 
     paths = SearchPaths.existing(options.results, options.name)
     folder = options.reports / paths.name
     if options.follow:
         return _follow(paths, folder)
 
-    from handsigns.search.store import open_search
+    from handsigns.results.store import open_search
 
     write_page(open_search(paths), options.reports)
     return 0
@@ -49,7 +49,7 @@ def write_page(search: StoredSearch, reports: Path) -> None:
 
 def compare(options: Namespace) -> int:
     """Several searches side by side."""
-    from handsigns.search.paths import SearchPaths
+    from handsigns.results.paths import SearchPaths
 
     names = list(dict.fromkeys(options.names))
     if len(names) < 2:
@@ -57,7 +57,7 @@ def compare(options: Namespace) -> int:
     found = [SearchPaths.existing(options.results, name) for name in names]
 
     from handsigns.report.compare import SUMMARY_COLUMNS, compare, write_comparison
-    from handsigns.search.store import open_search
+    from handsigns.results.store import open_search
 
     searches = [open_search(paths) for paths in found]
     comparison = compare(searches)
@@ -78,7 +78,7 @@ def _folder(names: list[str]) -> str:
 
 def _follow(paths: SearchPaths, folder: Path) -> int:
     from handsigns.report.follow import follow
-    from handsigns.search.mirror import kept_fresh
+    from handsigns.results.sync import kept_fresh
 
     def told(search: StoredSearch, page: Path) -> None:
         ended = sum(record.ended for record in search.journal.records)

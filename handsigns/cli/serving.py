@@ -8,15 +8,15 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 
-from handsigns.search.paths import SearchPaths
+from handsigns.results.paths import SearchPaths
 
 
 def serve(options: Namespace) -> int:
     """Answer requests with the winner until the user ends it."""
     paths = SearchPaths.existing(options.results, options.name)
 
-    from handsigns.search.cluster import ray_session
-    from handsigns.search.terminal import output_to
+    from handsigns.cluster.session import ray_session
+    from handsigns.console.capture import output_to
     from handsigns.winner.model import load_card
     from handsigns.winner.serve import HOST, check_extra, check_port, served
 

@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from handsigns.config.duration import format_duration
-from handsigns.text import printable
+from handsigns.console.format import MISSING, format_duration, percent, percent_interval
+from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
     from handsigns.errors import HandsignsError
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.record import Session
-    from handsigns.search.runner import SearchOutcome
-    from handsigns.search.store import StoredSearch
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
+    from handsigns.results.trial import Session
+    from handsigns.tuning.session import SearchOutcome
     from handsigns.winner.model import ModelCard
     from handsigns.winner.predict import Prediction
     from handsigns.winner.retrain import Retraining
@@ -64,7 +64,7 @@ def _why_none(search: StoredSearch) -> str:
 
 
 def _savings(search: StoredSearch) -> str:
-    from handsigns.report.insight import savings
+    from handsigns.results.statistics import savings
 
     spared = savings(search.journal.records, search.study.budget.max_epochs)
     share = f" ({spared.share:.0%} of them all)" if spared.full else ""
@@ -86,8 +86,8 @@ def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]])
             search.paths.name,
             Text(printable(search.data.info.source)),
             str(len(search.journal.records)),
-            f"{best.val_accuracy:.2%}" if best else "–",
-            f"{best.val_loss:.4f}" if best else "–",
+            percent(best.val_accuracy) if best else MISSING,
+            f"{best.val_loss:.4f}" if best else MISSING,
             _tested(search.paths),
         )
     console().print(table)
@@ -96,7 +96,7 @@ def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]])
 def _tested(paths: SearchPaths) -> str:
     path = paths.winner / "test.json"
     if not path.is_file():
-        return "retrained" if paths.winner.is_dir() else "–"
+        return "retrained" if paths.winner.is_dir() else MISSING
     try:
         return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
     except (OSError, ValueError, KeyError, TypeError):
@@ -105,7 +105,7 @@ def _tested(paths: SearchPaths) -> str:
 
 def show_changes(sessions: Sequence[Session]) -> None:
     """What differs between a trial's sessions and here and now, where that may change numbers."""
-    from handsigns.search.environment import changed_code, changed_machine, describe_environment
+    from handsigns.results.environment import changed_code, changed_machine, describe_environment
 
     now = describe_environment()
     for session in sessions:
@@ -116,7 +116,7 @@ def show_changes(sessions: Sequence[Session]) -> None:
 
 def show_finals(search: StoredSearch, outcome: SearchOutcome | None) -> None:
     """What measuring the best trials again came to."""
-    from handsigns.report import finals
+    from handsigns.report import reevaluation as finals
 
     if outcome is not None:
         print(f"\nthe re-evaluation ended: {outcome.reason}")
@@ -154,17 +154,16 @@ def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraini
 
 def show_test(paths: SearchPaths, result: TestResult) -> None:
     """The test's figures, class by class."""
-    low, high = result.interval
     print(
         f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
-        f"95 % interval {low:.2%} to {high:.2%}"
+        f"95 % interval {percent_interval(result.interval, 2)}"
     )
     right, fresh = result.unseen
     if fresh < result.total:
         share = f" ({right / fresh:.2%})" if fresh else ""
         print(f"of the {fresh} that are in neither train nor val: {right} right{share}")
     if len(result.per_seed) > 1:
-        from handsigns.report.answer import seeds_text
+        from handsigns.report.summary import seeds_text
 
         print(f"by seed: {seeds_text(result.per_seed)}")
     if result.openings > 1:
@@ -178,8 +177,8 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
     for row in result.per_class():
         table.add_row(
             Text(printable(row["class"])),
-            _percent(row["precision"]),
-            _percent(row["recall"]),
+            percent(row["precision"], 1),
+            percent(row["recall"], 1),
             str(row["pictures"]),
         )
     console().print(table)
@@ -204,7 +203,7 @@ def show_predictions(predictions: Sequence[Prediction], form: str) -> None:
     for name in predictions[0].probabilities:
         table.add_column(Text(printable(name)), justify="right")
     for p in predictions:
-        shares = [f"{share:.1%}" for share in p.probabilities.values()]
+        shares = [percent(share, 1) for share in p.probabilities.values()]
         table.add_row(Text(printable(str(p.picture))), Text(printable(p.label)), *shares)
     console().print(table)
 
@@ -221,10 +220,6 @@ def show_places(paths: SearchPaths) -> None:
         f"try it: python tune_main.py predict {paths.name} IMAGE…{own_code}\n"
         f"check:  python tune_main.py replay {paths.name} TRIAL{own_code}"
     )
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
 
 
 def console() -> Console:

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handsigns import flow
 from handsigns.cli.tracking import track_overrides
+from handsigns.console.progress import progress
+from handsigns.console.sanitize import note, printable
 from handsigns.errors import ConfigError, ResourceError, ResultsError
-from handsigns.own_code import own_code_of_space
-from handsigns.progress import progress
-from handsigns.text import note, printable
+from handsigns.workflow import flow
+from handsigns.workflow.user_code import own_code_of_space
 
 if TYPE_CHECKING:
-    from handsigns.config.own_code import OwnCode
-    from handsigns.config.study import StudyConfig
+    from handsigns.config.search import StudyConfig
+    from handsigns.config.user_code import OwnCode
 
 _FAILED = 1
 _SPACE = "space.yaml"
@@ -47,8 +47,8 @@ def submit(options: Namespace) -> int:
     own = own_code_of_space(study, space, allowed=options.own_code)
     options.name = options.name or flow.new_name(options.space)
 
-    from handsigns.search.jobs import job_client
-    from handsigns.search.paths import SearchPaths
+    from handsigns.cluster.jobs import job_client
+    from handsigns.results.paths import SearchPaths
 
     paths = SearchPaths.named(options.results, options.name)  # told before anything is sent
     job = f"handsigns-{options.name}"
@@ -64,7 +64,7 @@ def submit(options: Namespace) -> int:
 @contextlib.contextmanager
 def _told(address: str) -> Iterator[None]:
     """Say what to do where the cluster's job server is not reached, or lets us not in."""
-    from handsigns.search.jobs import troubles
+    from handsigns.cluster.jobs import troubles
 
     try:
         yield
@@ -108,7 +108,7 @@ def _send(
 def _stage(folder: Path, study: StudyConfig, own: OwnCode | None) -> None:
     """What the cluster needs, beside the packages it has: our code, the space, the user's code."""
     from handsigns.config.load import dump_study
-    from handsigns.search.environment import CODE
+    from handsigns.results.environment import CODE
 
     leave = shutil.ignore_patterns("__pycache__")
     shutil.copytree(CODE, folder / CODE.name, ignore=leave)

@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.console.progress import progress
+from handsigns.console.sanitize import printable
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.flow import open_named
-from handsigns.progress import progress
-from handsigns.text import printable
+from handsigns.workflow.flow import open_named
 
 if TYPE_CHECKING:
-    from handsigns.config.study import StudyConfig
-    from handsigns.search.paths import SearchPaths
-    from handsigns.search.store import StoredSearch
-    from handsigns.search.tracking.tracker import TrackedSearch, Tracker
+    from handsigns.config.search import StudyConfig
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
+    from handsigns.tracking.base import TrackedSearch, Tracker
 
 
 def track_overrides(chosen: str | None) -> list[str]:
@@ -27,7 +27,7 @@ def track_overrides(chosen: str | None) -> list[str]:
     Raises:
         ConfigError: a tool is unknown.
     """
-    from handsigns.search.tracking.choose import TOOLS
+    from handsigns.tracking.registry import TOOLS
 
     overrides = []
     for part in chosen.split(",") if chosen else ():
@@ -43,10 +43,10 @@ def track(options: Namespace) -> int:
     stored = open_named(options.results, options.name)
 
     from handsigns.config.load import load_study
-    from handsigns.search.store import held
-    from handsigns.search.tracking.choose import make_tracker, refuse_missing
-    from handsigns.search.tracking.dispatch import in_short
-    from handsigns.search.tracking.tracker import TrackedSearch
+    from handsigns.results.store import held
+    from handsigns.tracking.base import TrackedSearch
+    from handsigns.tracking.registry import make_tracker, refuse_missing
+    from handsigns.tracking.worker import in_short
 
     study = load_study(stored.paths.study, track_overrides(options.to))
     tools = [name for name in study.tracking.tools if name in _names(options.to)]
@@ -67,7 +67,7 @@ def publish_winner(stored: StoredSearch) -> None:
     """Hand the winner to the tools with which its search was tracked."""
     tools = stored.study.tracking.tools
     if tools:
-        from handsigns.search.tracking.tracker import TrackedSearch
+        from handsigns.tracking.base import TrackedSearch
 
         _publish(TrackedSearch(stored.paths, stored.study, stored.data.info), tools)
 
@@ -91,7 +91,7 @@ def dashboard(options: Namespace) -> int:
 
 def show_tools(paths: SearchPaths, study: StudyConfig, tools: Sequence[str]) -> None:
     """Where to look at what the other tools were told."""
-    from handsigns.search.tracking.tracker import mlflow_uri
+    from handsigns.tracking.base import mlflow_uri
 
     uri = mlflow_uri(paths, study)
     commands = {
@@ -121,7 +121,7 @@ def _bring_up_to_date(tracker: Tracker, stored: StoredSearch) -> None:
 def _publish(search: TrackedSearch, tools: Sequence[str]) -> None:
     if not search.paths.winner.is_dir() or not {"mlflow", "wandb"} & set(tools):
         return
-    from handsigns.search.tracking.dispatch import in_short
+    from handsigns.tracking.worker import in_short
     from handsigns.winner.publish import publish
 
     for tool in tools:
@@ -140,7 +140,7 @@ def _mirror(stored: StoredSearch) -> Iterator[Path]:
 
     A search that is running keeps its own up to date.
     """
-    from handsigns.search.store import held
+    from handsigns.results.store import held
 
     with tempfile.TemporaryDirectory(prefix="handsigns-") as scratch:
         file = stored.paths.optuna
@@ -155,8 +155,8 @@ def _mirror(stored: StoredSearch) -> Iterator[Path]:
 
 
 def _write_mirror(stored: StoredSearch, file: Path) -> None:
-    from handsigns.search.tracking.optuna_study import OptunaStudy
-    from handsigns.search.tracking.tracker import TrackedSearch
+    from handsigns.tracking.base import TrackedSearch
+    from handsigns.tracking.optuna_study import OptunaStudy
 
     search = TrackedSearch(stored.paths, stored.study, stored.data.info)
     _bring_up_to_date(OptunaStudy(search, file), stored)

@@ -10,16 +10,16 @@ _EVERY_SECONDS = 0.5
 
 def watch(options: Namespace) -> int:
     """Show a search as it stands, until it ends or the user has seen enough."""
-    from handsigns.search.paths import SearchPaths
+    from handsigns.results.paths import SearchPaths
 
     paths = SearchPaths.existing(options.results, options.name)  # told before more is loaded
 
     from rich.console import Console
 
-    from handsigns.report.watch import Watched, show_once
-    from handsigns.report.watch import watch as follow
-    from handsigns.search.mirror import kept_fresh
-    from handsigns.text import note
+    from handsigns.console.sanitize import note
+    from handsigns.monitor.watch import Watched, show_once
+    from handsigns.monitor.watch import watch as follow
+    from handsigns.results.sync import kept_fresh
 
     console = Console(highlight=False)
     watched = Watched(paths)

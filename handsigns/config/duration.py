@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+from handsigns.console.format import UNITS
+
 _LONGEST = 10**12
 _TEXT = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
@@ -20,18 +21,8 @@ def parse_duration(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = float(value) if value < _LONGEST else math.inf
     elif isinstance(value, str) and len(value) < 40 and (found := _TEXT.fullmatch(value.strip())):
-        counts = zip(found.groups(), _UNITS.values(), strict=True)
+        counts = zip(found.groups(), UNITS.values(), strict=True)
         seconds = float(sum(int(count or 0) * unit for count, unit in counts))
     if seconds is None or not 0 < seconds < math.inf:
         raise ValueError(f"{value!r} is no duration above 0; write 90s, 20m, 1h30m or seconds")
     return seconds
-
-
-def format_duration(seconds: float) -> str:
-    """The shortest text that `parse_duration` reads back, for whole seconds."""
-    rest, parts = int(seconds), []
-    for unit, length in _UNITS.items():
-        count, rest = divmod(rest, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from handsigns.config.check import SECTIONS, Problem, check_study
-from handsigns.config.duration import format_duration
+from handsigns.config.hyperparameters import OWN
+from handsigns.config.search import Reevaluation, StudyConfig
 from handsigns.config.space import Fixed, Space
-from handsigns.config.study import Reevaluation, StudyConfig
-from handsigns.config.trial import OWN
+from handsigns.config.validate import SECTIONS, Problem, check_study
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
+from handsigns.console.format import format_duration
 from handsigns.errors import ConfigError
 
 _NAMES = (("scheduler", "name"), ("searcher", "name"))

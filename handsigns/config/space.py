@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from handsigns.config.trial import Scalar
+from handsigns.config.hyperparameters import Scalar
 from handsigns.errors import ConfigError
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]

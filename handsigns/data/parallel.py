@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
-from handsigns.data.formats import Picture
-from handsigns.data.pictures import file_size
+from handsigns.data.images import file_size
+from handsigns.data.layouts import Picture
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]

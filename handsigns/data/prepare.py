@@ -6,8 +6,6 @@ made again. `manifest.json` in the new folder says what it was made from, and wh
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +13,17 @@ from typing import Any
 
 from PIL import Image
 
-from handsigns.data.carve import SPLIT_SEED, PicturesBySplit, carve_missing
-from handsigns.data.check import bad_files_error, check_complete, skipped_notes
-from handsigns.data.formats import SIGN_FOLDERS, SUFFIXES, BadFile, Listing, Picture, list_pictures
+from handsigns.console.sanitize import printable
+from handsigns.data.holdout import SPLIT_SEED, PicturesBySplit, carve_missing
+from handsigns.data.images import BadPictureError, decode, file_size, read_bytes
+from handsigns.data.layouts import SIGN_FOLDERS, SUFFIXES, BadFile, Listing, Picture, list_pictures
 from handsigns.data.parallel import Progress, for_each, no_report
-from handsigns.data.pictures import BadPictureError, decode, file_size, read_bytes
 from handsigns.data.splits import SplitName
-from handsigns.errors import DataError
-from handsigns.files import replacing, write_json
-from handsigns.text import printable
+from handsigns.data.validate import bad_files_error, check_complete, skipped_notes
+from handsigns.errors import DataError, ResultsError
+from handsigns.io.atomic import replacing
+from handsigns.io.digest import hasher
+from handsigns.io.json_file import read_json, write_json
 
 MANIFEST = "manifest.json"
 QUALITY = 95
@@ -108,7 +108,7 @@ def _check_apart(source: Path, dest: Path) -> None:
 
 def _digest(listing: Listing) -> str:
     """Of the pictures' names and sizes in bytes: enough to notice another source."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hasher()
     for split, members in listing.pictures.items():
         for picture in members:
             text = f"{split}/{picture.name}/{file_size(picture.path)}\n"
@@ -126,9 +126,9 @@ def _claim(dest: Path, manifest: dict[str, Any]) -> None:
         write_json(dest / MANIFEST, manifest | {"complete": False})
         return
     try:
-        found = json.loads((dest / MANIFEST).read_text(encoding="utf-8"))
+        found = read_json(dest / MANIFEST, dict[str, Any])
         differing = [key for key, value in manifest.items() if found[key] != value]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, KeyError, ResultsError) as error:
         raise DataError(
             f"{shown} is not empty and was not made by prepare; name a new folder"
         ) from error

@@ -9,23 +9,22 @@ from typing import Any
 
 import altair as alt
 
-from handsigns.config.duration import format_duration
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.search import Objective
 from handsigns.config.space import Fixed
-from handsigns.config.study import Objective
-from handsigns.config.trial import TrialConfig
-from handsigns.files import write_text
-from handsigns.report import scales
-from handsigns.report.answer import percent
-from handsigns.report.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.figures import HEIGHT
-from handsigns.report.insight import best_so_far, savings, score
-from handsigns.report.mcnemar import mcnemar
+from handsigns.console.format import format_duration, percent
+from handsigns.console.sanitize import printable
+from handsigns.io.atomic import write_text
+from handsigns.report.figures import scales
+from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.report.figures.search import HEIGHT
 from handsigns.report.page import figures_payload, render
-from handsigns.report.retrained import Test, read_winner
-from handsigns.report.timeline import read_timeline
+from handsigns.report.winner import Test, read_winner
 from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
-from handsigns.search.store import StoredSearch
-from handsigns.text import printable
+from handsigns.results.statistics import best_so_far, savings, score
+from handsigns.results.store import StoredSearch
+from handsigns.results.timeline import read_timeline
+from handsigns.stats.mcnemar import mcnemar
 
 SUMMARY_COLUMNS = (
     *("search", "best trial", "val_accuracy", "95 %", "val_loss", "trials", "epochs", "saved"),
@@ -127,8 +126,7 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
     if not found:
         return "None of them has a result yet"
     objective = searches[0].study.objective
-    by_loss = objective.metric == "val_loss"
-    found.sort(key=lambda pair: pair[0].loss if by_loss else -pair[0].accuracy)
+    found.sort(key=lambda pair: -pair[0].accuracy if objective.is_share else pair[0].loss)
     best, name = found[0]
     others = [other for other, _ in found[1:]]
     noise = [o for o in others if best.interval and best.interval[0] <= o.accuracy]
@@ -280,7 +278,7 @@ def _best_over(
             x=alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6)),
             y=alt.Y(
                 "best:Q",
-                title=scales.NAMES[objective.metric],
+                title=objective.name,
                 scale=scales.value_scale(values, objective),
                 axis=scales.value_axis(values, objective),
             ),
@@ -292,7 +290,7 @@ def _best_over(
     return figure(
         f"best_over_{field}",
         f"Best so far, over {field}",
-        f"The best {scales.NAMES[objective.metric]} over {field} of {', '.join(names)}.",
+        f"The best {objective.name} over {field} of {', '.join(names)}.",
         chart.properties(width="container", height=HEIGHT),
         {"rows": rows},
     )

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from handsigns.io.throttle import Throttle
 from handsigns.report.write import write_report
-from handsigns.search.paths import SearchPaths
-from handsigns.search.store import StoredSearch, holder, open_search
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import StoredSearch, holder, open_search
 
-_LEAST_SECONDS = 10.0
-_LARGEST_SHARE = 0.05
-"""Of a processor, at most, for a report that is followed: the trials want it more."""
+_WRITING = Throttle(interval_s=10.0, share=0.05)
+"""Of a report that is followed, by CPU time: the trials want it more."""
 _CHECK_SECONDS = 2.0
 """How soon the search's end is noticed."""
 
@@ -33,13 +33,13 @@ def follow(
     Returns:
         the page.
     """
-    pause = _LEAST_SECONDS
+    pause = _WRITING.pause_s(0.0)
     while holder(paths):
         begun = time.process_time()
         search = open_search(paths)
         page = write_report(search, folder, reload_seconds=round(pause), figures=False)
         told(search, page)
-        pause = max(_LEAST_SECONDS, (time.process_time() - begun) / _LARGEST_SHARE)
+        pause = _WRITING.pause_s(time.process_time() - begun)
         _wait_for_end(paths, pause, wait)
     search = open_search(paths)
     page = write_report(search, folder)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handsigns.config.study import Objective
-from handsigns.report.insight import objective_of
-from handsigns.search.record import TrialRecord
-from handsigns.search.store import StoredSearch
+from handsigns.config.search import Objective
+from handsigns.results.store import StoredSearch
+from handsigns.results.trial import TrialRecord
 
 METHOD = "PED-ANOVA (Watanabe et al., 2023)"
 FEWEST = 12
@@ -91,7 +90,7 @@ def _as_optuna(
     """The trials with the objective made a loss, lower being better."""
     from optuna.trial import create_trial
 
-    from handsigns.search.sampling import distribution
+    from handsigns.policy.sampler import distribution
 
     space = search.study.space
     losses = [_loss(record, search.study.objective) for record in records]
@@ -111,7 +110,7 @@ def _as_optuna(
 def _loss(record: TrialRecord, objective: Objective) -> float | None:
     if record.last is None or not record.has_result:
         return None
-    value = objective_of(record.last, objective)
+    value = objective.of(record.last)
     return value if objective.minimize else -value
 
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TextIO
 
-from handsigns.search.store import StoredSearch
-from handsigns.search.tables import leaderboard_columns, leaderboard_rows
-from handsigns.text import printable
+from handsigns.console.format import MISSING, percent, value_text
+from handsigns.results.store import StoredSearch
+from handsigns.results.tables import leaderboard_columns, leaderboard_rows
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
@@ -110,11 +110,9 @@ def _inert(cell: str) -> str:
 def shown(column: str, value: Any) -> str:
     """A value of the leaderboard for a reader, rounded."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
+        return MISSING
     if column == "val_accuracy":
-        return f"{value:.2%}"
+        return percent(value)
     if column == "seconds":
         return f"{value:.1f}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return printable(str(value))
+    return value_text(value)

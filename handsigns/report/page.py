@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from handsigns import __version__
-from handsigns.report.figure import Figure, config
-from handsigns.text import printable
+from handsigns._version import __version__
+from handsigns.console.sanitize import printable
+from handsigns.report.figures.figure import Figure, config
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,16 +10,19 @@ from typing import Any
 
 from handsigns.config.load import dump_study
 from handsigns.errors import ResultsError
-from handsigns.files import write_text
-from handsigns.report import answer, edges, finals, notes
-from handsigns.report.content import Drawings, drawings, per_class, table, trials_payload
-from handsigns.report.figure import Figure, write_figure
-from handsigns.report.figures import trial_curves
+from handsigns.io.atomic import write_text
+from handsigns.report import caveats as notes
+from handsigns.report import range_edges as edges
+from handsigns.report import reevaluation as finals
+from handsigns.report import summary as answer
+from handsigns.report.context import Drawings, drawings, per_class, table, trials_payload
+from handsigns.report.figures.figure import Figure, write_figure
+from handsigns.report.figures.search import trial_curves
 from handsigns.report.leaderboard import write_leaderboard
 from handsigns.report.page import MARK, figures_payload, render, render_plain
-from handsigns.report.retrained import Winner, openings, read_environment, read_winner
-from handsigns.report.timeline import Timeline, read_timeline
-from handsigns.search.store import StoredSearch
+from handsigns.report.winner import Winner, openings, read_environment, read_winner
+from handsigns.results.store import StoredSearch
+from handsigns.results.timeline import Timeline, read_timeline
 
 PAGE = "index.html"
 FIGURES = "figures"

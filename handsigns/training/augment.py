@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from handsigns.config.trial import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
 
 _LUMA = (0.299, 0.587, 0.114)
 _MEAN, _STD = 0.5, 0.25

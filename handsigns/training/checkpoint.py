@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from handsigns.training.fit import TrainingPlan, TrainingState, start
-from handsigns.training.metrics import EpochMetrics
+from handsigns.metrics import EpochMetrics
+from handsigns.training.train import TrainingPlan, TrainingState, start
 
 _FORMAT = 3
 """Raised when checkpoints of earlier versions can no longer be used."""

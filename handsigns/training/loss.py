@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor
 
-from handsigns.config.own_code import OwnCode
-from handsigns.config.trial import CROSS_ENTROPY, TrialConfig
-from handsigns.model.own import own_function
+from handsigns.config.hyperparameters import CROSS_ENTROPY, TrialConfig
+from handsigns.config.user_code import OwnCode
+from handsigns.models.user_loader import own_function
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Of logits (B, K) and labels int64 (B,): their loss, a scalar."""

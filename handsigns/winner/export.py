@@ -21,9 +21,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from handsigns.data.pictures import Pixels
+from handsigns.data.images import Pixels
 from handsigns.errors import ResultsError
-from handsigns.files import replacing
+from handsigns.io.atomic import replacing
 from handsigns.training.augment import normalize
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import ModelCard, load_model

@@ -14,13 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from handsigns.config.own_code import OwnCode, keep, own_functions, read_kept
-from handsigns.config.trial import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.user_code import OwnCode, keep, own_functions, read_kept
 from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.files import replacing, write_text
-from handsigns.model import Ensemble, as_evaluated, build_model
-from handsigns.search.paths import own_code
+from handsigns.io.atomic import replacing, write_text
+from handsigns.models import Ensemble, as_evaluated, build_model
+from handsigns.results.paths import own_code
 
 MODEL_FILE = "model.safetensors"
 SEEDS_FOLDER = "seeds"

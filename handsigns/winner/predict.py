@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from handsigns.data.pictures import BadPictureError, Pixels, decode, read_bytes
+from handsigns.console.sanitize import printable
+from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
 from handsigns.errors import DataError
-from handsigns.text import printable
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import ModelCard, load_model

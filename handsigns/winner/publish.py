@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from handsigns.errors import ResultsError
-from handsigns.search.tracking.tracker import TrackedSearch
+from handsigns.tracking.base import TrackedSearch
 from handsigns.winner.model import ModelCard, load_card
 from handsigns.winner.test import TEST_FILE
 
@@ -27,11 +27,11 @@ def publish(tool: str, search: TrackedSearch) -> str:
     figures = _figures(search, card)
     match tool:
         case "mlflow":
-            from handsigns.winner.registered import register
+            from handsigns.winner.mlflow_registry import register
 
             return register(search, card, figures)
         case "wandb":
-            from handsigns.search.tracking.wandb_runs import WandbRuns
+            from handsigns.tracking.wandb_runs import WandbRuns
 
             WandbRuns(search).write_winner(card.config.hyperparameters(), figures)
             return f"wandb: the winner is the run {search.name}-winner"

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from handsigns.config.own_code import OwnCode
-from handsigns.config.study import StudyConfig
-from handsigns.data.open import DataSet
-from handsigns.search.record import TrialRecord
-from handsigns.search.repeats import splits_of
+from handsigns.config.search import StudyConfig
+from handsigns.config.user_code import OwnCode
+from handsigns.data.dataset import DataSet
+from handsigns.metrics import EpochMetrics
+from handsigns.results.reevaluation import splits_of
+from handsigns.results.trial import TrialRecord
 from handsigns.training.device import pick_device
-from handsigns.training.fit import DivergedError, TrainingPlan, fit, start
-from handsigns.training.metrics import EpochMetrics
+from handsigns.training.train import DivergedError, TrainingPlan, fit, start
 
 _TIMINGS = ("epoch_seconds",)
 

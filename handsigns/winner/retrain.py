@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,23 +12,26 @@ from typing import Any
 import torch
 from torch import nn
 
-from handsigns.config.own_code import OwnCode
-from handsigns.config.study import StudyConfig
-from handsigns.config.trial import seed_of
-from handsigns.cpus import available_cpus
+from handsigns.config.hyperparameters import seed_of
+from handsigns.config.search import StudyConfig
+from handsigns.config.user_code import OwnCode
+from handsigns.data.dataset import DataSet
 from handsigns.data.folds import together
-from handsigns.data.open import DataSet
 from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
-from handsigns.files import free_name, write_json
-from handsigns.model import as_evaluated
-from handsigns.search.environment import describe_environment
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import TrialRecord
-from handsigns.search.store import open_search
+from handsigns.host import available_cpus
+from handsigns.io.atomic import staged_folder
+from handsigns.io.json_file import write_json
+from handsigns.metrics import EpochMetrics
+from handsigns.models import as_evaluated
+from handsigns.results.environment import describe_environment
+from handsigns.results.ledger import read_ledger
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import open_search
+from handsigns.results.trial import TrialRecord
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import evaluate
-from handsigns.training.fit import (
+from handsigns.training.train import (
     DivergedError,
     TrainingPlan,
     TrainingState,
@@ -38,10 +39,8 @@ from handsigns.training.fit import (
     on_device,
     start,
 )
-from handsigns.training.metrics import EpochMetrics
-from handsigns.winner.ledger import read_ledger
 from handsigns.winner.model import Chosen, ModelCard, save_model
-from handsigns.winner.readme import METRICS_FILE, read_training, write_readme
+from handsigns.winner.model_card import METRICS_FILE, read_training, write_readme
 
 Progress = Callable[[int, int, EpochMetrics], None]
 """Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
@@ -197,12 +196,7 @@ def _store(
     own: OwnCode | None,
 ) -> None:
     """Write the winner beside its place, then put it there; an earlier one is kept aside."""
-    fresh = paths.root / f".winner.{os.getpid()}.tmp"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    save_model(fresh, models, card, own)
-    write_json(fresh / METRICS_FILE, metrics)
-    write_readme(fresh, card, open_search(paths), read_training(fresh), None)
-    if paths.winner.exists():
-        paths.winner.rename(free_name(paths.winner))
-    fresh.rename(paths.winner)
+    with staged_folder(paths.winner, earlier="keep") as fresh:
+        save_model(fresh, models, card, own)
+        write_json(fresh / METRICS_FILE, metrics)
+        write_readme(fresh, card, open_search(paths), read_training(fresh), None)

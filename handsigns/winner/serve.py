@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
-from handsigns.cpus import available_cpus
-from handsigns.data.pictures import LARGEST_BYTES, BadPictureError, decode
+from handsigns.data.images import LARGEST_BYTES, BadPictureError, decode
 from handsigns.errors import ResultsError
+from handsigns.host import available_cpus
 from handsigns.winner.predict import Winner, load_winner
 
 HOST = "127.0.0.1"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +11,23 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from handsigns.data.check import digests
-from handsigns.data.open import DataSet
-from handsigns.data.pictures import Pixels
+from handsigns.data.dataset import DataSet
+from handsigns.data.images import Pixels
 from handsigns.data.splits import Split
+from handsigns.data.validate import digests
 from handsigns.errors import ResultsError
-from handsigns.files import write_json
-from handsigns.report.interval import METHOD, wilson_interval
-from handsigns.search.paths import SearchPaths
-from handsigns.search.store import open_search
+from handsigns.io.atomic import staged_folder
+from handsigns.io.digest import file_digest
+from handsigns.io.json_file import write_json
+from handsigns.results.ledger import add_opening, read_ledger
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import open_search
+from handsigns.stats.calibration import Calibration, calibration
+from handsigns.stats.intervals import METHOD, wilson_interval
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.calibration import Calibration, calibration
-from handsigns.winner.ledger import add_opening, read_ledger
 from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model, load_seeds
-from handsigns.winner.readme import read_training, write_readme
+from handsigns.winner.model_card import read_training, write_readme
 
 TEST_FILE = "test.json"
 WRONG_FOLDER = "wrong"
@@ -168,7 +167,7 @@ def test_winner(
     confusion = np.zeros((len(card.classes), len(card.classes)), np.int64)
     np.add.at(confusion, (split.labels, predicted), 1)
     correct = int(np.trace(confusion))
-    digest = hashlib.blake2b((paths.winner / MODEL_FILE).read_bytes(), digest_size=16).hexdigest()
+    digest = file_digest(paths.winner / MODEL_FILE)
     add_opening(paths.test_ledger, card.trial_id, digest, correct, len(split))
     wrong = np.flatnonzero(predicted != split.labels)
     files = _store_pictures(paths.winner / WRONG_FOLDER, [split.images[i] for i in wrong[:_SHOWN]])
@@ -210,13 +209,9 @@ def _unseen(data: DataSet, test: Split, predicted: npt.NDArray[np.int64]) -> tup
 def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
     """Put pictures into `folder` as PNG, all together, in place of an earlier set; their names."""
     names = [f"{number:02d}.png" for number in range(len(images))]
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    for name, image in zip(names, images, strict=True):
-        Image.fromarray(image).save(fresh / name)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+    with staged_folder(folder, earlier="replace") as fresh:
+        for name, image in zip(names, images, strict=True):
+            Image.fromarray(image).save(fresh / name)
     return [f"{folder.name}/{name}" for name in names]
 
 

@@ -70,7 +70,7 @@ def test_an_ensemble_is_measured_by_its_mean_probabilities(program):
 
 def test_the_hardest_pictures_are_named(program, photographs):
     folds, recipes = program("folds"), program("recipes")
-    open_data = importlib.import_module("handsigns.data.open").open_data
+    open_data = importlib.import_module("handsigns.data.dataset").open_data
     hold_out = importlib.import_module("handsigns.data.folds").hold_out
     data = open_data(photographs)
     held_out = hold_out((data.train, data.val), 1, 3, 0)[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handsigns.search.event_log import sealed
+from handsigns.io.event_log import sealed
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 

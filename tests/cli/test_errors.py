@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handsigns.cli import main
-from handsigns.config.menu import shipped_spaces
+from handsigns.config.presets import shipped_spaces
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = str(shipped_spaces()["quick"])
@@ -81,7 +81,7 @@ def test_no_search_yet(capsys):
 
 @pytest.mark.parametrize("name", shipped_spaces())
 def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("handsigns.data.open.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+    monkeypatch.setattr("handsigns.data.dataset.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
     assert main(["search", name, "--dry-run", "--gpus-per-trial", "0"]) == 0
     out = capsys.readouterr().out
     assert "would run " in out

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from handsigns.cli.show import show_test
-from handsigns.search.paths import SearchPaths
-from handsigns.winner.calibration import Calibration
+from handsigns.results.paths import SearchPaths
+from handsigns.stats.calibration import Calibration
 from handsigns.winner.test import TestResult
 
 

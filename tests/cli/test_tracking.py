@@ -16,11 +16,11 @@ import pytest
 from handsigns.cli import main
 from handsigns.config.load import load_study
 from handsigns.data.splits import DataInfo
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, Session
-from handsigns.search.store import DataRecord, begin_search, held
-from handsigns.training.metrics import EpochMetrics
+from handsigns.metrics import EpochMetrics
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, begin_search, held
+from handsigns.results.trial import Placement, Session
 from tests.security.test_network import listeners
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -102,10 +102,10 @@ def test_the_dashboard_shows_the_search_as_it_is_and_grows(played):
 
 def mirror_again(paths):
     """As the running search does it."""
-    from handsigns.search.store import open_search
-    from handsigns.search.tracking.choose import make_tracker
-    from handsigns.search.tracking.dispatch import hand_on
-    from handsigns.search.tracking.tracker import TrackedSearch
+    from handsigns.results.store import open_search
+    from handsigns.tracking.base import TrackedSearch
+    from handsigns.tracking.registry import make_tracker
+    from handsigns.tracking.worker import hand_on
 
     stored = open_search(paths)
     tracker = make_tracker("optuna", TrackedSearch(paths, stored.study, stored.data.info))

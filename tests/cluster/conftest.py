@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
-from tests.conftest import CREDENTIALS, until
+from tests.support.s3 import CREDENTIALS
+from tests.support.workplace import until
 
 _NETWORKS = itertools.count()
 _SCRATCH = Path("/tmp/ray")

@@ -8,9 +8,10 @@ from collections import Counter
 
 import pytest
 
-from handsigns.data.open import DRAWN_COUNTS
-from handsigns.storage import open_storage
-from tests.conftest import CREDENTIALS, REPOSITORY, Workplace, names, until
+from handsigns.data.dataset import DRAWN_COUNTS
+from handsigns.io.storage import open_storage
+from tests.support.s3 import CREDENTIALS, names
+from tests.support.workplace import REPOSITORY, Workplace, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 

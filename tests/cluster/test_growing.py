@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.conftest import Cluster
-from tests.conftest import until
+from tests.support.workplace import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 

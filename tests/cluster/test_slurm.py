@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from tests.support.workplace import REPOSITORY
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.config.duration import format_duration, parse_duration
+from handsigns.config.duration import parse_duration
+from handsigns.console.format import format_duration
 
 
 @pytest.mark.parametrize(

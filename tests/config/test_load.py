@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handsigns.config.load import dump_study, load_study
-from handsigns.config.menu import resolve_space_path, shipped_spaces
-from handsigns.config.study import StudyConfig
+from handsigns.config.presets import resolve_space_path, shipped_spaces
+from handsigns.config.search import StudyConfig
 from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.errors import ConfigError
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from handsigns.data.formats import Picture
+from handsigns.data.layouts import Picture
 from handsigns.data.parallel import for_each
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from handsigns.data import prepare as preparing
-from handsigns.data.open import open_data
+from handsigns.data.dataset import open_data
 from handsigns.data.prepare import prepare
 from handsigns.errors import DataError
 

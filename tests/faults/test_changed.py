@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from handsigns.search.event_log import read_events, sealed
+from handsigns.io.event_log import read_events, sealed
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.long]
 

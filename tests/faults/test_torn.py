@@ -2,7 +2,7 @@
 
 import pytest
 
-from handsigns.search.event_log import read_events, sealed
+from handsigns.io.event_log import read_events, sealed
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 

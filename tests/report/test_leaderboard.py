@@ -3,14 +3,14 @@ import json
 
 import pytest
 
-from handsigns.config.check import check_study
+from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
+from handsigns.metrics import EpochMetrics
 from handsigns.report.leaderboard import write_leaderboard
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement
-from handsigns.search.store import DataRecord, StoredSearch
-from handsigns.training.metrics import EpochMetrics
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, StoredSearch
+from handsigns.results.trial import Placement
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},

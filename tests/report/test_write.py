@@ -13,7 +13,7 @@ from handsigns.errors import ResultsError
 from handsigns.report.follow import follow
 from handsigns.report.page import json_in_html
 from handsigns.report.write import write_report
-from handsigns.search.store import held, open_search
+from handsigns.results.store import held, open_search
 
 MEGABYTE = 1_000_000
 
@@ -70,7 +70,7 @@ def test_small_searches(make_search, tmp_path, trials):
 
 def test_only_failed_trials(make_search, tmp_path):
     search = make_search(trials=0)
-    from handsigns.search.journal import Journal
+    from handsigns.results.journal import Journal
 
     journal = Journal(search.paths.journal, search.study.seed, writable=True)
     for number in range(3):

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handsigns.cli import main
+from handsigns.console.sanitize import no_formula, printable
 from handsigns.errors import HandsignsError
-from handsigns.search.paths import SearchPaths
-from handsigns.search.store import open_search
-from handsigns.text import no_formula, printable
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import open_search
 
 
 class Payload:

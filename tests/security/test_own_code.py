@@ -8,14 +8,14 @@ import torch
 
 from handsigns.cli import main
 from handsigns.config.load import load_study
-from handsigns.data.open import open_data
-from handsigns.model.own import find_own_code
-from handsigns.search.environment import describe_environment
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.record import Placement, Session
-from handsigns.search.store import DataRecord, begin_search
-from handsigns.training.fit import TrainingPlan, fit, start
+from handsigns.data.dataset import open_data
+from handsigns.models.user_loader import find_own_code
+from handsigns.results.environment import describe_environment
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, begin_search
+from handsigns.results.trial import Placement, Session
+from handsigns.training.train import TrainingPlan, fit, start
 
 MODULE = """
 import pathlib

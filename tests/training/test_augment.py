@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from handsigns.config.trial import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.training.augment import augment, normalize
 
 NOTHING = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "translation": 0.0, "color_jitter": 0.0}

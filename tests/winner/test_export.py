@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from handsigns.config.trial import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
-from handsigns.model import build_model
+from handsigns.models import build_model
 from handsigns.winner import export
 from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_winner
 from handsigns.winner.model import ModelCard, save_model

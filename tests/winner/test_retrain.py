@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from handsigns.config.check import check_study
+from handsigns.config.validate import check_study
+from handsigns.data.dataset import DataSet
 from handsigns.data.folds import together
-from handsigns.data.open import DataSet
 from handsigns.data.splits import DataInfo
-from handsigns.search.journal import Journal
-from handsigns.search.paths import SearchPaths
-from handsigns.search.store import DataRecord, begin_search
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, begin_search
 from handsigns.training.evaluate import evaluate
-from handsigns.training.fit import TrainingPlan, fit, on_device, start
+from handsigns.training.train import TrainingPlan, fit, on_device, start
 from handsigns.winner.model import load_card, load_model, load_seeds
 from handsigns.winner.retrain import retrain, retraining_seed
 

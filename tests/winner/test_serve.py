@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.pictures import BadPictureError
+from handsigns.data.images import BadPictureError
 from handsigns.winner.serve import picture_in
 
 

@@ -1,0 +1,1 @@
+"""Ray itself: where trials can run."""

@@ -1,0 +1,1 @@
+"""What is printed: text made safe, numbers, progress, captured output."""

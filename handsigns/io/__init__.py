@@ -1,0 +1,1 @@
+"""Files and storage: whole writes, locks, event logs, object stores."""

@@ -1,0 +1,1 @@
+"""A search as it runs: live, or watched from another shell."""

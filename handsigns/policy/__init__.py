@@ -1,0 +1,1 @@
+"""Deciding: what is tried and when to stop; Optuna, no Ray."""

@@ -1,0 +1,119 @@
+"""When a search ends: its time, its target, its patience, or the user's wish."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from handsigns.config.search import StudyConfig
+from handsigns.results.trial import TrialRecord, rank_key
+
+
+class Ending:
+    """Watches the trials and says when, and why, the search is to end.
+
+    Args:
+        study: the search, resolved.
+        ended: trials that ended in earlier sessions, in the order they did.
+        elapsed: seconds the search ran in earlier sessions.
+        concluded: how many of `ended` had ended when the search last came to an end of its own;
+            who goes on with it after that has patience anew.
+        clock: monotonic seconds; machine sleep and clock changes do not count.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        ended: Sequence[TrialRecord] = (),
+        elapsed: float = 0.0,
+        concluded: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._study = study
+        self._clock = clock
+        self._before = elapsed
+        self._begun = clock()
+        self._best: TrialRecord | None = None
+        self._without_gain = 0
+        self.reason: str | None = None
+        """Why the search is to end, for the user; None while it goes on."""
+        self.by_user = False
+        """Whether the user broke the search off."""
+        self.broken: str | None = None
+        """Why results can no longer be written; None while they can."""
+        for number, record in enumerate(ended, 1):
+            self._compare(record)
+            if number == concluded:
+                self._without_gain = 0
+        self._check_patience()
+
+    @property
+    def session_seconds(self) -> float:
+        """Seconds of this session."""
+        return self._clock() - self._begun
+
+    def elapsed(self) -> float:
+        """Seconds that the search has run, over all sessions."""
+        return self._before + self.session_seconds
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the time budget; None where there is none."""
+        budget = self._study.budget.time_budget
+        return None if budget is None else max(0.0, budget - self.elapsed())
+
+    def break_off(self) -> None:
+        """The user wants the search to end."""
+        self.by_user = True
+        self.reason = "it was interrupted"
+
+    def break_down(self, problem: str) -> None:
+        """Results cannot be written: nothing is to be trained that would be lost."""
+        if self.broken is None:
+            self.broken = problem
+        self.reason = "results cannot be written"
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Results are written within this; if that fails, the search ends instead of the caller."""
+        try:
+            yield
+        except OSError as error:
+            self.break_down(str(error))
+
+    def due(self) -> bool:
+        """Whether to end now."""
+        if self.reason is None and self.seconds_left == 0.0:
+            self.reason = "the time budget is used up"
+        return self.reason is not None
+
+    def trained(self, record: TrialRecord) -> None:
+        """Hear of an epoch: the target may be reached."""
+        target = self._study.budget.target
+        last = record.last
+        if self.reason is None and target is not None and last and last.val_accuracy >= target:
+            self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
+
+    def noted(self, trial_id: str, note: str) -> None:
+        """What a trial has to say changes nothing."""
+
+    def lost(self, record: TrialRecord) -> None:
+        """A lost process changes nothing: the trial goes on."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """Hear of a trial's end: patience may be over."""
+        self._compare(record)
+        self._check_patience()
+
+    def _compare(self, record: TrialRecord) -> None:
+        objective = self._study.objective
+        if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
+            self._best, self._without_gain = record, 0
+        else:
+            self._without_gain += 1
+
+    def _check_patience(self) -> None:
+        patience = self._study.budget.patience
+        if self.reason is None and patience is not None and self._without_gain >= patience:
+            self.reason = f"{patience} trials in a row brought no better one"

@@ -1,0 +1,134 @@
+"""What a reader should know before believing the numbers, and where they came from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from handsigns.console.sanitize import printable
+from handsigns.report.reevaluation import left_out
+from handsigns.report.winner import Winner
+from handsigns.results.environment import changed_code, changed_machine
+from handsigns.results.statistics import runner_up, score, validation_pictures, within_noise
+from handsigns.results.store import StoredSearch
+
+_FEW_PICTURES = 200
+"""In a validation split below this, a picture more or less is half a point or more."""
+
+
+def warnings(search: StoredSearch, known: Winner, openings: int) -> list[str]:
+    """All of them, the gravest first."""
+    return [*_about_test(search, known, openings), *_about_choice(search), *_about_run(search)]
+
+
+def _about_test(search: StoredSearch, known: Winner, openings: int) -> Iterator[str]:
+    test = known.test
+    best = search.winner
+    times = max(openings, test.test_openings if test else 0)
+    if times > 1:
+        yield (
+            f"The test split was opened {times} times; only the first result is free of choices "
+            f"made after it."
+        )
+    if test is None:
+        return
+    if test.chosen_after_test:
+        yield f"Trial {test.trial_id} was picked by hand after a test result was known."
+    if best is not None and test.trial_id != best.trial_id:
+        yield (
+            f"The model that was tested is of trial {test.trial_id}, which is not the best by now: "
+            f"that is trial {best.trial_id}."
+        )
+    if test.fingerprint and test.fingerprint != search.data.info.fingerprint:
+        yield "The pictures have changed since the test."
+
+
+def _about_choice(search: StoredSearch) -> Iterator[str]:
+    winner, second = search.winner, runner_up(search)
+    won = score(search, winner) if winner else None
+    other = score(search, second) if second else None
+    if search.finalists:
+        yield from filter(None, [left_out(search)])
+    elif won is not None and other is not None and within_noise(won, other):
+        yield "Winner and runner-up lie within noise of each other."
+    count = validation_pictures(search)
+    if 0 < count < _FEW_PICTURES:
+        yield (
+            f"The validation split has {count} pictures: each counts {100 / count:.1f} points of "
+            f"accuracy, so small differences mean little."
+        )
+    yield from (printable(note) for note in search.data.info.notes)
+
+
+def _about_run(search: StoredSearch) -> Iterator[str]:
+    statuses = [record.status for record in search.journal.records]
+    for status, what in (("failed", "failed"), ("diverged", "diverged, and rank last")):
+        if count := statuses.count(status):  # type: ignore[arg-type]
+            yield f"{count} of {len(statuses)} trials {what}."
+    sessions = search.journal.sessions
+    for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
+        changes = [
+            *changed_code(then.environment, now.environment),
+            *changed_machine(then.environment, now.environment),
+        ]
+        if then.fingerprint != now.fingerprint:
+            changes.append("the pictures were others")
+        if changes:
+            yield f"In session {number}, {printable('; '.join(changes))}."
+
+
+def facts(search: StoredSearch, environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the numbers came from, as names and values."""
+    info, study = search.data.info, search.study
+    size = study.space.size()
+    found = [
+        ("Data", f"{info.source}, {info.size}x{info.size} pixels"),
+        ("Data fingerprint", info.fingerprint),
+        ("Seed of the search", str(study.seed)),
+        ("Objective", f"{study.objective.metric} of the last epoch ({study.objective.direction})"),
+        ("Searcher, scheduler", f"{study.searcher.name}, {_scheduler(search)}"),
+        ("Space", "continuous" if size is None else f"{size} configurations"),
+        ("Sessions", str(max(1, len(search.journal.sessions)))),
+        *_machine(environment),
+    ]
+    return [(name, printable(value)) for name, value in found]
+
+
+def _scheduler(search: StoredSearch) -> str:
+    rule = search.study.scheduler
+    text: str = rule.name
+    if rule.grace_period is not None:
+        text += f", grace period {rule.grace_period}"
+    if rule.reduction_factor is not None:
+        text += f", reduction factor {rule.reduction_factor:g}"
+    return text
+
+
+def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    packages = environment.get("packages")
+    if isinstance(packages, Mapping):
+        versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+        yield "Versions", f"Python {environment.get('python', '?')}, {versions}"
+    if environment.get("processor"):
+        memory = environment.get("memory_bytes")
+        gib = f", {memory / 2**30:.0f} GiB memory" if isinstance(memory, (int, float)) else ""
+        yield "Hardware", f"{environment['processor']}, {environment.get('cpus', '?')} CPUs{gib}"
+    if environment.get("platform"):
+        yield "System", str(environment["platform"])
+    git = environment.get("git")
+    if isinstance(git, Mapping):
+        clean = "clean" if git.get("clean") else "edited since"
+        yield "Code", f"revision {git.get('revision')} ({clean})"
+    elif environment.get("code"):
+        yield "Code", f"digest {environment['code']}, no git revision"
+
+
+def class_counts(search: StoredSearch) -> list[tuple[str, list[int | None]]]:
+    """Pictures of each class in train, val and test split; None where that is not recorded."""
+    info = search.data.info
+    splits = [info.counts.get(split, ()) for split in ("train", "val", "test")]
+    return [
+        (printable(name), [counts[k] if k < len(counts) else None for counts in splits])
+        for k, name in enumerate(info.classes)
+    ]

@@ -1,0 +1,1 @@
+"""The report's figures, one Vega-Lite description for page, SVG and PNG."""

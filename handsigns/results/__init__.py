@@ -1,0 +1,1 @@
+"""What a search has written, read and written by this package alone; no torch, Ray or Optuna."""

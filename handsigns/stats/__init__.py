@@ -1,0 +1,1 @@
+"""Formulas of statistics, free of everything else."""

@@ -1,0 +1,1 @@
+"""Executing: the only package that implements Ray Tune's interfaces."""

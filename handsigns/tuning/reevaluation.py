@@ -1,0 +1,108 @@
+"""Measuring a search's best configurations again, as trials of the same engine."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from handsigns.config.search import Reevaluation, Scheduler, StudyConfig, Tracking
+from handsigns.config.user_code import OwnCode
+from handsigns.data.dataset import DataSet
+from handsigns.errors import ConfigError, ResultsError
+from handsigns.io.atomic import free_name
+from handsigns.io.json_file import write_json
+from handsigns.results.journal import Journal
+from handsigns.results.paths import RepeatPaths
+from handsigns.results.reevaluation import (
+    RepeatPlan,
+    RepeatSampling,
+    fitting_folds,
+    pictures_of_rarest,
+)
+from handsigns.results.store import StoredSearch
+from handsigns.tuning.session import SearchOutcome, conclude_search, run_search
+
+
+def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
+    """The repeats of the best trials; those of fewer where fewer have a result.
+
+    Raises:
+        ResultsError: none has.
+        ConfigError: there are not as many pictures of a class as folds.
+    """
+    best = [record.trial_id for record in stored.ranked if record.has_result][: asked.top]
+    if not best:
+        raise ResultsError(f"no trial of {stored.paths.name} has a result to measure again")
+    if fitting_folds(asked.folds, stored.data.info) != asked.folds:
+        fewest = pictures_of_rarest(stored.data.info)
+        raise ConfigError(
+            f"{asked.folds} folds are too many: the rarest class has {fewest} pictures in train "
+            f"and val (--folds {fitting_folds(5, stored.data.info)})"
+        )
+    return RepeatPlan(tuple(best), asked.seeds, asked.folds)
+
+
+def reevaluate(
+    stored: StoredSearch,
+    data: DataSet,
+    plan: RepeatPlan,
+    time_budget: float | None = None,
+    address: str | None = None,
+    own: OwnCode | None = None,
+    exit_at_second_interrupt: bool = False,
+) -> SearchOutcome | None:
+    """Train the best configurations again to the end, each with the same fresh seeds.
+
+    What was trained already, for this or an earlier plan, is not trained again; what was broken off
+    goes on. On other pictures than before all of it begins anew, and the earlier is kept aside.
+
+    Args:
+        stored: the search, held by this process.
+        plan: what is trained, and compared from now on.
+        time_budget: seconds of this session; None sets no limit.
+        address, own, exit_at_second_interrupt: as of `run_search`.
+
+    Returns:
+        how it ended; None where nothing was left to be trained.
+
+    Raises:
+        ResultsError, ResourceError: see `run_search`.
+    """
+    paths = stored.paths.repeats
+    _make_room(paths, stored.study.seed, data.info.fingerprint)
+    write_json(paths.plan, dataclasses.asdict(plan))
+    journal = Journal(paths.journal, stored.study.seed)
+    known = {record.trial_id: record for record in journal.records}
+    records = {record.trial_id: record for record in stored.journal.records}
+    repeats = RepeatSampling(plan.repeats, known, records, stored.study.seed)
+    limit = None if time_budget is None else journal.elapsed + time_budget
+    study = _as_study(stored.study, len(known.keys() | repeats.names), limit)
+    if all(name in known and known[name].ended for name in repeats.names):
+        if journal.ended_because:
+            return None
+        return conclude_search(study, paths, "all of them had ended")
+    return run_search(
+        study,
+        data,
+        paths,
+        address,
+        own=own,
+        exit_at_second_interrupt=exit_at_second_interrupt,
+        repeats=repeats,
+    )
+
+
+def _as_study(study: StudyConfig, trials: int, time_budget: float | None) -> StudyConfig:
+    """The search's settings for its repeats: all are trained to the end."""
+    budget = study.budget.model_copy(
+        update={"trials": trials, "time_budget": time_budget, "target": None, "patience": None}
+    )
+    return study.model_copy(
+        update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
+    )
+
+
+def _make_room(paths: RepeatPaths, study_seed: int, fingerprint: str) -> None:
+    sessions = Journal(paths.journal, study_seed).sessions
+    if sessions and sessions[-1].fingerprint != fingerprint:
+        paths.root.rename(free_name(paths.root))
+    paths.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,278 @@
+"""The winner's model card for people, `winner/README.md`: Markdown, made from what is recorded.
+
+Its parts follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from handsigns.console.format import percent, percent_interval
+from handsigns.console.sanitize import inert
+from handsigns.data.splits import DataInfo
+from handsigns.errors import ResultsError
+from handsigns.io.atomic import write_text
+from handsigns.results.store import StoredSearch
+from handsigns.results.trial import TrialRecord
+from handsigns.stats.intervals import wilson_interval
+from handsigns.winner.model import Chosen, ModelCard
+
+METRICS_FILE = "metrics.json"
+README_FILE = "README.md"
+_CONFUSIONS = 5
+_HOW_CHOSEN: dict[Chosen, str] = {
+    "by rank": "the best of its leaderboard",
+    "by re-evaluation": "the best of those that were trained again with fresh seeds",
+    "by hand": "picked by hand",
+}
+_LICENCE = "## Licence\n\n"
+_NO_LICENCE = (
+    "Whoever trained this model has to say under which terms it, and the pictures it has learnt "
+    "from, may be used. Write them here."
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A seed that was trained; `diverged` models are never kept."""
+
+    seed: int
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class Training:
+    """What ``metrics.json`` tells of a retraining."""
+
+    kept_by: str
+    train_pictures: int
+    seconds: float
+    device: str
+    runs: tuple[Run, ...]
+
+
+def read_training(folder: Path) -> Training:
+    """Read how the winner in `folder` was trained.
+
+    Raises:
+        ResultsError: that is not there, or damaged.
+    """
+    path = folder / METRICS_FILE
+    try:
+        return TypeAdapter(Training).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
+        ) from error
+
+
+def write_readme(
+    folder: Path,
+    card: ModelCard,
+    search: StoredSearch,
+    training: Training,
+    test: Mapping[str, Any] | None,
+) -> None:
+    """Write the model card into `folder`; what the user has written under Licence is kept.
+
+    Args:
+        test: the content of ``test.json``; None where the winner was not tested yet.
+    """
+    trial = search.trial(card.trial_id)
+    parts = [
+        _what_it_is(card),
+        _how_to_use(card),
+        _data(search.data.info),
+        _how_it_was_trained(card, training),
+        _figures(search, trial, test),
+        _limits(search.data.info, test),
+        _licence(folder / README_FILE),
+    ]
+    write_text(folder / README_FILE, "\n\n".join(parts) + "\n")
+
+
+def _what_it_is(card: ModelCard) -> str:
+    classes = ", ".join(map(inert, card.classes))
+    return (
+        f"# {inert(card.search)}\n\n"
+        f"An image classifier made by handsigns: it takes a colour picture, cut and shrunk to "
+        f"{card.size}x{card.size} pixels, and gives a probability for each of "
+        f"{len(card.classes)} classes: {classes}.\n\n"
+        f"The configuration is that of trial {inert(card.trial_id)} of the search "
+        f"{inert(card.search)}, {_HOW_CHOSEN[card.chosen]}. Revision of the code: "
+        f"{inert(card.git_revision or 'unknown')}."
+    )
+
+
+def _how_to_use(card: ModelCard) -> str:
+    # Names of searches have no other characters; a card that was tampered with may.
+    name = "".join(c for c in card.search if c.isascii() and (c.isalnum() or c in "._-"))
+    return f"""## How to use it
+
+```
+python tune_main.py predict {name} photo.jpg
+python tune_main.py serve {name}
+python tune_main.py export {name} --format onnx
+```
+
+```python
+import handsigns
+
+winner = handsigns.load_winner("{name}")
+for prediction in handsigns.predict(winner, ["photo.jpg"]):
+    print(prediction.label, prediction.probabilities)
+```
+
+`model.safetensors` holds the weights and `config.yaml` all that is needed to rebuild the network;
+neither runs code when it is loaded."""
+
+
+def _licence(path: Path) -> str:
+    """The user's, where there is one."""
+    before = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    _, heading, text = before.partition(_LICENCE)
+    return _LICENCE + (text.strip() if heading else _NO_LICENCE)
+
+
+def _data(info: DataInfo) -> str:
+    header = "| split | pictures | " + " | ".join(map(inert, info.classes)) + " |"
+    rule = "| --- | ---: |" + " ---: |" * len(info.classes)
+    rows = [
+        f"| {inert(split)} | {sum(counts)} | " + " | ".join(map(str, counts)) + " |"
+        for split, counts in info.counts.items()
+    ]
+    notes = [f"- {inert(note)}" for note in info.notes]
+    # Without the folders around it, which are no one else's business.
+    about = f"Source: {inert(Path(info.source).name)}. Fingerprint: {inert(info.fingerprint)}."
+    return "\n".join(["## Data", "", about, "", header, rule, *rows, *_block(notes)])
+
+
+def _how_it_was_trained(card: ModelCard, training: Training) -> str:
+    diverged = sum(run.diverged for run in training.runs)
+    seeds = ", ".join(str(run.seed) for run in training.runs)
+    lost = f", of which {diverged} diverged" if diverged else ""
+    values = card.config.hyperparameters().items()
+    rows = [f"| {inert(name)} | {inert(str(value))} |" for name, value in values]
+    return "\n".join(
+        [
+            "## Training",
+            "",
+            f"On train and validation split together, {training.train_pictures} pictures, for "
+            f"{card.epochs} epochs. Fresh seeds, trained one after another: {seeds}{lost}. Kept: "
+            f"{_kept(card)} ({inert(training.kept_by)}). All took "
+            f"{training.seconds:.1f} s on {inert(training.device)}.",
+            "",
+            "| hyperparameter | value |",
+            "| --- | --- |",
+            *rows,
+        ]
+    )
+
+
+def _kept(card: ModelCard) -> str:
+    if len(card.seeds) == 1:
+        return f"seed {card.seeds[0]}"
+    return f"{len(card.seeds)} models, whose probabilities are averaged"
+
+
+def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] | None) -> str:
+    lines = ["## Figures", ""]
+    if trial.last is not None:
+        total = sum(search.data.info.counts["val"])
+        right = round(trial.last.val_accuracy * total)
+        interval = wilson_interval(right, total)
+        lines += [
+            f"- Validation accuracy in the search: {right / total:.2%}, {right} of {total} "
+            f"pictures, 95 % interval {percent_interval(interval, 2)} (Wilson). This is "
+            f"optimistic: the configuration was chosen by these pictures, among "
+            f"{len(search.journal.records)} trials. It is of the trial's model, not of this one, "
+            f"which has learnt from these pictures."
+        ]
+    if test is None:
+        return "\n".join([*lines, "- Test accuracy: not tested yet (tune_main.py test)."])
+    lines += [
+        f"- Test accuracy: {test['accuracy']:.2%}, {test['correct']} of {test['total']} pictures, "
+        f"95 % interval {percent_interval(test['ci95'], 2)} (Wilson). "
+        f"{_how_honest(test)}{_of_unseen(test)}",
+        f"- Expected calibration error on the test split: {test['calibration']['ece']:.3f}.",
+        "",
+        "| class | precision | recall | test pictures |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {inert(row['class'])} | {percent(row['precision'], 1)} | {percent(row['recall'], 1)} | "
+        f"{row['pictures']} |"
+        for row in test["per_class"]
+    ]
+    return "\n".join(lines)
+
+
+def _of_unseen(test: Mapping[str, Any]) -> str:
+    """Where pictures of the test split are, by their pixels, also among those learnt from."""
+    correct, total = test["unseen"]["correct"], test["unseen"]["total"]
+    if total == test["total"]:
+        return ""
+    share = f", {correct / total:.2%}" if total else ""
+    return (
+        f" {test['total'] - total} of these pictures are also in train or val; of the other "
+        f"{total} it has {correct} right{share}."
+    )
+
+
+def _how_honest(test: Mapping[str, Any]) -> str:
+    openings = test["test_openings"]
+    times = "once" if openings == 1 else f"{openings} times"
+    text = f"The test split of this search has been opened {times}."
+    if openings > 1:
+        text += " Only the first result is free of choices made after it."
+    if test["chosen_after_test"]:
+        text += (
+            " This trial was picked by hand after a test result was known: its figure is no "
+            "honest estimate."
+        )
+    return text
+
+
+def _limits(info: DataInfo, test: Mapping[str, Any] | None) -> str:
+    lines = [
+        "## Limits",
+        "",
+        f"It was {'made and tested' if test else 'made'} on pictures of this one source alone. "
+        "Other cameras, light, backgrounds and people are untested, and so is whatever else a "
+        "class may look like. It has no class for pictures that show none of its classes: those "
+        "get one all the same.",
+    ]
+    if test is not None:
+        lines += ["", _confusions(info, np.array(test["confusion"]), int(test["total"]))]
+    return "\n".join(lines)
+
+
+def _confusions(info: DataInfo, confusion: np.ndarray[Any, Any], total: int) -> str:
+    found = sorted(_mistakes(confusion), reverse=True)[:_CONFUSIONS]
+    if not found:
+        return f"It made no mistake on the {total} test pictures, which are too few to expect none."
+    lines = [
+        f"- {inert(info.classes[true])} taken for {inert(info.classes[predicted])}: {count} of "
+        f"{int(confusion[true].sum())}"
+        for count, true, predicted in found
+    ]
+    return "\n".join(["Its most frequent mistakes on the test split:", "", *lines])
+
+
+def _mistakes(confusion: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
+    """Count, true class and predicted class of each kind of mistake that was made."""
+    for true, predicted in np.argwhere(confusion):
+        if true != predicted:
+            yield int(confusion[true, predicted]), int(true), int(predicted)
+
+
+def _block(lines: Iterable[str]) -> list[str]:
+    """The lines as a paragraph of their own, if there are any."""
+    found = list(lines)
+    return ["", *found] if found else []

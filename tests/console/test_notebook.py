@@ -1,0 +1,55 @@
+"""The display in a real notebook's kernel."""
+
+import pytest
+
+CELL = """
+import sys
+from pathlib import Path
+from handsigns.config.validate import check_study
+from handsigns.policy.stopping import Ending
+from handsigns.monitor.live import Display
+from handsigns.results.journal import Journal
+from handsigns.results.trial import Placement
+from handsigns.console.capture import output_to
+from handsigns.metrics import EpochMetrics
+
+root = Path({root!r})
+space = {{"learning_rate": {{"type": "log_uniform", "low": 1e-4, "high": 1e-1}}}}
+study, _ = check_study({{"space": space, "budget": {{"trials": 2}}}})
+journal = Journal(root / "journal.jsonl", 1, writable=True)
+import os, logging
+for turn in range(2):  # a second search in the same kernel
+    with output_to(root / "log") as terminal:
+        display = Display(terminal, study, journal, Ending(study, [], 0.0, 0))
+        print("Python's own output")
+        os.system("echo of a child process")
+        logging.basicConfig(level=logging.INFO)
+        logging.info("a library's message")
+        display.say("two trials at a time")
+        with display.shown():
+            journal.begin(f"000{{turn}}", {{"learning_rate": 0.01}})
+            metrics = EpochMetrics(1, 0.1, 0.2, 0.3, 0.75, 0.75, 0.01, 1.0)
+            journal.report(f"000{{turn}}", metrics, Placement("<b>x</b>", "cpu", 1))
+            display.trained(journal[f"000{{turn}}"])
+            display.ended(journal.end(f"000{{turn}}", "completed"))
+print("after it")
+"""
+
+
+def test_a_live_block_and_no_noise(tmp_path):
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    code = nbformat.v4.new_code_cell(CELL.format(root=str(tmp_path)))
+    notebook = nbformat.v4.new_notebook(cells=[code])
+    nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+    outputs = notebook.cells[0].outputs
+    blocks = [o.data for o in outputs if "trials" in o.get("data", {}).get("text/html", "")]
+    lines = "".join(o.text for o in outputs if o.output_type == "stream")
+    shown = "\n".join(data["text/plain"] for data in blocks)
+    assert "1/2 trials" in shown, outputs
+    assert "best: trial 0000, val_accuracy 75.00%" in shown
+    assert "<pre" in blocks[0]["text/html"]
+    assert lines.split() == ["after", "it"], lines
+    log = (tmp_path / "log").read_text()
+    for noise in ("Python's own output", "of a child process", "a library's message"):
+        assert log.count(noise) == 2, log

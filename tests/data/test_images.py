@@ -1,0 +1,208 @@
+import contextlib
+import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from handsigns.data.images import BadPictureError, decode, read_bytes
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def encoded(image, kind="PNG", **options):
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def top_red_bottom_blue(size=(16, 16)):
+    image = Image.new("RGB", size, RED)
+    image.paste(BLUE, (0, size[1] // 2, size[0], size[1]))
+    return image
+
+
+def test_a_picture_of_the_size_stays_exact():
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    assert np.array_equal(decode(encoded(Image.fromarray(pixels)), 16), pixels)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_becomes_rgb(mode):
+    values = np.full((16, 16), 200, np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(values.astype(np.uint16) * 257)
+    elif mode == "I":
+        image = Image.fromarray(values.astype(np.int32))
+    elif mode == "F":
+        image = Image.fromarray(values.astype(np.float32))
+    elif mode == "P":
+        image = Image.fromarray(values).convert("P")
+    elif mode == "1":
+        image = Image.fromarray(values).point(lambda v: 255 if v > 100 else 0).convert("1")
+    else:
+        image = Image.fromarray(values).convert("RGB").convert(mode)
+    pixels = decode(encoded(image, "TIFF"), 16)
+    assert pixels.shape == (16, 16, 3)
+    assert pixels.dtype == np.uint8
+    expected = 255 if mode == "1" else 200
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+def test_transparent_parts_are_white():
+    image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 16, 8))
+    pixels = decode(encoded(image), 16)
+    assert pixels[12, 8].tolist() == [255, 255, 255]
+    assert pixels[2, 8].tolist() == [0, 0, 255]
+
+
+def test_a_transparent_palette_entry_is_white():
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([10, 20, 30, 255, 0, 0])
+    image.paste(0, (0, 0, 16, 8))
+    pixels = decode(encoded(image, transparency=1), 16)
+    assert pixels[12, 8].tolist() == [255, 255, 255]
+    assert pixels[2, 8].tolist() == [10, 20, 30]
+
+
+def test_cmyk_jpeg():
+    image = Image.new("RGB", (16, 16), (200, 40, 90)).convert("CMYK")
+    pixels = decode(encoded(image, "JPEG", quality=100), 16)
+    assert np.abs(pixels[8, 8].astype(int) - (200, 40, 90)).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("orientation", "red_is"), [(1, "top"), (3, "bottom"), (6, "right"), (8, "left")]
+)
+def test_exif_orientation(orientation, red_is):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = decode(encoded(top_red_bottom_blue(), "JPEG", exif=exif.tobytes(), quality=100), 16)
+    sides = {"top": (2, 8), "bottom": (13, 8), "left": (8, 2), "right": (8, 13)}
+    for side, place in sides.items():
+        is_red = pixels[place][0] > 200 > 60 > pixels[place][2]
+        assert is_red == (side == red_is), side
+
+
+def test_of_a_wide_picture_the_central_square_is_taken():
+    image = Image.new("RGB", (60, 20), BLUE)
+    image.paste(RED, (20, 0, 40, 20))
+    assert (decode(encoded(image), 10)[..., 0] > 240).all()
+
+
+def test_shrinking_is_antialiased():
+    fine = np.zeros((256, 256, 3), np.uint8)
+    fine[::2] = 255  # stripes of one pixel: without antialiasing all black or all white
+    pixels = decode(encoded(Image.fromarray(fine)), 16)
+    assert np.abs(pixels.astype(int) - 127).max() <= 3
+
+
+def test_a_large_jpeg_in_draft_looks_like_the_whole():
+    rng = np.random.default_rng(1)
+    small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    large = small.resize((1024, 1024), Image.Resampling.BICUBIC)
+    exact = decode(encoded(large), 32).astype(int)
+    assert np.abs(decode(encoded(large, "JPEG", quality=98), 32).astype(int) - exact).mean() < 2
+
+
+def test_a_grey_jpeg():
+    pixels = decode(encoded(Image.new("L", (40, 40), 77), "JPEG"), 16)
+    assert np.abs(pixels.astype(int) - 77).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_no_torn_file_is_taken_for_whole(kind):
+    rng = np.random.default_rng(2)
+    image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    whole = encoded(image, kind)
+    for length in range(1, len(whole) - 40, max(1, len(whole) // 40)):
+        with pytest.raises(BadPictureError):
+            decode(whole[:length], 16)
+
+
+def test_noise_is_no_picture():
+    rng = np.random.default_rng(3)
+    for length in (1, 10, 1000):
+        with pytest.raises(BadPictureError, match="not an image"):
+            decode(rng.bytes(length), 16)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_however_dark_the_picture(kind):
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    assert decode(encoded(Image.fromarray(values), kind), 16).max() == 1
+    pixels = decode(encoded(Image.fromarray(values * 257), kind), 16)
+    assert np.array_equal(pixels[..., 0], values)
+
+
+def test_half_transparent_is_blended_with_white():
+    image = Image.new("RGBA", (16, 16), (0, 0, 0, 128))
+    assert np.abs(decode(encoded(image), 16).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "transparent"), [("L", 9), ("RGB", (9, 9, 9))])
+def test_a_transparent_colour_is_white(mode, transparent):
+    image = Image.new(mode, (16, 16), transparent)
+    assert (decode(encoded(image, transparency=transparent), 16) == 255).all()
+
+
+def test_a_file_for_ghostscript_is_not_opened():
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+    with pytest.raises(BadPictureError, match="not an image"):
+        decode(eps, 16)
+
+
+def test_broken_exif_does_not_cost_the_picture():
+    image = Image.new("RGB", (16, 16), BLUE)
+    for exif in (b"Exif\0\0garbage!!", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"):
+        assert decode(encoded(image, "JPEG", exif=exif), 16)[8, 8, 2] > 200
+
+
+def test_threads_leave_the_warnings_of_the_process_as_they_were():
+    # Where warnings are errors, as here, one that leaked would fail the decoding, too.
+    broken = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"
+    content = encoded(Image.new("RGB", (16, 16), BLUE), "JPEG", exif=broken)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        decoded = list(pool.map(lambda _: decode(content, 16), range(400)))
+    assert len(decoded) == 400
+    assert list(warnings.filters) == before
+
+
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]), st.integers(0, 10**6), st.binary(max_size=4)
+)
+def test_damage_gives_a_picture_or_a_reason(kind, place, junk):
+    content = bytearray(encoded(top_red_bottom_blue(), kind))
+    place %= len(content)
+    content[place : place + len(junk)] = junk
+    with contextlib.suppress(BadPictureError):
+        assert decode(bytes(content), 16).shape == (16, 16, 3)
+
+
+def test_reading_says_what_is_wrong_with_a_file(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    for name, reason in (
+        ("", "not a regular file"),
+        ("nowhere", "unreadable: No such file or directory"),
+        ("empty", "empty: 0 bytes"),
+    ):
+        with pytest.raises(BadPictureError) as caught:
+            read_bytes(tmp_path / name)
+        assert str(caught.value) == reason
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    # Simulated, as root, who may run the tests in a container, may read everything.
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "locked").write_bytes(b"x")
+    monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
+    with pytest.raises(BadPictureError, match="unreadable: Permission denied"):
+        read_bytes(tmp_path / "locked")

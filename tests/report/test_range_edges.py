@@ -1,0 +1,51 @@
+import pytest
+import yaml
+
+from handsigns.config.validate import check_study
+from handsigns.report.range_edges import as_yaml, find_edges
+
+SPACE = {
+    "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-2},
+    "dropout": {"type": "uniform", "low": 0.0, "high": 0.4},
+    "channel_width": {"type": "integer", "low": 8, "high": 24, "step": 4},
+    "batch_size": {"type": "choice", "values": [16, 32]},
+    "weight_decay": 0.01,
+}
+INNER = {"learning_rate": 1e-3, "dropout": 0.2, "channel_width": 16, "batch_size": 32}
+
+
+def edges_of(**params):
+    study, _ = check_study({"space": SPACE})
+    return find_edges(study.space, INNER | params)
+
+
+def test_nothing_is_said_of_a_winner_within_the_ranges():
+    assert edges_of() == []
+
+
+@pytest.mark.parametrize(
+    ("params", "side", "following"),
+    [
+        ({"learning_rate": 9.5e-3}, "upper", {"low": 1e-4, "high": 0.1}),
+        ({"learning_rate": 1.1e-4}, "lower", {"low": 1e-5, "high": 1e-2}),
+        ({"dropout": 0.39}, "upper", {"low": 0.0, "high": 0.6}),
+        ({"channel_width": 24}, "upper", {"low": 8, "high": 32, "step": 4}),
+    ],
+)
+def test_the_next_range_goes_half_as_far_again(params, side, following):
+    (edge,) = edges_of(**params)
+    assert edge.side == side
+    assert {k: v for k, v in edge.next_range.items() if k != "type"} == following
+
+
+def test_where_the_hyperparameter_itself_ends_nothing_lies_beyond():
+    assert edges_of(dropout=0.0) == []
+
+
+def test_the_fragment_is_a_valid_space():
+    found = edges_of(learning_rate=9.9e-3, dropout=0.4, channel_width=8)
+    fragment = yaml.safe_load(as_yaml(found))
+    study, problems = check_study(fragment)
+    assert not problems
+    assert study.space["channel_width"].low < 8
+    assert study.space["learning_rate"].high == pytest.approx(0.1)

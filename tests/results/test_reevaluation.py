@@ -1,0 +1,140 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handsigns.config.search import Objective
+from handsigns.data.splits import DataInfo
+from handsigns.results.reevaluation import (
+    Repeat,
+    RepeatPlan,
+    RepeatSampling,
+    finalists,
+    fitting_folds,
+)
+
+NUMBERS = st.integers(0, 10**6)
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 50))
+def test_a_name_tells_all(trial, seed, fold, folds):
+    repeat = Repeat(f"{trial:04d}", seed, fold if folds else 0, folds)
+    assert Repeat.named(repeat.name) == repeat
+
+
+@pytest.mark.parametrize("name", ["0001", "0001-seed", "0001-seed1-fold2", "../0001-seed1", ""])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match="names no repeat"):
+        Repeat.named(name)
+
+
+def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searchs(make_record):
+    records = [make_record(f"{n:04d}") for n in range(2)]
+    plan = RepeatPlan(("0000", "0001"), seeds=3, folds=2)
+    assert len(plan.repeats) == len({repeat.name for repeat in plan.repeats}) == 12
+    seeds = {}
+    for repeat in plan.repeats:
+        seeds.setdefault(repeat.trial_id, set()).add(repeat.training_seed(7))
+    assert seeds["0000"] == seeds["0001"]
+    assert len(seeds["0000"]) == 6
+    assert not seeds["0000"] & {record.seed for record in records}
+    assert seeds["0000"].isdisjoint(r.training_seed(8) for r in plan.repeats)
+    first = [repeat.trial_id for repeat in plan.repeats[:4]]
+    assert first == ["0000", "0001", "0000", "0001"], "run by run"
+
+
+@pytest.mark.parametrize(
+    ("rarest", "folds", "fitting"), [(30, 4, 4), (3, 4, 3), (3, 0, 0), (1, 4, 0)]
+)
+def test_each_fold_can_have_a_picture_of_each_class(rarest, folds, fitting):
+    counts = {"train": (50, rarest - 1), "val": (9, 1), "test": (1, 1)}
+    assert fitting_folds(folds, DataInfo("x", "f", ("a", "b"), 16, counts, ())) == fitting
+
+
+def test_what_was_begun_is_not_begun_again(make_record):
+    repeats = RepeatPlan(("0003",), seeds=3, folds=0).repeats
+    earlier = make_record("0003", [0.5], params={"dropout": 0.1})
+    earlier = dataclasses.replace(
+        earlier, config=earlier.config.model_copy(update={"weight_average": 0.0})
+    )
+    sampling = RepeatSampling(repeats, ["0003-seed1"], {"0003": earlier}, 1)
+    assert sampling.names == {"0003-seed0", "0003-seed1", "0003-seed2"}
+    first = sampling.choose()
+    assert (first.trial_id, first.params) == ("0003-seed0", {"dropout": 0.1})
+    assert first.config == earlier.config, "as it was, whatever the defaults are now"
+    assert first.seed == Repeat("0003", 0).training_seed(1)
+    assert sampling.choose().trial_id == "0003-seed2"
+    assert sampling.choose() is None
+
+
+def test_folds_of_a_seed_share_nothing_and_another_seed_cuts_anew(make_split):
+    train, val = make_split(40, seed=1), make_split(10, seed=2)
+    assert Repeat("0000", 0).splits(train, val, 7) == (train, val)
+
+    def held_out(seed, fold):
+        _, out = Repeat("0000", seed, fold, 5).splits(train, val, 7)
+        return {image.tobytes() for image in out.images}
+
+    assert len(held_out(0, 0)) == 10
+    assert held_out(0, 0).isdisjoint(held_out(0, 1))
+    assert held_out(0, 0) != held_out(1, 0)
+
+
+@pytest.fixture
+def measure(make_record):
+    """Repeats of a trial with these losses at their end."""
+
+    def make(trial_id, losses, status="completed"):
+        return [
+            make_record(Repeat(trial_id, seed).name, [1.0, loss], status)
+            for seed, loss in enumerate(losses)
+        ]
+
+    return make
+
+
+def test_they_are_ranked_by_the_mean_of_what_all_have(make_record, measure):
+    records = [make_record(f"{n:04d}") for n in range(3)]
+    runs = measure("0002", [0.3, 0.3, 0.0]) + measure("0000", [0.4, 0.1])
+    found = finalists(RepeatPlan(("0000", "0002"), 3, 0), records, runs, Objective())
+    assert [finalist.record.trial_id for finalist in found] == ["0000", "0002"]
+    assert [len(finalist.runs) for finalist in found] == [2, 2], "the third run only one has"
+    assert found[0].values("val_loss") == [0.4, 0.1]
+
+
+def test_only_what_was_asked_for_last_counts(make_record, measure):
+    records = [make_record(f"{n:04d}") for n in range(3)]
+    runs = measure("0000", [0.1, 0.5]) + measure("0001", [0.2, 0.2]) + measure("0002", [0.0])
+    runs += [make_record(f"{trial}-seed0-fold{k}of2", [loss])
+             for trial, loss in (("0000", 0.9), ("0001", 0.8)) for k in range(2)]  # fmt: skip
+
+    def order(trials, seeds, folds):
+        plan = RepeatPlan(trials, seeds, folds)
+        found = finalists(plan, records, runs, Objective())
+        return [(one.record.trial_id, len(one.runs)) for one in found]
+
+    assert order(("0000", "0001"), 1, 0) == [("0000", 1), ("0001", 1)]
+    assert order(("0000", "0001"), 2, 0) == [("0001", 2), ("0000", 2)]
+    assert order(("0000", "0001", "0002"), 2, 0) == [("0002", 1), ("0000", 1), ("0001", 1)]
+    assert order(("0000", "0001"), 1, 2) == [("0001", 2), ("0000", 2)], "folds alone"
+
+
+def test_a_run_that_diverged_puts_a_configuration_last(make_record, measure):
+    records = [make_record("0000"), make_record("0001")]
+    plan = RepeatPlan(("0000", "0001"), 2, 0)
+    runs = measure("0000", [0.1]) + measure("0001", [0.9])
+    assert finalists(plan, records, runs, Objective())[0].record.trial_id == "0000"
+    runs += measure("0001", [0.9, 0.9])[1:]
+    runs.append(dataclasses.replace(make_record("0000-seed1", []), status="diverged"))
+    found = finalists(plan, records, runs, Objective())
+    assert [finalist.record.trial_id for finalist in found] == ["0001", "0000"]
+    assert not found[1].steady
+
+
+def test_no_one_wins_who_was_not_compared(make_record, measure):
+    records = [make_record("0000"), make_record("0001")]
+    plan = RepeatPlan(("0000", "0001"), 2, 0)
+    runs = measure("0000", [0.1]) + measure("0001", [0.2], status="interrupted")
+    assert finalists(plan, records, runs, Objective()) == []
+    assert finalists(plan, records, [], Objective()) == []

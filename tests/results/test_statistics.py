@@ -1,0 +1,130 @@
+"""Numbers that can be checked by hand."""
+
+import pytest
+
+from handsigns.config.validate import check_study
+from handsigns.data.splits import DataInfo
+from handsigns.metrics import EpochMetrics
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.statistics import (
+    Stage,
+    baseline,
+    best_so_far,
+    funnel,
+    runner_up,
+    savings,
+    score,
+    within_noise,
+)
+from handsigns.results.store import DataRecord, StoredSearch
+from handsigns.results.timeline import read_timeline
+from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.stats.intervals import wilson_interval
+
+
+@pytest.fixture
+def search(tmp_path):
+    """Two slots, 4 epochs at most, a rung at epoch 2; 10 validation pictures.
+
+    Slot 1: trial 0000 from 0 to 8 s (completed, 0.5), then 0003 from 8 s on (running, 0.9).
+    Slot 2: 0001 from 0 to 4 s (stopped at the rung, 0.8), 0002 from 5 to 9 s (0.4, diverged later);
+    then, after a session that was killed at 9 s and one second without training, 0004.
+    """
+    study, _ = check_study(
+        {
+            "space": {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1}},
+            "budget": {"max_epochs": 4},
+            "scheduler": {"name": "asha", "grace_period": 2, "reduction_factor": 2},
+        }
+    )
+    paths = SearchPaths(tmp_path / "mine")
+    paths.root.mkdir()
+    journal = Journal(paths.journal, study.seed, writable=True)
+    now = 0.0
+    journal.clock = lambda: now
+    journal.open_session(Session("f00d", {}))
+    params = iter([study.baseline_params(), *({"learning_rate": k / 1000} for k in range(1, 9))])
+
+    def begin(trial_id):
+        journal.begin(trial_id, next(params))
+
+    def epoch(number, trial_id, at, loss, node, rung=None):
+        nonlocal now
+        now = at
+        verdict = rung and Verdict(2, loss, None, 0, rung == "stop")
+        metrics = EpochMetrics(number, 1.0, 0.5, loss, 1 - loss, 1 - loss, 1e-3, 2.0)
+        journal.report(trial_id, metrics, Placement(f"laptop/{node}", "cpu", 1), verdict)
+
+    begin("0000")
+    begin("0001")
+    epoch(1, "0000", 2, 0.9, 1)
+    epoch(1, "0001", 2, 0.9, 2)
+    epoch(2, "0000", 4, 0.7, 1, "go on")
+    epoch(2, "0001", 4, 0.8, 2, "stop")
+    journal.end("0001", "stopped")
+    begin("0002")
+    epoch(3, "0000", 6, 0.6, 1)
+    epoch(1, "0002", 7, 0.4, 2)
+    epoch(4, "0000", 8, 0.5, 1)
+    journal.end("0000", "completed")
+    begin("0003")
+    now = 9
+    journal.end("0002", "diverged", "not finite")
+    begin("0004")
+    epoch(1, "0003", 10, 0.9, 1)
+    journal.open_session(Session("f00d", {}))
+    now = 11
+    journal.begin("0004", journal["0004"].params)
+    epoch(1, "0004", 13, 0.45, 3)
+    journal.close()
+    info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (9, 9), "val": (5, 5)})
+    return StoredSearch(paths, study, DataRecord(info, None, 64, False), journal)
+
+
+def test_best_so_far_is_known_when_trials_end(search):
+    points = best_so_far(search, read_timeline(search.paths.journal).heard)
+    assert [(p.trial_id, p.number, p.seconds, p.value, p.best) for p in points] == [
+        ("0001", 1, 4.0, 0.8, 0.8),
+        ("0000", 2, 8.0, 0.5, 0.5),
+        ("0003", 3, 10.0, 0.9, 0.5),
+        ("0004", 4, 13.0, 0.45, 0.45),
+    ]
+    assert points[-1].best_accuracy == pytest.approx(0.55)
+
+
+def test_funnel_counts_who_came_and_who_was_stopped(search):
+    assert funnel(search) == [Stage(1, 5, 0), Stage(2, 2, 1), Stage(4, 1, 0)]
+
+
+def test_savings_count_only_what_was_stopped(search):
+    spent = savings(search.journal.records, 4)
+    assert (spent.trained, spent.saved, spent.share) == (9, 2, 2 / 8)
+
+
+def test_scores_and_comparisons(search):
+    won, recipe = search.trial(None), baseline(search)
+    assert (won.trial_id, recipe.trial_id, runner_up(search).trial_id) == ("0004", "0000", "0000")
+    found = score(search, won)
+    assert found.interval == wilson_interval(6, 10)  # 0.55 of 10 pictures, to the nearest
+    assert within_noise(found, score(search, recipe))
+    assert score(search, search.trial("0002")) is None
+
+
+def test_slots_hold_stints_that_do_not_overlap(search):
+    timeline = read_timeline(search.paths.journal)
+    slots = {
+        name: [(s.trial_id, s.begin, s.end, s.epochs) for s in stints]
+        for name, stints in timeline.slots.items()
+    }
+    assert slots == {
+        "laptop · 1": [("0000", 0.0, 8.0, 4), ("0003", 8.0, 10.0, 1), ("0004", 11.0, 13.0, 1)],
+        "laptop · 2": [("0001", 0.0, 4.0, 2), ("0002", 5.0, 9.0, 1)],
+    }
+    assert timeline.elapsed == 13.0
+    assert timeline.utilisation == pytest.approx(9 * 2.0 / (2 * 13.0))
+
+
+def test_a_search_without_events_has_an_empty_timeline(tmp_path):
+    timeline = read_timeline(tmp_path / "journal.jsonl")
+    assert (timeline.slots, timeline.elapsed, timeline.utilisation) == ({}, 0.0, 0.0)

@@ -1,0 +1,200 @@
+"""Scripted searches: journals as a search writes them, with curves like real ones, untrained."""
+
+from __future__ import annotations
+
+import heapq
+import io
+import json
+import math
+import random
+from pathlib import Path
+
+from PIL import Image
+
+from handsigns.config.validate import check_study
+from handsigns.data.splits import DataInfo
+from handsigns.metrics import EpochMetrics
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.store import DataRecord, StoredSearch, begin_search, open_search
+from handsigns.results.trial import Placement, Session, Verdict
+
+SPACE = {
+    "learning_rate": {"type": "log_uniform", "low": 3e-4, "high": 3e-2},
+    "dropout": {"type": "uniform", "low": 0.0, "high": 0.5},
+    "batch_size": {"type": "choice", "values": [16, 32, 64]},
+    "channel_width": {"type": "integer", "low": 8, "high": 24, "step": 4},
+    "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
+    "momentum": {"type": "uniform", "low": 0.8, "high": 0.98, "when": {"optimizer": "sgd"}},
+}
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(2)</script>",
+    "a very long class name, " * 6,
+    "{{7*7}} \"quoted\" 'too' &amp; `x` |",
+    "=HYPERLINK(1)\u202e\u2028",
+    "javascript:alert(3)",
+)
+
+
+class Script:
+    """Plays a search of `trials` trials on `slots` slots into a journal, with ASHA's rungs."""
+
+    def __init__(self, stored: StoredSearch, slots: int, seed: int) -> None:
+        self.study = stored.study
+        self.now = 0.0
+        self.journal = Journal(stored.paths.journal, stored.study.seed, writable=True)
+        self.journal.clock = lambda: self.now
+        self.journal.open_session(Session(stored.data.info.fingerprint, {"python": "3.12"}))
+        self.lot = random.Random(seed)
+        self.slots = slots
+        self.values: dict[int, list[float]] = {}
+
+    def play(self, trials: int, *, end: bool = True, trouble: bool = True) -> None:
+        top = self.study.budget.max_epochs
+        rungs = [e for e in (4, 12, 36, 108) if e < top]
+        queue: list[tuple[float, int, int, int]] = []
+        begun = 0
+        free = list(range(self.slots))
+        while begun < trials or queue:
+            while free and begun < trials:
+                self.begin(begun)
+                heapq.heappush(queue, (self.now + self.seconds(begun), begun, 1, free.pop()))
+                begun += 1
+            self.now, number, epoch, slot = heapq.heappop(queue)
+            if not end and begun == trials and len(queue) < self.slots:
+                break
+            status = self.step(number, epoch, slot, rungs, top, trouble)
+            if status is None:
+                heapq.heappush(queue, (self.now + self.seconds(number), number, epoch + 1, slot))
+            else:
+                error = {"failed": f"Traceback\nRuntimeError: {HOSTILE[1]}", "diverged": HOSTILE[0]}
+                self.journal.end(f"{number:04d}", status, error.get(status, ""))
+                free.append(slot)
+        if end:
+            self.journal.pause("all trials are done", by_user=False)
+        self.journal.close()
+
+    def begin(self, number: int) -> None:
+        lot = self.lot
+        params = {
+            "learning_rate": 10 ** lot.uniform(math.log10(3e-4), math.log10(3e-2)),
+            "dropout": lot.uniform(0, 0.5),
+            "batch_size": lot.choice([16, 32, 64]),
+            "channel_width": lot.choice([8, 12, 16, 20, 24]),
+            "optimizer": lot.choice(["adamw", "sgd"]),
+        }
+        if params["optimizer"] == "sgd":
+            params["momentum"] = lot.uniform(0.8, 0.98)
+        baseline = self.study.baseline_params()
+        if number == 0 and baseline:
+            params = baseline
+        self.journal.begin(f"{number:04d}", params)
+
+    def seconds(self, number: int) -> float:
+        return 0.6 * self.journal[f"{number:04d}"].config.channel_width / 8
+
+    def step(self, number, epoch, slot, rungs, top, trouble):
+        trial_id = f"{number:04d}"
+        config = self.journal[trial_id].config
+        if trouble and number % 37 == 5 and epoch == 3:
+            return "failed"
+        if trouble and (config.learning_rate > 0.027 or number % 41 == 7) and epoch == 2:
+            return "diverged"
+        distance = abs(math.log10(config.learning_rate / 6e-3)) + 0.3 * abs(config.dropout - 0.15)
+        floor = 0.05 + 0.25 * distance + 0.01 * (24 - config.channel_width) / 4
+        loss = floor + 1.7 * math.exp(-epoch / (5 + 6 * distance)) * self.lot.uniform(0.93, 1.07)
+        accuracy = round(173 * max(1 / 6, min(0.99, math.exp(-0.7 * loss)))) / 173
+        verdict = self.verdict(epoch, loss) if epoch in rungs else None
+        earlier = self.journal[trial_id].epochs
+        best = max([accuracy, *(m.best_val_accuracy for m in earlier[-1:])])
+        metrics = EpochMetrics(
+            epoch, loss * 1.1, max(0.0, accuracy - 0.05), loss, accuracy, best, 1e-3,
+            self.seconds(number),
+        )  # fmt: skip
+        place = Placement(f"laptop/{100 + slot}", "cpu", 1)
+        self.journal.report(trial_id, metrics, place, verdict)
+        if verdict and verdict.stop:
+            return "stopped"
+        return "completed" if epoch == top else None
+
+    def verdict(self, rung: int, loss: float) -> Verdict:
+        values = self.values.setdefault(rung, [])
+        cutoff = sorted(values)[max(0, len(values) // 3 - 1)] if len(values) >= 3 else None
+        stop = cutoff is not None and loss > cutoff
+        values.append(loss)
+        return Verdict(rung, loss, cutoff, len(values) - 1, stop)
+
+
+def scripted(
+    results: Path, name: str = "scripted", trials: int = 12, *, space=None, slots: int = 2,
+    end: bool = True, trouble: bool = True, hostile: bool = False, seed: int = 1,
+    max_epochs: int = 36,
+) -> StoredSearch:  # fmt: skip
+    """A search of so many trials, as its files tell it."""
+    study, problems = check_study(
+        {"space": space or SPACE, "budget": {"trials": max(1, trials), "max_epochs": max_epochs}}
+    )
+    assert study is not None, problems
+    classes = HOSTILE if hostile else tuple("012345")
+    notes = (
+        "3 of the 173 val pictures are in train (691) too; scores on val will look better",
+        *(HOSTILE if hostile else ()),
+    )
+    counts = {"train": (115,) * 6, "val": (29, 29, 29, 29, 29, 28), "test": (36,) * 6}
+    info = DataInfo(
+        HOSTILE[0] if hostile else "drawn hands", "f00d" * 8, classes, 64, counts, notes
+    )
+    stored = begin_search(
+        SearchPaths.named(results, name), study, DataRecord(info, None, 64, False)
+    )
+    Script(stored, slots, seed).play(trials, end=end, trouble=trouble)
+    return open_search(stored.paths)
+
+
+def retrained(stored: StoredSearch, *, extra: bool = True) -> None:
+    """Adds what `retrain` and `test` write; `extra` with pictures, calibration and seeds."""
+    winner, classes = stored.paths.winner, stored.data.info.classes
+    winner.mkdir()
+    trial_id = stored.trial(None).trial_id
+    confusion = [[34 if i == j else 0 for j in range(6)] for i in range(6)]
+    for i in range(6):
+        confusion[i][(i + 1) % 6] = 2
+    wrong = []
+    for n in range(12):
+        entry = {"index": 7 * n, "picture": f"test/{classes[n % 6]}/{HOSTILE[n % 2]}_{n}.jpg",
+                 "true": classes[n % 6], "predicted": classes[(n + 1) % 6]}  # fmt: skip
+        if extra:
+            (winner / "wrong").mkdir(exist_ok=True)
+            picture = io.BytesIO()
+            Image.effect_noise((64, 64), 60 + n).convert("RGB").save(picture, "PNG")
+            (winner / "wrong" / f"{n:02d}.png").write_bytes(picture.getvalue())
+            entry |= {"file": f"wrong/{n:02d}.png", "confidence": 0.4 + 0.04 * n}
+        wrong.append(entry)
+    test = {
+        "accuracy": 204 / 216, "correct": 204, "total": 216, "ci95": [0.9055, 0.9680],
+        "ci95_method": "Wilson score, 95 %", "classes": list(classes), "confusion": confusion,
+        "per_class": [], "wrong": wrong, "trial_id": trial_id, "chosen": "by rank",
+        "chosen_after_test": False, "test_openings": 2, "fingerprint": "f00d" * 8,
+    }  # fmt: skip
+    if extra:
+        bins = [
+            {"low": k / 10, "high": (k + 1) / 10, "count": 5 * k * k,
+             "confidence": (k + 0.6) / 10, "accuracy": (k + 0.2) / 10}
+            for k in range(10)
+        ]  # fmt: skip
+        test |= {"calibration": {"ece": 0.031, "bins": bins}, "per_seed": [204 / 216, 207 / 216],
+                 "unseen": {"correct": 190, "total": 201}}  # fmt: skip
+    (winner / "test.json").write_text(json.dumps(test))
+    epochs = [
+        {"epoch": e, "train_loss": 1.5 / e, "train_accuracy": 1 - 0.8 / e} for e in range(1, 37)
+    ]
+    runs = [
+        {"seed": 5, "diverged": False, "epochs": epochs},
+        {"seed": 6, "diverged": False, "epochs": epochs[:30]},
+    ]
+    metrics = {"trial_id": trial_id, "kept_seeds": [5], "kept_by": "lowest loss",
+               "train_pictures": 864, "seconds": 70.5, "device": "cpu", "runs": runs}  # fmt: skip
+    (winner / "metrics.json").write_text(json.dumps(metrics))
+    opening = {"time": 1.0, "trial_id": trial_id, "model_digest": "x", "correct": 204, "total": 216}
+    stored.paths.test_ledger.write_text((json.dumps(opening) + "\n") * 2)
