@@ -96,7 +96,8 @@ def _wrong_stops(study: StudyConfig, journal: Journal) -> Iterator[str]:
         reached[rung] = {}
         rung *= factor
     stops = Counter[str]()
-    for trial_id, metrics, verdict in journal.reports:
+    for report in journal.reports:
+        trial_id, metrics, verdict = report.trial_id, report.metrics, report.verdict
         passed = [rung for rung in reached if rung <= metrics.epoch < study.budget.max_epochs]
         if not passed or trial_id in reached[passed[-1]]:
             if verdict is not None:

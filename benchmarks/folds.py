@@ -120,7 +120,7 @@ def train(data: Path | None, training: Training) -> Curve:
     import torch
 
     from handsigns.data.dataset import open_data
-    from handsigns.data.folds import hold_out
+    from handsigns.data.folds import Fold
     from handsigns.models import as_evaluated
     from handsigns.training.ema import WeightAverage
     from handsigns.training.evaluate import evaluate, predict_logits
@@ -128,9 +128,8 @@ def train(data: Path | None, training: Training) -> Curve:
 
     torch.set_num_threads(1)
     found = open_data(data)
-    pictures, held_out = hold_out(
-        (found.train, found.val), training.fold, training.folds, training.cut
-    )
+    fold = Fold(training.fold, training.folds, training.cut)
+    pictures, held_out = fold.hold_out(found.train, found.val)
     plan = TrainingPlan(
         config=TrialConfig.from_params(training.params),
         classes=len(found.info.classes),

@@ -11,14 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handsigns.config.hyperparameters import Scalar, TrialConfig, trial_seed
 from handsigns.io.json_file import write_json
 from handsigns.results.environment import describe_environment
+from handsigns.results.trial import TrialSpec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TUNE = (sys.executable, str(REPOSITORY / "tune_main.py"))
@@ -218,3 +220,9 @@ def timed(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
+
+
+def spec(trial_id: str, params: Mapping[str, Scalar], study_seed: int = 0) -> TrialSpec:
+    """A trial as a sampler suggests it, for a journal that is written without a search."""
+    config = TrialConfig.from_params(params)
+    return TrialSpec(trial_id, dict(params), config, trial_seed(study_seed, config))

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from handsigns.cli import main
-from handsigns.tuning import session as runner
-from handsigns.tuning.task import TrialTask
+from handsigns.metrics import EpochMetrics
+from handsigns.results.trial import Placement, TrialSpec
+from handsigns.tuning import session
+from handsigns.tuning.messages import TrialReport, TrialTask
 
 
 def light(hold: Path) -> Callable[[dict[str, Any], TrialTask], None]:
@@ -27,22 +29,19 @@ def light(hold: Path) -> Callable[[dict[str, Any], TrialTask], None]:
     def train_nothing(config: dict[str, Any], task: TrialTask) -> None:
         from ray import tune
 
-        chance = random.Random(config["seed"])
-        where = {"node": f"{socket.gethostname()}/{os.getpid()}", "device": "cpu", "threads": 1}
-        for epoch in range(config["epochs"] + 1, task.max_epochs + 1):
+        spec = TrialSpec.from_dict(config)
+        chance = random.Random(spec.seed)
+        placement = Placement(f"{socket.gethostname()}/{os.getpid()}", "cpu", 1)
+        for epoch in range(spec.epochs_done + 1, task.max_epochs + 1):
             seconds = 1.0 if hold.exists() else 0.0
             time.sleep(seconds)
             loss, accuracy = chance.random(), chance.random()
-            metrics = {
-                "epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "val_loss": loss,
-                "val_accuracy": accuracy, "best_val_accuracy": accuracy, "learning_rate": 0.001,
-                "epoch_seconds": seconds,
-            }  # fmt: skip
-            tune.report(metrics | where)
+            metrics = EpochMetrics(epoch, loss, accuracy, loss, accuracy, accuracy, 0.001, seconds)
+            tune.report(TrialReport("epoch", metrics=metrics, placement=placement).to_dict())
 
     return train_nothing
 
 
 if __name__ == "__main__":
-    vars(runner)["run_trial"] = light(Path(sys.argv.pop(1)))
+    vars(session)["train_trial"] = light(Path(sys.argv.pop(1)))
     sys.exit(main(sys.argv[1:]))

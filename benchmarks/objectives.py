@@ -65,11 +65,12 @@ LOSS = OBJECTIVES[0]
 
 def draw(study: StudyConfig, count: int) -> list[dict[str, Scalar]]:
     """Configurations at random; the recommended recipe is the first where the space holds it."""
-    from handsigns.policy.sampler import Sampling
+    from handsigns.policy.sampler import Sampler
 
     searcher = study.searcher.model_copy(update={"name": "random"})
-    sampling = Sampling(study.model_copy(update={"searcher": searcher}))
-    chosen = (sampling.choose() for _ in range(count))
+    budget = study.budget.model_copy(update={"trials": count})
+    sampler = Sampler(study.model_copy(update={"searcher": searcher, "budget": budget}))
+    chosen = (sampler.suggest() for _ in range(count))
     return [choice.params for choice in chosen if choice is not None]
 
 

@@ -31,6 +31,7 @@ from harness import (
     middle,
     options,
     resident,
+    spec,
     tell,
     timed,
     tune,
@@ -42,7 +43,7 @@ from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.load import load_study
 from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
-from handsigns.policy.sampler import Sampling
+from handsigns.policy.sampler import Sampler
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search
@@ -164,10 +165,11 @@ def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple
     paths = SearchPaths(folder / "large")
     begin_search(paths, study, DataRecord(info, None, 16, False))
     chance = random.Random(0)
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     for number in range(trials):
         trial_id = f"{number:04d}"
-        journal.begin(trial_id, {"learning_rate": chance.random(), "dropout": chance.random() / 2})
+        params = {"learning_rate": chance.random(), "dropout": chance.random() / 2}
+        journal.start(spec(trial_id, params))
         for epoch in range(1, chance.choice((4, 4, 4, 4, 4, 4, 12, 12, 36)) + 1):
             metrics = EpochMetrics(epoch, 1.0, 0.5, chance.random(), 0.5, 0.5, 1e-3, 1.0)
             journal.report(trial_id, metrics, Placement("nowhere/1", "cpu", 1))
@@ -183,17 +185,17 @@ def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple
 
 def choices(folder: Path) -> Table:
     """What a choice of the default searcher takes as the trials that it knows become many."""
-    study = load_study(folder / "trivial.yaml", options={"searcher.name": "tpe"})
-    sampling = Sampling(study)
+    options = {"searcher.name": "tpe", "budget.trials": 2000}
+    sampler = Sampler(load_study(folder / "trivial.yaml", options=options))
     chance = random.Random(0)
     rows, seconds = [], []
     for number in range(1, 2001):
         begun = time.perf_counter()
-        chosen = sampling.choose()
+        chosen = sampler.suggest()
         seconds.append(time.perf_counter() - begun)
         if chosen is None:
             raise RuntimeError("the space is continuous and cannot be exhausted")
-        sampling.finish(_ended(chosen.trial_id, chosen.params, chance))
+        sampler.finish(_ended(chosen.trial_id, chosen.params, chance))
         if number in (WINDOW, 1000, 2000):
             rows.append((str(number), f"{1000 * statistics.median(seconds[-50:]):.1f}"))
     return Table("A choice of TPE", ("trials known", "ms"), rows)

@@ -23,7 +23,7 @@ from harness import Table, finish, options, ratios
 
 from handsigns.config.hyperparameters import Scalar
 from handsigns.data.dataset import open_data
-from handsigns.data.folds import hold_out
+from handsigns.data.folds import Fold
 from handsigns.stats.intervals import mean_interval
 
 
@@ -147,7 +147,7 @@ def hardest(
     wrong: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     for (_, cut, fold), curves in found.items():
-        names = hold_out((opened.train, opened.val), fold, folds, cut)[1].names
+        names = Fold(fold, folds, cut).hold_out(opened.train, opened.val)[1].names
         for curve in curves.values():
             seen.update(names)
             wrong.update(name for name, hit in zip(names, hits(curve), strict=True) if not hit)

@@ -55,7 +55,7 @@ space:
 scheduler: {name: asha, grace_period: 1, reduction_factor: 3}
 searcher: {name: random}
 """
-SETTINGS = SEALED_OFF | {
+SETTINGS = {name: value for name, value in SEALED_OFF.items() if value is not None} | {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Processes that wait for work which none will get: each trial's has our code, so a new one.
     "RAY_enable_worker_prestart": "0",

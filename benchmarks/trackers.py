@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Table, at_most, finish, options, tell
+from harness import Table, at_most, finish, options, spec, tell
 
 from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
@@ -63,12 +63,13 @@ def _play(folder: Path, trials: int, epochs: int) -> tuple[TrackedSearch, Journa
     assert study is not None, problems
     paths = SearchPaths(folder / "played")
     paths.root.mkdir()
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     journal.open_session(Session("f" * 32, {}))
     for number in range(trials):
         trial_id = f"{number:04d}"
         learning_rate = 1e-3 * (1 + number / trials)
-        journal.begin(trial_id, {"learning_rate": learning_rate, "dropout": 0.1, "batch_size": 8})
+        params = {"learning_rate": learning_rate, "dropout": 0.1, "batch_size": 8}
+        journal.start(spec(trial_id, params))
         _train(journal, trial_id, epochs)
         journal.end(trial_id, "completed")
     info = DataInfo("bands", "f" * 32, ("high", "low"), 16, {"train": (4, 4)})
@@ -91,7 +92,7 @@ def _measured(tool: str, search: TrackedSearch, journal: Journal) -> tuple[str, 
     hand_on(tracker, records)
     whole = time.process_time() - begun
     trial_id = f"{len(records):04d}"
-    journal.begin(trial_id, {"learning_rate": 1e-3, "dropout": 0.2, "batch_size": 16})
+    journal.start(spec(trial_id, {"learning_rate": 1e-3, "dropout": 0.2, "batch_size": 16}))
     hand_on(tracker, [journal[trial_id]])
     begun = time.process_time()
     for _ in range(FOLLOWED):
@@ -105,11 +106,11 @@ def _measured(tool: str, search: TrackedSearch, journal: Journal) -> tuple[str, 
 def _put(search: TrackedSearch, journal: Journal) -> float:
     """Microseconds, with Optuna's mirror at work in its thread."""
     record = journal.records[-1]
-    with tracking(search, journal, print) as observer:
+    with tracking(search, ("optuna",), journal, print) as observer:
         time.sleep(5)
         begun = time.perf_counter()
         for _ in range(10_000):
-            observer.trained(record)
+            observer.on_epoch(record)
         return (time.perf_counter() - begun) / 10_000 * 1e6
 
 

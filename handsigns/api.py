@@ -130,7 +130,7 @@ def search(
 
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import refuse_taken
-    from handsigns.tuning.session import run_search
+    from handsigns.workflow.flow import run_search
 
     paths = SearchPaths.named(Path(results), name or flow.new_name(str(space)))
     refuse_taken(paths)

@@ -272,7 +272,7 @@ def _search_and_show(
 ) -> int:
     from handsigns.cli.show import show_outcome
     from handsigns.results.warm_start import read_warm_start
-    from handsigns.tuning.session import run_search
+    from handsigns.workflow.flow import run_search
 
     try:
         outcome = run_search(
@@ -354,10 +354,12 @@ def _conclude(
 
     from handsigns.cli.show import show_outcome
     from handsigns.results.store import held
-    from handsigns.tuning.session import conclude_search
+    from handsigns.tuning.recovery import conclude_search
+    from handsigns.tuning.session import SearchOutcome
 
     with held(stored.paths):
-        outcome = conclude_search(study, stored.paths, reason)
+        conclude_search(study, stored.paths, reason)
+    outcome = SearchOutcome(_open(options).journal.records, reason, by_user=False)
     show_outcome(_open(options), outcome)
     print(more)
     return _reported(options, 0)

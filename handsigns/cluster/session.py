@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import secrets
@@ -10,10 +11,11 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from handsigns.cluster import ray_compat
 from handsigns.errors import ResourceError
 from handsigns.io.lock import LockedError, hold
 from handsigns.results.environment import CODE
@@ -26,14 +28,15 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 _START_TRIES = 3
 """Ray gives its processes 30 seconds to start, which a machine that is very busy may not keep."""
 
-SEALED_OFF = {
+SEALED_OFF: dict[str, str | None] = {
     # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": None,  # it would count for more than the path of the one made for the run
 }
 """A Ray of our own, whatever the environment says of others."""
 
-_SETTINGS = {
+_SETTINGS: dict[str, str | None] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     # The journal and our display take the place of Ray's loggers, tables and snapshots.
@@ -61,53 +64,98 @@ class RaySession:
 
     Attributes:
         scratch: a folder on this machine that only its owner reads and that is gone afterwards.
+        joined: whether it is not our own: it may have several nodes, which may come and go.
         dashboard: where Ray's dashboard is, and what it asks for; empty where it is off.
     """
 
     scratch: Path
-    dashboard: str
+    joined: bool
+    dashboard: str = ""
 
 
 @contextlib.contextmanager
 def ray_session(
-    address: str | None, data_bytes: int, *, dashboard: bool = False
+    address: str | None,
+    data_bytes: int,
+    *,
+    dashboard: bool = False,
+    preload: Sequence[str] = (),
 ) -> Iterator[RaySession]:
-    """A running Ray.
+    """A running Ray; the environment of this process is as before when it ends.
 
     Args:
         address: of a cluster to join (``auto`` finds the one on this machine), whose nodes are
-            handed this package; None starts a Ray of
-            our own, which listens on loopback only and asks for a token made for this run.
-        data_bytes: of the pictures that the trials share, for which a Ray of our own makes room.
+            handed this package; None takes the Ray that this process is connected to already, or
+            starts one, which listens on loopback only and asks for a token made for this run.
+        data_bytes: of the images that the trials share, for which a Ray of our own makes room.
         dashboard: start Ray's dashboard with a Ray of our own, on loopback.
+        preload: modules to load while Ray starts, which is mostly waiting for its processes.
 
     Raises:
         ResourceError: there is no cluster at the address, or it refuses us; or no Ray could start.
     """
     with contextlib.ExitStack() as stack:
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
+        connected = _is_connected()
+        own = address is None and not connected
+        usual = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
+        stack.enter_context(environment(usual | (SEALED_OFF if own else {})))
         scratch = stack.enter_context(scratch_folder())
-        if address is None:
-            os.environ.update(SEALED_OFF)
-            _use_token(new_token(scratch))
+        if connected:
+            if address is not None:
+                raise ResourceError(
+                    "this process is connected to a Ray already, so it cannot join the one at "
+                    f"{address}: call ray.shutdown() first, or leave the address out to use it"
+                )
+            yield RaySession(scratch, joined=True)
+            return
+        if own:
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(new_token(scratch))
+            ray_compat.forget_auth_token()
         # The settings above are read as Ray is imported.
         import ray
 
         stack.callback(ray.shutdown)
-        # Starting Ray is mostly waiting for its processes: time to load the rest.
-        loading = threading.Thread(target=_load_engine)
+        loading = threading.Thread(target=lambda: list(map(importlib.import_module, preload)))
         loading.start()
         try:
             url = _start(address, data_bytes, dashboard)
         finally:
             loading.join()
-        if address is None:
-            _start_trials_in_waiting_processes()
+        if own:
+            stack.enter_context(ray_compat.trials_in_waiting_processes())
         shown = f"Ray's dashboard: http://{url}" if dashboard else ""
-        if shown and address is None:
+        if shown and own:
             shown += f" (it asks for the token in {scratch / _TOKEN})"
-        yield RaySession(scratch, shown)
+        yield RaySession(scratch, not own, shown)
+
+
+@contextlib.contextmanager
+def environment(settings: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables while this lasts; None unsets one.
+
+    Variables that are set, or changed, within it are as before afterwards, too.
+    """
+    before = dict(os.environ)
+    for name, value in settings.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _is_connected() -> bool:
+    """Whether this process uses a Ray already, such as a notebook that has called ray.init()."""
+    if "ray" not in sys.modules:
+        return False
+    import ray
+
+    return bool(ray.is_initialized())
 
 
 def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
@@ -139,7 +187,7 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
     failures: list[Exception] = []
     while len(failures) < _START_TRIES:
         try:
-            with contextlib.nullcontext() if dashboard else _without_agents():
+            with contextlib.nullcontext() if dashboard else ray_compat.without_dashboard_agents():
                 context = ray.init(
                     address="local",
                     include_dashboard=dashboard,
@@ -156,40 +204,6 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
         f"Ray could not be started on this machine, in {_START_TRIES} tries: {failures[-1]}\n"
         f"Where the machine is very busy, wait, and try again."
     ) from failures[-1]
-
-
-@contextlib.contextmanager
-def _without_agents() -> Iterator[None]:
-    """Have Ray start as it does where ray[default] is not installed, also where it is: otherwise it
-    loads its dashboard and an agent of it, seconds of two processes that no one asked for.
-    """
-    from ray._private import utils
-
-    original = utils.get_dashboard_dependency_error
-    utils.get_dashboard_dependency_error = lambda: ImportError("no dashboard was asked for")
-    try:
-        yield
-    finally:
-        utils.get_dashboard_dependency_error = original
-
-
-def _load_engine() -> None:
-    """Load what a search uses beside Ray itself, seconds' worth."""
-    import optuna  # noqa: F401
-    import ray.tune  # noqa: F401
-
-
-def _start_trials_in_waiting_processes() -> None:
-    """Let trials run in the processes that a Ray of our own keeps ready.
-
-    Tune names some variables of the environment to each trial, and for a trial that has such wishes
-    Ray starts another process, by way of a third one: seconds, in which Ray is loaded twice more.
-    The processes of a Ray that we started have our environment as it is.
-    """
-    from ray.tune.execution import class_cache
-
-    class_cache.DEFAULT_ENV_VARS.clear()
-    class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
 @contextlib.contextmanager
@@ -217,13 +231,3 @@ def new_token(folder: Path) -> Path:
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return path
-
-
-def _use_token(path: Path) -> None:
-    """Have Ray ask for this token, also if it knows one of an earlier search of this process."""
-    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
-    os.environ.pop("RAY_AUTH_TOKEN", None)  # it would count for more
-    if "ray" in sys.modules:
-        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
-
-        AuthenticationTokenLoader.instance().reset_cache()

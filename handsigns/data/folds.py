@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.data.splits import Split
@@ -24,19 +25,32 @@ def together(*splits: Split) -> Split:
     )
 
 
-def hold_out(splits: Sequence[Split], fold: int, folds: int, seed: int) -> tuple[Split, Split]:
-    """All folds but one, and that one; stratified by class.
+@dataclass(frozen=True)
+class Fold:
+    """Which images of training and validation split together are held out.
 
-    Args:
-        splits: the pictures, of all of which the folds are made.
-        fold: which is held out, in [0, folds).
-        folds: into how many they are cut, at least 2.
-        seed: of the cut; folds of the same seed share no picture.
+    Attributes:
+        index: of the fold that is held out, in [0, count).
+        count: number of folds, at least 2.
+        seed: of the cut; folds of the same seed share no image.
     """
-    import numpy as np
 
-    out = fold_numbers(np.concatenate([split.labels for split in splits]), folds, seed) == fold
-    return _chosen(splits, ~out), _chosen(splits, out)
+    index: int
+    count: int
+    seed: int
+
+    def hold_out(self, *splits: Split) -> tuple[Split, Split]:
+        """Return the images of all folds but this one, and of this one; stratified by class."""
+        import numpy as np
+
+        labels = np.concatenate([split.labels for split in splits])
+        out = fold_numbers(labels, self.count, self.seed) == self.index
+        return _chosen(splits, ~out), _chosen(splits, out)
+
+
+def training_splits(fold: Fold | None, train: Split, val: Split) -> tuple[Split, Split]:
+    """Return what a trial trains on, and what it is validated on."""
+    return (train, val) if fold is None else fold.hold_out(train, val)
 
 
 def fold_numbers(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:

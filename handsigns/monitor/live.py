@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from handsigns.config.search import StudyConfig
-from handsigns.console.format import format_duration
 from handsigns.console.sanitize import printable
-from handsigns.monitor.status import best_line, counts_line, outcome
-from handsigns.policy.stopping import Ending
+from handsigns.monitor.status import SearchStatus, outcome
+from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
-from handsigns.results.trial import NODE_DIED, Status, TrialRecord, rank_key
+from handsigns.results.observer import Observer
+from handsigns.results.trial import Status, TrialRecord, rank_key
 
 if TYPE_CHECKING:
     from handsigns.console.notebook import NotebookBlock
@@ -29,7 +29,7 @@ _HEARTBEAT_SECONDS = 30.0
 _REFRESH_PER_SECOND = 4
 
 
-class Display:
+class Display(Observer):
     """Watches a search and shows it.
 
     Args:
@@ -37,16 +37,16 @@ class Display:
             a live block is shown in the cell instead.
         study: the search, resolved.
         journal: its trials.
-        ending: its time left.
+        stopping: its time left.
     """
 
     def __init__(
-        self, terminal: TextIO, study: StudyConfig, journal: Journal, ending: Ending
+        self, terminal: TextIO, study: StudyConfig, journal: Journal, stopping: StoppingCriteria
     ) -> None:
         self._console = Console(file=terminal, highlight=False, soft_wrap=not terminal.isatty())
         self._study = study
         self._journal = journal
-        self._ending = ending
+        self._stopping = stopping
         self._live: Live | NotebookBlock | None = None
         self._last_line = time.monotonic()
         self._ended: Counter[Status] = Counter()
@@ -83,34 +83,34 @@ class Display:
         self._console.print(Text(message))
         self._last_line = time.monotonic()
 
-    def trained(self, record: TrialRecord) -> None:
-        """A trial finished an epoch."""
+    def on_epoch(self, record: TrialRecord) -> None:
+        """Show a finished epoch."""
         if self._best is None or self._key(record) < self._key(self._best):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._key)
         if self._live is None and time.monotonic() - self._last_line > _HEARTBEAT_SECONDS:
-            self.say("  " + self._progress())
+            self.say("  " + self._status().progress_line)
         self._refresh()
 
-    def noted(self, trial_id: str, note: str) -> None:
-        """A trial met something that the user should know of."""
+    def on_note(self, trial_id: str, note: str) -> None:
+        """Show something that a trial met."""
         self.say(f"trial {trial_id}: {printable(note)}")
 
-    def lost(self, record: TrialRecord) -> None:
-        """A trial's process died; it will go on in another."""
+    def on_worker_lost(self, record: TrialRecord) -> None:
+        """Show that a trial lost its process."""
         lost, goes_on = f"after {len(record.epochs)} epochs", "goes on from its checkpoint"
-        if record.error.startswith(NODE_DIED):
+        if record.lost == "node":
             self.say(f"trial {record.trial_id} lost its node {lost}; it {goes_on} on another")
             return
         times = f"{record.retries} of {self._study.faults.retries} times"
         self.say(f"trial {record.trial_id} lost its process {lost}; it {goes_on} ({times})")
 
-    def ended(self, record: TrialRecord) -> None:
-        """A trial came to its end."""
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Show how a trial ended."""
         self._count(record)
         if self._live is None:
-            self.say(f"trial {record.trial_id} {outcome(record)}; {self._progress()}")
+            self.say(f"trial {record.trial_id} {outcome(record)}; {self._status().progress_line}")
         self._refresh()
 
     def _refresh(self) -> None:
@@ -125,43 +125,28 @@ class Display:
         self._ended[record.status] += 1
         self._ended_epochs += len(record.epochs)
 
-    def _counts(self) -> str:
-        return counts_line(len(self._journal) - self._ended.total(), self._ended)
-
-    def _saved(self) -> str:
-        trained = sum(len(record.epochs) for record in self._journal.records)
-        full = self._ended.total() * self._study.budget.max_epochs
-        saved = full - self._ended_epochs
-        return f"{trained} epochs trained, {saved} saved by early stopping"
-
-    def _time(self) -> str:
-        text = f"{format_duration(round(self._ending.session_seconds))} gone"
-        left = self._ending.seconds_left
-        done = self._ended.total()
-        if done:
-            rest = self._study.budget.trials - done
-            estimate = self._ending.session_seconds / done * rest
-            left = estimate if left is None else min(left, estimate)
-        return text if left is None else f"{text}, about {format_duration(round(left))} left"
-
-    def _best_line(self) -> str:
-        return best_line(self._best, self._study.space.varied)
-
-    def _progress(self) -> str:
-        done, total = self._ended.total(), self._study.budget.trials
-        best = self._best.last if self._best else None
-        score = f", best val_accuracy {best.val_accuracy:.2%}" if best else ""
-        return f"{done}/{total} trials ended, {self._counts()}{score}, {self._time()}"
+    def _status(self) -> SearchStatus:
+        return SearchStatus(
+            self._study,
+            trials=len(self._journal),
+            ended=self._ended,
+            epochs=sum(len(record.epochs) for record in self._journal.records),
+            ended_epochs=self._ended_epochs,
+            best=self._best,
+            elapsed=self._stopping.session_seconds,
+            left=self._stopping.seconds_left,
+        )
 
     def _block(self) -> Group:
-        done, total = self._ended.total(), self._study.budget.trials
+        status, total = self._status(), self._study.budget.trials
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
-            ProgressBar(total=total, completed=done, width=30), Text(f"{done}/{total} trials")
+            ProgressBar(total=total, completed=status.done, width=30),
+            Text(f"{status.done}/{total} trials"),
         )
         return Group(
             bar,
-            Text(self._counts()),
-            Text(self._best_line(), style="bold"),
-            Text(f"{self._saved()} · {self._time()}", style="dim"),
+            Text(status.counts),
+            Text(status.best_line, style="bold"),
+            Text(f"{status.savings} · {status.time}", style="dim"),
         )

@@ -15,12 +15,11 @@ from rich.live import Live
 from rich.text import Text
 
 from handsigns.config.load import load_study
-from handsigns.console.format import format_duration
 from handsigns.console.sanitize import printable
-from handsigns.monitor.status import best_line, counts_line, outcome
+from handsigns.monitor.status import SearchStatus, outcome
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch, holder, open_search
-from handsigns.results.trial import Decision, Status, TrialRecord
+from handsigns.results.trial import Decision, TrialRecord
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HEARTBEAT_SECONDS = 30.0
@@ -95,54 +94,39 @@ class Watched:
             return f"{text} (held by {self.run_by})" if self.run_by else text
         return f"{name} was broken off; go on with: python tune_main.py resume {name}"
 
-    def progress_line(self) -> str:
-        """Trials, the best result and the time, in a line."""
-        best = self.ranked[0].last if self.ranked else None
-        score = f", best val_accuracy {best.val_accuracy:.2%}" if best else ""
-        done, trials = len(self.ended), self.search.study.budget.trials
-        return f"{done}/{trials} trials ended, {self._counts()}{score}, {self._time()}"
+    def status(self) -> SearchStatus:
+        """Return how it stands."""
+        journal, budget = self.search.journal, self.search.study.budget
+        elapsed = journal.elapsed
+        if self.running and journal.updated_at is not None:
+            elapsed += max(0.0, self._now() - journal.updated_at)
+        ended = self.ended
+        limit = budget.time_budget
+        return SearchStatus(
+            self.search.study,
+            trials=len(journal),
+            ended=Counter(record.status for record in ended),
+            epochs=sum(len(record.epochs) for record in journal.records),
+            ended_epochs=sum(len(record.epochs) for record in ended),
+            best=self.ranked[0] if self.ranked else None,
+            elapsed=elapsed,
+            left=None if limit is None else max(0.0, limit - elapsed),
+            running=bool(self.run_by),
+        )
 
     def block(self, width: int, height: int) -> Group:
         """Everything, in lines of at most `width` columns where they can be cut."""
-        study = self.search.study
-        done, trials = len(self.ended), study.budget.trials
-        best = self.ranked[0] if self.ranked else None
-        lines = [
+        status, trials = self.status(), self.search.study.budget.trials
+        bar = _bar(status.done / trials, max(10, min(40, width - 20)))
+        return Group(
             Text(self.status_line(), style="bold"),
-            _bar(done / trials, max(10, min(40, width - 20))).append(f" {done}/{trials} trials"),
-            Text(self._counts()),
-            Text(best_line(best, study.space.varied), style="bold"),
-            Text(f"{self._saved()} · {self._time()}", style="dim"),
+            bar.append(f" {status.done}/{trials} trials"),
+            Text(status.counts),
+            Text(status.best_line, style="bold"),
+            Text(f"{status.savings} · {status.time}", style="dim"),
             *self._curves(width, max(_FEWEST, (height - _OTHER_LINES) // 2)),
             *self._rungs(),
-        ]
-        return Group(*lines)
-
-    def _counts(self) -> str:
-        counts: Counter[Status] = Counter(record.status for record in self.ended)
-        going = "running" if self.run_by else "unfinished"
-        return counts_line(len(self.search.journal) - counts.total(), counts, going)
-
-    def _saved(self) -> str:
-        trained = sum(len(record.epochs) for record in self.search.journal.records)
-        ended = self.ended
-        full = len(ended) * self.search.study.budget.max_epochs
-        saved = full - sum(len(record.epochs) for record in ended)
-        return f"{trained} epochs trained, {saved} saved by early stopping"
-
-    def _time(self) -> str:
-        journal, budget = self.search.journal, self.search.study.budget
-        gone = journal.elapsed
-        if self.running and journal.updated_at is not None:
-            gone += max(0.0, self._now() - journal.updated_at)
-        text = f"{format_duration(round(gone))} gone"
-        if not self.running:
-            return text
-        done = len(self.ended)
-        ends = [] if budget.time_budget is None else [max(0.0, budget.time_budget - gone)]
-        if done:
-            ends.append(max(0.0, gone / done * (budget.trials - done)))
-        return f"{text}, about {format_duration(round(min(ends)))} left" if ends else text
+        )
 
     def _curves(self, width: int, rows: int) -> Iterator[Text]:
         """The learning curves of running trials and of the best, to one scale."""
@@ -226,7 +210,7 @@ def _watch_in_lines(watched: Watched, console: Console, every: float) -> None:
         console.print(Text(text), soft_wrap=True)
 
     say(watched.status_line())
-    say(watched.progress_line())
+    say(watched.status().progress_line)
     told = {record.trial_id for record in watched.ended}
     said = time.monotonic()
     over = watched.over
@@ -240,11 +224,10 @@ def _watch_in_lines(watched: Watched, console: Console, every: float) -> None:
             say(f"trial {record.trial_id} {outcome(record)}")
         if over or news or time.monotonic() - said > _HEARTBEAT_SECONDS:
             said = time.monotonic()
-            say(f"  {watched.progress_line()}")
+            say(f"  {watched.status().progress_line}")
         if over:
             say(watched.status_line())
-    best = watched.ranked[0] if watched.ranked else None
-    say(best_line(best, watched.search.study.space.varied))
+    say(watched.status().best_line)
 
 
 def sparkline(values: Sequence[float], low: float, high: float, cells: int, total: int) -> str:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from handsigns.config.search import StudyConfig
+from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord, rank_key
 
 
-class Ending:
+class StoppingCriteria(Observer):
     """Watches the trials and says when, and why, the search is to end.
 
     Args:
@@ -18,7 +19,7 @@ class Ending:
         ended: trials that ended in earlier sessions, in the order they did.
         elapsed: seconds the search ran in earlier sessions.
         concluded: how many of `ended` had ended when the search last came to an end of its own;
-            who goes on with it after that has patience anew.
+            a search that is resumed after that has its patience anew.
         clock: monotonic seconds; machine sleep and clock changes do not count.
     """
 
@@ -37,10 +38,10 @@ class Ending:
         self._best: TrialRecord | None = None
         self._without_gain = 0
         self.reason: str | None = None
-        """Why the search is to end, for the user; None while it goes on."""
-        self.by_user = False
-        """Whether the user broke the search off."""
-        self.broken: str | None = None
+        """Why the search is to end, for the user; None while it continues."""
+        self.interrupted = False
+        """Whether the user interrupted the search."""
+        self.fatal_error: str | None = None
         """Why results can no longer be written; None while they can."""
         for number, record in enumerate(ended, 1):
             self._compare(record)
@@ -54,7 +55,7 @@ class Ending:
         return self._clock() - self._begun
 
     def elapsed(self) -> float:
-        """Seconds that the search has run, over all sessions."""
+        """Return the seconds that the search has run, over all sessions."""
         return self._before + self.session_seconds
 
     @property
@@ -63,46 +64,40 @@ class Ending:
         budget = self._study.budget.time_budget
         return None if budget is None else max(0.0, budget - self.elapsed())
 
-    def break_off(self) -> None:
-        """The user wants the search to end."""
-        self.by_user = True
+    def interrupt(self) -> None:
+        """End the search, as the user wants it."""
+        self.interrupted = True
         self.reason = "it was interrupted"
 
-    def break_down(self, problem: str) -> None:
-        """Results cannot be written: nothing is to be trained that would be lost."""
-        if self.broken is None:
-            self.broken = problem
+    def abort(self, problem: str) -> None:
+        """End the search, as results cannot be written: nothing is trained that would be lost."""
+        if self.fatal_error is None:
+            self.fatal_error = problem
         self.reason = "results cannot be written"
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Results are written within this; if that fails, the search ends instead of the caller."""
+        """Abort the search where what is done within this cannot write its results."""
         try:
             yield
         except OSError as error:
-            self.break_down(str(error))
+            self.abort(str(error))
 
-    def due(self) -> bool:
-        """Whether to end now."""
+    def should_stop(self) -> bool:
+        """Return whether to end now."""
         if self.reason is None and self.seconds_left == 0.0:
             self.reason = "the time budget is used up"
         return self.reason is not None
 
-    def trained(self, record: TrialRecord) -> None:
-        """Hear of an epoch: the target may be reached."""
+    def on_epoch(self, record: TrialRecord) -> None:
+        """Check the target."""
         target = self._study.budget.target
         last = record.last
         if self.reason is None and target is not None and last and last.val_accuracy >= target:
             self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
 
-    def noted(self, trial_id: str, note: str) -> None:
-        """What a trial has to say changes nothing."""
-
-    def lost(self, record: TrialRecord) -> None:
-        """A lost process changes nothing: the trial goes on."""
-
-    def ended(self, record: TrialRecord) -> None:
-        """Hear of a trial's end: patience may be over."""
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Check the patience."""
         self._compare(record)
         self._check_patience()
 

@@ -90,7 +90,7 @@ def _as_optuna(
     """The trials with the objective made a loss, lower being better."""
     from optuna.trial import create_trial
 
-    from handsigns.policy.sampler import distribution
+    from handsigns.policy.optuna_space import distribution
 
     space = search.study.space
     losses = [_loss(record, search.study.objective) for record in records]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.config.search import Objective
-from handsigns.results.reevaluation import Finalist, Repeat
+from handsigns.results.reevaluation import Finalist
 from handsigns.results.store import StoredSearch
 from handsigns.stats.intervals import mean_interval
 
@@ -83,7 +83,7 @@ def _overlap(finalist: Finalist) -> float:
     """Held-out to training pictures: by it runs on folds, which share pictures, are less
     independent than they seem.
     """
-    folds = Repeat.named(finalist.runs[0].trial_id).folds
+    folds = finalist.compared[0].folds
     return 1 / (folds - 1) if folds else 0.0
 
 
@@ -124,13 +124,13 @@ def verdict(search: StoredSearch) -> str:
 
 
 def _how(finalist: Finalist) -> str:
-    repeats = [Repeat.named(run.trial_id) for run in finalist.runs]
-    seeds = len({repeat.seed for repeat in repeats})
+    runs = finalist.compared
+    seeds = len({run.seed for run in runs})
     times = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
-    if not repeats[0].folds:
+    if not runs[0].folds:
         return times
-    used = len({repeat.fold for repeat in repeats})
-    of = f" of {repeats[0].folds}" if used < repeats[0].folds else ""
+    used = len({run.fold for run in runs})
+    of = f" of {runs[0].folds}" if used < runs[0].folds else ""
     return f"{times} on {used}{of} folds"
 
 

@@ -1,6 +1,6 @@
 """The journal of a search: every session, and every start, epoch and end of a trial.
 
-It is the one truth. Tables, the searcher's knowledge and the scheduler's rungs are made from it, so
+It is the one truth. Tables, the sampler's knowledge and the scheduler's rungs are made from it, so
 nothing is lost with a process: Ray's own snapshots, which lag behind, are not needed.
 """
 
@@ -9,20 +9,37 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
-from handsigns.config.hyperparameters import Scalar, TrialConfig, trial_seed
 from handsigns.errors import ResultsError
 from handsigns.io.event_log import EventLog, EventReader
 from handsigns.metrics import EpochMetrics
-from handsigns.results.trial import Decision, Placement, Session, Status, TrialRecord, Verdict
+from handsigns.results import events
+from handsigns.results.events import (
+    EpochReported,
+    Event,
+    SessionEnded,
+    SessionStarted,
+    TrialEnded,
+    TrialReset,
+    TrialResumed,
+    TrialStarted,
+    WorkerLost,
+)
+from handsigns.results.trial import (
+    Decision,
+    Lost,
+    Placement,
+    Session,
+    Status,
+    TrialRecord,
+    TrialSpec,
+    Verdict,
+)
 
-Params = dict[str, Scalar]
-
-_EARLIER: Params = {"weight_average": 0.0}
-"""What was the default while trials were recorded without all of their configuration."""
+P = ParamSpec("P")
 
 
 class Journal:
@@ -30,26 +47,24 @@ class Journal:
 
     Args:
         path: the file; read first where it exists. Only one process may append.
-        study_seed: from which each trial's seed follows.
         writable: open for appending; readers leave the file alone.
     """
 
-    def __init__(self, path: Path, study_seed: int, *, writable: bool = False) -> None:
-        self._seed = study_seed
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
         self._trials: dict[str, _Trial] = {}
-        self._reports: list[tuple[str, EpochMetrics, Verdict | None]] = []
+        self._reports: list[EpochReported] = []
         self.sessions: list[Session] = []
         """All runs of this search, the present one last."""
-        self.turns: list[tuple[str, bool]] = []
-        """Each trial's id as it was chosen (False) and as it ended (True), in that order."""
+        self.history: list[TrialStarted | TrialEnded] = []
+        """How each trial was started, and how it ended, in the order in which that happened."""
         self.elapsed = 0.0
         """Seconds this search has run, over all its sessions."""
         self.clock: Callable[[], float] = lambda: self.elapsed
-        """Tells those seconds while the search runs."""
+        """Returns those seconds while the search runs."""
         self.concluded = 0
         """How many trials had ended when the search last came to an end of its own."""
         self.ended_because = ""
-        """Why the latest session came to its end; empty while it has not, as far as is known."""
+        """Why the latest session ended; empty while it has not, as far as is known."""
         self.updated_at: float | None = None
         """When the latest event was recorded, in seconds since the Unix epoch."""
         self._path = path
@@ -61,21 +76,21 @@ class Journal:
 
     @property
     def records(self) -> list[TrialRecord]:
-        """All trials, in the order they were begun."""
+        """All trials, in the order they were started."""
         return [trial.record for trial in self._trials.values()]
 
     @property
-    def reports(self) -> list[tuple[str, EpochMetrics, Verdict | None]]:
-        """Every epoch of every trial with its trial_id and what the scheduler made of it."""
+    def reports(self) -> list[EpochReported]:
+        """Every epoch of every trial, in the order in which they were reported."""
         return list(self._reports)
 
     @property
     def decisions(self) -> list[Decision]:
         """What the scheduler decided, in the order it did."""
         return [
-            Decision(trial_id, metrics.epoch, verdict)
-            for trial_id, metrics, verdict in self._reports
-            if verdict is not None
+            Decision(report.trial_id, report.metrics.epoch, report.verdict)
+            for report in self._reports
+            if report.verdict is not None
         ]
 
     def __len__(self) -> int:
@@ -92,39 +107,29 @@ class Journal:
         """
         if self._log is not None:
             raise RuntimeError("this journal is open for writing and knows what it holds")
-        events = self._reader.new()
-        for event in events:
+        lines = self._reader.new()
+        for line in lines:
             try:
-                self._apply(event)
+                self._apply(events.from_dict(line))
             except (KeyError, TypeError, ValueError) as error:
                 raise ResultsError(
                     f"{self._path} holds an event that this version does not understand "
-                    f"({type(error).__name__}: {error}): {json.dumps(event)[:200]}"
+                    f"({type(error).__name__}: {error}): {json.dumps(line)[:200]}"
                 ) from error
-        return len(events)
+        return len(lines)
 
     def open_session(self, session: Session) -> None:
-        """The search is run, or taken up again."""
-        self._write({"event": "session", **dataclasses.asdict(session)})
+        """Record that the search is run, or resumed."""
+        self._write(SessionStarted, session)
 
-    def begin(
-        self,
-        trial_id: str,
-        params: Params,
-        seed: int | None = None,
-        config: TrialConfig | None = None,
-    ) -> TrialRecord:
-        """A trial was chosen (or, after a resume or a loss, taken up again).
+    def start(self, spec: TrialSpec) -> TrialRecord:
+        """Record that a trial was chosen."""
+        self._write(TrialStarted, spec)
+        return self[spec.trial_id]
 
-        Args:
-            seed: of its training; None: that of the configuration in this search.
-            config: all of what it trains; None: what is searched, and the defaults of now.
-        """
-        config = config or TrialConfig.from_params(params)
-        if seed is None:
-            seed = trial_seed(self._seed, config)
-        event = {"event": "begin", "trial_id": trial_id, "params": params, "seed": seed}
-        self._write({**event, "config": config.hyperparameters()})
+    def resume(self, trial_id: str) -> TrialRecord:
+        """Record that a trial goes on after a resume of the search, or after a loss."""
+        self._write(TrialResumed, trial_id)
         return self[trial_id]
 
     def report(
@@ -134,118 +139,104 @@ class Journal:
         placement: Placement,
         verdict: Verdict | None = None,
     ) -> None:
-        """A trial finished an epoch; one that is known already (trained again) is passed over."""
+        """Record an epoch of a trial; one that is known already (trained again) is ignored."""
         known = len(self[trial_id].epochs)
         if metrics.epoch <= known:
             return
         if metrics.epoch != known + 1:
             raise ValueError(f"trial {trial_id} reports epoch {metrics.epoch} after {known}")
-        event = {"event": "epoch", "trial_id": trial_id, "metrics": dataclasses.asdict(metrics)}
-        event |= dataclasses.asdict(placement)
-        if verdict is not None:
-            event["verdict"] = dataclasses.asdict(verdict)
-        self._write(event)
+        self._write(EpochReported, trial_id, metrics, placement, verdict)
 
-    def retry(self, trial_id: str, error: str, *, counted: bool = True) -> None:
-        """A trial's process died; it will be started anew.
-
-        Args:
-            counted: among those that a trial has; not where its node was lost.
-        """
-        event = {"event": "retry", "trial_id": trial_id, "error": error}
-        self._write(event if counted else event | {"counted": False})
+    def retry(self, trial_id: str, lost: Lost, error: str) -> None:
+        """Record that a trial's process died; it counts as a retry unless its node was lost."""
+        self._write(WorkerLost, trial_id, lost, error)
 
     def start_over(self, trial_id: str) -> None:
-        """What an unfinished trial has trained no longer counts, as its data have changed."""
-        self._write({"event": "start_over", "trial_id": trial_id})
+        """Record that what an unfinished trial has trained no longer counts."""
+        self._write(TrialReset, trial_id)
 
     def end(self, trial_id: str, status: Status, error: str = "") -> TrialRecord:
-        """A trial came to its end."""
-        self._write({"event": "end", "trial_id": trial_id, "status": status, "error": error})
+        """Record that a trial ended."""
+        self._write(TrialEnded, trial_id, status, error)
         return self[trial_id]
 
     def pause(self, reason: str, *, by_user: bool) -> None:
-        """This session of the search ends."""
-        self._write({"event": "pause", "reason": reason, "by_user": by_user})
+        """Record that this session of the search ends."""
+        self._write(SessionEnded, reason, by_user)
 
     def close(self) -> None:
         """Close the file; what was recorded stays readable."""
         if self._log is not None:
             self._log.close()
 
-    def _write(self, event: dict[str, Any]) -> None:
+    def _write(
+        self, kind: Callable[Concatenate[float, float, P], Event], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         if self._log is None:
             raise RuntimeError("this journal was opened for reading")
-        # The time of day is for people; durations are reckoned by a clock that no one sets.
-        event |= {"time": time.time(), "elapsed": self.clock()}
-        self._log.append(event)
+        event = kind(time.time(), self.clock(), *args, **kwargs)
+        self._log.append(events.to_dict(event))
         self._apply(event)
 
-    def _apply(self, event: Mapping[str, Any]) -> None:
-        self.elapsed = float(event["elapsed"])
-        self.updated_at = float(event["time"])
-        self.ended_because = str(event["reason"]) if event["event"] == "pause" else ""
-        match event["event"]:
-            case "session":
-                self.sessions.append(Session(event["fingerprint"], event["environment"]))
-            case "pause":
-                if not event["by_user"]:
-                    self.concluded = sum(ended for _, ended in self.turns)
-            case "begin":
-                self._begun(event["trial_id"], event)
-            case kind:
-                if event["trial_id"] not in self._trials:
-                    raise ValueError(f"trial {event['trial_id']} had not begun")
-                self._happened(kind, self._trials[event["trial_id"]], event)
-
-    def _happened(self, kind: str, trial: _Trial, event: Mapping[str, Any]) -> None:
-        trial_id = event["trial_id"]
-        match kind:
-            case "epoch":
-                metrics = EpochMetrics(**event["metrics"])
-                verdict = Verdict(**event["verdict"]) if "verdict" in event else None
-                self._reports.append((trial_id, metrics, verdict))
-                placement = Placement(event["node"], event["device"], event["threads"])
-                trial.add(metrics, placement, len(self.sessions) - 1)
-            case "retry":
-                retries = trial.record.retries + event.get("counted", True)
-                trial.change(retries=retries, error=event["error"])
-            case "start_over":
-                self._reports = [report for report in self._reports if report[0] != trial_id]
-                trial.clear()
-            case "end":
-                trial.change(status=event["status"], error=event["error"], ended_at=event["time"])
-                if trial.record.ended:
-                    self.turns.append((trial_id, True))
+    def _apply(self, event: Event) -> None:
+        self.elapsed, self.updated_at = event.elapsed, event.time
+        self.ended_because = ""
+        match event:
+            case SessionStarted(session=session):
+                self.sessions.append(session)
+            case SessionEnded(reason=reason, by_user=by_user):
+                self.ended_because = reason
+                if not by_user:
+                    self.concluded = sum(isinstance(e, TrialEnded) for e in self.history)
+            case TrialStarted():
+                self.history.append(event)
+                self._trials[event.trial_id] = _Trial(event)
             case _:
-                raise ValueError(f"{kind} is no event")
+                if event.trial_id not in self._trials:
+                    raise ValueError(f"trial {event.trial_id} had not started")
+                self._apply_to(self._trials[event.trial_id], event)
 
-    def _begun(self, trial_id: str, event: Mapping[str, Any]) -> None:
-        if trial_id in self._trials:
-            self._trials[trial_id].change(status="running", error="", ended_at=None)
-            return
-        self.turns.append((trial_id, False))
-        self._trials[trial_id] = _Trial(
-            TrialRecord(
-                trial_id=trial_id,
-                config=TrialConfig.from_params(event.get("config") or _EARLIER | event["params"]),
-                params=event["params"],
-                seed=event["seed"],
-                status="running",
-                epochs=(),
-                placement=None,
-                error="",
-                started_at=event["time"],
-                ended_at=None,
-            )
-        )
+    def _apply_to(
+        self,
+        trial: _Trial,
+        event: TrialResumed | EpochReported | WorkerLost | TrialReset | TrialEnded,
+    ) -> None:
+        match event:
+            case EpochReported():
+                self._reports.append(event)
+                trial.add(event, len(self.sessions) - 1)
+            case TrialResumed():
+                trial.change(status="running", error="", lost=None, ended_at=None)
+            case WorkerLost(lost=lost, error=error):
+                retries = trial.record.retries + (lost == "process")
+                trial.change(retries=retries, lost=lost, error=error)
+            case TrialReset(trial_id=trial_id):
+                self._reports = [report for report in self._reports if report.trial_id != trial_id]
+                trial.clear()
+            case TrialEnded(status=status, error=error):
+                trial.change(status=status, error=error, ended_at=event.time)
+                if trial.record.ended:
+                    self.history.append(event)
 
 
 class _Trial:
     """A trial as it grows. Its record, which is for others, is made when one of them looks."""
 
-    def __init__(self, begun: TrialRecord) -> None:
-        self._record = begun
+    def __init__(self, started: TrialStarted) -> None:
+        spec = started.spec
+        self._record = TrialRecord(
+            trial_id=spec.trial_id,
+            config=spec.config,
+            params=spec.params,
+            seed=spec.seed,
+            status="running",
+            epochs=(),
+            placement=None,
+            error="",
+            started_at=started.time,
+            ended_at=None,
+            fold=spec.fold,
+        )
         self._epochs: list[EpochMetrics] = []
         self._placement: Placement | None = None
         self._sessions: list[int] = []
@@ -261,9 +252,9 @@ class _Trial:
             )
         return self._record
 
-    def add(self, metrics: EpochMetrics, placement: Placement, session: int) -> None:
-        self._epochs.append(metrics)
-        self._placement = placement
+    def add(self, report: EpochReported, session: int) -> None:
+        self._epochs.append(report.metrics)
+        self._placement = report.placement
         if session not in self._sessions:
             self._sessions.append(session)
 

@@ -7,78 +7,56 @@ validation pictures where folds are asked for; so they can be compared run by ru
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from handsigns.config.hyperparameters import seed_of
 from handsigns.config.search import Objective
-from handsigns.data.folds import hold_out
-from handsigns.data.splits import DataInfo, Split
-from handsigns.results.trial import NewTrial, TrialRecord
-
-_NAME = re.compile(r"(\d+)-seed(\d+)(?:-fold(\d+)of(\d+))?")
+from handsigns.data.folds import Fold
+from handsigns.data.splits import DataInfo
+from handsigns.results.trial import TrialRecord, TrialSpec
 
 
-@dataclass(frozen=True)
-class Repeat:
-    """One training of a configuration again.
+class Run(NamedTuple):
+    """What two configurations must share to be compared: the seed and the held-out images.
 
     Attributes:
-        trial_id: of the search's trial whose configuration it is.
         seed: its number, from 0.
         fold, folds: which of how many folds is held out; 0 of 0 keeps the validation split.
     """
 
-    trial_id: str
     seed: int
     fold: int = 0
     folds: int = 0
 
-    @property
-    def name(self) -> str:
-        """By which it stands in the journal, as a trial does by its id."""
+    def trial_id(self, trial_id: str) -> str:
+        """Return the id of this run of a trial's configuration: ``0007-seed1-fold0of4``."""
         fold = f"-fold{self.fold}of{self.folds}" if self.folds else ""
-        return f"{self.trial_id}-seed{self.seed}{fold}"
-
-    @classmethod
-    def named(cls, name: str) -> Repeat:
-        """The repeat of that name.
-
-        Raises:
-            ValueError: it is no such name.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(f"{name!r} names no repeat of a trial")
-        trial_id, seed, fold, folds = match.groups()
-        return cls(trial_id, int(seed), int(fold or 0), int(folds or 0))
-
-    @property
-    def run(self) -> tuple[int, int, int]:
-        """What two configurations must share to be compared: seed and held-out pictures."""
-        return (self.seed, self.fold, self.folds)
+        return f"{trial_id}-seed{self.seed}{fold}"
 
     def training_seed(self, study_seed: int) -> int:
-        """Of weights, order and augmentation: none that the search has used; in [0, 2**63)."""
+        """Return the seed of weights, order and augmentation: none that the search has used."""
         return seed_of(f"repeat/{study_seed}/{self.seed}/{self.fold}/{self.folds}")
 
-    def splits(self, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
-        """What it trains on, and what it is measured on."""
+    def held_out(self, study_seed: int) -> Fold | None:
+        """Return the fold that is held out; None where the validation split is kept."""
         if not self.folds:
-            return train, val
+            return None
         cut = seed_of(f"folds/{study_seed}/{self.seed}/{self.folds}")
-        return hold_out((train, val), self.fold, self.folds, cut)
+        return Fold(self.fold, self.folds, cut)
 
-
-def splits_of(trial_id: str, train: Split, val: Split, study_seed: int) -> tuple[Split, Split]:
-    """What a trial, or a repeat of one, trains on, and what it is measured on."""
-    if _NAME.fullmatch(trial_id) is None:
-        return train, val
-    return Repeat.named(trial_id).splits(train, val, study_seed)
+    def spec(self, record: TrialRecord, study_seed: int) -> TrialSpec:
+        """Return this run of a trial's configuration."""
+        return TrialSpec(
+            trial_id=self.trial_id(record.trial_id),
+            params=record.params,
+            config=record.config,
+            seed=self.training_seed(study_seed),
+            fold=self.held_out(study_seed),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,18 +74,21 @@ class RepeatPlan:
     folds: Annotated[int, Field(ge=0, le=100)]
 
     @property
-    def runs(self) -> list[tuple[int, int, int]]:
-        """What every trial is given; see `Repeat.run`."""
+    def runs(self) -> list[Run]:
+        """The runs that every trial is given."""
         return [
-            (seed, fold, self.folds)
-            for seed in range(self.seeds)
-            for fold in range(self.folds or 1)
+            Run(seed, k, self.folds) for seed in range(self.seeds) for k in range(self.folds or 1)
         ]
 
     @property
-    def repeats(self) -> list[Repeat]:
-        """Run by run, so that what is there early can be compared early."""
-        return [Repeat(trial_id, *run) for run in self.runs for trial_id in self.trial_ids]
+    def repeats(self) -> list[tuple[str, Run]]:
+        """A trial's id with each run, run by run: what is there early can be compared early."""
+        return [(trial_id, run) for run in self.runs for trial_id in self.trial_ids]
+
+    @property
+    def names(self) -> set[str]:
+        """The ids of all runs."""
+        return {run.trial_id(trial_id) for trial_id, run in self.repeats}
 
 
 def pictures_of_rarest(info: DataInfo) -> int:
@@ -121,52 +102,18 @@ def fitting_folds(folds: int, info: DataInfo) -> int:
     return fitting if fitting > 1 else 0
 
 
-class RepeatSampling:
-    """Hands out repeats in order; see `Sampling`, in whose place it stands.
-
-    Args:
-        repeats: those that are asked for.
-        begun: names of those that were begun in earlier sessions.
-        records: the search's trials, by their ids.
-        study_seed: of the search.
-    """
-
-    def __init__(
-        self,
-        repeats: Sequence[Repeat],
-        begun: Collection[str],
-        records: Mapping[str, TrialRecord],
-        study_seed: int,
-    ) -> None:
-        self.names = {repeat.name for repeat in repeats}
-        """Of all that are asked for."""
-        self._left = iter([repeat for repeat in repeats if repeat.name not in begun])
-        self._records = records
-        self._study_seed = study_seed
-
-    def choose(self) -> NewTrial | None:
-        """The next one; None where none is left."""
-        repeat = next(self._left, None)
-        if repeat is None:
-            return None
-        seed = repeat.training_seed(self._study_seed)
-        record = self._records[repeat.trial_id]
-        return NewTrial(repeat.name, record.params, seed, record.config)
-
-    def finish(self, record: TrialRecord) -> None:
-        """What one came to changes nothing of the others."""
-
-
 @dataclass(frozen=True)
 class Finalist:
     """A configuration that was measured again.
 
     Attributes:
         record: the search's trial.
-        runs: its repeats, those that every finalist has ended, in one order for all.
+        compared: the runs that every finalist has ended, in one order for all.
+        runs: what came of each, in that order.
     """
 
     record: TrialRecord
+    compared: tuple[Run, ...]
     runs: tuple[TrialRecord, ...]
 
     @property
@@ -198,13 +145,11 @@ def finalists(
     """
     planned = {r.trial_id: r for r in records if r.trial_id in plan.trial_ids and r.has_result}
     ended = {run.trial_id: run for run in repeats if run.ended}
-    common = [
-        run for run in plan.runs if all(Repeat(trial, *run).name in ended for trial in planned)
-    ]
+    common = [run for run in plan.runs if all(run.trial_id(trial) in ended for trial in planned)]
     if not common:
         return []
     found = [
-        Finalist(record, tuple(ended[Repeat(trial_id, *run).name] for run in common))
+        Finalist(record, tuple(common), tuple(ended[run.trial_id(trial_id)] for run in common))
         for trial_id, record in planned.items()
     ]
     return sorted(found, key=lambda finalist: _key(finalist, objective))

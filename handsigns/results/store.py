@@ -62,7 +62,7 @@ class StoredSearch:
     @functools.cached_property
     def repeats(self) -> Journal:
         """What was recorded as its best trials were trained again; empty where they were not."""
-        return Journal(self.paths.repeats.journal, self.study.seed)
+        return Journal(self.paths.repeats.journal)
 
     @functools.cached_property
     def finalists(self) -> list[Finalist]:
@@ -181,7 +181,7 @@ def begin_search(
     except OSError as error:
         refuse_taken(paths)
         raise ResultsError(f"{paths.root} cannot be written: {error}") from error
-    return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))
+    return StoredSearch(paths, study, data, Journal(paths.journal))
 
 
 def record_data(stored: StoredSearch, info: DataInfo, moved: Path | None) -> None:
@@ -210,7 +210,7 @@ def open_search(paths: SearchPaths) -> StoredSearch:
         data = read_json(paths.data, DataRecord)
     except FileNotFoundError as error:
         raise damaged(paths.data, error) from error
-    return StoredSearch(paths, study, data, Journal(paths.journal, study.seed))
+    return StoredSearch(paths, study, data, Journal(paths.journal))
 
 
 @contextlib.contextmanager

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from handsigns.io.event_log import read_events
+from handsigns.results.events import (
+    EpochReported,
+    Event,
+    SessionEnded,
+    SessionStarted,
+    TrialEnded,
+    TrialResumed,
+    TrialStarted,
+    WorkerLost,
+    from_dict,
+)
 
 _OVERLAP_SECONDS = 0.25
 """A trial may be heard to end so long after the next one began in its place."""
@@ -62,12 +72,12 @@ class _Open:
         self.trial_id, self.begin, self.end = trial_id, begin, begin
         self.node, self.training, self.epochs = "", 0.0, 0
 
-    def epoch(self, event: Mapping[str, Any]) -> None:
-        seconds = float(event["metrics"]["epoch_seconds"])
+    def epoch(self, event: EpochReported) -> None:
+        seconds = event.metrics.epoch_seconds
         if not self.epochs:
             # Chosen a while before a process was free for it.
-            self.begin = max(self.begin, event["elapsed"] - seconds)
-        self.node, self.end = str(event["node"]), float(event["elapsed"])
+            self.begin = max(self.begin, event.elapsed - seconds)
+        self.node, self.end = event.placement.node, event.elapsed
         self.training += seconds
         self.epochs += 1
 
@@ -81,34 +91,32 @@ def read_timeline(journal: Path) -> Timeline:
     Raises:
         ResultsError: the journal is damaged.
     """
-    events, _ = read_events(journal)
+    lines, _ = read_events(journal)
+    events = [from_dict(line) for line in lines]
     stints, heard = _stints(events)
-    elapsed = float(events[-1]["elapsed"]) if events else 0.0
-    return Timeline(_in_slots(stints), elapsed, heard)
+    return Timeline(_in_slots(stints), events[-1].elapsed if events else 0.0, heard)
 
 
-def _stints(events: Iterable[Mapping[str, Any]]) -> tuple[list[Stint], dict[str, float]]:
+def _stints(events: Iterable[Event]) -> tuple[list[Stint], dict[str, float]]:
     ended: list[Stint] = []
     under_way: dict[str, _Open] = {}
     heard: dict[str, float] = {}
     for event in events:
-        kind, now = event["event"], float(event["elapsed"])
-        if kind in ("session", "pause"):
-            # What a killed session left open ended with it.
-            ended += [stint.close() for stint in under_way.values()]
-            under_way.clear()
-            continue
-        trial_id = str(event["trial_id"])
-        if kind == "begin":
-            under_way[trial_id] = _Open(trial_id, now)
-        elif trial_id in under_way and kind == "epoch":
-            under_way[trial_id].epoch(event)
-            heard[trial_id] = now
-        elif trial_id in under_way and kind in ("end", "retry"):
-            stint = under_way.pop(trial_id)
-            stint.end = max(stint.end, now)
-            ended.append(stint.close())
-            heard[trial_id] = now
+        match event:
+            case SessionStarted() | SessionEnded():
+                # What a killed session left open ended with it.
+                ended += [stint.close() for stint in under_way.values()]
+                under_way.clear()
+            case TrialStarted() | TrialResumed():
+                under_way[event.trial_id] = _Open(event.trial_id, event.elapsed)
+            case EpochReported() if event.trial_id in under_way:
+                under_way[event.trial_id].epoch(event)
+                heard[event.trial_id] = event.elapsed
+            case TrialEnded() | WorkerLost() if event.trial_id in under_way:
+                stint = under_way.pop(event.trial_id)
+                stint.end = max(stint.end, event.elapsed)
+                ended.append(stint.close())
+                heard[event.trial_id] = event.elapsed
     ended += [stint.close() for stint in under_way.values()]
     return ended, heard
 

@@ -1,23 +1,74 @@
-"""What is known of a trial, from its journal; free of torch and Ray."""
+"""A trial: what it is to train, what is known of it, how it ranks. Free of torch and Ray."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.search import Objective
+from handsigns.data.folds import Fold
 from handsigns.metrics import EpochMetrics
 
-NODE_DIED = "the trial's node died"
-PROCESS_DIED = "the trial's process died"
-"""With which a trial's error begins where it was taken up again."""
+Params = dict[str, Scalar]
 
 Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
 """``completed`` trained all its epochs, ``stopped`` was ended early by the scheduler,
 ``interrupted`` was cut off by the end of the search and can be resumed, ``diverged`` met a loss
 that is not a number, ``failed`` raised an error or lost its process too often."""
+
+Lost = Literal["process", "node"]
+"""What a trial lost before it was retried: its process alone, or the node with it."""
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """A trial to be trained.
+
+    Attributes:
+        trial_id: ``0000``, ``0001``, … in the order the sampler chose them.
+        params: the hyperparameters that the search space names, as the sampler drew them.
+        config: all hyperparameters.
+        seed: of its training.
+        epochs_done: epochs that are recorded already.
+        fold: the images held out for validation; None: the data set's own validation split.
+    """
+
+    trial_id: str
+    params: Params
+    config: TrialConfig
+    seed: int
+    epochs_done: int = 0
+    fold: Fold | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads back, ready for JSON."""
+        return {
+            "trial_id": self.trial_id,
+            "params": self.params,
+            "config": self.config.hyperparameters(),
+            "seed": self.seed,
+            "epochs_done": self.epochs_done,
+            "fold": None if self.fold is None else asdict(self.fold),
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> TrialSpec:
+        """Read a specification back; keys beside its own are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError: something is missing or of the wrong kind.
+        """
+        fold = fields["fold"]
+        return cls(
+            trial_id=fields["trial_id"],
+            params=fields["params"],
+            config=TrialConfig.from_params(fields["config"]),
+            seed=fields["seed"],
+            epochs_done=fields["epochs_done"],
+            fold=None if fold is None else Fold(**fold),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,27 +114,11 @@ class Session:
 
     Attributes:
         fingerprint: of the data.
-        environment: as `environment.describe_environment` tells it.
+        environment: as `environment.describe_environment` returns it.
     """
 
     fingerprint: str
     environment: Mapping[str, Any]
-
-
-class NewTrial(NamedTuple):
-    """A trial that is to be begun.
-
-    Attributes:
-        trial_id: by which it is known in the search.
-        params: what was searched.
-        seed: of its training.
-        config: all of what it trains.
-    """
-
-    trial_id: str
-    params: dict[str, Scalar]
-    seed: int
-    config: TrialConfig
 
 
 @dataclass(frozen=True)
@@ -91,22 +126,20 @@ class TrialRecord:
     """One trial as far as it has come.
 
     Attributes:
-        trial_id: ``0000``, ``0001``, … in the order the searcher chose them.
-        config: its hyperparameters.
-        params: those that the search space names, as the searcher drew them.
-        seed: of its training.
+        trial_id, config, params, seed, fold: see `TrialSpec`.
         status: see `Status`.
         epochs: metrics of each epoch trained, in order.
         placement: where its latest epoch was trained; None before the first.
         error: what went wrong, with its traceback; empty otherwise.
-        retries: how often it was started anew because its process had died.
-        sessions: numbers of those in which its epochs were trained, from 0.
         started_at, ended_at: seconds since the Unix epoch; `ended_at` is None while it runs.
+        retries: how often it was retried because its process had died.
+        lost: what it lost last; None where it lost nothing, or has been resumed since.
+        sessions: numbers of those in which its epochs were trained, from 0.
     """
 
     trial_id: str
     config: TrialConfig
-    params: dict[str, bool | int | float | str]
+    params: Params
     seed: int
     status: Status
     epochs: tuple[EpochMetrics, ...]
@@ -115,7 +148,16 @@ class TrialRecord:
     started_at: float
     ended_at: float | None
     retries: int = 0
+    lost: Lost | None = None
     sessions: tuple[int, ...] = ()
+    fold: Fold | None = None
+
+    @property
+    def spec(self) -> TrialSpec:
+        """The trial as it is to go on."""
+        return TrialSpec(
+            self.trial_id, self.params, self.config, self.seed, len(self.epochs), self.fold
+        )
 
     @property
     def last(self) -> EpochMetrics | None:
@@ -139,15 +181,15 @@ class TrialRecord:
 
 
 def rank(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
-    """Best first, by the objective at each trial's last epoch; ties by the other metric.
+    """Return the trials, best first, by the objective at the last epoch; ties by the other metric.
 
-    Trials that diverged, failed or have no epoch yet come last, in the order they were begun.
+    Trials that diverged, failed or have no epoch yet come last, in the order they were started.
     """
     return sorted(records, key=lambda record: rank_key(record, objective))
 
 
 def rank_key(record: TrialRecord, objective: Objective) -> tuple[int, float, float, str]:
-    """Sorts before another's where the trial is better."""
+    """Return what sorts before another trial's where the trial is better."""
     last = record.last
     if last is None or not record.has_result:
         return (1, 0.0, 0.0, record.trial_id)

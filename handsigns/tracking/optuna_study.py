@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from handsigns.config.hyperparameters import Scalar
 from handsigns.config.space import Fixed
 from handsigns.io.atomic import replacing
-from handsigns.policy.sampler import distribution
+from handsigns.policy.optuna_space import distribution
 from handsigns.results.trial import Status, TrialRecord
 from handsigns.tracking.base import TrackedSearch, description
 

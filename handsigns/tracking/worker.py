@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from handsigns.console.sanitize import printable
 from handsigns.io.throttle import Throttle
+from handsigns.results.events import TrialStarted
 from handsigns.results.journal import Journal
+from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord
 from handsigns.tracking.base import TrackedSearch, Tracker
 from handsigns.tracking.registry import make_tracker
@@ -30,16 +32,19 @@ _PROGRESS_SECONDS = 2.0
 
 @contextlib.contextmanager
 def tracking(
-    search: TrackedSearch, journal: Journal, say: Say, make: MakeTracker = make_tracker
+    search: TrackedSearch,
+    tools: Sequence[str],
+    journal: Journal,
+    say: Say,
+    make: MakeTracker = make_tracker,
 ) -> Iterator[Tracking]:
     """Track a search for as long as this lasts; at the end, wait until all have got everything.
 
     Args:
-        search: whose study says which tools are told, beside Optuna's file.
+        tools: names of the trackers.
         journal: of this session, already open.
-        say: tells the user something; called from other threads, too.
+        say: prints a message for the user; called from other threads, too.
     """
-    tools = ("optuna", *search.study.tracking.tools)
     workers = [_Worker(tool, search, journal.records, say, make) for tool in tools]
     observer = Tracking(journal, workers)
     for worker in workers:
@@ -50,37 +55,33 @@ def tracking(
         observer.drain(say)
 
 
-class Tracking:
+class Tracking(Observer):
     """Watches a search and hands each change on."""
 
     def __init__(self, journal: Journal, workers: Sequence[_Worker]) -> None:
         self._journal = journal
         self._workers = workers
-        self._turns = len(journal.turns)
+        self._seen = len(journal.history)
 
-    def trained(self, record: TrialRecord) -> None:
-        """A trial finished an epoch."""
+    def on_epoch(self, record: TrialRecord) -> None:
+        """Hand on a finished epoch."""
         self._put(record)
 
-    def noted(self, trial_id: str, note: str) -> None:
-        """Notes are for the user alone."""
-
-    def lost(self, record: TrialRecord) -> None:
-        """A trial's process died; it will go on in another."""
+    def on_worker_lost(self, record: TrialRecord) -> None:
+        """Hand on that a trial's process died."""
         self._put(record)
 
-    def ended(self, record: TrialRecord) -> None:
-        """A trial came to its end."""
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Hand on the end of a trial."""
         self._put(record)
 
     def _put(self, record: TrialRecord) -> None:
         """Hand on a record, after those of trials that have begun since and have not reported."""
-        turns = self._journal.turns
-        if len(turns) > self._turns:
-            begun = [trial_id for trial_id, ended in turns[self._turns :] if not ended]
-            self._turns = len(turns)
-            for trial_id in begun:
-                self._hand_on(self._journal[trial_id])
+        history = self._journal.history
+        new, self._seen = history[self._seen :], len(history)
+        for event in new:
+            if isinstance(event, TrialStarted):
+                self._hand_on(self._journal[event.trial_id])
         self._hand_on(record)
 
     def _hand_on(self, record: TrialRecord) -> None:

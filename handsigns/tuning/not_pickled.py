@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class DriverOnly:
+class NotPickled:
     """Pickles as an empty shell.
 
     Ray pickles its whole configuration so that it could restore the search by itself. Ours is
@@ -13,5 +13,5 @@ class DriverOnly:
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing."""
+        """Return nothing."""
         return {}

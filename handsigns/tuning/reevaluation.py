@@ -10,16 +10,17 @@ from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import free_name
 from handsigns.io.json_file import write_json
+from handsigns.policy.reevaluation import PlannedRuns
 from handsigns.results.journal import Journal
 from handsigns.results.paths import RepeatPaths
 from handsigns.results.reevaluation import (
     RepeatPlan,
-    RepeatSampling,
     fitting_folds,
     pictures_of_rarest,
 )
 from handsigns.results.store import StoredSearch
-from handsigns.tuning.session import SearchOutcome, conclude_search, run_search
+from handsigns.tuning.recovery import conclude_search
+from handsigns.tuning.session import SearchOutcome, SearchRequest, SearchSession
 
 
 def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
@@ -52,43 +53,48 @@ def reevaluate(
 ) -> SearchOutcome | None:
     """Train the best configurations again to the end, each with the same fresh seeds.
 
-    What was trained already, for this or an earlier plan, is not trained again; what was broken off
-    goes on. On other pictures than before all of it begins anew, and the earlier is kept aside.
+    What was trained already, for this or an earlier plan, is not trained again; what was
+    interrupted is resumed. On other images than before all of it starts anew, and the earlier is
+    kept aside.
 
     Args:
         stored: the search, held by this process.
         plan: what is trained, and compared from now on.
         time_budget: seconds of this session; None sets no limit.
-        address, own, exit_at_second_interrupt: as of `run_search`.
+        address, own, exit_at_second_interrupt: as of `SearchRequest`.
 
     Returns:
-        how it ended; None where nothing was left to be trained.
+        How it ended; None where nothing was left to be trained.
 
     Raises:
-        ResultsError, ResourceError: see `run_search`.
+        ResultsError, ResourceError: see `SearchSession.run`.
     """
     paths = stored.paths.repeats
-    _make_room(paths, stored.study.seed, data.info.fingerprint)
+    _make_room(paths, data.info.fingerprint)
     write_json(paths.plan, dataclasses.asdict(plan))
-    journal = Journal(paths.journal, stored.study.seed)
+    journal = Journal(paths.journal)
     known = {record.trial_id: record for record in journal.records}
-    records = {record.trial_id: record for record in stored.journal.records}
-    repeats = RepeatSampling(plan.repeats, known, records, stored.study.seed)
     limit = None if time_budget is None else journal.elapsed + time_budget
-    study = _as_study(stored.study, len(known.keys() | repeats.names), limit)
-    if all(name in known and known[name].ended for name in repeats.names):
+    study = _as_study(stored.study, len(known.keys() | plan.names), limit)
+    if all(name in known and known[name].ended for name in plan.names):
         if journal.ended_because:
             return None
-        return conclude_search(study, paths, "all of them had ended")
-    return run_search(
+        reason = "all of them had ended"
+        conclude_search(study, paths, reason)
+        return SearchOutcome(Journal(paths.journal).records, reason, by_user=False)
+    records = {record.trial_id: record for record in stored.journal.records}
+    request = SearchRequest(
         study,
         data,
         paths,
-        address,
-        own=own,
+        source=lambda study, journal: PlannedRuns(
+            plan, {record.trial_id for record in journal.records}, records, study.seed
+        ),
+        address=address,
+        user_code=own,
         exit_at_second_interrupt=exit_at_second_interrupt,
-        repeats=repeats,
     )
+    return SearchSession(request).run()
 
 
 def _as_study(study: StudyConfig, trials: int, time_budget: float | None) -> StudyConfig:
@@ -101,8 +107,8 @@ def _as_study(study: StudyConfig, trials: int, time_budget: float | None) -> Stu
     )
 
 
-def _make_room(paths: RepeatPaths, study_seed: int, fingerprint: str) -> None:
-    sessions = Journal(paths.journal, study_seed).sessions
+def _make_room(paths: RepeatPaths, fingerprint: str) -> None:
+    sessions = Journal(paths.journal).sessions
     if sessions and sessions[-1].fingerprint != fingerprint:
         paths.root.rename(free_name(paths.root))
     paths.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Which trials go on: Ray's schedulers, made deterministic and able to remember.
+"""Which trials are stopped early: Ray's rules, made deterministic and replayable.
 
 Ray's schedulers know a trial by an id that changes with every session and forget their rungs when a
-search is resumed. `RecordedScheduler` feeds one with our ids, with each epoch once, and with the
+search is resumed. `ReplayableScheduler` feeds one with our ids, with each epoch once, and with the
 journal of earlier sessions first, so that its rungs hold exactly what was recorded before.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -23,14 +23,19 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from handsigns.cluster import ray_compat
 from handsigns.config.search import StudyConfig
 from handsigns.io.digest import number_from
 from handsigns.metrics import EpochMetrics
+from handsigns.results.events import EpochReported
 from handsigns.results.trial import Verdict
-from handsigns.tuning.not_pickled import DriverOnly
+from handsigns.tuning.messages import TrialReport
+from handsigns.tuning.not_pickled import NotPickled
 
 BRACKETS = 3
 """Of Hyperband: each later one gives its trials a longer grace period."""
+_MEDIAN_SAMPLES = 3
+"""Other trials that the median rule wants before it stops one."""
 
 
 @dataclass(frozen=True)
@@ -40,142 +45,160 @@ class NamedTrial:
     trial_id: str
 
 
-def make_scheduler(study: StudyConfig) -> TrialScheduler:
-    """Ray's scheduler for the study's rule of early stopping.
+class Judgement(Protocol):
+    """A rule of early stopping."""
+
+    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """Return whether a trial ends after an epoch, and the verdict where one was due."""
+
+
+def make_rule(study: StudyConfig) -> Judgement:
+    """Return the search's rule of early stopping.
 
     ``asha`` is asynchronous successive halving (Li et al., "A System for Massively Parallel
     Hyperparameter Tuning", 2020) and ``hyperband`` its version with several brackets; ``median`` is
     the rule of Golovin et al., "Google Vizier", 2017; ``none`` trains every trial to the end.
     """
-    shared: dict[str, Any] = {
-        "time_attr": "epoch",
-        "metric": study.objective.metric,
-        "mode": "min" if study.objective.minimize else "max",
-    }
-    rule = study.scheduler
-    if rule.name == "none":
-        return FIFOScheduler()
-    if rule.name == "median":
-        # An endless time slice never pauses a trial to wait for others: the rule only stops.
-        return ToldMedian(grace_period=rule.grace_period, min_time_slice=math.inf, **shared)
-    return SeededBrackets(
-        max_t=study.budget.max_epochs,
-        grace_period=rule.grace_period,
-        reduction_factor=rule.reduction_factor,
-        brackets=BRACKETS if rule.name == "hyperband" else 1,
-        **shared,
-    )
+    match study.scheduler.name:
+        case "none":
+            return NoStopping()
+        case "median":
+            return MedianRuleWithVerdict(study)
+        case _:
+            return DeterministicASHA(study)
 
 
-class SeededBrackets(AsyncHyperBandScheduler):  # type: ignore[misc]
-    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state.
+def _shared(study: StudyConfig) -> dict[str, Any]:
+    mode = "min" if study.objective.minimize else "max"
+    return {"time_attr": "epoch", "metric": study.objective.metric, "mode": mode}
 
-    Attributes:
-        verdict: what was made of the latest epoch; None where it reached no rung.
-    """
 
-    verdict: Verdict | None = None
+class NoStopping:
+    """Stops no trial."""
 
-    def on_trial_add(self, tune_controller: Any, trial: NamedTrial) -> None:
-        """Place the trial in a bracket; one with more rungs takes e times as many trials a rung."""
-        weights = [math.e ** len(bracket._rungs) for bracket in self._brackets]
-        point = number_from(trial.trial_id) / 2**64 * sum(weights)
-        chosen = bisect.bisect(list(itertools.accumulate(weights)), point)
-        self._trial_info[trial.trial_id] = self._brackets[chosen]
+    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `Judgement`."""
+        return False, None
 
-    def on_trial_result(
-        self, tune_controller: Any, trial: NamedTrial, result: dict[str, Any]
-    ) -> str:
-        """CONTINUE or STOP."""
-        bracket = self._trial_info[trial.trial_id]
-        epoch = result[self._time_attr]
+
+class DeterministicASHA:
+    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state."""
+
+    def __init__(self, study: StudyConfig) -> None:
+        self._objective = study.objective
+        self._max_epochs = study.budget.max_epochs
+        self._placed: set[str] = set()
+        self._asha = AsyncHyperBandScheduler(
+            max_t=study.budget.max_epochs,
+            grace_period=study.scheduler.grace_period,
+            reduction_factor=study.scheduler.reduction_factor,
+            brackets=BRACKETS if study.scheduler.name == "hyperband" else 1,
+            **_shared(study),
+        )
+
+    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `Judgement`."""
+        if trial_id not in self._placed:
+            self._placed.add(trial_id)
+            choose = lambda lengths: _drawn_bracket(trial_id, lengths)  # noqa: E731
+            ray_compat.assign_bracket(self._asha, trial_id, choose)
         reached = [
-            (rung, bracket.cutoff(values), len(values))
-            for rung, values in bracket._rungs
-            if rung <= epoch < self._max_t and trial.trial_id not in values
+            (rung.milestone, rung.cutoff, len(rung.values))
+            for rung in ray_compat.rungs(self._asha, trial_id)
+            if rung.milestone <= metrics.epoch < self._max_epochs and trial_id not in rung.values
         ]
-        action = str(super().on_trial_result(tune_controller, trial, result))
-        self.verdict = None
-        if reached:
-            rung, cutoff, earlier = reached[0]
-            # Ray's values are higher where they are better.
-            cutoff = None if cutoff is None else float(cutoff) * self._metric_op
-            stop = action == TrialScheduler.STOP
-            self.verdict = Verdict(rung, result[self._metric], cutoff, earlier, stop)
-        return action
+        action = self._asha.on_trial_result(None, NamedTrial(trial_id), vars(metrics))
+        stop = action == TrialScheduler.STOP
+        if not reached:
+            return stop, None
+        rung, cutoff, earlier = reached[0]
+        # Ray's values are higher where they are better.
+        cutoff = None if cutoff is None else self._objective.signed(-cutoff)
+        return stop, Verdict(rung, self._objective.of(metrics), cutoff, earlier, stop)
 
 
-class ToldMedian(MedianStoppingRule):  # type: ignore[misc]
-    """Ray's median rule; `verdict` says what it compared after the latest epoch, if anything."""
-
-    verdict: Verdict | None = None
-
-    def on_trial_result(
-        self, tune_controller: Any, trial: NamedTrial, result: dict[str, Any]
-    ) -> str:
-        """CONTINUE or STOP."""
-        action = str(super().on_trial_result(tune_controller, trial, result))
-        self.verdict = None
-        epoch = result[self._time_attr]
-        others = [other for other in self._trials_beyond_time(epoch) if other != trial]
-        if epoch >= self._grace_period and len(others) >= self._min_samples_required:
-            median = float(np.median([self._running_mean(other, epoch) for other in others]))
-            stop = action == TrialScheduler.STOP
-            best = self._best_result(trial)
-            self.verdict = Verdict(epoch, best, median, len(others), stop)
-        return action
+def _drawn_bracket(trial_id: str, lengths: list[int]) -> int:
+    """A bracket with one more rung takes e times as many trials."""
+    weights = [math.e**length for length in lengths]
+    point = number_from(trial_id) / 2**64 * sum(weights)
+    return bisect.bisect(list(itertools.accumulate(weights)), point)
 
 
-class RecordedScheduler(DriverOnly, FIFOScheduler):  # type: ignore[misc]
-    """Feeds a scheduler of Ray's with each epoch of each trial once, under our names."""
+class MedianRuleWithVerdict:
+    """Ray's median rule, with what it compared."""
 
-    def __init__(self, rule: TrialScheduler) -> None:
+    def __init__(self, study: StudyConfig) -> None:
+        self._grace_period = study.scheduler.grace_period or 1
+        self._rule = MedianStoppingRule(
+            grace_period=self._grace_period,
+            min_samples_required=_MEDIAN_SAMPLES,
+            # An endless time slice never pauses a trial to wait for others: the rule only stops.
+            min_time_slice=math.inf,
+            **_shared(study),
+        )
+
+    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `Judgement`."""
+        trial, epoch = NamedTrial(trial_id), metrics.epoch
+        action = self._rule.on_trial_result(None, trial, vars(metrics))
+        stop = action == TrialScheduler.STOP
+        best, means = ray_compat.median_comparison(self._rule, trial, epoch)
+        if epoch < self._grace_period or len(means) < _MEDIAN_SAMPLES:
+            return stop, None
+        return stop, Verdict(epoch, best, statistics.median(means), len(means), stop)
+
+
+class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
+    """Feeds a rule with each epoch of each trial once, under our names."""
+
+    def __init__(self, rule: Judgement) -> None:
         super().__init__()
         self._rule = rule
         self._known: dict[str, int] = {}
+        self._verdicts: dict[tuple[str, int], Verdict] = {}
 
-    def recall(self, reports: Iterable[tuple[str, EpochMetrics, Verdict | None]]) -> set[str]:
+    def replay(self, reports: Iterable[EpochReported]) -> set[str]:
         """Feed the epochs of earlier sessions, in the order they were reported.
 
         Returns:
-            the trials that were stopped then, by the verdicts recorded: those are not resumed, even
+            The trials that were stopped then, by the verdicts recorded: those are not resumed, even
             if their end was not recorded any more.
         """
         stopped = set()
-        for trial_id, metrics, verdict in reports:
-            self._decide(trial_id, vars(metrics))
-            if verdict is not None and verdict.stop:
-                stopped.add(trial_id)
+        for report in reports:
+            self._judge(report.trial_id, report.metrics)
+            if report.verdict is not None and report.verdict.stop:
+                stopped.add(report.trial_id)
+        self._verdicts.clear()
         return stopped
 
-    @property
-    def verdict(self) -> Verdict | None:
-        """What was made of the latest epoch; None where nothing was to be decided."""
-        return getattr(self._rule, "verdict", None)
+    def verdict(self, trial_id: str, epoch: int) -> Verdict | None:
+        """Return, once, what was decided after an epoch; None where nothing was to be decided."""
+        return self._verdicts.pop((trial_id, epoch), None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """CONTINUE or STOP after an epoch."""
-        if "note" in result:
-            return str(TrialScheduler.CONTINUE)
-        if "epoch" not in result:  # the last word of a trial that diverged or failed
-            return str(TrialScheduler.STOP)
-        return self._decide(trial.config["trial_id"], result)
+        """Return CONTINUE or STOP after a report."""
+        report = TrialReport.from_dict(result)
+        if report.metrics is not None:
+            stop = self._judge(trial.config["trial_id"], report.metrics)
+        else:
+            stop = report.is_last
+        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """The first trial that waits; Ray's own way to find it looks at all that ended, too."""
+        """Return the first trial that waits; Ray's own search looks at all that ended, too."""
         live = tune_controller.get_live_trials()
         waiting = [trial for trial in live if trial.status == Trial.PENDING]
         return min(waiting, key=lambda trial: str(trial.config["trial_id"]), default=None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Nothing: the last epoch was heard when it was reported."""
+        """Do nothing: the last epoch was judged when it was reported."""
 
-    def _decide(self, trial_id: str, result: dict[str, Any]) -> str:
-        epoch = int(result["epoch"])
-        if trial_id not in self._known:
-            self._rule.on_trial_add(None, NamedTrial(trial_id))
-        if epoch <= self._known.get(trial_id, 0):
-            # Trained again after a loss: decided when it was first reported.
-            return str(TrialScheduler.CONTINUE)
-        self._known[trial_id] = epoch
-        return str(self._rule.on_trial_result(None, NamedTrial(trial_id), result))
+    def _judge(self, trial_id: str, metrics: EpochMetrics) -> bool:
+        if metrics.epoch <= self._known.get(trial_id, 0):
+            return False  # trained again after a loss: decided when it was first reported
+        self._known[trial_id] = metrics.epoch
+        stop, verdict = self._rule.judge(trial_id, metrics)
+        if verdict is not None:
+            self._verdicts[trial_id, metrics.epoch] = verdict
+        return stop

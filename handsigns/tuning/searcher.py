@@ -1,4 +1,4 @@
-"""Ray's view of the sampling: a Searcher that hands out trials and hears how they ended."""
+"""Ray's view of a trial source: a Searcher that hands out trials, and when all are to end."""
 
 from __future__ import annotations
 
@@ -6,103 +6,108 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ray.tune import Stopper
 from ray.tune.search import Searcher
 
-from handsigns.policy.sampler import Sampling
-from handsigns.policy.stopping import Ending
+from handsigns.policy.source import TrialSource
+from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
-from handsigns.results.reevaluation import RepeatSampling
-from handsigns.results.trial import NewTrial
-from handsigns.tuning.not_pickled import DriverOnly
+from handsigns.results.trial import TrialSpec
+from handsigns.tuning.not_pickled import NotPickled
 
 
-class JournalSearcher(DriverOnly, Searcher):  # type: ignore[misc]
-    """Gives Ray the unfinished trials first, then new ones, and records each as it begins.
+class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
+    """Gives Ray the unfinished trials first, then new ones, and records each as it starts.
 
     Args:
-        sampling: chooses new configurations.
+        source: suggests new trials.
         journal: where trials are recorded.
-        ending: hears if that is no longer possible.
-        unfinished: ids of trials of an earlier session to go on with.
-        trials: how many trials the search has in all.
-        room: tells for how many there is room at a time.
+        stopping: hears if that is no longer possible.
+        unfinished: ids of trials of an earlier session to resume.
+        capacity: returns how many trials can run at the same time.
     """
 
     def __init__(
         self,
-        sampling: Sampling | RepeatSampling,
+        source: TrialSource,
         journal: Journal,
-        ending: Ending,
+        stopping: StoppingCriteria,
         unfinished: Iterable[str],
-        trials: int,
-        room: Callable[[], int],
+        capacity: Callable[[], int],
     ) -> None:
         super().__init__()
-        self._sampling = sampling
+        self._source = source
         self._journal = journal
-        self._ending = ending
+        self._stopping = stopping
         self._unfinished = deque(unfinished)
-        self._trials = trials
-        self._room = room
+        self._capacity = capacity
         self._live: set[str] = set()
         self._handed_out: set[str] = set()
-        self.exhausted = False
-        """Whether the space had fewer configurations than trials were asked for."""
 
-    def take_up_again(self, trial_id: str) -> None:
-        """Go on with a trial that lost its process, before any new one."""
+    def requeue(self, trial_id: str) -> None:
+        """Resume a trial that lost its process, before any new one."""
         self._unfinished.append(trial_id)
 
-    def vacancies(self) -> int:
-        """How many trials would be handed out now."""
-        new = 0 if self.exhausted else max(0, self._trials - len(self._journal))
-        if self._ending.reason is not None:
+    def free_workers(self) -> int:
+        """Return how many trials would be handed out now."""
+        if self._stopping.reason is not None:
             return 0
-        return max(0, min(len(self._unfinished) + new, self._room() - len(self._live)))
+        waiting = len(self._unfinished) + self._source.remaining
+        return max(0, min(waiting, self._capacity() - len(self._live)))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's configuration for Ray; its own `trial_id` is Ray's and not kept."""
-        if self._ending.due():
+        """Return the next trial for Ray; `trial_id` is Ray's own and not kept."""
+        if self._stopping.should_stop():
             return str(Searcher.FINISHED)
-        if len(self._live) >= self._room():
+        if len(self._live) >= self._capacity():
             return None
-        chosen = self._next()
-        if chosen is None:
-            # As long as one runs it may have to be taken up again.
+        spec = self._start_next()
+        if self._stopping.fatal_error is not None:
+            return str(Searcher.FINISHED)
+        if spec is None:
+            # As long as one runs it may have to be retried.
             done = all(self._journal[trial_id].ended for trial_id in self._handed_out)
             return str(Searcher.FINISHED) if done else None
-        with self._ending.writing():
-            self._journal.begin(*chosen)
-        if self._ending.broken is not None:
-            return str(Searcher.FINISHED)
-        record = self._journal[chosen.trial_id]
-        self._handed_out.add(record.trial_id)
+        self._handed_out.add(spec.trial_id)
         self._live.add(trial_id)
-        return {
-            "trial_id": record.trial_id,
-            "hyperparameters": record.config.hyperparameters(),
-            "seed": record.seed,
-            "epochs": len(record.epochs),
-        }
+        return spec.to_dict()
 
-    def _next(self) -> NewTrial | None:
+    def _start_next(self) -> TrialSpec | None:
+        """Record the trial that is handed out next."""
         if self._unfinished:
-            record = self._journal[self._unfinished.popleft()]
-            return NewTrial(record.trial_id, record.params, record.seed, record.config)
-        if self.exhausted or len(self._journal) >= self._trials:
-            return None
-        chosen = self._sampling.choose()
-        self.exhausted = chosen is None
-        return chosen
+            spec = self._journal[self._unfinished.popleft()].spec
+            with self._stopping.writing():
+                self._journal.resume(spec.trial_id)
+            return spec
+        new = self._source.suggest()
+        if new is not None:
+            with self._stopping.writing():
+                self._journal.start(new)
+        return new
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """There is room again; the recorder tells the sampling, from the journal's record."""
+        """A worker is free; the recorder tells the source, from the journal's record."""
         self._live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing here: the journal is the state."""
+        """Do nothing: the journal is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing here: the journal is the state."""
+        """Do nothing: the journal is the state."""
+
+
+class SearchStopper(NotPickled, Stopper):  # type: ignore[misc]
+    """Ends all trials when the criteria say so; single trials are the scheduler's business."""
+
+    def __init__(self, stopping: StoppingCriteria) -> None:
+        self._stopping = stopping
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return that no single trial is stopped."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether to end the search now."""
+        return self._stopping.should_stop()

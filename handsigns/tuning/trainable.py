@@ -1,8 +1,7 @@
-"""One trial, as Ray runs it: train, save a checkpoint, report, epoch by epoch."""
+"""One trial, in a process of Ray's: train, save a checkpoint, report, epoch by epoch."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import traceback
@@ -12,60 +11,62 @@ from typing import Any
 import torch
 from ray import tune
 
-from handsigns.config.hyperparameters import TrialConfig
+from handsigns.data.folds import training_splits
 from handsigns.io.throttle import Throttle
 from handsigns.results.checkpoints import Checkpoints
-from handsigns.results.reevaluation import splits_of
-from handsigns.results.trial import Placement
+from handsigns.results.trial import Placement, TrialSpec
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
 from handsigns.training.device import pick_device
 from handsigns.training.train import DivergedError, TrainingPlan, TrainingState, fit, start
-from handsigns.tuning.task import TrialTask
+from handsigns.tuning.messages import TrialReport, TrialTask
 
 _FAILURES = 5
 """To save to a store far away, one after the other, before that counts as lasting."""
 
 
-def train_trial(config: dict[str, Any], task: TrialTask) -> None:
+def run_trial(config: dict[str, Any], task: TrialTask) -> None:
     """Train one configuration, from its latest checkpoint where there is one.
 
     A divergence or an error is reported, not raised: trying again would end the same way. A process
-    that dies is another matter, and Ray starts the trial anew.
+    that dies is another matter, and the trial is retried.
     """
     torch.set_num_threads(task.threads)
     # Ray ends a trial by raising SystemExit from `report`, which is no Exception and passes.
     try:
-        _train_and_report(config, task)
+        _train_and_report(TrialSpec.from_dict(config), task)
     except DivergedError as error:
-        tune.report({"diverged": str(error)})
-    except _UnwrittenError as error:
-        tune.report({"unwritten": str(error)})
+        _report(TrialReport("diverged", str(error)))
+    except _StorageLostError as error:
+        _report(TrialReport("storage_lost", str(error)))
     except Exception:
-        tune.report({"failed": traceback.format_exc()})
+        _report(TrialReport("failed", traceback.format_exc()))
 
 
-def _train_and_report(config: dict[str, Any], task: TrialTask) -> None:
+def _train_and_report(spec: TrialSpec, task: TrialTask) -> None:
     plan = TrainingPlan(
-        config=TrialConfig.from_params(config["hyperparameters"]),
+        config=spec.config,
         classes=task.classes,
         size=task.size,
         max_epochs=task.max_epochs,
-        seed=config["seed"],
+        seed=spec.seed,
         device=pick_device(task.gpus),
         own=task.own,
     )
-    where = dataclasses.asdict(_placement(plan.device, task.threads))
-    state = _last_state(task.checkpoints, config["trial_id"], plan, known=config["epochs"])
+    placement = _placement(plan.device, task.threads)
+    state = _latest_state(task.checkpoints, spec, plan)
     # Reports may have died with the process that trained, or with the driver.
     for metrics in state.recent:
-        if metrics.epoch > config["epochs"]:
-            tune.report({**dataclasses.asdict(metrics), **where})
-    # Epochs that are known already, as a checkpoint was lost, are passed over when reported again.
-    splits = splits_of(config["trial_id"], task.train, task.val, task.study_seed)
-    saver = _Saver(task.checkpoints, config["trial_id"])
-    for metrics in fit(state, *splits):
+        if metrics.epoch > spec.epochs_done:
+            _report(TrialReport("epoch", metrics=metrics, placement=placement))
+    # Epochs that are known already, as a checkpoint was lost, are ignored when reported again.
+    saver = _Saver(task.checkpoints, spec.trial_id)
+    for metrics in fit(state, *training_splits(spec.fold, task.train, task.val)):
         saver.save(state)
-        tune.report({**dataclasses.asdict(metrics), **where})
+        _report(TrialReport("epoch", metrics=metrics, placement=placement))
+
+
+def _report(report: TrialReport) -> None:
+    tune.report(report.to_dict())
 
 
 class _Saver:
@@ -91,33 +92,30 @@ class _Saver:
         except OSError as error:
             self._failures += 1
             if self._checkpoints.place.on_disk or self._failures >= _FAILURES:
-                raise _UnwrittenError(f"{error} (on {socket.gethostname()})") from error
-            tune.report({"note": f"its checkpoint could not be saved, which may pass: {error}"})
+                raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
+            _report(
+                TrialReport("note", f"its checkpoint could not be saved, which may pass: {error}")
+            )
 
 
-class _UnwrittenError(Exception):
+class _StorageLostError(Exception):
     """Checkpoints cannot be written, or read: no fault of the trial's, and the whole search must
     know.
     """
 
 
-def _last_state(
-    checkpoints: Checkpoints, trial_id: str, plan: TrainingPlan, known: int
-) -> TrainingState:
-    """That of the latest whole checkpoint; the beginning where there is none.
-
-    Args:
-        checkpoints: of the search.
-        trial_id, plan: of the trial.
-        known: epochs that are recorded; a checkpoint must tell of all later ones.
+def _latest_state(checkpoints: Checkpoints, spec: TrialSpec, plan: TrainingPlan) -> TrainingState:
+    """That of the latest whole checkpoint that has all epochs which are not recorded; the beginning
+    where there is none.
     """
-    for name, data in _found(checkpoints, trial_id):
+    for name, data in _found(checkpoints, spec.trial_id):
         try:
             state = load_checkpoint(data, plan, name)
         except CheckpointError as error:
-            tune.report({"note": f"{error}; an earlier one is used, or the trial starts over"})
+            again = f"{error}; an earlier one is used, or the trial starts over"
+            _report(TrialReport("note", again))
             continue
-        if not state.recent or state.recent[0].epoch <= known + 1:
+        if not state.recent or state.recent[0].epoch <= spec.epochs_done + 1:
             return state
     return start(plan)
 
@@ -126,7 +124,7 @@ def _found(checkpoints: Checkpoints, trial_id: str) -> Iterator[tuple[str, bytes
     try:
         yield from checkpoints.of(trial_id)
     except OSError as error:
-        raise _UnwrittenError(f"{error} (on {socket.gethostname()})") from error
+        raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
 
 
 def _placement(device: torch.device, threads: int) -> Placement:

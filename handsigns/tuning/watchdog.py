@@ -9,16 +9,18 @@ from typing import Any
 import ray
 from ray.tune import Callback
 
+from handsigns.cluster.ray_compat import actor_of
 from handsigns.config.search import Faults
 from handsigns.console.format import format_duration
 from handsigns.io.throttle import Throttle
-from handsigns.tuning.not_pickled import DriverOnly
+from handsigns.tuning.messages import TrialReport
+from handsigns.tuning.not_pickled import NotPickled
 
 _START_SECONDS = 60.0
 """What a trial may take beside, before its first report: a fresh process loads its libraries."""
 
 
-class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
+class Watchdog(NotPickled, Callback):  # type: ignore[misc]
     """Looks for running trials that have not reported for longer than is allowed.
 
     Args:
@@ -50,8 +52,9 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
     ) -> None:
         """A trial is alive."""
         self._heard[trial] = self._clock()
-        if "epoch_seconds" in result:
-            self._longest = max(self._longest or 0.0, result["epoch_seconds"])
+        metrics = TrialReport.from_dict(result).metrics
+        if metrics is not None:
+            self._longest = max(self._longest or 0.0, metrics.epoch_seconds)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look, at most once a second."""
@@ -62,7 +65,7 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
     def _look(self, trials: list[Any]) -> None:
         now = self._clock()
         # A trial has a process from before it counts as running until it has ended.
-        alive = [trial for trial in trials if trial.temporary_state.ray_actor is not None]
+        alive = [trial for trial in trials if actor_of(trial) is not None]
         self._heard = {t: self._heard.get(t, now + _START_SECONDS) for t in alive}
         allowed = self._faults.seconds_allowed(self._longest)
         for trial, heard in self._heard.items():
@@ -72,4 +75,4 @@ class Watchdog(DriverOnly, Callback):  # type: ignore[misc]
                     f"trial {trial.config['trial_id']} has reported nothing for "
                     f"{format_duration(round(allowed))}: its process is ended"
                 )
-                self._end(trial.temporary_state.ray_actor)
+                self._end(actor_of(trial))

@@ -10,8 +10,8 @@ import torch
 from handsigns.config.search import StudyConfig
 from handsigns.config.user_code import OwnCode
 from handsigns.data.dataset import DataSet
+from handsigns.data.folds import training_splits
 from handsigns.metrics import EpochMetrics
-from handsigns.results.reevaluation import splits_of
 from handsigns.results.trial import TrialRecord
 from handsigns.training.device import pick_device
 from handsigns.training.train import DivergedError, TrainingPlan, fit, start
@@ -54,7 +54,7 @@ def replay(
         device=pick_device(0 if on_cpu else None),
         own=own,
     )
-    again = fit(start(plan), *splits_of(record.trial_id, data.train, data.val, study.seed))
+    again = fit(start(plan), *training_splits(record.fold, data.train, data.val))
     try:
         for recorded in record.epochs:
             metrics = next(again)

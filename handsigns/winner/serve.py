@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from handsigns.cluster.ray_compat import serve_on_loopback
 from handsigns.data.images import LARGEST_BYTES, BadPictureError, decode
 from handsigns.errors import ResultsError
 from handsigns.host import available_cpus
@@ -85,7 +86,7 @@ class _Answers:
     """Runs in a process of Ray's, with a model of its own."""
 
     def __init__(self, winner: Path, allow_own_code: bool) -> None:
-        _keep_to_loopback()
+        serve_on_loopback(HOST)
         torch.set_num_threads(available_cpus())
         self._winner = load_winner(winner, allow_own_code=allow_own_code)
 
@@ -177,16 +178,3 @@ async def _read(request: Any) -> bytes:
         if len(body) > LARGEST_BYTES:
             raise _TooLargeError
     return bytes(body)
-
-
-def _keep_to_loopback() -> None:
-    """Have the server that Ray Serve gives each such process, for others of its kind, listen on
-    loopback alone; Ray Serve 2.60 would have it on every address.
-
-    It is begun after the deployment's class is made. Where this Ray has no such function, that
-    fails, and with it the command.
-    """
-    from ray.serve._private import replica
-
-    add_port = replica.add_port_to_grpc_server
-    replica.add_port_to_grpc_server = lambda server, _: add_port(server, f"{HOST}:0")

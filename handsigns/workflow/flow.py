@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from handsigns.config.search import StudyConfig
     from handsigns.config.user_code import OwnCode
     from handsigns.data.dataset import DataSet
+    from handsigns.policy.source import TrialSource
+    from handsigns.results.journal import Journal
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import DataRecord, StoredSearch
     from handsigns.results.sync import Mirror
@@ -439,3 +441,35 @@ def _describe(study: StudyConfig, data: DataSet) -> None:
     within = study.budget.time_budget
     limit = f", within {format_duration(within)}" if within else ""
     print(f"search: {study.budget.trials} trials in {many}, {epochs}{limit}", flush=True)
+
+
+def run_search(
+    study: StudyConfig,
+    data: DataSet,
+    paths: SearchPaths,
+    address: str | None = None,
+    warm_start: WarmStart | None = None,
+    dashboard: bool = False,
+    own: OwnCode | None = None,
+    exit_at_second_interrupt: bool = False,
+) -> SearchOutcome:
+    """Run a search, or resume one."""
+    from handsigns.tuning.session import SearchRequest, SearchSession
+
+    def source(study: StudyConfig, journal: Journal) -> TrialSource:
+        from handsigns.policy.sampler import Sampler  # loads Optuna, while Ray starts
+
+        return Sampler.recalled(study, journal, warm_start)
+
+    request = SearchRequest(
+        study,
+        data,
+        paths,
+        source,
+        trackers=("optuna", *study.tracking.tools),
+        address=address,
+        dashboard=dashboard,
+        user_code=own,
+        exit_at_second_interrupt=exit_at_second_interrupt,
+    )
+    return SearchSession(request).run()

@@ -22,6 +22,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search, held
 from handsigns.results.trial import Placement, Session
 from tests.security.test_network import listeners
+from tests.support.records import make_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPACE = "space:\n  learning_rate: {type: log_uniform, low: 1e-4, high: 1e-2}\n"
@@ -36,11 +37,11 @@ def played(tmp_path, monkeypatch):
     info = DataInfo("bands", "f" * 32, ("high", "low"), 16, {"train": (4, 4), "val": (2, 2)})
     paths = SearchPaths.named(tmp_path / "results", "played")
     begin_search(paths, study, DataRecord(info, None, 16, False))
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     journal.open_session(Session("f" * 32, {}))
     for number, epochs in enumerate((3, 1)):
         trial_id = f"{number:04d}"
-        journal.begin(trial_id, {"learning_rate": 1e-3 * (number + 1)})
+        journal.start(make_spec(trial_id, {"learning_rate": 1e-3 * (number + 1)}))
         for epoch in range(1, epochs + 1):
             metrics = EpochMetrics(epoch, 0.7, 0.6, 0.5 / epoch, 0.5, 0.5, 1e-3, 1.0)
             journal.report(trial_id, metrics, Placement("laptop/1", "cpu", 1))
@@ -79,8 +80,8 @@ def test_the_dashboard_shows_the_search_as_it_is_and_grows(played):
         assert '"study_name": "played"' in get(f"{url}api/studies")
         assert "<title>Optuna Dashboard</title>" in get(f"{url}dashboard")
         assert trials(url) == 2
-        journal = Journal(played.journal, 230, writable=True)
-        journal.begin("0002", {"learning_rate": 5e-3})
+        journal = Journal(played.journal, writable=True)
+        journal.start(make_spec("0002", {"learning_rate": 5e-3}))
         journal.close()
         mirror_again(played)
         for _ in range(60):  # it looks again after some seconds

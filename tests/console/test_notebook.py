@@ -6,32 +6,35 @@ CELL = """
 import sys
 from pathlib import Path
 from handsigns.config.validate import check_study
-from handsigns.policy.stopping import Ending
+from handsigns.policy.stopping import StoppingCriteria
 from handsigns.monitor.live import Display
 from handsigns.results.journal import Journal
-from handsigns.results.trial import Placement
+from handsigns.results.trial import Placement, TrialSpec
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.console.capture import output_to
 from handsigns.metrics import EpochMetrics
 
 root = Path({root!r})
 space = {{"learning_rate": {{"type": "log_uniform", "low": 1e-4, "high": 1e-1}}}}
 study, _ = check_study({{"space": space, "budget": {{"trials": 2}}}})
-journal = Journal(root / "journal.jsonl", 1, writable=True)
+journal = Journal(root / "journal.jsonl", writable=True)
 import os, logging
 for turn in range(2):  # a second search in the same kernel
     with output_to(root / "log") as terminal:
-        display = Display(terminal, study, journal, Ending(study, [], 0.0, 0))
+        display = Display(terminal, study, journal, StoppingCriteria(study))
         print("Python's own output")
         os.system("echo of a child process")
         logging.basicConfig(level=logging.INFO)
         logging.info("a library's message")
         display.say("two trials at a time")
         with display.shown():
-            journal.begin(f"000{{turn}}", {{"learning_rate": 0.01}})
+            params = {{"learning_rate": 0.01}}
+            config = TrialConfig.from_params(params)
+            journal.start(TrialSpec(f"000{{turn}}", params, config, seed=1))
             metrics = EpochMetrics(1, 0.1, 0.2, 0.3, 0.75, 0.75, 0.01, 1.0)
             journal.report(f"000{{turn}}", metrics, Placement("<b>x</b>", "cpu", 1))
-            display.trained(journal[f"000{{turn}}"])
-            display.ended(journal.end(f"000{{turn}}", "completed"))
+            display.on_epoch(journal[f"000{{turn}}"])
+            display.on_trial_end(journal.end(f"000{{turn}}", "completed"))
 print("after it")
 """
 

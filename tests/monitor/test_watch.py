@@ -22,6 +22,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search, held
 from handsigns.results.trial import Placement, Session, Verdict
+from tests.support.records import make_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Placement("laptop/1", "cpu", 1)
@@ -39,12 +40,13 @@ class Script:
         begin_search(self.paths, study, DataRecord(info, None, 64, False))
         self.stack = contextlib.ExitStack()
         self.stack.enter_context(held(self.paths))
-        self.journal = Journal(self.paths.journal, study.seed, writable=True)
+        self.journal = Journal(self.paths.journal, writable=True)
         self.stack.callback(self.journal.close)
         self.journal.open_session(Session("f00d", {}))
 
     def begin(self, trial_id, **params):
-        self.journal.begin(trial_id, {"learning_rate": 0.01 + int(trial_id) / 1000, **params})
+        params = {"learning_rate": 0.01 + int(trial_id) / 1000, **params}
+        self.journal.start(make_spec(trial_id, params))
 
     def epochs(self, trial_id, *accuracies, verdict=None):
         first = len(self.journal[trial_id].epochs) + 1

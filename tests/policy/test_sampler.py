@@ -3,9 +3,11 @@ import math
 import pytest
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.policy.sampler import Sampling
+from handsigns.policy.sampler import Sampler
+from tests.support import records
 
 SEARCHERS = ["tpe", "random", "gp", "qmc", "cmaes"]
+MANY = {"trials": 100}
 STARTUP = {"tpe": {"startup_trials": 5}, "gp": {"startup_trials": 4}}
 
 
@@ -14,18 +16,28 @@ def quality(params):
     return (math.log10(params["learning_rate"]) + 2) ** 2 + 4 * (params["dropout"] - 0.25) ** 2
 
 
-def run(study, sampling, make_record, trials, quality=quality):
+def run(study, sampler, make_record, trials, quality=quality):
     """Let a search choose and hear of `trials` trials, one after another."""
     records = []
     for _ in range(trials):
-        chosen = sampling.choose()
+        chosen = sampler.suggest()
         if chosen is None:
             break
         trial_id, params = chosen.trial_id, chosen.params
         record = make_record(trial_id, [quality(params)], params=params)
-        sampling.finish(record)
+        sampler.finish(record)
         records.append(record)
     return records
+
+
+@pytest.fixture
+def make_study(make_study):
+    """Makes searches of as many trials as a test asks for."""
+
+    def make(space=records.SPACE, budget=MANY, **sections):
+        return make_study(space, budget=budget, **sections)
+
+    return make
 
 
 @pytest.fixture
@@ -40,7 +52,7 @@ def space():
 def test_every_searcher_keeps_to_the_space_and_never_repeats(name, make_study, make_record, space):
     study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
     trials = 7 if name == "gp" else 14
-    records = run(study, Sampling(study), make_record, trials)
+    records = run(study, Sampler(study), make_record, trials)
     assert [r.trial_id for r in records] == [f"{i:04d}" for i in range(trials)]
     assert len({r.config for r in records}) == trials
     for record in records:
@@ -54,7 +66,7 @@ def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, spac
         losses = []
         for seed in range(3):
             study = make_study(space, searcher={"name": searcher}, seed=seed, baseline=False)
-            records = run(study, Sampling(study), make_record, 40)
+            records = run(study, Sampler(study), make_record, 40)
             losses += [r.epochs[-1].val_loss for r in records[-15:]]
         return sum(losses) / len(losses)
 
@@ -62,12 +74,12 @@ def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, spac
 
 
 def test_the_first_trial_is_the_recommended_recipe(make_study):
-    params = Sampling(make_study()).choose().params
+    params = Sampler(make_study()).suggest().params
     assert params == {"learning_rate": 3e-3, "dropout": 0.2, "batch_size": 16}
 
 
 def test_without_baseline_the_first_trial_follows_the_seed(make_study):
-    chosen = [Sampling(make_study(baseline=False, seed=seed)).choose().params for seed in (1, 1, 2)]
+    chosen = [Sampler(make_study(baseline=False, seed=seed)).suggest().params for seed in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
 
 
@@ -78,7 +90,7 @@ def test_a_grid_is_gone_through_once_in_order(make_study, make_record):
         "dropout": 0.1,
     }
     study = make_study(space, searcher={"name": "grid"})
-    records = run(study, Sampling(study), make_record, 99, lambda params: 0.5)
+    records = run(study, Sampler(study), make_record, 99, lambda params: 0.5)
     assert [(r.config.batch_size, r.config.channel_width) for r in records] == [
         (8, 4), (8, 8), (8, 12), (16, 4), (16, 8), (16, 12)
     ]  # fmt: skip
@@ -90,9 +102,9 @@ def test_a_grid_leaves_out_what_a_condition_makes_equal(make_study, make_record)
         "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
         "momentum": {"type": "choice", "values": [0.8, 0.85], "when": {"optimizer": "sgd"}},
     }
-    study = make_study(space, searcher={"name": "grid"})
+    study = make_study(space, searcher={"name": "grid"}, budget={})
     assert study.budget.trials == 3
-    records = run(study, Sampling(study), make_record, 99, lambda params: 0.5)
+    records = run(study, Sampler(study), make_record, 99, lambda params: 0.5)
     assert [r.params for r in records] == [
         {"optimizer": "adamw"},
         {"optimizer": "sgd", "momentum": 0.8},
@@ -104,7 +116,7 @@ def test_a_small_space_is_exhausted_not_repeated(make_study, make_record):
     space = {"batch_size": {"type": "choice", "values": [8, 16, 32]}}
     for name in ("tpe", "random"):
         study = make_study(space, searcher={"name": name}, budget={"trials": 50})
-        records = run(study, Sampling(study), make_record, 50, lambda params: 0.5)
+        records = run(study, Sampler(study), make_record, 50, lambda params: 0.5)
         assert sorted(r.config.batch_size for r in records) == [8, 16, 32]
 
 
@@ -115,7 +127,7 @@ def test_conditional_parameters_are_drawn_only_where_they_hold(make_study, make_
         "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
     }
     study = make_study(space)
-    records = run(study, Sampling(study), make_record, 30, lambda p: p["learning_rate"])
+    records = run(study, Sampler(study), make_record, 30, lambda p: p["learning_rate"])
     for record in records:
         assert ("momentum" in record.params) == (record.params["optimizer"] == "sgd")
         if record.params["optimizer"] == "adamw":
@@ -125,33 +137,35 @@ def test_conditional_parameters_are_drawn_only_where_they_hold(make_study, make_
 def test_an_early_stop_is_no_good_result_however_low_its_loss(make_study, make_record, space):
     """One-epoch losses beside forty-epoch ones must not lead the sampler astray."""
     study = make_study(space, baseline=False)
-    sampling = Sampling(study)
+    sampler = Sampler(study)
     for _ in range(40):
-        trial_id, params, *_ = sampling.choose()
+        chosen = sampler.suggest()
+        trial_id, params = chosen.trial_id, chosen.params
         if params["dropout"] > 0.25:
             # Looks better, but was stopped in its first epoch.
-            sampling.finish(make_record(trial_id, [0.01], "stopped", params=params))
+            sampler.finish(make_record(trial_id, [0.01], "stopped", params=params))
         else:
-            sampling.finish(make_record(trial_id, [0.9, 0.5, 0.3], params=params))
-    late = [sampling.choose().params["dropout"] for _ in range(10)]
+            sampler.finish(make_record(trial_id, [0.9, 0.5, 0.3], params=params))
+    late = [sampler.suggest().params["dropout"] for _ in range(10)]
     assert sum(value <= 0.25 for value in late) >= 8
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
-def test_trials_that_went_wrong_do_not_stop_the_sampling(status, make_study, make_record):
+def test_trials_that_went_wrong_do_not_stop_the_sampler(status, make_study, make_record):
     study = make_study()
-    sampling = Sampling(study)
+    sampler = Sampler(study)
     for i in range(25):
-        trial_id, params, *_ = sampling.choose()
+        chosen = sampler.suggest()
+        trial_id, params = chosen.trial_id, chosen.params
         wrong = params["learning_rate"] > 1e-2
         losses = [0.1] if i % 2 else []
-        sampling.finish(
+        sampler.finish(
             make_record(trial_id, losses, status, params=params)
             if wrong
             else make_record(trial_id, [0.5], params=params)
         )
     if status == "diverged":
-        rates = [sampling.choose().params["learning_rate"] for _ in range(8)]
+        rates = [sampler.suggest().params["learning_rate"] for _ in range(8)]
         assert sum(rate <= 1e-2 for rate in rates) >= 6, "where trials diverge it goes no more"
 
 
@@ -164,8 +178,11 @@ def test_a_resumed_search_chooses_as_one_never_broken_off(
     name, known, trials, make_study, make_record, space
 ):
     study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
-    whole = run(study, Sampling(study), make_record, trials)
-    resumed = Sampling(study, [(r, ended) for r in whole[:known] for ended in (False, True)])
+    whole = run(study, Sampler(study), make_record, trials)
+    resumed = Sampler(study)
+    for record in whole[:known]:
+        resumed.recall(record)
+        resumed.finish(record)
     rest = run(study, resumed, make_record, trials - known)
     assert [r.params for r in rest] == [r.params for r in whole[known:]]
 
@@ -175,7 +192,10 @@ def test_unfinished_trials_are_taken_up_and_can_end(make_study, make_record):
     params = {"learning_rate": 1e-3, "dropout": 0.1, "batch_size": 8}
     first = make_record("0000", [0.5], params=params)
     running = make_record("0001", [], "running", params=params | {"dropout": 0.3})
-    sampling = Sampling(study, [(first, False), (running, False), (first, True)])
-    assert sampling.choose().trial_id == "0002"
-    sampling.finish(make_record("0001", [0.4], params=running.params))
-    assert sampling.choose().trial_id == "0003"
+    sampler = Sampler(study)
+    sampler.recall(first)
+    sampler.recall(running)
+    sampler.finish(first)
+    assert sampler.suggest().trial_id == "0002"
+    sampler.finish(make_record("0001", [0.4], params=running.params))
+    assert sampler.suggest().trial_id == "0003"

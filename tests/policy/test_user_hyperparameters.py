@@ -1,10 +1,10 @@
-"""A user's own hyperparameters in sampling, tables and warm starts; nothing of theirs is run."""
+"""A user's own hyperparameters in sampler, tables and warm starts; nothing of theirs is run."""
 
 import csv
 import io
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.policy.sampler import Sampling
+from handsigns.policy.sampler import Sampler
 from handsigns.results.environment import changed_code
 from handsigns.results.tables import leaderboard_columns, leaderboard_rows, trial_table
 from handsigns.results.warm_start import make_warm_start
@@ -19,8 +19,8 @@ SPACE = {
 
 
 def test_they_are_drawn_where_they_apply(make_study):
-    sampling = Sampling(make_study(SPACE, searcher={"name": "random"}))
-    drawn = [chosen.params for _ in range(8) if (chosen := sampling.choose())]
+    sampler = Sampler(make_study(SPACE, searcher={"name": "random"}))
+    drawn = [chosen.params for _ in range(8) if (chosen := sampler.suggest())]
     assert {params["architecture"] for params in drawn} == {"compact", "mine:net"}
     for params in drawn:
         assert ("own.depth" in params) == (params["architecture"] == "mine:net")
@@ -29,8 +29,8 @@ def test_they_are_drawn_where_they_apply(make_study):
 
 def test_a_small_space_of_them_is_tried_once_each(make_study):
     space = {"architecture": "mine:net", "own": {"kind": {"type": "choice", "values": ["a", "b"]}}}
-    sampling = Sampling(make_study(space))
-    assert [bool(sampling.choose()) for _ in range(3)] == [True, True, False]
+    sampler = Sampler(make_study(space))
+    assert [bool(sampler.suggest()) for _ in range(3)] == [True, True, False]
 
 
 def test_tables_have_a_column_for_each(make_study, make_record):

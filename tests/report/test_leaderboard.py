@@ -11,6 +11,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch
 from handsigns.results.trial import Placement
+from tests.support.records import make_spec
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
@@ -25,14 +26,16 @@ def search(tmp_path):
     study, _ = check_study({"space": SPACE})
     paths = SearchPaths(tmp_path / "mine")
     paths.root.mkdir()
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     for number, loss in enumerate((0.5, 0.25)):
         trial_id = f"{number:04d}"
-        journal.begin(trial_id, {"learning_rate": 0.0012345678, "batch_size": 8 + 8 * number})
+        journal.start(
+            make_spec(trial_id, {"learning_rate": 0.0012345678, "batch_size": 8 + 8 * number})
+        )
         metrics = EpochMetrics(1, 0.7, 0.6, loss, 0.9 + loss / 10, 0.95, 1e-3, 1.25)
         journal.report(trial_id, metrics, Placement("laptop/1", "cpu", 1))
         journal.end(trial_id, "stopped" if number else "completed")
-    journal.begin("0002", {"learning_rate": 0.1, "batch_size": 8})
+    journal.start(make_spec("0002", {"learning_rate": 0.1, "batch_size": 8}))
     journal.end("0002", "diverged", "training loss is not finite in epoch 1")
     info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (1, 1)})
     yield StoredSearch(paths, study, DataRecord(info, None, 64, False), journal)

@@ -11,6 +11,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import Repeat
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
+from tests.support.records import make_spec
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def remeasure(make_search):
         trials = [stored.ranked[place].trial_id for place in places[: len(losses)]]
         seeds = math.ceil(len(losses[0]) / (folds or 1))
         write_json(paths.plan, {"trial_ids": trials, "seeds": seeds, "folds": folds})
-        journal = Journal(paths.journal, 1, writable=True)
+        journal = Journal(paths.journal, writable=True)
         journal.open_session(Session(fingerprint, {}))
         for place, values in zip(places, losses, strict=False):
             record = stored.ranked[place]
             for number, loss in enumerate(values):
                 fold, seed = (number % folds, number // folds) if folds else (0, number)
                 name = Repeat(record.trial_id, seed, fold, folds).name
-                journal.begin(name, record.params, 5)
+                journal.start(make_spec(name, record.params, seed=5))
                 if loss is None:
                     journal.end(name, "diverged", "not finite")
                     continue

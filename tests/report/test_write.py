@@ -14,6 +14,7 @@ from handsigns.report.follow import follow
 from handsigns.report.page import json_in_html
 from handsigns.report.write import write_report
 from handsigns.results.store import held, open_search
+from tests.support.records import make_spec
 
 MEGABYTE = 1_000_000
 
@@ -72,9 +73,9 @@ def test_only_failed_trials(make_search, tmp_path):
     search = make_search(trials=0)
     from handsigns.results.journal import Journal
 
-    journal = Journal(search.paths.journal, search.study.seed, writable=True)
+    journal = Journal(search.paths.journal, writable=True)
     for number in range(3):
-        journal.begin(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)})
+        journal.start(make_spec(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)}))
         journal.end(f"{number:04d}", "failed", "out of memory")
     journal.close()
     page = write_report(open_search(search.paths), tmp_path / "out")

@@ -16,6 +16,7 @@ from handsigns.results.frames import (
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import Placement, Verdict
+from tests.support.records import make_spec
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text()
 
@@ -23,9 +24,9 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text()
 @pytest.fixture
 def journal(tmp_path, epoch_of):
     """A trial that was stopped, one that failed before its first epoch, and one that runs."""
-    journal = Journal(tmp_path / "journal.jsonl", 1, writable=True)
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
     for trial_id in ("0000", "0001", "0002"):
-        journal.begin(trial_id, {"learning_rate": 0.01, "optimizer": "sgd"})
+        journal.start(make_spec(trial_id, {"learning_rate": 0.01, "optimizer": "sgd"}))
     verdict = Verdict(rung=1.0, value=0.5, cutoff=None, earlier=0, stop=True)
     journal.report("0000", epoch_of(1, 0.5), Placement("laptop/1", "cpu", 2), verdict)
     journal.end("0000", "stopped")
@@ -47,7 +48,7 @@ def types(frame: pd.DataFrame) -> dict[str, str]:
 @pytest.mark.parametrize("empty", [False, True])
 def test_the_page_lists_exactly_the_columns_there_are(journal, make_study, empty, tmp_path):
     if empty:
-        journal = Journal(tmp_path / "none.jsonl", 1)
+        journal = Journal(tmp_path / "none.jsonl")
     assert types(trial_frame(journal)) == promised("trials")
     assert types(epoch_frame(journal)) == promised("epochs")
     assert types(decision_frame(journal)) == promised("decisions")

@@ -8,8 +8,10 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.io.event_log import read_events, sealed
 from handsigns.metrics import EpochMetrics
+from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.trial import Decision, Placement, Session, Verdict
+from tests.support.records import make_spec
 
 PARAMS = {"learning_rate": 1e-3, "batch_size": 16}
 HERE = Placement("laptop/1", "cpu", 1)
@@ -25,10 +27,10 @@ def path(tmp_path):
 
 
 def written(path):
-    journal = Journal(path, study_seed=1, writable=True)
-    journal.begin("0000", PARAMS)
+    journal = Journal(path, writable=True)
+    journal.start(make_spec("0000", PARAMS))
     journal.report("0000", metrics(1), HERE)
-    journal.begin("0001", {"learning_rate": 1e-2})
+    journal.start(make_spec("0001", {"learning_rate": 1e-2}))
     journal.report("0000", metrics(2, 1 / 3), HERE)
     journal.end("0000", "completed")
     journal.clock = lambda: 12.5
@@ -38,29 +40,23 @@ def written(path):
 
 
 def test_all_of_a_configuration_is_recorded_whatever_the_defaults_become(path):
-    journal = Journal(path, study_seed=1, writable=True)
+    journal = Journal(path, writable=True)
     config = TrialConfig(learning_rate=0.01, dropout=0.4, weight_average=3.0)
-    journal.begin("0000", {"learning_rate": 0.01}, config=config)
+    journal.start(make_spec("0000", {"learning_rate": 0.01}, config=config))
     journal.close()
-    after = Journal(path, study_seed=1)["0000"]
+    after = Journal(path)["0000"]
     assert (after.params, after.config) == ({"learning_rate": 0.01}, config)
-
-
-def test_trials_recorded_before_weights_were_averaged_had_none_averaged(path):
-    written(path)
-    events, _ = read_events(path)
-    known = [{k: v for k, v in event.items() if k not in ("config", "crc")} for event in events]
-    path.write_bytes(b"".join(map(sealed, known)))
-    assert Journal(path, study_seed=1)["0000"].config.weight_average == 0.0
 
 
 def test_what_was_written_is_read_back_exactly(path):
     before = written(path)
-    after = Journal(path, study_seed=1)
+    after = Journal(path)
     assert after.records == before.records
     assert after.reports == before.reports
     assert after.elapsed == 12.5
-    assert after.turns == [("0000", False), ("0001", False), ("0000", True)]
+    started, other, ended = after.history
+    assert (started.spec, other.trial_id) == (make_spec("0000", PARAMS), "0001")
+    assert (type(ended), ended.trial_id) == (TrialEnded, "0000")
     assert after.concluded == 1
     assert after["0000"].status == "completed"
     assert after["0000"].epochs == (metrics(1), metrics(2, 1 / 3))
@@ -69,14 +65,14 @@ def test_what_was_written_is_read_back_exactly(path):
 
 
 def test_an_epoch_that_is_known_is_recorded_once(path):
-    journal = Journal(path, 1, writable=True)
-    journal.begin("0000", PARAMS)
+    journal = Journal(path, writable=True)
+    journal.start(make_spec("0000", PARAMS))
     for epoch in (1, 2, 1, 2, 3):
         journal.report("0000", metrics(epoch), HERE)
     with pytest.raises(ValueError, match="epoch 5 after 3"):
         journal.report("0000", metrics(5), HERE)
     journal.close()
-    assert [m.epoch for m in Journal(path, 1)["0000"].epochs] == [1, 2, 3]
+    assert [m.epoch for m in Journal(path)["0000"].epochs] == [1, 2, 3]
     assert path.read_text().count('"epoch"') == 2 * 3  # the event and its metrics' number
 
 
@@ -85,12 +81,12 @@ def test_a_torn_last_line_is_cut_off_and_written_over(path):
     whole = path.read_bytes()
     for length in range(len(whole) - 60, len(whole)):
         path.write_bytes(whole[:length])
-        Journal(path, 1)
+        Journal(path)
         assert path.read_bytes() == whole[:length], "a reader changes nothing"
-    journal = Journal(path, 1, writable=True)
+    journal = Journal(path, writable=True)
     journal.report("0001", metrics(1), HERE)
     journal.close()
-    assert Journal(path, 1)["0001"].epochs == (metrics(1),)
+    assert Journal(path)["0001"].epochs == (metrics(1),)
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
@@ -100,9 +96,9 @@ def test_damage_in_the_middle_is_named_with_its_line_and_the_way_back(path):
     for damaged in (whole[2][:10] + b"\n", whole[2].replace(b"0.01", b"0.02"), b"\0" * 50 + b"\n"):
         path.write_bytes(b"".join([*whole[:2], damaged, *whole[3:]]))
         with pytest.raises(ResultsError, match=r"line 3 is damaged.*\(head -n 2\)"):
-            Journal(path, 1)
+            Journal(path)
     path.write_bytes(b"".join(whole[:2]))
-    assert len(Journal(path, 1)["0000"].epochs) == 1
+    assert len(Journal(path)["0000"].epochs) == 1
 
 
 def test_what_a_power_cut_leaves_at_the_end_is_cut_off(path):
@@ -110,8 +106,8 @@ def test_what_a_power_cut_leaves_at_the_end_is_cut_off(path):
     whole = path.read_bytes()
     for rubbish in (b"\0" * 4096, b"\0\n\0\n", b'{"event": "end"}\n', b"\xff\xfe\n" * 3):
         path.write_bytes(whole + rubbish)
-        assert len(Journal(path, 1)) == 2
-        Journal(path, 1, writable=True).close()
+        assert len(Journal(path)) == 2
+        Journal(path, writable=True).close()
         assert path.read_bytes() == whole
 
 
@@ -138,8 +134,8 @@ for _ in range(4):
 
 
 def test_a_journal_that_was_moved_away_is_noticed(path):
-    journal = Journal(path, 1, writable=True)
-    journal.begin("0000", PARAMS)
+    journal = Journal(path, writable=True)
+    journal.start(make_spec("0000", PARAMS))
     path.rename(path.with_name("elsewhere.jsonl"))
     journal._log._synced = float("-inf")  # a second later
     with pytest.raises(FileNotFoundError):
@@ -150,59 +146,49 @@ def test_a_journal_that_was_moved_away_is_noticed(path):
 
 
 def test_sessions_and_verdicts_are_kept(path):
-    journal = Journal(path, 1, writable=True)
+    journal = Journal(path, writable=True)
     verdicts = [Verdict(1, 0.5, None, 0, stop=False), Verdict(2, 0.5, 0.25, 3, stop=True)]
     for number, verdict in enumerate(verdicts):
         journal.open_session(Session(f"data {number}", {"python": "3.11"}))
-        journal.begin("0000", PARAMS)
+        journal.resume("0000") if number else journal.start(make_spec("0000", PARAMS))
         journal.report("0000", metrics(number + 1), HERE, verdict)
-    journal.retry("0000", "killed")
+    journal.retry("0000", "node", "gone")
+    journal.retry("0000", "process", "killed")
     journal.close()
-    after = Journal(path, 1)
+    after = Journal(path)
     assert [session.fingerprint for session in after.sessions] == ["data 0", "data 1"]
     assert after.decisions == [Decision("0000", i + 1, v) for i, v in enumerate(verdicts)]
     assert after["0000"].sessions == (0, 1)
-    assert after["0000"].retries == 1
+    assert (after["0000"].retries, after["0000"].lost) == (1, "process"), "a node is no retry"
 
 
 def test_a_trial_that_starts_over_has_no_past(path):
     journal = written(path)
-    journal = Journal(path, 1, writable=True)
+    journal = Journal(path, writable=True)
     journal.report("0001", metrics(1), HERE)
     journal.start_over("0001")
     assert journal["0001"].epochs == ()
     journal.report("0001", metrics(1, 0.25), HERE)
     journal.close()
-    after = Journal(path, 1)
+    after = Journal(path)
     assert after["0001"].epochs == (metrics(1, 0.25),)
-    assert [(t, m.val_loss) for t, m, _ in after.reports] == [
+    assert [(r.trial_id, r.metrics.val_loss) for r in after.reports] == [
         ("0000", 0.5), ("0000", 1 / 3), ("0001", 0.25)
     ]  # fmt: skip
 
 
 def test_a_trial_taken_up_again_keeps_its_epochs(path):
     journal = written(path)
-    journal = Journal(path, 1, writable=True)
+    journal = Journal(path, writable=True)
     journal.report("0001", metrics(1), HERE)
     journal.end("0001", "interrupted")
-    journal.begin("0001", journal["0001"].params)
+    journal.resume("0001")
     assert journal["0001"].status == "running"
     assert journal["0001"].ended_at is None
     assert len(journal["0001"].epochs) == 1
     journal.close()
 
 
-def test_a_seed_follows_from_the_study_and_the_configuration_alone(path, tmp_path):
-    seeds = []
-    for number, study_seed in enumerate((1, 1, 2)):
-        journal = Journal(tmp_path / str(number), study_seed, writable=True)
-        if number == 1:
-            journal.begin("0000", {"learning_rate": 0.5})
-        seeds.append(journal.begin("0007", PARAMS).seed)
-        journal.close()
-    assert seeds[0] == seeds[1] != seeds[2]
-
-
 def test_a_reader_cannot_write(path):
     with pytest.raises(RuntimeError, match="opened for reading"):
-        Journal(path, 1).begin("0000", PARAMS)
+        Journal(path).start(make_spec("0000", PARAMS))

@@ -1,46 +1,25 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from handsigns.config.search import Objective
+from handsigns.data.folds import training_splits
 from handsigns.data.splits import DataInfo
-from handsigns.results.reevaluation import (
-    Repeat,
-    RepeatPlan,
-    RepeatSampling,
-    finalists,
-    fitting_folds,
-)
-
-NUMBERS = st.integers(0, 10**6)
-
-
-@given(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 50))
-def test_a_name_tells_all(trial, seed, fold, folds):
-    repeat = Repeat(f"{trial:04d}", seed, fold if folds else 0, folds)
-    assert Repeat.named(repeat.name) == repeat
-
-
-@pytest.mark.parametrize("name", ["0001", "0001-seed", "0001-seed1-fold2", "../0001-seed1", ""])
-def test_other_names_are_refused(name):
-    with pytest.raises(ValueError, match="names no repeat"):
-        Repeat.named(name)
+from handsigns.results.reevaluation import RepeatPlan, Run, finalists, fitting_folds
 
 
 def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searchs(make_record):
     records = [make_record(f"{n:04d}") for n in range(2)]
     plan = RepeatPlan(("0000", "0001"), seeds=3, folds=2)
-    assert len(plan.repeats) == len({repeat.name for repeat in plan.repeats}) == 12
+    assert len(plan.repeats) == len(plan.names) == 12
     seeds = {}
-    for repeat in plan.repeats:
-        seeds.setdefault(repeat.trial_id, set()).add(repeat.training_seed(7))
+    for trial_id, run in plan.repeats:
+        seeds.setdefault(trial_id, set()).add(run.training_seed(7))
     assert seeds["0000"] == seeds["0001"]
     assert len(seeds["0000"]) == 6
     assert not seeds["0000"] & {record.seed for record in records}
-    assert seeds["0000"].isdisjoint(r.training_seed(8) for r in plan.repeats)
-    first = [repeat.trial_id for repeat in plan.repeats[:4]]
+    assert seeds["0000"].isdisjoint(run.training_seed(8) for run in plan.runs)
+    first = [trial_id for trial_id, _ in plan.repeats[:4]]
     assert first == ["0000", "0001", "0000", "0001"], "run by run"
 
 
@@ -52,33 +31,17 @@ def test_each_fold_can_have_a_picture_of_each_class(rarest, folds, fitting):
     assert fitting_folds(folds, DataInfo("x", "f", ("a", "b"), 16, counts, ())) == fitting
 
 
-def test_what_was_begun_is_not_begun_again(make_record):
-    repeats = RepeatPlan(("0003",), seeds=3, folds=0).repeats
-    earlier = make_record("0003", [0.5], params={"dropout": 0.1})
-    earlier = dataclasses.replace(
-        earlier, config=earlier.config.model_copy(update={"weight_average": 0.0})
-    )
-    sampling = RepeatSampling(repeats, ["0003-seed1"], {"0003": earlier}, 1)
-    assert sampling.names == {"0003-seed0", "0003-seed1", "0003-seed2"}
-    first = sampling.choose()
-    assert (first.trial_id, first.params) == ("0003-seed0", {"dropout": 0.1})
-    assert first.config == earlier.config, "as it was, whatever the defaults are now"
-    assert first.seed == Repeat("0003", 0).training_seed(1)
-    assert sampling.choose().trial_id == "0003-seed2"
-    assert sampling.choose() is None
-
-
-def test_folds_of_a_seed_share_nothing_and_another_seed_cuts_anew(make_split):
+def test_folds_of_a_seed_share_nothing(make_split):
     train, val = make_split(40, seed=1), make_split(10, seed=2)
-    assert Repeat("0000", 0).splits(train, val, 7) == (train, val)
+    assert Run(0).held_out(7) is None
 
     def held_out(seed, fold):
-        _, out = Repeat("0000", seed, fold, 5).splits(train, val, 7)
+        _, out = training_splits(Run(seed, fold, 5).held_out(7), train, val)
         return {image.tobytes() for image in out.images}
 
     assert len(held_out(0, 0)) == 10
     assert held_out(0, 0).isdisjoint(held_out(0, 1))
-    assert held_out(0, 0) != held_out(1, 0)
+    assert held_out(0, 0) != held_out(1, 0), "another seed cuts anew"
 
 
 @pytest.fixture
@@ -87,7 +50,7 @@ def measure(make_record):
 
     def make(trial_id, losses, status="completed"):
         return [
-            make_record(Repeat(trial_id, seed).name, [1.0, loss], status)
+            make_record(Run(seed).trial_id(trial_id), [1.0, loss], status)
             for seed, loss in enumerate(losses)
         ]
 

@@ -21,6 +21,7 @@ from handsigns.results.store import DataRecord, StoredSearch
 from handsigns.results.timeline import read_timeline
 from handsigns.results.trial import Placement, Session, Verdict
 from handsigns.stats.intervals import wilson_interval
+from tests.support.records import make_spec
 
 
 @pytest.fixture
@@ -40,14 +41,14 @@ def search(tmp_path):
     )
     paths = SearchPaths(tmp_path / "mine")
     paths.root.mkdir()
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     now = 0.0
     journal.clock = lambda: now
     journal.open_session(Session("f00d", {}))
     params = iter([study.baseline_params(), *({"learning_rate": k / 1000} for k in range(1, 9))])
 
     def begin(trial_id):
-        journal.begin(trial_id, next(params))
+        journal.start(make_spec(trial_id, next(params)))
 
     def epoch(number, trial_id, at, loss, node, rung=None):
         nonlocal now
@@ -75,7 +76,7 @@ def search(tmp_path):
     epoch(1, "0003", 10, 0.9, 1)
     journal.open_session(Session("f00d", {}))
     now = 11
-    journal.begin("0004", journal["0004"].params)
+    journal.resume("0004")
     epoch(1, "0004", 13, 0.45, 3)
     journal.close()
     info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (9, 9), "val": (5, 5)})

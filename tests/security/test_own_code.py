@@ -16,11 +16,13 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search
 from handsigns.results.trial import Placement, Session
 from handsigns.training.train import TrainingPlan, fit, start
+from tests.support.records import make_spec
 
 MODULE = """
 import pathlib
 pathlib.Path({marker!r}).touch()
 from torch import nn
+from tests.support.records import make_spec
 
 def net(config, classes, size):
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, classes))
@@ -81,9 +83,9 @@ def trained(place, name: str) -> None:
     data = open_data(place.root / "bands", size=16)
     paths = SearchPaths(place.root / "results" / name)
     begin_search(paths, study, DataRecord(data.info, data.info.source, 16, False), None, own)
-    journal = Journal(paths.journal, study.seed, writable=True)
+    journal = Journal(paths.journal, writable=True)
     journal.open_session(Session(data.info.fingerprint, describe_environment(own)))
-    record = journal.begin("0000", PARAMS)
+    record = journal.start(make_spec("0000", PARAMS))
     torch.set_num_threads(1)
     plan = TrainingPlan(record.config, 3, 16, 2, record.seed, torch.device("cpu"), own)
     for metrics in fit(start(plan), data.train, data.val):

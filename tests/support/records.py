@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import StudyConfig
 from handsigns.config.validate import check_study
 from handsigns.metrics import EpochMetrics
-from handsigns.results.trial import Placement, Status, TrialRecord
+from handsigns.results.trial import Placement, Status, TrialRecord, TrialSpec
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
@@ -22,6 +22,13 @@ def make_study(space=SPACE, **sections) -> StudyConfig:
     study, problems = check_study({"space": space, **sections})
     assert study is not None, problems
     return study
+
+
+def make_spec(trial_id: str, params=None, *, config=None, seed=None, study_seed=1) -> TrialSpec:
+    """A trial as a sampler suggests it."""
+    params = params or {"learning_rate": 1e-3}
+    config = config or TrialConfig.from_params(params)
+    return TrialSpec(trial_id, params, config, seed or trial_seed(study_seed, config))
 
 
 def epoch_of(epoch: int, val_loss: float, val_accuracy: float = 0.5) -> EpochMetrics:

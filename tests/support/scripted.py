@@ -18,6 +18,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch, begin_search, open_search
 from handsigns.results.trial import Placement, Session, Verdict
+from tests.support.records import make_spec
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 3e-4, "high": 3e-2},
@@ -43,7 +44,7 @@ class Script:
     def __init__(self, stored: StoredSearch, slots: int, seed: int) -> None:
         self.study = stored.study
         self.now = 0.0
-        self.journal = Journal(stored.paths.journal, stored.study.seed, writable=True)
+        self.journal = Journal(stored.paths.journal, writable=True)
         self.journal.clock = lambda: self.now
         self.journal.open_session(Session(stored.data.info.fingerprint, {"python": "3.12"}))
         self.lot = random.Random(seed)
@@ -89,7 +90,7 @@ class Script:
         baseline = self.study.baseline_params()
         if number == 0 and baseline:
             params = baseline
-        self.journal.begin(f"{number:04d}", params)
+        self.journal.start(make_spec(f"{number:04d}", params))
 
     def seconds(self, number: int) -> float:
         return 0.6 * self.journal[f"{number:04d}"].config.channel_width / 8

@@ -15,6 +15,7 @@ from handsigns.results.trial import Placement, Session
 from handsigns.tracking.base import TrackedSearch
 from handsigns.tracking.registry import make_tracker
 from handsigns.tracking.worker import hand_on
+from tests.support.records import make_spec
 
 HERE = Placement("laptop/1", "cpu", 1)
 BAD = "ValueError: no good\nTraceback"
@@ -29,12 +30,12 @@ class Played:
         info = DataInfo("bands", "f" * 32, ("high", "low"), 16, {"train": (4, 4)})
         self.search = TrackedSearch(self.paths, study, info)
         self.epoch_of = epoch_of
-        self.journal = Journal(self.paths.journal, study.seed, writable=True)
+        self.journal = Journal(self.paths.journal, writable=True)
 
     def begin(self, trial_id: str, epochs: int = 0) -> None:
         number = int(trial_id)
         params = {"learning_rate": 1e-3 * (number + 1), "dropout": 0.25, "batch_size": 8}
-        self.journal.begin(trial_id, params)
+        self.journal.start(make_spec(trial_id, params, study_seed=self.search.study.seed))
         self.train(trial_id, *range(1, epochs + 1))
 
     def train(self, trial_id: str, *epochs: int) -> None:
@@ -53,7 +54,7 @@ class Played:
 
     def second_session(self) -> None:
         self.journal.open_session(Session("f" * 32, {}))
-        self.begin("0004")
+        self.journal.resume("0004")
         self.train("0004", 3)
         self.journal.end("0004", "completed")
         self.begin("0005", 1)
@@ -62,7 +63,7 @@ class Played:
         """The unfinished trial is trained on other data."""
         self.journal.open_session(Session("0" * 32, {}))
         self.journal.start_over("0004")
-        self.journal.begin("0004", self.journal["0004"].params)
+        self.journal.resume("0004")
         self.journal.report("0004", self.epoch_of(1, 7.0, 0.75), HERE)
 
     def hand_to(self, tool: str, *, killed: bool = False) -> None:

@@ -4,6 +4,8 @@ import threading
 
 from handsigns.tracking.worker import tracking
 
+TOOLS = ("optuna",)
+
 
 class Noted:
     """A tracker that keeps what it is given."""
@@ -33,10 +35,12 @@ class Noted:
 def test_each_trial_arrives_as_it_is_in_the_end_and_in_order(played):
     played.first_session()
     noted, said = Noted(), []
-    with tracking(played.search, played.journal, said.append, lambda tool, search: noted) as seen:
+    with tracking(
+        played.search, TOOLS, played.journal, said.append, lambda tool, search: noted
+    ) as seen:
         played.second_session()
         played.begin("0006", 2)
-        seen.trained(played.journal["0006"])
+        seen.on_epoch(played.journal["0006"])
         played.journal.end("0006", "interrupted")
     assert noted.given == {record.trial_id: record for record in played.journal.records}
     assert noted.calls[0] == "open"
@@ -55,10 +59,11 @@ def test_a_tracker_that_raises_is_told_once_and_harms_no_other(make_played):
 
     made = {"optuna": Noted(), "mlflow": Noted("mlflow", fail)}
     said = []
-    with tracking(played.search, played.journal, said.append, lambda tool, _: made[tool]) as seen:
+    tools = ("optuna", "mlflow")
+    with tracking(played.search, tools, played.journal, said.append, lambda t, _: made[t]) as seen:
         played.second_session()
         for _ in range(3):
-            seen.trained(played.journal["0005"])
+            seen.on_epoch(played.journal["0005"])
     assert made["optuna"].calls[-1] == "close"
     assert made["optuna"].given["0005"] == played.journal["0005"]
     assert made["mlflow"].calls == ["open"]
@@ -73,10 +78,10 @@ def test_a_search_never_waits_for_a_tracker_that_hangs(played, monkeypatch):
     gate = threading.Event()
     said = []
     noted = Noted(update=lambda record: gate.wait(60))
-    with tracking(played.search, played.journal, said.append, lambda *_: noted) as seen:
+    with tracking(played.search, TOOLS, played.journal, said.append, lambda *_: noted) as seen:
         played.first_session()
         for _ in range(1000):
-            seen.trained(played.journal["0004"])
+            seen.on_epoch(played.journal["0004"])
         assert len(seen._workers[0]._waiting) <= 5, "the latest record of each trial waits"
     gate.set()
     assert "optuna has not got everything within" in said[-1]

@@ -3,8 +3,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from handsigns.results.trial import Verdict
-from handsigns.tuning.scheduler import RecordedScheduler, SeededBrackets, make_scheduler
+from handsigns.cluster import ray_compat
+from handsigns.results.events import EpochReported
+from handsigns.results.trial import Placement, Verdict
+from handsigns.tuning.messages import TrialReport
+from handsigns.tuning.scheduler import DeterministicASHA, ReplayableScheduler, make_rule
 
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 3}
 BUDGET = {"max_epochs": 9, "trials": 30}
@@ -18,10 +21,17 @@ class Trial:
         self.config = {"trial_id": trial_id}
 
 
+HERE = Placement("laptop/1", "cpu", 1)
+
+
+def reported(metrics):
+    return TrialReport("epoch", metrics=metrics, placement=HERE).to_dict()
+
+
 def play(scheduler, script, epoch_of):
     """Report (trial, epoch, loss) in order; the decisions."""
     return [
-        scheduler.on_trial_result(None, Trial(trial), vars(epoch_of(epoch, loss)))
+        scheduler.on_trial_result(None, Trial(trial), reported(epoch_of(epoch, loss)))
         for trial, epoch, loss in script
     ]
 
@@ -36,9 +46,7 @@ SCRIPT = [
 @pytest.fixture
 def scheduler(make_study):
     def make(**rule):
-        return RecordedScheduler(
-            make_scheduler(make_study(scheduler={**ASHA, **rule}, budget=BUDGET))
-        )
+        return ReplayableScheduler(make_rule(make_study(scheduler={**ASHA, **rule}, budget=BUDGET)))
 
     return make
 
@@ -53,9 +61,8 @@ def test_asha_follows_from_the_rungs(scheduler, epoch_of):
 
 
 def rungs(scheduler):
-    return [
-        (milestone, dict(recorded)) for milestone, recorded in scheduler._rule._brackets[0]._rungs
-    ]
+    rule = scheduler._rule
+    return [(r.milestone, dict(r.values)) for r in ray_compat.rungs(rule._asha, "0000")]
 
 
 @pytest.mark.parametrize("kill_after", range(len(SCRIPT)))
@@ -68,12 +75,14 @@ def test_resumed_rungs_hold_exactly_what_was_recorded(scheduler, epoch_of, kill_
     reports = []
     for trial, epoch, loss in SCRIPT[:kill_after]:
         play(told, [(trial, epoch, loss)], epoch_of)
-        reports.append((trial, epoch_of(epoch, loss), told.verdict))
-    stopped = resumed.recall(reports)
+        verdict = told.verdict(trial, epoch)
+        reports.append(EpochReported(0.0, 0.0, trial, epoch_of(epoch, loss), HERE, verdict))
+    stopped = resumed.replay(reports)
     early = {SCRIPT[i][0] for i in range(kill_after) if expected[i] == "STOP" and SCRIPT[i][1] < 9}
     assert stopped == early, "a stop that was decided, but not carried out, is carried out now"
     assert play(resumed, SCRIPT[kill_after:], epoch_of) == expected[kill_after:]
     assert rungs(resumed) == rungs(whole)
+    assert all(resumed.verdict(r.trial_id, r.metrics.epoch) is None for r in reports)
 
 
 def test_each_verdict_says_on_what_it_stands(scheduler, epoch_of):
@@ -81,7 +90,7 @@ def test_each_verdict_says_on_what_it_stands(scheduler, epoch_of):
     verdicts = []
     for step in SCRIPT:
         play(rule, [step], epoch_of)
-        verdicts.append(rule.verdict)
+        verdicts.append(rule.verdict(*step[:2]))
     first, second, _, between, third = verdicts[:5]
     assert first == Verdict(rung=1, value=0.9, cutoff=None, earlier=0, stop=False)
     assert second == Verdict(rung=1, value=0.5, cutoff=0.9, earlier=1, stop=False)
@@ -96,12 +105,12 @@ def test_each_verdict_says_on_what_it_stands(scheduler, epoch_of):
 
 def test_the_verdicts_of_the_median_rule(make_study, epoch_of):
     study = make_study(scheduler={"name": "median", "grace_period": 2}, budget=BUDGET)
-    rule = RecordedScheduler(make_scheduler(study))
+    rule = ReplayableScheduler(make_rule(study))
     play(rule, [(str(i), epoch, 0.1 * i) for i in (1, 2, 3) for epoch in (1, 2, 3)], epoch_of)
     play(rule, [("8", 1, 5.0)], epoch_of)
-    assert rule.verdict is None
+    assert rule.verdict("8", 1) is None
     play(rule, [("8", 2, 4.0)], epoch_of)
-    assert rule.verdict == Verdict(2, 4.0, pytest.approx(0.2), 3, stop=True)
+    assert rule.verdict("8", 2) == Verdict(2, 4.0, pytest.approx(0.2), 3, stop=True)
 
 
 def test_epochs_trained_again_are_not_recorded_again(scheduler, epoch_of):
@@ -116,16 +125,19 @@ def test_the_last_word_of_a_diverged_trial_stops_it_and_leaves_no_trace(schedule
     rule = scheduler()
     play(rule, SCRIPT[:3], epoch_of)
     before = rungs(rule)
-    assert rule.on_trial_result(None, Trial("0009"), {"diverged": "loss is NaN"}) == "STOP"
-    rule.on_trial_complete(None, Trial("0009"), {"diverged": "loss is NaN"})
+    last = TrialReport("diverged", "loss is NaN").to_dict()
+    assert rule.on_trial_result(None, Trial("0009"), last) == "STOP"
+    rule.on_trial_complete(None, Trial("0009"), last)
+    note = TrialReport("note", "a checkpoint was lost").to_dict()
+    assert rule.on_trial_result(None, Trial("0008"), note) == "CONTINUE"
     assert rungs(rule) == before
 
 
 def test_accuracy_is_maximized(make_study, epoch_of):
     study = make_study(scheduler=ASHA, budget=BUDGET, objective={"metric": "val_accuracy"})
-    rule = RecordedScheduler(make_scheduler(study))
+    rule = ReplayableScheduler(make_rule(study))
     decisions = [
-        rule.on_trial_result(None, Trial(str(i)), vars(epoch_of(1, 9.0, accuracy)))
+        rule.on_trial_result(None, Trial(str(i)), reported(epoch_of(1, 9.0, accuracy)))
         for i, accuracy in enumerate((0.9, 0.8, 0.95, 0.2))
     ]
     assert decisions == ["CONTINUE", "STOP", "CONTINUE", "STOP"]
@@ -133,13 +145,13 @@ def test_accuracy_is_maximized(make_study, epoch_of):
 
 def test_none_stops_nothing(make_study, epoch_of):
     study = make_study(scheduler={"name": "none"}, budget=BUDGET)
-    rule = RecordedScheduler(make_scheduler(study))
+    rule = ReplayableScheduler(make_rule(study))
     assert set(play(rule, SCRIPT, epoch_of)) == {"CONTINUE"}
 
 
 def test_median_stops_what_is_below_the_median_of_others(make_study, epoch_of):
     study = make_study(scheduler={"name": "median", "grace_period": 2}, budget=BUDGET)
-    rule = RecordedScheduler(make_scheduler(study))
+    rule = ReplayableScheduler(make_rule(study))
     good = [(str(i), epoch, 0.1 * i) for i in range(1, 6) for epoch in (1, 2, 3)]
     assert play(rule, good[:9], epoch_of) == ["CONTINUE"] * 9, "three others are needed"
     late = [("8", 1, 5.0), ("8", 2, 5.0), ("9", 1, 0.15), ("9", 2, 0.15)]
@@ -150,9 +162,9 @@ def test_hyperband_places_a_trial_by_its_name_in_every_session(scheduler, epoch_
     def brackets():
         rule = scheduler(name="hyperband")
         play(rule, [(f"{i:04d}", 1, 0.5) for i in range(200)], epoch_of)
-        assert isinstance(rule._rule, SeededBrackets)
-        places = rule._rule._brackets
-        return [places.index(rule._rule._trial_info[f"{i:04d}"]) for i in range(200)]
+        assert isinstance(rule._rule, DeterministicASHA)
+        counts = [len(ray_compat.rungs(rule._rule._asha, f"{i:04d}")) for i in range(200)]
+        return [max(counts) - count for count in counts]
 
     first = brackets()
     assert first == brackets()
@@ -180,7 +192,7 @@ def test_the_first_trial_that_waits_is_run(make_study):
         def get_trials(self):
             raise AssertionError("all trials of the search were looked at")
 
-    scheduler = RecordedScheduler(make_scheduler(make_study(scheduler={"name": "asha"})))
+    scheduler = ReplayableScheduler(make_rule(make_study(scheduler={"name": "asha"})))
     assert scheduler.choose_trial_to_run(Controller()).config == {"trial_id": "0008"}
     Controller.live.clear()
     assert scheduler.choose_trial_to_run(Controller()) is None

@@ -1,9 +1,19 @@
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
 
 from handsigns.config.search import Faults
+from handsigns.results.trial import Placement
+from handsigns.tuning.messages import TrialReport
 from handsigns.tuning.watchdog import Watchdog
+from tests.support.records import epoch_of
+
+
+def report_of(seconds):
+    """What Ray hands on where a trial reports an epoch of so many seconds."""
+    metrics = dataclasses.replace(epoch_of(1, 0.5), epoch_seconds=seconds)
+    return TrialReport("epoch", metrics=metrics, placement=Placement("a/1", "cpu", 1)).to_dict()
 
 
 class Trial:
@@ -34,12 +44,12 @@ def test_a_trial_that_reports_nothing_for_too_long_is_ended_and_told():
     silent, lively, waiting = Trial("0001", "a"), Trial("0002", "b"), Trial("0003", None)
     for _ in range(4):
         scene.pass_time(15, [silent, lively, waiting])
-        scene.watchdog.on_trial_result(0, [], lively, {"epoch_seconds": 15.0})
+        scene.watchdog.on_trial_result(0, [], lively, report_of(15.0))
     assert scene.ended == [], "a fresh process loads its libraries first"
-    scene.watchdog.on_trial_result(0, [], silent, {"epoch_seconds": 15.0})
+    scene.watchdog.on_trial_result(0, [], silent, report_of(15.0))
     scene.pass_time(20, [silent, lively, waiting])
     assert scene.ended == []
-    scene.watchdog.on_trial_result(0, [], lively, {"epoch_seconds": 15.0})
+    scene.watchdog.on_trial_result(0, [], lively, report_of(15.0))
     scene.pass_time(1, [silent, lively, waiting])
     assert scene.ended == [(1081.0, "a")]
     assert scene.said == ["trial 0001 has reported nothing for 20s: its process is ended"]
@@ -59,7 +69,7 @@ def test_what_is_allowed_follows_from_the_longest_epoch(earlier, epoch, allowed)
     trial = Trial("0001", "a")
     scene.pass_time(1, [trial])
     if epoch:
-        scene.watchdog.on_trial_result(0, [], trial, {"epoch_seconds": epoch})
+        scene.watchdog.on_trial_result(0, [], trial, report_of(epoch))
     start = 60 if epoch is None else 0
     scene.pass_time(allowed + start, [trial])
     assert scene.ended == []

@@ -15,6 +15,7 @@ from handsigns.results.store import DataRecord, StoredSearch
 from handsigns.results.trial import Placement
 from handsigns.winner.model import ModelCard
 from handsigns.winner.model_card import read_training, write_readme
+from tests.support.records import make_spec
 
 HOSTILE = "<script>alert(1)</script>[x](javascript:1)|`*_\n# head"
 
@@ -23,8 +24,8 @@ HOSTILE = "<script>alert(1)</script>[x](javascript:1)|`*_\n# head"
 def written(tmp_path):
     """Writes a card of a model that knows HOSTILE and another class; returns its text."""
     study, _ = check_study({"space": {"learning_rate": 0.01}})
-    journal = Journal(tmp_path / "journal.jsonl", 1, writable=True)
-    journal.begin("0000", {"learning_rate": 0.01})
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start(make_spec("0000", {"learning_rate": 0.01}))
     metrics = EpochMetrics(1, 0.1, 0.9, 0.3, 0.9, 0.9, 0.01, 1.0)
     journal.report("0000", metrics, Placement("laptop/1", "cpu", 1))
     classes = (HOSTILE, "two")

@@ -14,6 +14,7 @@ from handsigns.training.evaluate import evaluate
 from handsigns.training.train import TrainingPlan, fit, on_device, start
 from handsigns.winner.model import load_card, load_model, load_seeds
 from handsigns.winner.retrain import retrain, retraining_seed
+from tests.support.records import make_spec
 
 
 def retrained(tmp_path, make_split, space, seeds):
@@ -24,8 +25,8 @@ def retrained(tmp_path, make_split, space, seeds):
     data = DataSet(info, make_split(24, seed=1), make_split(9, seed=2), None)
     paths = SearchPaths(tmp_path / "one")
     begin_search(paths, study, DataRecord(info, None, 16, False))
-    journal = Journal(paths.journal, study.seed, writable=True)
-    record = journal.begin("0000", space)
+    journal = Journal(paths.journal, writable=True)
+    record = journal.start(make_spec("0000", space))
     journal.close()
     _, runs = retrain(
         study, data, paths, record,

@@ -1,0 +1,36 @@
+"""Keeps the tables of a running search up to date."""
+
+from __future__ import annotations
+
+from handsigns.config.search import Objective
+from handsigns.io.throttle import Throttle
+from handsigns.results.frames import write_parquet
+from handsigns.results.journal import Journal
+from handsigns.results.observer import Observer
+from handsigns.results.paths import SearchPaths
+from handsigns.results.tables import write_tables
+from handsigns.results.trial import TrialRecord
+
+
+class TableWriter(Observer):
+    """Writes the tables as trials end, at most every few seconds, and at the end of the session."""
+
+    def __init__(self, paths: SearchPaths, journal: Journal, objective: Objective) -> None:
+        self._paths = paths
+        self._journal = journal
+        self._objective = objective
+        self._throttle = Throttle(interval_s=10.0, share=0.02)
+        self._finished = False
+
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Write the CSV tables, if the last time is long enough ago."""
+        if self._throttle.due:
+            with self._throttle.work():
+                write_tables(self._paths, self._journal, self._objective)
+
+    def finish(self) -> None:
+        """Write all tables for the last time, unless that is done."""
+        if not self._finished:
+            write_tables(self._paths, self._journal, self._objective)
+            write_parquet(self._paths, self._journal)
+            self._finished = True
