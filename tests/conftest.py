@@ -16,6 +16,7 @@ from handsigns.metrics import EpochMetrics
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from tests.support import records, scripted
+from tests.support.command_server import CommandServer
 from tests.support.s3 import CREDENTIALS, s3_server_at
 from tests.support.workplace import REPOSITORY, Workplace
 
@@ -54,10 +55,18 @@ def make_split() -> Callable[..., Split]:
     return make
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[CommandServer]:
+    """Runs commands in one process, with one Ray for all of their searches."""
+    one = CommandServer()
+    yield one
+    one.close()
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Iterator[Workplace]:
+def place(tmp_path_factory, server) -> Iterator[Workplace]:
     """A workplace that the tests of a module share."""
-    workplace = Workplace(tmp_path_factory.mktemp("place"))
+    workplace = Workplace(tmp_path_factory.mktemp("place"), server)
     yield workplace
     workplace.close()
 

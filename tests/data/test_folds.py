@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.folds import fold_numbers, hold_out, together
+from handsigns.data.folds import Fold, fold_numbers, together
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.integers(2, 6), st.integers(0, 9))
@@ -21,7 +21,7 @@ def test_each_picture_is_held_out_once(make_split):
     split = together(*splits)
     seen = []
     for fold in range(4):
-        train, val = hold_out(splits, fold, 4, seed=3)
+        train, val = Fold(fold, 4, seed=3).hold_out(*splits)
         assert len(train) + len(val) == 42
         for index, label in enumerate(val.labels):
             (place,) = np.flatnonzero((split.images == val.images[index]).all((1, 2, 3)))

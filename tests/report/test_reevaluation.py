@@ -8,7 +8,7 @@ from handsigns.io.json_file import write_json
 from handsigns.metrics import EpochMetrics
 from handsigns.report.reevaluation import finals_frame, left_out, rows, verdict
 from handsigns.results.journal import Journal
-from handsigns.results.reevaluation import Repeat
+from handsigns.results.reevaluation import Run
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
 from tests.support.records import make_spec
@@ -31,7 +31,7 @@ def remeasure(make_search):
             record = stored.ranked[place]
             for number, loss in enumerate(values):
                 fold, seed = (number % folds, number // folds) if folds else (0, number)
-                name = Repeat(record.trial_id, seed, fold, folds).name
+                name = Run(seed, fold, folds).trial_id(record.trial_id)
                 journal.start(make_spec(name, record.params, seed=5))
                 if loss is None:
                     journal.end(name, "diverged", "not finite")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.command_server import REPOSITORY, CommandServer
 
 SPACE = """
 space:
@@ -43,9 +43,11 @@ class Workplace:
     long = (*data, *two, "--max-epochs", "150", "--set", "scheduler.name=none", "--trials", "3")
     """Options of a search in which there is time to interfere."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, server: CommandServer | None = None) -> None:
         self.root = root
-        self.environment = os.environ | {"HANDSIGNS_CACHE": str(root / "cache")}
+        self.server = server
+        self._cache = {"HANDSIGNS_CACHE": str(root / "cache")}
+        self.environment = os.environ | self._cache
         self.started: list[subprocess.Popen[str]] = []
         (root / "tiny.yaml").write_text(SPACE)
         rng = np.random.default_rng(0)
@@ -79,13 +81,25 @@ class Workplace:
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait for a command to end as it should; returns what it printed."""
         output, _ = process.communicate(timeout=900)
-        assert process.returncode == status, f"{output}\n{self.logs()}"
-        assert "Traceback" not in output, output
+        self.check(process.returncode, output, status)
         return output
+
+    def check(self, returned: int, output: str, status: int) -> None:
+        """See that a command ended as it should."""
+        assert returned == status, f"{output}\n{self.logs()}"
+        assert "Traceback" not in output, output
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run a command; returns what it printed."""
-        return self.finish(self.start(*arguments), status)
+        if self.server is None or self._has_environment():
+            return self.finish(self.start(*arguments), status)
+        returned, output = self.server.run(arguments, self.root, self._cache)
+        self.check(returned, output, status)
+        return output
+
+    def _has_environment(self) -> bool:
+        """Whether a test has set variables, which the processes of a shared Ray would not have."""
+        return self.environment != os.environ | self._cache
 
     def logs(self) -> str:
         """The last lines of what Ray had to say in each search, for a test that failed."""

@@ -1,0 +1,117 @@
+"""Runs commands of ours in one process that has everything loaded, and one Ray for all searches.
+
+Each real command loads its libraries anew, and each real search starts the six processes of a Ray:
+seconds of CPU that most tests do not need to spend again. Tests that kill, interrupt or time a
+process, or are about how it starts, use real ones (`Workplace.start`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPT = str(REPOSITORY / "tune_main.py")
+SEARCHES = ("run", "search", "resume", "reevaluate")
+"""Commands that need a Ray."""
+
+
+class CommandServer:
+    """The process, started with the first command."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(
+        self, arguments: tuple[str, ...], cwd: Path, environment: Mapping[str, str]
+    ) -> tuple[int, str]:
+        """Run a command; returns its exit status and what it printed."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.command_server"],
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": dict(environment)}
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the process that runs commands has died"
+        reply = json.loads(line)
+        return reply["status"], reply["output"]
+
+    def close(self) -> None:
+        """End the process and its Ray."""
+        if self._process is not None:
+            self._process.communicate()
+
+
+def serve(requests: IO[str], replies: IO[str]) -> None:
+    """Run the commands that are asked for, one after another, until no more come."""
+    with contextlib.ExitStack() as stack:
+        has_ray = False
+        for line in requests:
+            request = json.loads(line)
+            if request["arguments"][0] in SEARCHES and not has_ray:
+                from handsigns.cluster.session import ray_session
+
+                stack.enter_context(ray_session(None, 2**26, preload=("optuna", "ray.tune")))
+                has_ray = True
+            json.dump(_run(request), replies)
+            replies.write("\n")
+            replies.flush()
+
+
+def _run(request: Mapping[str, Any]) -> dict[str, Any]:
+    from handsigns.cli import main
+    from handsigns.cluster.session import environment
+
+    before = os.getcwd()  # noqa: PTH109
+    with tempfile.TemporaryFile() as captured:
+        with environment(request["environment"]), _output_to(captured):
+            os.chdir(request["cwd"])
+            sys.argv = [SCRIPT, *request["arguments"]]
+            try:
+                status = main(request["arguments"])
+            except SystemExit as error:  # a wrong option
+                status = int(error.code or 0)
+            except BaseException:
+                traceback.print_exc()
+                status = 1
+            os.chdir(before)
+        captured.seek(0)
+        return {"status": status, "output": captured.read().decode(errors="replace")}
+
+
+@contextlib.contextmanager
+def _output_to(file: IO[bytes]) -> Iterator[None]:
+    saved = os.dup(1), os.dup(2)
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(saved, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what is printed between commands is no reply
+    serve(sys.stdin, channel)
