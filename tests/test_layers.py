@@ -148,3 +148,9 @@ def foreign_attributes(tree: ast.Module) -> set[str]:
 def test_a_private_attribute_of_rays_is_noticed():
     code = "class A(Ray):\n    def f(self, other):\n        self._x = other._y\n        self._z()"
     assert foreign_attributes(ast.parse(code)) == {"other._y", "self._z"}
+
+
+def test_test_names_have_at_most_ten_words():
+    tests = PACKAGE.parent / "tests"
+    names = re.findall(r"def test_(\w+)", "\n".join(p.read_text() for p in tests.rglob("*.py")))
+    assert not [name for name in names if len(name.split("_")) > 10]
