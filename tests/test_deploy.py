@@ -44,7 +44,7 @@ def test_rays_autoscaler_grows_the_kubernetes_cluster_from_none():
     assert kinds["trials"]["resources"]["CPU"] == 4
 
 
-def test_the_kubernetes_job_has_the_same_cluster_and_runs_a_command_that_there_is():
+def test_the_kubernetes_job_runs_an_existing_command_on_the_cluster():
     job = read("kuberay-job.yaml")["spec"]
     assert job["rayClusterSpec"] == read("kuberay-cluster.yaml")["spec"]
     python, script, *command = shlex.split(job["entrypoint"])

@@ -111,7 +111,7 @@ def test_the_test_result(done):
     assert result["test_openings"] == 1
 
 
-def test_the_best_are_measured_again_and_the_best_of_these_wins(done):
+def test_the_winner_is_the_best_of_the_reevaluated(done):
     place, _ = done
     folder = place.root / "results" / "first"
     best = [row["trial_id"] for row in place.rows("first")[:3]]

@@ -114,7 +114,7 @@ def mirror_again(paths):
     hand_on(tracker, stored.journal.records)
 
 
-def test_a_running_search_keeps_its_file_and_a_folder_is_not_needed_to_be_writable(played):
+def test_a_dashboard_needs_no_lock_and_no_writable_folder(played):
     """The dashboard of a search that another process holds writes nothing into its folder."""
     pytest.importorskip("optuna_dashboard")
     with held(played):

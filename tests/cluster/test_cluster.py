@@ -37,7 +37,7 @@ def nodes(place, name):
     return {event["node"] for event in place.events(name, "epoch")}
 
 
-def test_a_folder_that_nodes_do_not_share_is_told_before_the_first_trial(cluster, workers, place):
+def test_an_unshared_folder_is_refused_before_the_first_trial(cluster, workers, place):
     search = place.start(
         "search", "tiny.yaml", "--name", "alone", "--address", cluster.address, *place.data,
         prefix=cluster.head.inside(place.root),
@@ -82,7 +82,7 @@ def test_pictures_come_to_each_node_once_for_all_its_trials(cluster, workers, pl
         assert pictures < worker.received() - bytes_before < 1.5 * pictures
 
 
-def test_a_submitted_search_needs_no_one_and_its_results_are_fetched(cluster, workers, place):
+def test_a_submitted_search_runs_alone_and_is_fetched(cluster, workers, place):
     submit = place.start(
         "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
         "--data", str(place.root / "bands"), "--size", "16", "--storage", str(cluster.shared),

@@ -26,7 +26,7 @@ def load(tmp_path):
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
-def test_every_space_of_the_menu_loads_and_survives_a_round_trip(name, load):
+def test_every_preset_loads_and_survives_a_round_trip(name, load):
     study = load_study(shipped_spaces()[name])
     assert load(dump_study(study)) == study
     assert study.description
@@ -310,7 +310,7 @@ def test_a_space_is_found_by_path_or_name(tmp_path):
         resolve_space_path("qick")
 
 
-def test_the_baseline_is_the_recipe_as_near_as_the_space_allows(load):
+def test_the_baseline_is_the_recipe_nearest_in_the_space(load):
     study = load(
         "space:\n  learning_rate: {type: log_uniform, low: 1e-2, high: 1e-1}\n"
         "  batch_size: {type: choice, values: [8, 64]}\n"
@@ -385,7 +385,7 @@ pieces = st.sampled_from(
 
 @given(st.one_of(st.lists(pieces).map("".join), st.text(), st.binary()))
 @settings(max_examples=300)
-def test_whatever_a_file_holds_it_loads_or_is_refused_with_a_message(tmp_path_factory, content):
+def test_any_file_loads_or_is_refused_with_a_message(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("fuzz") / "s.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
     try:

@@ -59,7 +59,7 @@ def test_the_layout_does_not_matter_to_the_fingerprint(signs_folder, tmp_path):
     assert first.info.fingerprint == second.info.fingerprint
 
 
-def test_a_changed_picture_is_seen_although_its_name_and_size_are_not(signs_folder):
+def test_a_changed_image_of_equal_name_and_size_is_noticed(signs_folder):
     path = signs_folder / "val_signs" / "0_IMG_val0.jpg"
     path = path.rename(path.with_suffix(".bmp"))
     Image.new("RGB", (8, 8), (1, 2, 3)).save(path)

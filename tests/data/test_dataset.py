@@ -184,7 +184,7 @@ def test_no_folder_a_file_and_no_known_layout(tmp_path):
     assert "cannot be read" in message_of(Path("\0")) or "no folder" in message_of(Path("\0"))
 
 
-def test_the_same_picture_in_two_splits_is_a_note_with_the_count(signs_folder):
+def test_images_shared_by_splits_are_noted_with_their_count(signs_folder):
     for i in (0, 1):
         shutil.copy(
             signs_folder / "train_signs" / f"1_IMG_train{i}.jpg",
@@ -196,7 +196,7 @@ def test_the_same_picture_in_two_splits_is_a_note_with_the_count(signs_folder):
     )
 
 
-def test_every_copy_in_the_other_split_counts_and_copies_within_one_do_not(signs_folder):
+def test_only_copies_across_splits_count(signs_folder):
     original = signs_folder / "train_signs" / "1_IMG_train0.jpg"
     shutil.copy(original, signs_folder / "train_signs" / "1_within.jpg")
     assert open_data(signs_folder, size=8).info.notes == ()

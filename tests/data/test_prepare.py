@@ -127,7 +127,7 @@ def refusal(source, dest, **options):
     return str(caught.value)
 
 
-def test_after_a_refusal_the_good_pictures_need_not_be_made_again(raw, tmp_path):
+def test_good_images_are_kept_when_bad_ones_are_refused(raw, tmp_path):
     (raw / "train_signs" / "0_bad.jpg").write_bytes(b"")
     refusal(raw, tmp_path / "small")
     done = make(raw, tmp_path, skip_bad=True)

@@ -68,7 +68,7 @@ def test_pictures_use_the_whole_range_and_are_not_noise():
 
 
 @pytest.mark.parametrize("size", [8, 33, 96])
-def test_a_picture_has_the_size_asked_for_and_is_of_the_same_scene(size):
+def test_the_scene_is_the_same_at_every_size(size):
     small = draw_hands(12, seed=3, size=size)[0].astype(float)
     usual = draw_hands(12, seed=3)[0].astype(float)
     means = small.mean((1, 2)).ravel(), usual.mean((1, 2)).ravel()
@@ -142,7 +142,7 @@ def test_left_and_right_hands_are_drawn_from_both_sides():
     assert all((stand.turn[2, 2] > 0) == stand.palm for stand in views)
 
 
-def test_a_ball_is_as_large_high_and_round_as_it_should_be():
+def test_a_ball_has_its_size_height_and_shape():
     got = surface([ball(64.0, 64.0, 24.0)], 64)
     assert got.cover.sum() == pytest.approx(np.pi * 12**2, rel=0.01)
     assert got.height[31, 31] == pytest.approx(12, abs=0.1)
@@ -154,7 +154,7 @@ def test_a_ball_is_as_large_high_and_round_as_it_should_be():
 
 
 @pytest.mark.parametrize("end", [(90, 50, 30), (50, 95, -20), (64, 70, 70)])
-def test_a_cone_is_as_high_as_the_highest_of_its_balls(end):
+def test_a_cone_is_as_high_as_its_highest_ball(end):
     start, end = np.array([60.0, 60.0, 0.0]), np.array(end, float)
     got = surface([Cone(start, end, 16.0, 10.0, 0.1)], 64)
     y, x = np.mgrid[:128, :128] + 0.5
@@ -169,7 +169,7 @@ def test_a_cone_is_as_high_as_the_highest_of_its_balls(end):
     assert np.abs(got.height - means)[inside].max() < 0.25
 
 
-def test_a_cone_seen_from_its_very_end_is_as_high_as_the_nearer_end():
+def test_a_cone_seen_end_on_has_its_nearer_height():
     far, near = np.array([64.0, 64.0, 0.0]), np.array([64.0, 64.0, 40.0])
     for cone in (Cone(far, near, 16.0, 12.0, 0.1), Cone(near, far, 12.0, 16.0, 0.1)):
         got = surface([cone], 64)
@@ -177,7 +177,7 @@ def test_a_cone_seen_from_its_very_end_is_as_high_as_the_nearer_end():
         assert got.cover.sum() == pytest.approx(np.pi * 6**2, rel=0.02)
 
 
-def test_the_nearer_of_two_parts_is_seen_whichever_is_added_first():
+def test_the_nearer_part_hides_the_other():
     far, near = ball(60, 64, 20), ball(70, 64, 12, z=30)
     one, other = surface([far, near], 64), surface([near, far], 64)
     assert np.allclose(one.height, other.height, atol=1e-4)
@@ -217,7 +217,7 @@ def test_nails_are_seen_on_backs_and_creases_everywhere():
 # Light, surroundings, film
 
 
-def test_the_side_towards_the_light_is_brighter_and_black_stays_outside():
+def test_the_lit_side_is_brighter_and_the_outside_black():
     sun = np.ones(3, np.float32)
     light = Light((0.8, 0.0, 0.6), sun, 0.2 * sun, 0.0)
     hand = surface([ball(64, 64, 40)], 64)
@@ -227,7 +227,7 @@ def test_the_side_towards_the_light_is_brighter_and_black_stays_outside():
     assert (got * hand.cover[:, :, None] >= 0).all()
 
 
-def test_a_part_shades_what_lies_behind_it_as_seen_from_the_light():
+def test_a_part_casts_a_shadow_away_from_the_light():
     sun = np.ones(3, np.float32)
     light = Light((-0.8, 0.0, 0.6), sun, np.zeros(3, np.float32), 0.0)
     wall = Cone(np.array([20.0, 64.0, 0]), np.array([110.0, 64.0, 0]), 30.0, 30.0, 0.1)

@@ -21,7 +21,7 @@ cp -r results kept
 """
 
 
-def test_a_full_disk_ends_the_search_and_space_lets_it_go_on(place):
+def test_a_full_disk_ends_the_search_which_can_be_resumed(place):
     """On a real small disk, in a mount namespace of its own."""
     tune = " ".join(place.command())
     script = SMALL_DISK.format(

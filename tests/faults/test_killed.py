@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 ASHA = ("--trials", "8", "--max-epochs", "40")
 
 
-def test_a_search_killed_again_and_again_ends_as_if_nothing_had_been(place):
+def test_a_search_killed_repeatedly_decides_as_an_uninterrupted_one(place):
     arguments = ("search", "tiny.yaml", *place.data, *place.two, *ASHA, "--name", "killed")
     journal = place.folder("killed") / "journal.jsonl"
     process = place.start(*arguments)
@@ -75,7 +75,7 @@ def test_a_reevaluation_killed_in_the_middle_goes_on(place):
         assert "identical" in place.run("replay", "again", name)
 
 
-def test_a_trial_whose_process_is_killed_goes_on_until_that_has_happened_too_often(place):
+def test_a_killed_trial_is_retried_a_limited_number_of_times(place):
     process = place.start(
         "search", "tiny.yaml", *place.long, "--name", "hurt", "--set", "faults.retries=1"
     )

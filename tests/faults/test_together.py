@@ -8,7 +8,7 @@ import pytest
 pytestmark = [pytest.mark.ray, pytest.mark.faults, pytest.mark.long]
 
 
-def test_one_name_at_once_is_refused_and_two_names_do_no_harm(place):
+def test_simultaneous_searches_need_different_names(place):
     process = place.start(
         "search", "tiny.yaml", *place.long, "--max-epochs", "300", "--name", "busy"
     )
@@ -28,7 +28,7 @@ def test_one_name_at_once_is_refused_and_two_names_do_no_harm(place):
     place.audit("beside")
 
 
-def test_of_two_that_begin_one_name_in_the_same_moment_one_is_refused(place):
+def test_of_two_simultaneous_searches_of_a_name_one_is_refused(place):
     arguments = ("search", "tiny.yaml", *place.data, "--trials", "2", "--name", "same")
     pair = [place.start(*arguments) for _ in range(2)]
     outputs = [process.communicate(timeout=900)[0] for process in pair]

@@ -61,7 +61,7 @@ def test_a_folder_keeps_the_file_before(tmp_path):
     assert (place.read("latest"), place.read("previous")) == (b"3", b"2")
 
 
-def test_a_folder_that_is_not_mounted_is_not_made_up_for(tmp_path):
+def test_an_unmounted_folder_is_not_created(tmp_path):
     place = open_storage(str(tmp_path / "mnt")).under("first")
     with pytest.raises(OSError, match="mount what is to be there"):
         place.prepare()

@@ -14,7 +14,7 @@ def test_its_probabilities_are_the_average_of_its_members():
     assert torch.allclose(found, wanted, atol=1e-6)
 
 
-def test_a_member_that_rules_a_class_out_does_not_make_it_infinite():
+def test_a_class_ruled_out_by_one_member_stays_finite():
     class Sure(torch.nn.Module):
         def forward(self, x):
             return torch.tensor([[0.0, -500.0]]).expand(len(x), 2)
@@ -37,7 +37,7 @@ def test_a_mirrored_picture_is_classified_alike():
 
 
 @pytest.mark.parametrize("off", [{"test_time_flip": False}, {"flip": 0.0}])
-def test_it_can_be_off_and_is_where_mirrored_pictures_were_not_learnt(off):
+def test_flips_at_test_time_are_off_without_flipped_training(off):
     config = TrialConfig(channel_width=4, **off)
     model = build_model(config, 3, 16)
     assert as_evaluated(model, config) is model

@@ -59,7 +59,7 @@ def test_a_network_is_built_as_the_hyperparameters_say(check):
     assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
-def test_what_a_module_draws_as_it_is_loaded_changes_no_trial(check):
+def test_random_numbers_drawn_at_import_change_no_trial(check):
     own = check(GOOD, SPACE)
     config = TrialConfig.from_params({"architecture": "mine:build", "own.width": 4})
     weights = []
@@ -145,7 +145,7 @@ def test_a_module_that_is_nowhere_is_told_with_the_places(tmp_path):
         find_own_code(["not_there"], [tmp_path])
 
 
-def test_an_installed_module_is_found_and_may_import_relative_to_itself(tmp_path, monkeypatch):
+def test_an_installed_module_is_found_with_its_relative_imports(tmp_path, monkeypatch):
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text("")

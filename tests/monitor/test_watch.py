@@ -160,7 +160,7 @@ def test_watching_ends_with_the_search_and_tells_of_each_trial(script, terminal)
         assert text.count("trial 0001 stopped early after 1 epochs") == 1
 
 
-def test_a_search_that_is_resumed_is_waited_for_and_has_its_new_budget(script):
+def test_watching_follows_a_resumed_search_with_its_new_budget(script):
     script.begin("0000")
     script.conclude()
     watched = Watched(script.paths)

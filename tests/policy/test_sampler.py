@@ -134,7 +134,7 @@ def test_conditional_parameters_are_drawn_only_where_they_hold(make_study, make_
             assert record.config.momentum == TrialConfig().momentum
 
 
-def test_an_early_stop_is_no_good_result_however_low_its_loss(make_study, make_record, space):
+def test_an_early_stop_is_never_a_good_result(make_study, make_record, space):
     """One-epoch losses beside forty-epoch ones must not lead the sampler astray."""
     study = make_study(space, baseline=False)
     sampler = Sampler(study)

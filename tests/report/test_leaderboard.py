@@ -73,7 +73,7 @@ def test_markdown_shows_what_varies(search):
     assert lines[4] == "| 3 | 0002 | diverged | – | – | 0 | 0.0 | 0.1 | 8 |"
 
 
-def test_the_table_is_whole_in_a_file_and_in_a_narrow_terminal(search, monkeypatch):
+def test_the_table_is_whole_in_files_and_narrow_terminals(search, monkeypatch):
     assert "val_accuracy" in written(search, "table")
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

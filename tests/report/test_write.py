@@ -83,7 +83,7 @@ def test_only_failed_trials(make_search, tmp_path):
     assert "3 of 3 trials failed" in page.read_text()
 
 
-def test_a_running_search_and_a_copy_are_left_as_they_are(make_search, tmp_path):
+def test_a_report_changes_nothing_of_running_searches_and_copies(make_search, tmp_path):
     search = make_search(trials=8, end=False)
     copy = tmp_path / "elsewhere" / "copied"
     shutil.copytree(search.paths.root, copy)

@@ -90,7 +90,7 @@ def test_a_torn_last_line_is_cut_off_and_written_over(path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
-def test_damage_in_the_middle_is_named_with_its_line_and_the_way_back(path):
+def test_damage_in_the_middle_names_line_and_remedy(path):
     written(path)
     whole = path.read_bytes().splitlines(keepends=True)
     for damaged in (whole[2][:10] + b"\n", whole[2].replace(b"0.01", b"0.02"), b"\0" * 50 + b"\n"):
@@ -101,7 +101,7 @@ def test_damage_in_the_middle_is_named_with_its_line_and_the_way_back(path):
     assert len(Journal(path)["0000"].epochs) == 1
 
 
-def test_what_a_power_cut_leaves_at_the_end_is_cut_off(path):
+def test_leftovers_of_a_power_cut_are_cut_off(path):
     written(path)
     whole = path.read_bytes()
     for rubbish in (b"\0" * 4096, b"\0\n\0\n", b'{"event": "end"}\n', b"\xff\xfe\n" * 3):

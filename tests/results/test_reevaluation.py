@@ -8,7 +8,7 @@ from handsigns.data.splits import DataInfo
 from handsigns.results.reevaluation import RepeatPlan, Run, finalists, fitting_folds
 
 
-def test_every_configuration_has_the_same_seeds_and_folds_none_of_them_the_searchs(make_record):
+def test_all_configurations_get_the_same_fresh_seeds_and_folds(make_record):
     records = [make_record(f"{n:04d}") for n in range(2)]
     plan = RepeatPlan(("0000", "0001"), seeds=3, folds=2)
     assert len(plan.repeats) == len(plan.names) == 12

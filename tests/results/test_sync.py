@@ -194,7 +194,7 @@ def test_cut_off_before_the_listing_it_goes_on(place, here, monkeypatch):
     assert place.read("first/journal.jsonl") == b"one\ntwo\nthree\n"
 
 
-def test_a_push_that_was_cut_off_is_made_good_by_the_next(place, here, there, monkeypatch):
+def test_an_interrupted_push_is_completed_by_the_next(place, here, there, monkeypatch):
     mirror(here, place).push()
     change(here, "journal.jsonl", "one\ntwo\n")
     push_cut_before_listing(here, place, monkeypatch)
@@ -348,7 +348,7 @@ def test_a_search_that_another_machine_runs_is_followed(place, here, there, monk
     assert said == []
 
 
-def test_what_has_been_silent_for_long_is_run_by_no_one(place, here, there, monkeypatch):
+def test_a_long_silent_search_counts_as_not_running(place, here, there, monkeypatch):
     with elsewhere(monkeypatch):
         mirror(here, place).push(running=True)
     mirror(there, place).fetch()

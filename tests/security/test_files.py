@@ -112,7 +112,7 @@ def run_python(place, script: str) -> str:
         "reevaluation/journal.jsonl",
     ],
 )
-def test_whatever_a_file_of_a_search_holds_it_is_read_or_refused(done, file, tmp_path):
+def test_any_result_file_is_read_or_refused(done, file, tmp_path):
     root = tmp_path / "search"
     shutil.copytree(done.folder("first"), root)
     whole = (root / file).read_bytes() if (root / file).exists() else b"{}"

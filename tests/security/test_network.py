@@ -105,7 +105,7 @@ def test_what_speaks_http_asks_for_the_token_too(running):
     assert asked, "something that could be harmed was asked"
 
 
-def test_the_token_is_its_owners_alone_and_without_it_no_one_is_let_in(running, tmp_path):
+def test_the_token_is_private_and_required(running, tmp_path):
     scratch, processes = running
     (token,) = scratch.glob("handsigns-*/token")
     assert token.stat().st_mode & 0o777 == 0o600
@@ -125,7 +125,7 @@ def test_the_token_is_its_owners_alone_and_without_it_no_one_is_let_in(running, 
     assert ["let in" in text for text in said] == [True, False, False], said
 
 
-def test_a_dashboard_that_was_asked_for_is_there_for_this_machine_with_the_token(place):
+def test_a_requested_dashboard_is_on_loopback_and_wants_the_token(place):
     pytest.importorskip("aiohttp_cors", reason="Ray's dashboard is not installed")
     process = place.start("search", "tiny.yaml", *place.long, "--name", "dash", "--dashboard")
     place.wait_for_epochs("dash", 5, process)

@@ -144,7 +144,7 @@ def test_kept_code_that_was_altered_is_not_run(planted, capsys):
     assert not marker.exists()
 
 
-def test_results_are_used_with_the_code_that_was_run_whatever_became_of_the_file(planted, capsys):
+def test_results_use_the_code_that_was_run(planted, capsys):
     place, _ = planted
     trained(place, "mine")
     (place.root / "evil.py").write_text("1 / 0\n")

@@ -35,7 +35,7 @@ def history(played, run, metric="val_loss"):
     return [(m.step, m.value) for m in client(played).get_metric_history(run.info.run_id, metric)]
 
 
-def test_a_killed_search_is_gone_on_with_in_the_same_runs(played):
+def test_a_killed_search_resumes_the_same_runs(played):
     played.first_session()
     played.hand_to("mlflow", killed=True)
     before, children = runs(played)

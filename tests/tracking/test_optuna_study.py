@@ -107,7 +107,7 @@ def test_a_trial_that_starts_over_has_no_past(played):
     assert states(played) == FIRST
 
 
-def test_a_copy_under_another_name_is_a_study_of_that_name(played):
+def test_a_renamed_copy_is_a_study_of_its_new_name(played):
     played.first_session()
     played.hand_to("optuna")
     other = played.renamed("other")
@@ -135,7 +135,7 @@ def test_the_file_holds_lines_of_json_alone(played):
     ]  # fmt: skip
 
 
-def test_a_lock_left_behind_by_a_killed_writer_is_no_obstacle(played):
+def test_a_killed_writers_lock_is_no_obstacle(played):
     played.first_session()
     played.hand_to("optuna")
     lock = played.paths.optuna.with_name("optuna.log.lock")

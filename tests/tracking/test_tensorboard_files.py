@@ -69,7 +69,7 @@ def test_a_resumed_search_writes_nothing_twice_and_catches_up(played):
         assert len(list((played.paths.tensorboard / trial_id).iterdir())) == 1
 
 
-def test_a_torn_file_is_gone_on_with_wherever_it_was_torn(played):
+def test_a_torn_file_is_continued_wherever_it_was_torn(played):
     played.first_session()
     played.hand_to("tensorboard")
     file = next((played.paths.tensorboard / "0004").iterdir())

@@ -32,7 +32,7 @@ class Noted:
         self.calls.append("close")
 
 
-def test_each_trial_arrives_as_it_is_in_the_end_and_in_order(played):
+def test_each_trial_arrives_in_its_final_state_and_in_order(played):
     played.first_session()
     noted, said = Noted(), []
     with tracking(
@@ -50,7 +50,7 @@ def test_each_trial_arrives_as_it_is_in_the_end_and_in_order(played):
     assert said == []
 
 
-def test_a_tracker_that_raises_is_told_once_and_harms_no_other(make_played):
+def test_a_tracker_that_raises_is_reported_once_and_harmless(make_played):
     played = make_played(tracking={"mlflow": True})
     played.first_session()
 

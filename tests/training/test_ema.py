@@ -69,7 +69,7 @@ def test_a_weight_used_twice_is_averaged_once():
     torch.testing.assert_close(average.model[1].weight, before + 21 / 22)
 
 
-def test_what_is_no_statistic_is_as_in_the_network_also_where_it_is_replaced():
+def test_buffers_that_are_no_statistics_follow_the_network():
     class Own(nn.Module):
         def __init__(self):
             super().__init__()

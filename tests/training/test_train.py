@@ -128,7 +128,7 @@ def test_a_batch_larger_than_the_split_is_the_whole_split(train, val):
     assert next(fit(start(plan_with(batch_size=500)), train, val)).epoch == 1
 
 
-def test_schedule_is_tied_to_the_whole_budget_not_to_where_training_stops(train, val):
+def test_the_schedule_spans_the_whole_epoch_budget(train, val):
     rates = [m.learning_rate for m in islice(fit(start(PLAN), train, val), 2)]
     assert rates == [m.learning_rate for m in fit(start(PLAN), train, val)][:2]
     longer = [

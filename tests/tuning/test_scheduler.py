@@ -121,7 +121,7 @@ def test_epochs_trained_again_are_not_recorded_again(scheduler, epoch_of):
     assert rungs(fair) == before
 
 
-def test_the_last_word_of_a_diverged_trial_stops_it_and_leaves_no_trace(scheduler, epoch_of):
+def test_a_diverged_trial_stops_and_leaves_no_value(scheduler, epoch_of):
     rule = scheduler()
     play(rule, SCRIPT[:3], epoch_of)
     before = rungs(rule)

@@ -39,7 +39,7 @@ class Scene:
             self.watchdog.on_step_begin(0, trials)
 
 
-def test_a_trial_that_reports_nothing_for_too_long_is_ended_and_told():
+def test_a_silent_trial_is_ended_and_reported():
     scene = Scene(report_timeout="20s")
     silent, lively, waiting = Trial("0001", "a"), Trial("0002", "b"), Trial("0003", None)
     for _ in range(4):

@@ -47,7 +47,7 @@ def pictures(count):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_onnx_gives_what_the_model_gives_for_any_number_of_pictures(make_winner, architecture):
+def test_onnx_matches_the_model_for_any_batch_size(make_winner, architecture):
     ort = pytest.importorskip("onnxruntime")
     folder = make_winner(architecture)
     assert export_winner(folder, "onnx", folder / "model.onnx", pictures(40)) <= TOLERANCE
@@ -80,7 +80,7 @@ def test_a_torch_program_gives_what_the_model_gives(make_winner, architecture):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_graph_that_differs_is_an_error_and_leaves_no_file(make_winner, monkeypatch, form):
+def test_a_differing_graph_is_refused_and_leaves_no_file(make_winner, monkeypatch, form):
     if form == "onnx":
         pytest.importorskip("onnxruntime")
     folder = make_winner("compact")

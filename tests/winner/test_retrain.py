@@ -35,7 +35,7 @@ def retrained(tmp_path, make_split, space, seeds):
     return study, record, paths, data, runs
 
 
-def test_the_model_is_kept_that_is_best_as_it_is_used(tmp_path, make_split):
+def test_the_model_kept_has_the_lowest_loss_as_used(tmp_path, make_split):
     """Not by the loss of the steps, which is of other weights, on changed pictures."""
     space = {
         "channel_width": 4, "batch_size": 8, "learning_rate": 0.3, "schedule": "constant",
