@@ -117,12 +117,25 @@ def _expectant(cache: Any) -> Any:
     return ActorCache
 
 
-def forget_auth_token() -> None:
-    """Have Ray read its token anew: it keeps the one of an earlier search of this process."""
-    if "ray" in sys.modules:
-        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
+def reread_environment() -> None:
+    """Have a Ray that is loaded already read its settings and its token from the environment anew.
 
+    It reads them once, as it is loaded; a search in a process that has loaded Ray before, and the
+    user's own Ray after a search, would run with each other's.
+    """
+    if "ray" in sys.modules:
+        from ray._raylet import (  # type: ignore[attr-defined]
+            AuthenticationTokenLoader,
+            Config,
+        )
+
+        Config.initialize("")  # first: a thread of Ray's may ask for the token in between
         AuthenticationTokenLoader.instance().reset_cache()
+
+
+def listening_on_loopback() -> contextlib.AbstractContextManager[None]:
+    """Keep every listener on loopback, also where Ray was loaded before our settings were made."""
+    return _patched("ray._private.ray_constants", "ENABLE_RAY_CLUSTER", lambda _: False)
 
 
 def serve_on_loopback(host: str) -> None:

@@ -97,6 +97,7 @@ def ray_session(
     with contextlib.ExitStack() as stack:
         connected = _is_connected()
         own = address is None and not connected
+        stack.callback(ray_compat.reread_environment)  # when it is as before
         usual = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
         stack.enter_context(environment(usual | (SEALED_OFF if own else {})))
         scratch = stack.enter_context(scratch_folder())
@@ -110,10 +111,12 @@ def ray_session(
             return
         if own:
             os.environ["RAY_AUTH_TOKEN_PATH"] = str(new_token(scratch))
-            ray_compat.forget_auth_token()
+            ray_compat.reread_environment()
         # The settings above are read as Ray is imported.
         import ray
 
+        if own:
+            stack.enter_context(ray_compat.listening_on_loopback())
         stack.callback(ray.shutdown)
         loading = threading.Thread(target=lambda: list(map(importlib.import_module, preload)))
         loading.start()
