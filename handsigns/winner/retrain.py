@@ -121,7 +121,7 @@ def retrain(
     if not models:
         raise ResultsError(
             f"trial {record.trial_id} diverged with every seed when trained on train and "
-            f"validation split; choose another: tune_main.py retrain {paths.name} --trial ID"
+            f"validation split; choose another: {paths.command('retrain', '--trial', 'ID')}"
         )
     environment = describe_environment(own)
     card = ModelCard(

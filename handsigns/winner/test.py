@@ -131,7 +131,7 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
             f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy "
             f"on the same pictures would be no honest estimate. To test it all the same and have "
-            f"this stated in {TEST_FILE}: tune_main.py test {paths.name} --after-test"
+            f"this stated in {TEST_FILE}: {paths.command('test', '--after-test')}"
         )
     return card
 
