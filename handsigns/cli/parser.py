@@ -15,7 +15,7 @@ COMMANDS = (
     "run", "search", "submit", "resume",
     "list", "watch", "leaderboard", "report", "compare",
     "reevaluate", "retrain", "test", "predict", "export", "serve",
-    "replay", "prepare", "dashboard", "track",
+    "replay", "audit", "prepare", "dashboard", "track",
 )  # fmt: skip
 """In the order of `--help`; each is a module of `handsigns.cli.commands`."""
 

@@ -43,6 +43,7 @@ def elsewhere(tmp_path, monkeypatch):
         (["export", "none", "--format", "onnx"], "no search named none"),
         (["serve", "none"], "no search named none"),
         (["replay", "none", "0000"], "no search named none"),
+        (["audit", "none"], "no search named none"),
         (["report", "none"], "no search named none"),
         (["compare", "none", "other"], "no search named none"),
         (["compare", "one"], "name at least two searches to compare"),
@@ -100,6 +101,7 @@ def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
         ["search", "no-such-space"],
         ["leaderboard", "no-such-search"],
         ["retrain", "no-such-search"],
+        ["audit", "no-such-search"],
     ],
 )
 def test_what_needs_no_heavy_library_loads_none(arguments):

@@ -46,7 +46,7 @@ def test_words_are_quoted_unless_the_user_fills_them_in(invoked_as):
     assert command("list", form="python -m other") == "python -m other list"
 
 
-def test_commands_of_a_search_name_a_results_folder_that_is_not_the_default(invoked_as):
+def test_commands_of_a_search_name_an_unusual_results_folder(invoked_as):
     invoked_as("tune_main.py")
     paths = SearchPaths(Path("results/first"))
     assert paths.command("retrain", "--trial", "ID") == (

@@ -158,7 +158,7 @@ class Workplace:
     def audit(self, name: str) -> str:
         """Check that nothing is wrong with a search that finished; returns what was found."""
         done = subprocess.run(
-            [sys.executable, str(REPOSITORY / "benchmarks" / "audit.py"), str(self.folder(name))],
+            self.command("audit", name),
             cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

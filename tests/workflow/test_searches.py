@@ -46,7 +46,7 @@ def test_a_refused_resume_has_opened_the_search_once(scripted, capsys, count_ope
     assert "all 12 trials of scripted are done; to try more: " in capsys.readouterr().err
 
 
-def test_a_search_killed_when_all_was_done_is_read_again_once_it_is_concluded(
+def test_a_killed_search_is_reloaded_once_concluded(
     make_search, tmp_path, monkeypatch, capsys, count_openings
 ):
     monkeypatch.chdir(tmp_path)
