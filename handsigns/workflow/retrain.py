@@ -49,9 +49,8 @@ def retrain(
     what = f"retraining trial {record.trial_id} on train and validation split"
     with held(search.paths), progress(what) as report:
         card, runs = train(
-            search.study,
+            search,
             data,
-            search.paths,
             record,
             chosen=_chosen(search, trial),
             seeds=seeds,

@@ -36,6 +36,6 @@ def evaluate_on_test(
 
     check_choice(search.paths, after_test=after_test)
     data = open_unchanged(search, moved)
-    result = test_winner(data, search.paths, after_test=after_test, allow_own_code=trust_user_code)
+    result = test_winner(search, data, after_test=after_test, allow_own_code=trust_user_code)
     publish_winner(search)
     return result

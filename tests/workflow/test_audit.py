@@ -1,5 +1,6 @@
-"""An audit, of a search whose one trial was trained without Ray."""
+"""Audit, replay, retraining and test, of a search whose one trial was trained without Ray."""
 
+import json
 import shutil
 
 import pytest
@@ -118,3 +119,11 @@ def test_the_command_replay_tells_the_same(whole, capsys):
     told = capsys.readouterr().out
     assert "epoch 1: val_loss " in told
     assert "different: trial 0000, 2 epochs" in told
+
+
+def test_retraining_and_testing_open_the_search_once(whole, count_openings):
+    assert main(["retrain", "whole", "--seeds", "1", "--no-report"]) == 0
+    assert count_openings() == 1
+    assert main(["test", "whole", "--no-report"]) == 0
+    assert count_openings() == 1
+    assert json.loads((whole.winner / "test.json").read_text())["total"] == 24
