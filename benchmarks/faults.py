@@ -6,8 +6,8 @@
 Small searches with ASHA are run as a user runs them. At random moments, from the first second on, a
 trial's process is killed (SIGKILL), or the driver's, or both at once; a search whose driver died is
 resumed, and may be killed again while it resumes. After each kill, what had been recorded before
-must stand in the journal unchanged. A search that came to its end is audited (benchmarks/audit.py):
-every trial is trained again, ASHA's decisions are reckoned again, the tables compared with both.
+must stand in the journal unchanged. A search that finished is audited (the command `audit`): every
+trial is trained again, ASHA's decisions are computed again, the tables compared with both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from audit import audit
 from harness import (
     TUNE,
     Table,
@@ -38,6 +37,8 @@ from harness import (
 )
 
 from handsigns.io.event_log import read_events
+from handsigns.workflow.audit import audit
+from handsigns.workflow.searches import open_named
 
 SPACE = """
 space:
@@ -87,7 +88,7 @@ class Campaign:
                 return
             if (root / "study.yaml").exists():
                 command = resume
-        found = audit(root)
+        found = audit(open_named(root.parent, root.name))
         self.trials += found.trials
         self.resumed += found.resumed
         self.replayed += found.replayed

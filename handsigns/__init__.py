@@ -1,7 +1,7 @@
 """handsigns: distributed hyperparameter search for image classifiers.
 
-What it offers to Python is in `handsigns.api` and can be used from here: `handsigns.search(…)`,
-`load_results`, `retrain`, `test`, `predict` and the others of `__all__`. It is loaded at first use.
+The functions of `handsigns.api` can be used from here: `handsigns.search(…)`, `resume`, `retrain`,
+`predict` and the others of `__all__`. They are loaded at first use.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from handsigns._version import __version__
 
 if TYPE_CHECKING:
     from handsigns.api import (
+        compare,
+        export,
         load_results,
         load_winner,
         predict,
         reevaluate,
+        replay,
+        report,
+        resume,
         retrain,
         search,
         test,
@@ -24,10 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "compare",
+    "export",
     "load_results",
     "load_winner",
     "predict",
     "reevaluate",
+    "replay",
+    "report",
+    "resume",
     "retrain",
     "search",
     "test",

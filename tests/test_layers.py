@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
 LAYERS = (
-    ("_version", "errors", "host", "metrics", "stats"),
+    ("_callable", "_version", "errors", "host", "metrics", "stats"),
     ("console", "io"),
     ("config",),
     ("data",),
@@ -52,6 +52,7 @@ LOADED = {
     "handsigns.policy.sampler": (*HEAVY, "pandas"),
     "handsigns.tuning.session": (*HEAVY, "optuna"),
     "handsigns.winner.retrain": ("ray", "optuna"),
+    "handsigns.api": (*HEAVY, "optuna", "numpy", "pandas", "pydantic", "rich"),
 }
 """What is not loaded by importing a module, by way of whatever it imports."""
 

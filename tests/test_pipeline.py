@@ -244,14 +244,15 @@ def test_names_are_never_overwritten(done):
     place, _ = done
     before = (place.root / "results/first/leaderboard.csv").read_bytes()
     output = place.run("search", "tiny.yaml", "--data", "bands", "--name", "first", status=2)
-    assert "first exists already; go on with it (tune_main.py resume first)" in output
+    assert f"first exists already; go on with it ({place.suggested('resume', 'first')})" in output
     assert (place.root / "results/first/leaderboard.csv").read_bytes() == before
 
 
 def test_a_search_that_is_done_can_only_be_extended(done):
     place, _ = done
     output = place.run("resume", "first", status=2)
-    assert "all 6 trials of first are done; to try more: tune_main.py resume first" in output
+    more = place.suggested("resume", "first", "--trials", "12")
+    assert f"all 6 trials of first are done; to try more: {more}" in output
 
 
 def test_changed_pictures_are_noticed(done):

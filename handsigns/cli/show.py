@@ -1,39 +1,78 @@
-"""What a command tells the user when it is done."""
+"""Printing that several commands share; what one command alone prints is in its module."""
 
 from __future__ import annotations
 
-import json
-import statistics
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from handsigns.console.format import MISSING, format_duration, percent, percent_interval
+from handsigns.console.format import format_duration, percent, percent_interval
 from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
-    from handsigns.errors import HandsignsError
+    from handsigns.config.search import StudyConfig
+    from handsigns.report.leaderboard import Format
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
-    from handsigns.results.trial import Session
+    from handsigns.results.trial import TrialRecord
     from handsigns.tuning.session import SearchOutcome
-    from handsigns.winner.model import ModelCard
-    from handsigns.winner.predict import Prediction
-    from handsigns.winner.retrain import Retraining
     from handsigns.winner.test import TestResult
+    from handsigns.workflow.trials import FinishedRun
 
+FAILED = 1
+INTERRUPTED = 130
 _TOP = 10
+"""Trials, or misclassified images, that are printed."""
+_PIPE_WIDTH = 250
+"""Columns of a table in a pipe or file, which has no edge to fold at."""
 
 
-def show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
-    """How the search ended, its best trials, and how to go on."""
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[str] = ()
+) -> None:
+    """Print a table on standard output; columns are aligned right unless they are named in `left`.
+
+    Cells may be text from outside.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    aligned_left = set(left)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(
+            Text(printable(column)), justify="left" if column in aligned_left else "right"
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(table)
+
+
+def show_leaderboard(search: StoredSearch, top: int | None, form: Format = "table") -> None:
+    """Print the best trials of a search, or all of them."""
     from handsigns.report.leaderboard import write_leaderboard
 
+    write_leaderboard(search, top, form, sys.stdout)
+
+
+def show_run(finished: FinishedRun) -> int:
+    """Print how a search ended and where to look at it; return the command's exit status."""
+    search, outcome = finished.search, finished.outcome
+    _show_outcome(search, outcome)
+    if finished.hint:
+        print(finished.hint)
+    show_trackers(search.paths, search.study)
+    if outcome.by_user:
+        return INTERRUPTED
+    return 0 if any(record.has_result for record in outcome.records) else FAILED
+
+
+def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     records = outcome.records
     counts = Counter(record.status for record in records)
     by_status = ", ".join(f"{count} {status}" for status, count in counts.most_common())
@@ -41,190 +80,115 @@ def show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     print(f"\nthe search ended after {spent}: {outcome.reason}")
     print(f"{len(records)} trials: {by_status or 'none'}; {_savings(search)}")
     print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
-    write_leaderboard(search, _TOP, "table", sys.stdout)
+    show_leaderboard(search, _TOP)
+    _show_failures(records)
+    print(f"\nall of it: {search.paths.leaderboard}")
+    if outcome.by_user:
+        print(f"go on with: {search.paths.go_on}")
+    elif search.best is None:
+        print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
+
+
+def _show_failures(records: Iterable[TrialRecord]) -> None:
     for record in records:
         if record.status == "failed":
             print(f"trial {record.trial_id} failed: {printable(record.error.strip())}")
-    print(f"\nall of it: {search.paths.leaderboard}")
-    if outcome.by_user:
-        print(f"go on with: python tune_main.py resume {search.paths.name}")
-    elif search.best is None:
-        print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
 
 
 def _why_none(search: StoredSearch) -> str:
     limit = search.study.budget.time_budget
     if limit is None or any(record.ended for record in search.journal.records):
         return f"no trial has a result; see the reasons in {search.paths.trials}"
+    more = search.paths.command("resume", "--time-budget", format_duration(10 * limit))
     return (
         f"no trial ended its first epoch in {format_duration(limit)}; what held it up may stand in "
-        f"{search.paths.log}. Give it more time: python tune_main.py resume {search.paths.name} "
-        f"--time-budget {format_duration(10 * limit)}"
+        f"{search.paths.log}. Give it more time: {more}"
     )
 
 
 def _savings(search: StoredSearch) -> str:
     from handsigns.results.statistics import savings
 
-    spared = savings(search.journal.records, search.study.budget.max_epochs)
-    share = f" ({spared.share:.0%} of them all)" if spared.full else ""
-    return f"early stopping saved {spared.saved} epochs{share}"
+    saved = savings(search.journal.records, search.study.budget.max_epochs)
+    share = f" ({saved.share:.0%} of them all)" if saved.full else ""
+    return f"early stopping saved {saved.saved} epochs{share}"
 
 
-def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]]) -> None:
-    """A line for each search; for one whose files are damaged, its name and what is wrong."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "data", "trials", "best val_accuracy", "best val_loss", "winner"):
-        table.add_column(column, justify="right" if column.startswith(("best", "tri")) else "left")
-    for search in searches:
-        if isinstance(search, tuple):
-            name, error = search
-            table.add_row(name, Text(printable(str(error))))
-            continue
-        best = search.ranked[0].last if search.ranked else None
-        table.add_row(
-            search.paths.name,
-            Text(printable(search.data.info.source)),
-            str(len(search.journal.records)),
-            percent(best.val_accuracy) if best else MISSING,
-            f"{best.val_loss:.4f}" if best else MISSING,
-            _tested(search.paths),
-        )
-    console().print(table)
+def show_trackers(paths: SearchPaths, study: StudyConfig) -> None:
+    """Print where to look at a search in its experiment trackers."""
+    tools = study.tracking.tools
+    if not tools:
+        return
+
+    from handsigns.tracking.base import mlflow_uri
+
+    uri = mlflow_uri(paths, study)
+    commands = {
+        "tensorboard": f"tensorboard --logdir {paths.tensorboard}",
+        "mlflow": uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}",
+        "wandb": f"wandb sync {paths.wandb}/offline-run-*   (sends them to Weights & Biases)",
+    }
+    for tool in tools:
+        print(f"{tool + ':':13}{printable(commands[tool])}")
 
 
-def _tested(paths: SearchPaths) -> str:
-    path = paths.winner / "test.json"
-    if not path.is_file():
-        return "retrained" if paths.winner.is_dir() else MISSING
-    try:
-        return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "test.json is damaged"
-
-
-def show_changes(sessions: Sequence[Session]) -> None:
-    """What differs between a trial's sessions and here and now, where that may change numbers."""
-    from handsigns.results.environment import changed_code, changed_machine, describe_environment
-
-    now = describe_environment()
-    for session in sessions:
-        then = session.environment
-        for change in (*changed_code(then, now), *changed_machine(then, now)):
-            print(f"note: since the trial was trained, {printable(change)}")
-
-
-def show_finals(search: StoredSearch, outcome: SearchOutcome | None) -> None:
-    """What measuring the best trials again came to."""
-    from handsigns.report import reevaluation as finals
+def show_reevaluation(search: StoredSearch, outcome: SearchOutcome | None) -> None:
+    """Print how a re-evaluation ended, if anything was trained, and the ranking by it."""
+    from handsigns.report.reevaluation import COLUMNS, left_out, rows, verdict
 
     if outcome is not None:
         print(f"\nthe re-evaluation ended: {outcome.reason}")
-        for record in outcome.records:
-            if record.ended and record.status != "completed":
-                reason = printable((record.error.strip() or "?").splitlines()[-1])
-                print(f"note: run {record.trial_id} {record.status}: {reason}")
+        _show_incomplete(outcome.records)
     if not search.finalists:
         print("note: no run of all of them was finished, so the leaderboard's first stays the best")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in finals.COLUMNS:
-        table.add_column(column, justify="right")
-    for row in finals.rows(search):
-        table.add_row(*row)
     print()
-    console().print(table)
-    for line in (finals.verdict(search), finals.left_out(search)):
-        if line:
-            print(line)
+    show_table(COLUMNS, rows(search))
+    for line in filter(None, (verdict(search), left_out(search))):
+        print(line)
 
 
-def show_retraining(paths: SearchPaths, card: ModelCard, runs: Sequence[Retraining]) -> None:
-    """What was trained and kept."""
-    seconds = [sum(m.epoch_seconds for m in run.epochs) for run in runs]
-    kept = "the one with the lowest loss on these pictures"
-    if len(card.seeds) > 1:
-        kept = f"{len(card.seeds)} as an ensemble"
-    print(
-        f"\nretrained trial {card.trial_id} ({card.chosen}) for {card.epochs} epochs with "
-        f"{len(runs)} fresh seeds, {statistics.mean(seconds):.1f} s each; kept {kept}: "
-        f"{paths.winner / 'model.safetensors'}"
-    )
+def _show_incomplete(records: Iterable[TrialRecord]) -> None:
+    for record in records:
+        if record.ended and record.status != "completed":
+            reason = printable((record.error.strip() or "?").splitlines()[-1])
+            print(f"note: run {record.trial_id} {record.status}: {reason}")
 
 
 def show_test(paths: SearchPaths, result: TestResult) -> None:
-    """The test's figures, class by class."""
-    print(
-        f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
-        f"95 % interval {percent_interval(result.interval, 2)}"
-    )
-    right, fresh = result.unseen
-    if fresh < result.total:
-        share = f" ({right / fresh:.2%})" if fresh else ""
-        print(f"of the {fresh} that are in neither train nor val: {right} right{share}")
-    if len(result.per_seed) > 1:
-        from handsigns.report.summary import seeds_text
-
-        print(f"by seed: {seeds_text(result.per_seed)}")
+    """Print the figures of a test, class by class."""
+    _show_accuracy(result)
     if result.openings > 1:
         print(
             f"note: the test split of this search has now been opened {result.openings} times; "
             f"only the first result is free of choices made after it"
         )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("class", "precision", "recall", "pictures"):
-        table.add_column(column, justify="left" if column == "class" else "right")
-    for row in result.per_class():
-        table.add_row(
-            Text(printable(row["class"])),
+    rows = [
+        [
+            row["class"],
             percent(row["precision"], 1),
             percent(row["recall"], 1),
             str(row["pictures"]),
-        )
-    console().print(table)
+        ]
+        for row in result.per_class()
+    ]
+    show_table(("class", "precision", "recall", "pictures"), rows, left=("class",))
     for mistake in result.wrong[:_TOP]:
         true, predicted = printable(mistake.true), printable(mistake.predicted)
         print(f"wrong: {printable(mistake.picture)}: {true} taken for {predicted}")
     print(f"written to {paths.winner / 'test.json'}")
 
 
-def show_predictions(predictions: Sequence[Prediction], form: str) -> None:
-    """A line, or a JSON object, for each picture."""
-    if form == "json":
-        rows = [
-            {"picture": str(p.picture), "label": p.label, "probabilities": p.probabilities}
-            for p in predictions
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("picture")
-    table.add_column("label")
-    for name in predictions[0].probabilities:
-        table.add_column(Text(printable(name)), justify="right")
-    for p in predictions:
-        shares = [percent(share, 1) for share in p.probabilities.values()]
-        table.add_row(Text(printable(str(p.picture))), Text(printable(p.label)), *shares)
-    console().print(table)
-
-
-def show_places(paths: SearchPaths) -> None:
-    """Where everything is, at the end of a run."""
-    own_code = " --own-code" if paths.own_code.is_dir() else ""
+def _show_accuracy(result: TestResult) -> None:
     print(
-        f"\neverything is in {paths.root}:\n"
-        f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
-        f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
-        f"  winner/test.json           its test result\n"
-        f"  study.yaml                 the search as it was run\n"
-        f"try it: python tune_main.py predict {paths.name} IMAGE…{own_code}\n"
-        f"check:  python tune_main.py replay {paths.name} TRIAL{own_code}"
+        f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
+        f"95 % interval {percent_interval(result.interval, 2)}"
     )
+    correct, unseen = result.unseen
+    if unseen < result.total:
+        share = f" ({correct / unseen:.2%})" if unseen else ""
+        print(f"of the {unseen} that are in neither train nor val: {correct} right{share}")
+    if len(result.per_seed) > 1:
+        from handsigns.report.summary import seeds_text
 
-
-def console() -> Console:
-    """Standard output, for tables."""
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = 250  # a pipe or file has no edge to fold at
-    return out
+        print(f"by seed: {seeds_text(result.per_seed)}")

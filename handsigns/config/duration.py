@@ -19,7 +19,7 @@ def parse_duration(value: object) -> float:
     """
     seconds: float | None = None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value) if value < _LONGEST else math.inf
+        seconds = float(value) if abs(value) < _LONGEST else math.inf
     elif isinstance(value, str) and len(value) < 40 and (found := _TEXT.fullmatch(value.strip())):
         counts = zip(found.groups(), UNITS.values(), strict=True)
         seconds = float(sum(int(count or 0) * unit for count, unit in counts))

@@ -1,4 +1,4 @@
-"""Commands as messages suggest them: in the form in which the user has called this program."""
+"""Commands as messages suggest them: in the form in which the user invoked this program."""
 
 from __future__ import annotations
 
@@ -8,27 +8,34 @@ from pathlib import Path
 
 SCRIPT = "tune_main.py"
 """The entry point in a checkout."""
+INSTALLED = "handsigns"
+"""The console script of an installed package; files that outlive an invocation name it."""
 
 
 def program() -> str:
-    """Return how this program was called: as a script, a console command or a module.
+    """Return how this program was invoked: as a script, a console script or a module.
 
-    Within another program, such as a notebook, the module is named, which any Python finds in which
-    the package is installed.
+    Within another program, such as a notebook, it is the module, which any Python finds that has
+    the package.
     """
-    called = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path()
-    if called.name == SCRIPT:
+    invoked = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path()
+    if invoked.name == SCRIPT:
         return f"python {shlex.quote(sys.argv[0])}"
-    if called.stem == "handsigns":
-        return "handsigns"
-    return "python -m handsigns"
+    if invoked.stem == INSTALLED:
+        return INSTALLED
+    return f"python -m {INSTALLED}"
 
 
-def command(*words: str | Path) -> str:
-    """Return a command line that can be pasted; words are quoted where a shell needs it."""
-    return " ".join([program(), *(_quoted(str(word)) for word in words)])
+def command(*words: str | Path, form: str | None = None) -> str:
+    """Return a command line that can be pasted; words are quoted where a shell needs it.
+
+    Args:
+        words: the command and its arguments.
+        form: how the program is named; None: as it was invoked.
+    """
+    return " ".join([form or program(), *(_quoted(str(word)) for word in words)])
 
 
 def _quoted(word: str) -> str:
-    """A word in capitals, such as IMAGE…, is for the user to fill in."""
+    """Quote a word unless it is for the user to fill in: capitals or an ellipsis, as in IMAGE…."""
     return word if word.isupper() or word.endswith("…") else shlex.quote(word)

@@ -92,7 +92,7 @@ class Watched:
         if journal.ended_because:
             text = f"{name} has ended: {printable(journal.ended_because)}"
             return f"{text} (held by {self.run_by})" if self.run_by else text
-        return f"{name} was broken off; go on with: python tune_main.py resume {name}"
+        return f"{name} was broken off; go on with: {self.search.paths.go_on}"
 
     def status(self) -> SearchStatus:
         """Return how it stands."""

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import printable
 from handsigns.report.reevaluation import left_out
 from handsigns.report.winner import Winner
@@ -49,7 +50,7 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
     won = score(search, winner) if winner else None
     other = score(search, second) if second else None
     if search.finalists:
-        yield from filter(None, [left_out(search)])
+        yield from filter(None, [left_out(search, INSTALLED)])
     elif won is not None and other is not None and within_noise(won, other):
         yield "Winner and runner-up lie within noise of each other."
     count = validation_pictures(search)

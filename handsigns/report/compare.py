@@ -59,6 +59,11 @@ class Comparison:
     best: list[TableRow]
     spaces: list[TableRow]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings of `summary`."""
+        return SUMMARY_COLUMNS
+
 
 def compare(searches: Sequence[StoredSearch]) -> Comparison:
     """What there is to say of them."""

@@ -175,13 +175,17 @@ def _span(mean: Mean, form: str) -> str:
     return "–".join(form.format(end) for end in mean.interval)
 
 
-def left_out(search: StoredSearch) -> str:
-    """A warning where the leaderboard's first is none of those that were measured again."""
+def left_out(search: StoredSearch, form: str | None = None) -> str:
+    """Return a warning where the best of the leaderboard was not re-evaluated, else "".
+
+    Args:
+        form: how the program is named; None: as it was invoked.
+    """
     again = {finalist.record.trial_id for finalist in search.finalists}
     first = search.best
     if not again or first is None or first.trial_id in again:
         return ""
     return (
         f"Trial {first.trial_id}, the first of the leaderboard, was not measured again with the "
-        f"others. To do so: python tune_main.py reevaluate {search.paths.name}"
+        f"others. To do so: {search.paths.command('reevaluate', form=form)}"
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from handsigns.console.format import (
     format_duration,
@@ -15,6 +13,7 @@ from handsigns.console.format import (
     percent_interval,
     value_text,
 )
+from handsigns.console.program import INSTALLED
 from handsigns.report import reevaluation as finals
 from handsigns.report.winner import Winner
 from handsigns.results.statistics import (
@@ -31,7 +30,6 @@ from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.intervals import mean_interval
 
-PROGRAM = "python tune_main.py"
 _VISIBLE_POINTS = 0.05
 """Of accuracy; less is not told in points."""
 
@@ -208,6 +206,4 @@ def replay_line(search: StoredSearch, trial_id: str) -> str:
 
 
 def _line(search: StoredSearch, command: str, *arguments: str) -> str:
-    results = search.paths.root.parent
-    where = [] if results == Path("results") else ["--results", shlex.quote(str(results))]
-    return " ".join([PROGRAM, command, shlex.quote(search.paths.name), *arguments, *where])
+    return search.paths.command(command, *arguments, form=INSTALLED)

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from handsigns.console.program import command
 from handsigns.errors import ResultsError
 
+RESULTS = Path("results")
+"""Where searches are kept unless the user names another folder."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -119,10 +122,21 @@ class SearchPaths:
         """The user's own modules that were run, each version."""
         return own_code(self.root)
 
+    def command(self, verb: str, *arguments: str | Path, form: str | None = None) -> str:
+        """Return the command line that does something with this search.
+
+        Args:
+            verb, arguments: the command, and what follows the name of the search.
+            form: how the program is named; None: as it was invoked.
+        """
+        root = self.whole.root
+        results = () if root.parent == RESULTS else ("--results", root.parent)
+        return command(verb, root.name, *arguments, *results, form=form)
+
     @property
     def go_on(self) -> str:
-        """The command that goes on with it."""
-        return f"python tune_main.py resume {self.name}"
+        """The command that resumes it."""
+        return self.command("resume")
 
     @property
     def repeats(self) -> RepeatPaths:
@@ -201,8 +215,8 @@ class RepeatPaths(SearchPaths):
 
     @property
     def go_on(self) -> str:
-        """The command that goes on with it."""
-        return f"python tune_main.py reevaluate {self.root.parent.name}"
+        """The command that resumes it."""
+        return self.command("reevaluate")
 
 
 def own_code(folder: Path) -> Path:

@@ -150,8 +150,8 @@ def refuse_taken(paths: SearchPaths) -> None:
             f"(--name)"
         )
     raise ResultsError(
-        f"{paths.root} exists already; go on with it (tune_main.py resume {paths.name}) or choose "
-        f"another name (--name)"
+        f"{paths.root} exists already; go on with it ({paths.go_on}) or choose another name "
+        f"(--name)"
     )
 
 

@@ -92,8 +92,9 @@ class Mirror:
         self._place.reach()
         if self._listing() is not None:
             raise ResultsError(
-                f"{self._place} exists already; go on with it (tune_main.py resume "
-                f"{self._paths.name} --storage …) or choose another name (--name)"
+                f"{self._place} exists already; go on with it "
+                f"({self._paths.command('resume', '--storage', '…')}) or choose another name "
+                f"(--name)"
             )
 
     def fetch(self) -> bool:

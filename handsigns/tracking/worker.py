@@ -141,8 +141,8 @@ class _Worker(threading.Thread):
     def remedy(self) -> str:
         """How the user makes up for what this tracker has missed."""
         if self.tool == "optuna":
-            return f"its study is made whole by: tune_main.py dashboard {self._search.name}"
-        return f"hand it on later: python tune_main.py track {self._search.name} --to {self.tool}"
+            return f"its study is made whole by: {self._search.paths.command('dashboard')}"
+        return f"hand it on later: {self._search.paths.command('track', '--to', self.tool)}"
 
     def put(self, record: TrialRecord) -> None:
         """Something changed in a trial. Takes a microsecond."""

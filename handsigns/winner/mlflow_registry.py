@@ -43,8 +43,8 @@ def register(search: TrackedSearch, card: ModelCard, figures: Mapping[str, float
     run_id = runs.find_parent()
     if run_id is None:
         raise ResultsError(
-            f"MLflow does not know {search.name} yet: python tune_main.py track {search.name} "
-            f"--to mlflow"
+            f"MLflow does not know {search.name} yet: "
+            f"{search.paths.command('track', '--to', 'mlflow')}"
         )
     digest = file_digest(search.paths.winner / MODEL_FILE)
     version = _version(runs, run_id, search.name, digest)

@@ -17,10 +17,11 @@ from torch import nn
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import OwnCode, keep, own_functions, read_kept
 from handsigns.config.yaml_tree import read_document, write_tree
+from handsigns.console.program import command
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import replacing, write_text
 from handsigns.models import Ensemble, as_evaluated, build_model
-from handsigns.results.paths import own_code
+from handsigns.results.paths import SearchPaths, own_code
 
 MODEL_FILE = "model.safetensors"
 SEEDS_FOLDER = "seeds"
@@ -97,15 +98,18 @@ def load_card(folder: Path) -> ModelCard:
     """
     path = folder / CONFIG_FILE
     if not path.exists():
-        raise ResultsError(
-            f"no retrained winner in {folder}; make one: tune_main.py retrain {folder.parent.name}"
-        )
+        raise ResultsError(f"no retrained winner in {folder}; make one: {_retrain_command(folder)}")
     try:
         return TypeAdapter(ModelCard).validate_python(_as_now(read_document(path).values))
     except (ConfigError, ValueError) as error:
         raise ResultsError(
-            f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
+            f"{path} is damaged ({error}); retrain: {_retrain_command(folder)}"
         ) from error
+
+
+def _retrain_command(folder: Path) -> str:
+    """Return the command that makes the winner of that folder anew."""
+    return SearchPaths(folder.parent).command("retrain")
 
 
 def _as_now(fields: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +188,6 @@ def _read(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ResultsError(
             f"{path} is damaged or belongs to another network ({error}); "
-            f"retrain: tune_main.py retrain {card.search}"
+            f"retrain: {command('retrain', card.search)}"
         ) from error
     return model.to(device)

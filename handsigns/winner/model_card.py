@@ -14,10 +14,12 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from handsigns.console.format import percent, percent_interval
+from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import inert
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
+from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.intervals import wilson_interval
@@ -68,7 +70,7 @@ def read_training(folder: Path) -> Training:
         return TypeAdapter(Training).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ResultsError(
-            f"{path} is damaged ({error}); retrain: tune_main.py retrain {folder.parent.name}"
+            f"{path} is damaged ({error}); retrain: {SearchPaths(folder.parent).command('retrain')}"
         ) from error
 
 
@@ -116,9 +118,9 @@ def _how_to_use(card: ModelCard) -> str:
     return f"""## How to use it
 
 ```
-python tune_main.py predict {name} photo.jpg
-python tune_main.py serve {name}
-python tune_main.py export {name} --format onnx
+{INSTALLED} predict {name} photo.jpg
+{INSTALLED} serve {name}
+{INSTALLED} export {name} --format onnx
 ```
 
 ```python
@@ -195,7 +197,7 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
             f"which has learnt from these pictures."
         ]
     if test is None:
-        return "\n".join([*lines, "- Test accuracy: not tested yet (tune_main.py test)."])
+        return "\n".join([*lines, f"- Test accuracy: not tested yet ({INSTALLED} test)."])
     lines += [
         f"- Test accuracy: {test['accuracy']:.2%}, {test['correct']} of {test['total']} pictures, "
         f"95 % interval {percent_interval(test['ci95'], 2)} (Wilson). "

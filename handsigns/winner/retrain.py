@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from handsigns.config.hyperparameters import seed_of
-from handsigns.config.search import StudyConfig
 from handsigns.config.user_code import OwnCode
 from handsigns.data.dataset import DataSet
 from handsigns.data.folds import together
@@ -26,8 +25,7 @@ from handsigns.metrics import EpochMetrics
 from handsigns.models import as_evaluated
 from handsigns.results.environment import describe_environment
 from handsigns.results.ledger import read_ledger
-from handsigns.results.paths import SearchPaths
-from handsigns.results.store import open_search
+from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import evaluate
@@ -72,9 +70,8 @@ class Retraining:
 
 
 def retrain(
-    study: StudyConfig,
+    search: StoredSearch,
     data: DataSet,
-    paths: SearchPaths,
     record: TrialRecord,
     *,
     chosen: Chosen,
@@ -90,6 +87,9 @@ def retrain(
     earlier winner is moved aside.
 
     Args:
+        search: to which the record belongs.
+        data: its data.
+        record: of the trial.
         chosen: how the trial was chosen.
         seeds: how many models to train, one after another on all cores or the GPU.
         ensemble: keep all that did not diverge, and average their probabilities.
@@ -98,6 +98,7 @@ def retrain(
     Raises:
         ResultsError: every seed diverged.
     """
+    study, paths = search.study, search.paths
     torch.set_num_threads(available_cpus())
     everything = together(data.train, data.val)
     started = time.monotonic()
@@ -121,7 +122,7 @@ def retrain(
     if not models:
         raise ResultsError(
             f"trial {record.trial_id} diverged with every seed when trained on train and "
-            f"validation split; choose another: tune_main.py retrain {paths.name} --trial ID"
+            f"validation split; choose another: {paths.command('retrain', '--trial', 'ID')}"
         )
     environment = describe_environment(own)
     card = ModelCard(
@@ -150,7 +151,7 @@ def retrain(
         "environment": environment,
         "runs": [_as_json(run) for run in runs],
     }
-    _store(paths, models, card, metrics, own)
+    _store(search, models, card, metrics, own)
     return card, runs
 
 
@@ -189,14 +190,14 @@ def _as_json(run: Retraining) -> dict[str, Any]:
 
 
 def _store(
-    paths: SearchPaths,
+    search: StoredSearch,
     models: dict[int, nn.Module],
     card: ModelCard,
     metrics: dict[str, Any],
     own: OwnCode | None,
 ) -> None:
     """Write the winner beside its place, then put it there; an earlier one is kept aside."""
-    with staged_folder(paths.winner, earlier="keep") as fresh:
+    with staged_folder(search.paths.winner, earlier="keep") as fresh:
         save_model(fresh, models, card, own)
         write_json(fresh / METRICS_FILE, metrics)
-        write_readme(fresh, card, open_search(paths), read_training(fresh), None)
+        write_readme(fresh, card, search, read_training(fresh), None)

@@ -21,7 +21,7 @@ from handsigns.io.digest import file_digest
 from handsigns.io.json_file import write_json
 from handsigns.results.ledger import add_opening, read_ledger
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import open_search
+from handsigns.results.store import StoredSearch
 from handsigns.stats.calibration import Calibration, calibration
 from handsigns.stats.intervals import METHOD, wilson_interval
 from handsigns.training.device import pick_device
@@ -131,23 +131,26 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
             f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy "
             f"on the same pictures would be no honest estimate. To test it all the same and have "
-            f"this stated in {TEST_FILE}: tune_main.py test {paths.name} --after-test"
+            f"this stated in {TEST_FILE}: {paths.command('test', '--after-test')}"
         )
     return card
 
 
 def test_winner(
-    data: DataSet, paths: SearchPaths, *, after_test: bool, allow_own_code: bool
+    search: StoredSearch, data: DataSet, *, after_test: bool, allow_own_code: bool
 ) -> TestResult:
     """Open the test split, classify it with the winner, write ``winner/test.json`` and the ledger.
 
     Args:
+        search: whose winner is tested.
+        data: its data.
         after_test: the user states that the trial was picked after a test result was known.
         allow_own_code: see `load_model`.
 
     Raises:
         ResultsError: there is no winner, its data differ, or it was picked after a test.
     """
+    paths = search.paths
     card = check_choice(paths, after_test=after_test)
     if card.fingerprint != data.info.fingerprint:
         raise ResultsError(
@@ -155,7 +158,7 @@ def test_winner(
             f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); put the earlier "
             f"pictures back, or search anew on these"
         )
-    search, training = open_search(paths), read_training(paths.winner)
+    training = read_training(paths.winner)
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
     seeds = load_seeds(paths.winner, device, allow_own_code=allow_own_code)

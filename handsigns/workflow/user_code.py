@@ -1,8 +1,7 @@
-"""A user's own code: what the user allows to be run, from where."""
+"""User code: what the user trusts to be run, and from where."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +24,12 @@ from handsigns.io.json_file import damaged, read_json
 if TYPE_CHECKING:
     from handsigns.config.search import StudyConfig
     from handsigns.data.dataset import DataSet
+    from handsigns.results.journal import Journal
     from handsigns.results.store import StoredSearch
-    from handsigns.results.trial import Session, TrialRecord
+    from handsigns.results.trial import TrialRecord
 
 
-def own_code_of_space(study: StudyConfig, space: Path, *, allowed: bool) -> OwnCode | None:
+def user_code_of_space(study: StudyConfig, space: Path, *, allowed: bool) -> OwnCode | None:
     """The modules that a search space names, from beside it or the current folder, or installed.
 
     Returns:
@@ -51,7 +51,7 @@ def own_code_of_space(study: StudyConfig, space: Path, *, allowed: bool) -> OwnC
     return find_own_code(names, folders)
 
 
-def own_code_to_go_on(stored: StoredSearch, *, allowed: bool) -> OwnCode | None:
+def user_code_to_resume(stored: StoredSearch, *, allowed: bool) -> OwnCode | None:
     """The modules of a search that is resumed: the user's files as they are now, where they still
     are, else what was kept.
 
@@ -72,17 +72,25 @@ def own_code_to_go_on(stored: StoredSearch, *, allowed: bool) -> OwnCode | None:
     return OwnCode({name: _now(own.modules[name], file) for name, file in files.items()})
 
 
-def own_code_of_trial(
-    stored: StoredSearch, record: TrialRecord, sessions: Sequence[Session], *, allowed: bool
+def user_code_of_trial(
+    stored: StoredSearch,
+    record: TrialRecord,
+    journal: Journal | None = None,
+    *,
+    allowed: bool,
 ) -> OwnCode | None:
-    """The modules that a trial ran, as they were then.
+    """Return the modules that a trial ran, as they were then.
 
     Args:
-        sessions: those in which it was trained.
+        stored: the search.
+        record: the trial.
+        journal: that holds it; None: the search's own.
+        allowed: whether the user trusts them.
 
     Raises:
         ResultsError: they may not be run, or the code is missing or damaged.
     """
+    sessions = [(journal or stored.journal).sessions[number] for number in record.sessions]
     functions = own_functions([record.config.architecture, record.config.loss])
     described = _latest(stored)
     if sessions:
@@ -92,7 +100,7 @@ def own_code_of_trial(
     return read_kept(stored.paths.own_code, functions, described, allowed=allowed)
 
 
-def try_out(study: StudyConfig, own: OwnCode | None, data: DataSet) -> None:
+def try_user_code(study: StudyConfig, own: OwnCode | None, data: DataSet) -> None:
     """Build the user's networks once, and compute the losses, before anything is searched.
 
     Raises:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from handsigns.cli import main
+from handsigns.cli.parser import COMMANDS
 from handsigns.config.presets import shipped_spaces
+from handsigns.console.program import program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = str(shipped_spaces()["quick"])
@@ -41,6 +43,10 @@ def elsewhere(tmp_path, monkeypatch):
         (["export", "none", "--format", "onnx"], "no search named none"),
         (["serve", "none"], "no search named none"),
         (["replay", "none", "0000"], "no search named none"),
+        (["audit", "none"], "no search named none"),
+        (["report", "none"], "no search named none"),
+        (["compare", "none", "other"], "no search named none"),
+        (["compare", "one"], "name at least two searches to compare"),
         (["prepare", "nowhere", "dest"], "no folder nowhere"),
     ],
 )
@@ -59,11 +65,7 @@ def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: tune_main.py" in capsys.readouterr().err
-
-
-COMMANDS = ["run", "search", "resume", "list", "leaderboard", "retrain", "test", "predict",
-            "export", "serve", "replay", "prepare"]  # fmt: skip
+    assert f"usage: {program()} " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,12 +73,12 @@ def test_every_command_explains_itself_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
-    assert f"example:\n  python tune_main.py {command}" in capsys.readouterr().out
+    assert f"example:\n  {program()} {command}" in capsys.readouterr().out
 
 
 def test_no_search_yet(capsys):
     assert main(["list"]) == 0
-    assert "no search in results yet; begin one: python tune_main.py run" in capsys.readouterr().out
+    assert f"no search in results yet; begin one: {program()} run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", shipped_spaces())
@@ -98,6 +100,8 @@ def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
         ["search", QUICK, "--trials", "0"],
         ["search", "no-such-space"],
         ["leaderboard", "no-such-search"],
+        ["retrain", "no-such-search"],
+        ["audit", "no-such-search"],
     ],
 )
 def test_what_needs_no_heavy_library_loads_none(arguments):

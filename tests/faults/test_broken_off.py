@@ -19,7 +19,7 @@ def test_broken_off_in_every_way_it_goes_on(place):
     place.wait_for_epochs("broken-off", 5, process)
     ctrl_c(process)
     output = place.finish(process, 130)
-    assert "go on with: python tune_main.py resume broken-off" in output
+    assert f"go on with: {place.suggested('resume', 'broken-off')}" in output
     rows = place.rows("broken-off")
     assert "interrupted" in {row["status"] for row in rows}
     assert sum(int(row["epochs"]) for row in rows) == len(place.events("broken-off", "epoch"))
@@ -32,7 +32,7 @@ def test_broken_off_in_every_way_it_goes_on(place):
     ctrl_c(process)
     ctrl_c(process)
     output = place.finish(process, 130)
-    assert "go on with: python tune_main.py resume broken-off" in output
+    assert f"go on with: {place.suggested('resume', 'broken-off')}" in output
 
     process = place.start("resume", "broken-off", "--trials", "4")
     place.wait_for_epochs("broken-off", 80, process)
@@ -50,7 +50,8 @@ def test_no_time_for_a_single_epoch(place):
         "run", "tiny.yaml", *place.data, "--name", "hasty", "--time-budget", "1s", status=1
     )
     assert "there is no winner: no trial ended its first epoch in 1s" in printed
-    assert "Give it more time: python tune_main.py resume hasty --time-budget 10s" in printed
+    more = place.suggested("resume", "hasty", "--time-budget", "10s")
+    assert f"Give it more time: {more}" in printed
     printed = place.run("resume", "hasty", "--time-budget", "10m", "--trials", "1")
     assert [row["status"] for row in place.rows("hasty")] == ["completed"]
     assert "there is no winner" not in printed

@@ -21,7 +21,8 @@ def test_a_finished_search_can_be_extended(done):
     shutil.copytree(done.folder("first"), done.folder("more"))
     before = done.rows("more", "trials")
     output = done.run("resume", "more", status=2)
-    assert "all 6 trials of more are done; to try more: tune_main.py resume more" in output
+    more = done.suggested("resume", "more", "--trials", "12")
+    assert f"all 6 trials of more are done; to try more: {more}" in output
     done.run("resume", "more", "--trials", "9", "--time-budget", "10m")
     after = done.rows("more", "trials")
     assert len(after) == 9

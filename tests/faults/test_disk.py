@@ -44,7 +44,7 @@ def test_a_full_disk_ends_the_search_which_can_be_resumed(place):
     assert (place.root / "full.status").read_text() == "2\n", output
     assert "Traceback" not in output
     assert "the search ended, as results cannot be written: [Errno 28] No space left" in output
-    assert "go on with: python tune_main.py resume full" in output
+    assert f"go on with: {place.suggested('resume', 'full')}" in output
     assert ".tmp" not in (place.root / "full.files").read_text(), "nothing half-written stays"
     resumed = (place.root / "resumed.txt").read_text()
     assert (place.root / "resumed.status").read_text() == "0\n", resumed

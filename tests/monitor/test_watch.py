@@ -200,7 +200,7 @@ def test_a_search_whose_process_died_is_told(script):
     watched.look()
     assert watched.over
     text = shown(watched)
-    assert "mine was broken off; go on with: python tune_main.py resume mine" in text
+    assert "mine was broken off; go on with: python -m handsigns resume mine --results" in text
     assert "1 unfinished" in text
     assert "unfinished 0000" in text
 

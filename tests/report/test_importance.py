@@ -24,6 +24,6 @@ def test_no_further_library_is_needed(make_search, monkeypatch):
     # Other importances of Optuna's need scikit-learn, which is none of our dependencies.
     for name in [n for n in sys.modules if n.split(".")[0] in ("sklearn", "optuna")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "handsigns.policy.sampler", raising=False)
+    monkeypatch.delitem(sys.modules, "handsigns.policy.optuna_space", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert importances(make_search(trials=30), silent) is not None

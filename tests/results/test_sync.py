@@ -22,7 +22,7 @@ from handsigns.results.sync import (
     known_mirror,
     named_mirror,
 )
-from handsigns.workflow import flow
+from handsigns.workflow.sync import pull, push
 from tests.support.s3 import names
 from tests.support.workplace import until
 
@@ -249,9 +249,9 @@ def test_another_shell_leaves_the_copy_to_who_runs_the_search(place, here):
     before = place.read("first/files.json")
     change(here, "journal.jsonl", "one\ntwo\n")
     with held(here):
-        flow.take_there(here.root.parent, "first")
+        push(here)
         assert place.read("first/files.json") == before
-    flow.take_there(here.root.parent, "first")
+    push(here)
     assert place.read("first/journal.jsonl") == b"one\ntwo\n"
 
 
@@ -262,20 +262,20 @@ def test_a_place_is_remembered_as_it_was_found_here(tmp_path, here, there):
     (tmp_path / "mnt").rename(tmp_path / "volumes")
     volumes = str(tmp_path / "volumes")
     for _ in range(2):  # the second time it is known
-        flow.bring_here(there.root.parent, "first", volumes)
+        pull(there, volumes)
     assert known_mirror(there).place.path == tmp_path / "volumes" / "first"
     with pytest.raises(ResultsError, match=r"is a copy of .*volumes/first, not of .*other/first"):
-        flow.bring_here(there.root.parent, "first", str(tmp_path / "other"))
+        pull(there, str(tmp_path / "other"))
 
 
 def test_a_copy_that_cannot_be_reached_leaves_what_is_here(tmp_path, here, capsys):
     (tmp_path / "mnt").mkdir()
     mirror(here, open_storage(str(tmp_path / "mnt"))).push()
     (tmp_path / "mnt").rename(tmp_path / "unmounted")
-    flow.bring_here(here.root.parent, "first")
+    pull(here)
     assert "what is here may be old" in capsys.readouterr().err
     change(here, "journal.jsonl", "one\ntwo\n")
-    flow.take_there(here.root.parent, "first")
+    push(here)
     assert "is behind" in capsys.readouterr().err
     assert not (tmp_path / "mnt").exists()
 

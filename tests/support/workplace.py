@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -150,10 +151,14 @@ class Workplace:
             assert time.monotonic() < deadline, "trials outlive the search"
             time.sleep(0.05)
 
+    def suggested(self, *words: str) -> str:
+        """Return a command as messages of the program suggest it here."""
+        return shlex.join(["python", *self.command(*words)[1:]])
+
     def audit(self, name: str) -> str:
-        """See that nothing is wrong with a search that ended; returns what was found."""
+        """Check that nothing is wrong with a search that finished; returns what was found."""
         done = subprocess.run(
-            [sys.executable, str(REPOSITORY / "benchmarks" / "audit.py"), str(self.folder(name))],
+            self.command("audit", name),
             cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -69,7 +69,7 @@ def test_a_tracker_that_raises_is_reported_once_and_harmless(make_played):
     assert made["mlflow"].calls == ["open"]
     assert said == [
         "mlflow was switched off: ConnectionError: server\\x1b[31m down; hand it on later: "
-        "python tune_main.py track played --to mlflow"
+        f"{played.paths.command('track', '--to', 'mlflow')}"
     ]
 
 

@@ -68,7 +68,7 @@ def test_before_the_test(written):
     assert "70 pictures, for 7 epochs. Fresh seeds, trained one after another: 5, 6, of" in text
     assert "| learning\\_rate | 0\\.01 |" in text
     assert "| train | 60 | " in text
-    assert "python tune_main.py predict first photo.jpg" in text
+    assert "\nhandsigns predict first photo.jpg\n" in text
 
 
 def test_after_the_test(written):

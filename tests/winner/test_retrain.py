@@ -9,7 +9,7 @@ from handsigns.data.folds import together
 from handsigns.data.splits import DataInfo
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import DataRecord, begin_search
+from handsigns.results.store import DataRecord, begin_search, open_search
 from handsigns.training.evaluate import evaluate
 from handsigns.training.train import TrainingPlan, fit, on_device, start
 from handsigns.winner.model import load_card, load_model, load_seeds
@@ -29,7 +29,7 @@ def retrained(tmp_path, make_split, space, seeds):
     record = journal.start(make_spec("0000", space))
     journal.close()
     _, runs = retrain(
-        study, data, paths, record,
+        open_search(paths), data, record,
         chosen="by rank", seeds=seeds, ensemble=False, progress=lambda *_: None,
     )  # fmt: skip
     return study, record, paths, data, runs

@@ -1,0 +1,25 @@
+"""handsigns from Python: every step from a search to predictions, as the command line takes it.
+
+All errors that a user can mend are `HandsignsError`s.
+"""
+
+from handsigns.api.reports import compare, report
+from handsigns.api.searches import SearchResults, load_results, resume, search
+from handsigns.api.trials import reevaluate, replay, retrain
+from handsigns.api.winners import export, load_winner, predict, test
+
+__all__ = [
+    "SearchResults",
+    "compare",
+    "export",
+    "load_results",
+    "load_winner",
+    "predict",
+    "reevaluate",
+    "replay",
+    "report",
+    "resume",
+    "retrain",
+    "search",
+    "test",
+]

@@ -1,0 +1,34 @@
+"""The command `audit`: check from a finished search's files what must hold of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from handsigns.cli.options import add_moved_data, add_name, add_user_code
+from handsigns.cli.show import FAILED
+from handsigns.console.sanitize import printable
+from handsigns.workflow.audit import audit
+from handsigns.workflow.searches import opened
+
+SUMMARY = (
+    "check a finished search: train every trial again, compute ASHA's decisions again, compare the "
+    "tables with both; exit status 1 if anything differs"
+)
+EXAMPLE = "audit first"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the search."""
+    add_name(parser)
+    add_moved_data(parser)
+    add_user_code(parser)
+
+
+def run(options: Namespace) -> int:
+    """Audit a search and print what does not hold."""
+    with opened(options.results, options.name, options.storage) as search:
+        found = audit(search, moved=options.data, trust_user_code=options.own_code)
+    print(f"{found.trials} trials, {found.resumed} resumed, {found.replayed} replayed")
+    for problem in found.problems:
+        print(f"wrong: {printable(problem)}")
+    return FAILED if found.problems else 0

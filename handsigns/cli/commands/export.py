@@ -1,0 +1,45 @@
+"""The command `export`: write the winner as one graph for other programs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from handsigns.cli.options import add_moved_data, add_name, add_user_code
+from handsigns.workflow.export import export
+from handsigns.workflow.searches import opened
+
+SUMMARY = "write the winner as one graph, from pictures to probabilities, for other programs"
+EXAMPLE = "export first --format onnx"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the search, and the format and the location of the graph."""
+    add_name(parser)
+    parser.add_argument("--format", choices=("onnx", "torch-export"), required=True)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="default: results/NAME/winner/model.onnx or model.pt2",
+    )
+    add_user_code(parser)
+    add_moved_data(parser)
+
+
+def run(options: Namespace) -> int:
+    """Export the winner of a search and print how exact the graph is."""
+    with opened(options.results, options.name, options.storage) as search:
+        graph = export(
+            search,
+            options.format,
+            options.out,
+            moved=options.data,
+            trust_user_code=options.own_code,
+        )
+    print(
+        f"largest difference of a probability: {graph.difference:.2g} "
+        f"(allowed: {graph.tolerance:g})"
+    )
+    print(f"written to {graph.path}")
+    return 0

@@ -1,0 +1,63 @@
+"""The command `list`: all searches in the results folder."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from handsigns.cli.options import add_results
+from handsigns.cli.show import show_table
+from handsigns.console.format import MISSING, percent
+from handsigns.console.program import command
+from handsigns.workflow.searches import open_all
+
+if TYPE_CHECKING:
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
+
+SUMMARY = "list all searches in the results folder"
+EXAMPLE = "list"
+
+_COLUMNS = ("name", "data", "trials", "best val_accuracy", "best val_loss", "winner")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the results folder."""
+    add_results(parser)
+
+
+def run(options: Namespace) -> int:
+    """Print a line for each search; for one whose files are damaged, its name and the error."""
+    found = open_all(options.results)
+    if not found:
+        print(f"no search in {options.results} yet; begin one: {command('run')}")
+        return 0
+    rows = [
+        [one[0], str(one[1]), "", "", "", ""] if isinstance(one, tuple) else _row(one)
+        for one in found
+    ]
+    show_table(_COLUMNS, rows, left=("name", "data", "winner"))
+    return 0
+
+
+def _row(search: StoredSearch) -> list[str]:
+    best = search.ranked[0].last if search.ranked else None
+    return [
+        search.paths.name,
+        search.data.info.source,
+        str(len(search.journal.records)),
+        percent(best.val_accuracy) if best else MISSING,
+        f"{best.val_loss:.4f}" if best else MISSING,
+        _winner(search.paths),
+    ]
+
+
+def _winner(paths: SearchPaths) -> str:
+    path = paths.winner / "test.json"
+    if not path.is_file():
+        return "retrained" if paths.winner.is_dir() else MISSING
+    try:
+        return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "test.json is damaged"

@@ -1,0 +1,84 @@
+"""The command `run`: search, re-evaluate, retrain, test and report, in one go."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from handsigns.cli.commands.reevaluate import reevaluate_and_show
+from handsigns.cli.commands.report import report_at_end
+from handsigns.cli.commands.retrain import retrain_and_show
+from handsigns.cli.commands.test import evaluate_and_show
+from handsigns.cli.options import (
+    DEFAULT_SPACE,
+    add_new_search,
+    add_retraining,
+    run_options,
+    search_request,
+)
+from handsigns.cli.show import show_run
+from handsigns.workflow.new_search import plan_search, print_plan, start_search
+from handsigns.workflow.sync import pushed
+
+if TYPE_CHECKING:
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
+
+SUMMARY = "search, print the leaderboard, retrain the winner and test it, in one go"
+EXAMPLE = "run default --data my/photographs --time-budget 15m"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what `search` has, with a default space, and what `retrain` has."""
+    parser.add_argument(
+        "space",
+        nargs="?",
+        default=DEFAULT_SPACE,
+        metavar="SPACE",
+        help=f"search-space file, or a name from search_spaces/ (default: {DEFAULT_SPACE})",
+    )
+    add_new_search(parser)
+    add_retraining(parser)
+
+
+def run(options: Namespace) -> int:
+    """Go the whole way from a search space to a tested winner and a report."""
+    new = plan_search(search_request(options), dry_run=options.dry_run)
+    if options.dry_run:
+        print_plan(new.study)
+        return 0
+    with pushed(new.paths):
+        finished = start_search(new, run_options(options))
+        search, status = finished.search, show_run(finished)
+        if status == 0:
+            search, status = _choose_and_test(search, options)
+        report_at_end(search, options)
+    return status
+
+
+def _choose_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSearch, int]:
+    """Re-evaluate the top trials, retrain the best of them and test it."""
+    trust = options.own_code
+    if search.study.reevaluation.top:
+        search, status = reevaluate_and_show(
+            search, {}, address=options.address, trust_user_code=trust
+        )
+        if status:
+            return search, status
+    retrain_and_show(search, seeds=options.seeds, ensemble=options.ensemble, trust_user_code=trust)
+    evaluate_and_show(search, trust_user_code=trust)
+    _show_places(search.paths)
+    return search, 0
+
+
+def _show_places(paths: SearchPaths) -> None:
+    own_code = ["--own-code"] if paths.own_code.is_dir() else []
+    print(
+        f"\neverything is in {paths.root}:\n"
+        f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
+        f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
+        f"  winner/test.json           its test result\n"
+        f"  study.yaml                 the search as it was run\n"
+        f"try it: {paths.command('predict', 'IMAGE…', *own_code)}\n"
+        f"check:  {paths.command('replay', 'TRIAL', *own_code)}"
+    )

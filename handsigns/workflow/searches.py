@@ -1,0 +1,65 @@
+"""Open stored searches: once for a command, and again only after the search has run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.errors import HandsignsError
+from handsigns.results.paths import SearchPaths
+from handsigns.workflow.sync import synced
+
+if TYPE_CHECKING:
+    from handsigns.results.store import StoredSearch
+
+
+@contextlib.contextmanager
+def opened(results: Path, name: str, storage: str | None = None) -> Iterator[StoredSearch]:
+    """Open a search, with its folder and its copy in a storage in step before and after.
+
+    Args:
+        results, name, storage: see `synced`.
+
+    Raises:
+        ConfigError, ResultsError: see `synced`; or its files are damaged.
+    """
+    with synced(results, name, storage) as paths:
+        yield open_at(paths)
+
+
+def open_named(results: Path, name: str) -> StoredSearch:
+    """Open a search of the results folder as it is here.
+
+    Raises:
+        ConfigError, ResultsError: there is none of that name, or its files are damaged.
+    """
+    return open_at(SearchPaths.existing(results, name))
+
+
+def open_at(paths: SearchPaths) -> StoredSearch:
+    """Open the search in a folder.
+
+    Raises:
+        ConfigError, ResultsError: its files are damaged.
+    """
+    from handsigns.results.store import open_search
+
+    return open_search(paths)
+
+
+def reloaded(search: StoredSearch) -> StoredSearch:
+    """Read a search again after it has run, as a new object."""
+    return open_at(search.paths)
+
+
+def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
+    """Open all searches of a results folder; a damaged one is its name and the error."""
+    found: list[StoredSearch | tuple[str, HandsignsError]] = []
+    for paths in SearchPaths.all(results):
+        try:
+            found.append(open_at(paths))
+        except HandsignsError as error:
+            found.append((paths.name, error))
+    return found

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from handsigns.results import store
+
+
+@pytest.fixture
+def count_openings(monkeypatch) -> Callable[[], int]:
+    """Return how often searches were opened since the last time, wherever that is done."""
+    real, opened = store.open_search, []
+
+    def counting(paths):
+        opened.append(paths)
+        return real(paths)
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("handsigns") and getattr(module, "open_search", None) is real:
+            monkeypatch.setattr(module, "open_search", counting)
+
+    def count() -> int:
+        found = len(opened)
+        opened.clear()
+        return found
+
+    return count
