@@ -6,6 +6,8 @@ import pytest
 from handsigns.results.trial import Verdict
 from handsigns.tuning.scheduler import RecordedScheduler, SeededBrackets, make_scheduler
 
+pytestmark = pytest.mark.versions  # they stand on private parts of Ray's schedulers
+
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 3}
 BUDGET = {"max_epochs": 9, "trials": 30}
 
