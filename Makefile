@@ -16,11 +16,11 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-faults test-cluster check audit format lock clean
+.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-versions check audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "variables: SPACE=default DATA=my/photographs (run), TORCH=cpu (setup), PYTHON=python3.12"
 
 setup: $(READY) ## make .venv and install what is pinned in requirements.txt
@@ -72,6 +72,20 @@ AS_ROOT = $(if $(filter-out 0,$(shell id -u)),$(shell $(NAMESPACES) true && echo
 test-cluster: $(DEV) ## searches over several machines, made of namespaces: on Linux
 	$(AS_ROOT) $(BIN)/python -m pytest -m cluster
 
+# Environments of their own, made anew each time: a new release counts as soon as it is there.
+VERSIONS := lowest newest
+INSTALL_lowest := --resolution lowest-direct
+INSTALL_newest := --upgrade
+
+test-versions: $(VERSIONS:%=test-%) ## real flows on the lowest declared and on the newest dependencies
+
+.PHONY: $(VERSIONS:%=test-%)
+$(VERSIONS:%=test-%): test-%: | $(BIN)/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(BIN)/uv pip install --quiet --python .venv-$*/bin/python $(INSTALL_$*) \
+		$(if $(filter cpu,$(TORCH)),--torch-backend cpu) -e '.[test]'
+	.venv-$*/bin/python -m pytest -m versions $$(grep -rl mark.versions tests --include='test_*.py')
+
 check: $(DEV) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -99,4 +113,4 @@ lock: | $(BIN)/uv ## pin the newest versions of all dependencies
 	$(PIN) --upgrade --extra peers -c requirements.txt -o benchmarks/requirements.txt
 
 clean: ## remove .venv and caches; results stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VERSIONS:%=.venv-%) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -26,6 +26,7 @@ def done(place):
     return place, place.run("run", "tiny.yaml", *arguments, *place.two)
 
 
+@pytest.mark.versions
 def test_run_tells_the_whole_story(done):
     _, output = done
     for part in (
@@ -77,6 +78,7 @@ def test_the_leaderboard_is_ranked_by_validation_alone(done):
     assert all(int(row["epochs"]) == 4 for row in rows if row["status"] == "completed")
 
 
+@pytest.mark.versions
 def test_the_best_and_the_worst_row_replay_identically(done):
     place, _ = done
     rows = place.rows("first")
@@ -98,6 +100,7 @@ def test_a_record_that_was_altered_does_not_replay(done):
     assert "different: trial 0000" in output
 
 
+@pytest.mark.versions
 def test_the_test_result(done):
     place, _ = done
     result = json.loads((place.root / "results/first/winner/test.json").read_text())
@@ -111,6 +114,7 @@ def test_the_test_result(done):
     assert result["test_openings"] == 1
 
 
+@pytest.mark.versions
 def test_the_winner_is_the_best_of_the_reevaluated(done):
     place, _ = done
     folder = place.root / "results" / "first"
@@ -183,6 +187,7 @@ def test_formats_of_the_leaderboard(done):
     assert "first" in place.run("list")
 
 
+@pytest.mark.versions
 def test_predict(done):
     place, _ = done
     pictures = ["bands/test/high/0.png", "bands/test/low/1.png"]
@@ -210,6 +215,7 @@ def test_a_trial_picked_after_the_test_must_be_declared(done):
     assert result["chosen_after_test"] is True
 
 
+@pytest.mark.versions
 def test_a_search_loads_nothing_twice(done):
     """Its trials run in the processes that Ray started with itself; its driver needs no torch."""
     place, _ = done

@@ -1,4 +1,4 @@
-"""The search spaces that come with the project, and where a user's are; loads nothing heavy."""
+"""Search-space presets that ship with handsigns, and how to name one; loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from pathlib import Path
 
 from handsigns.errors import ConfigError
 
-MENU = Path(__file__).resolve().parents[2] / "search_spaces"
-"""The search spaces that come with the project."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGED = _PACKAGE / "search_spaces"
+PRESETS_DIR = _PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parent / "search_spaces"
+"""Inside the package where a wheel was installed, beside it in a checkout."""
 
 
 def shipped_spaces() -> dict[str, Path]:
-    """The menu: paths of the search spaces that come with the project, by name."""
-    return {path.stem: path for path in sorted(MENU.glob("*.yaml"))}
+    """Return the paths of the presets by name."""
+    return {path.stem: path for path in sorted(PRESETS_DIR.glob("*.yaml"))}
 
 
 def resolve_space_path(text: str) -> Path:
-    """The file that a user means: a path, or a name from the menu.
+    """Return the search-space file that a user means: a path, or the name of a preset.
 
     Raises:
-        ConfigError: there is no such file; the message lists the menu.
+        ConfigError: there is no such file; the message lists the presets.
     """
     path = Path(text)
     try:
@@ -27,7 +29,7 @@ def resolve_space_path(text: str) -> Path:
             return path
     except (OSError, ValueError) as error:
         raise ConfigError(f"{text!r} is no path: {error}") from error
-    menu = shipped_spaces()
-    if text in menu:
-        return menu[text]
-    raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(menu)}")
+    presets = shipped_spaces()
+    if text in presets:
+        return presets[text]
+    raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(presets)}")

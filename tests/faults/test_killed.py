@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 ASHA = ("--trials", "8", "--max-epochs", "40")
 
 
+@pytest.mark.versions
 def test_a_search_killed_repeatedly_decides_as_an_uninterrupted_one(place):
     arguments = ("search", "tiny.yaml", *place.data, *place.two, *ASHA, "--name", "killed")
     journal = place.folder("killed") / "journal.jsonl"

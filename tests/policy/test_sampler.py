@@ -48,6 +48,7 @@ def space():
     }
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_every_searcher_keeps_to_the_space_and_never_repeats(name, make_study, make_record, space):
     study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
@@ -60,6 +61,7 @@ def test_every_searcher_keeps_to_the_space_and_never_repeats(name, make_study, m
         assert 0 <= record.config.dropout <= 0.5
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
 def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, space):
     def best(searcher):
@@ -169,6 +171,7 @@ def test_trials_that_went_wrong_do_not_stop_the_sampler(status, make_study, make
         assert sum(rate <= 1e-2 for rate in rates) >= 6, "where trials diverge it goes no more"
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     ("name", "known", "trials"),
     [(name, known, 18) for name in ("tpe", "random", "qmc", "cmaes") for known in (1, 6, 14)]

@@ -1,5 +1,7 @@
 import sys
 
+import pytest
+
 from handsigns.report.importance import importances
 
 
@@ -7,6 +9,7 @@ def silent(done, total):
     pass
 
 
+@pytest.mark.versions
 def test_what_decides_comes_first_with_its_uncertainty(make_search):
     found = importances(make_search(trials=90), silent)
     assert found.each[0].name == "learning_rate"

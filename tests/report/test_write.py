@@ -40,6 +40,7 @@ def payload_of(page):
     return json.loads(re.search(r'id="payload">(.*?)</script>', text).group(1))
 
 
+@pytest.mark.versions
 def test_all_files_are_there(make_search, retrain, tmp_path):
     search = make_search(trials=14)
     retrain(search)

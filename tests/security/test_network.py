@@ -77,6 +77,7 @@ def readable(address: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(whole) == 4 else socket.AF_INET6, whole)
 
 
+@pytest.mark.versions
 def test_everything_listens_on_loopback_only(running):
     _, processes = running
     assert any("gcs_server" in command for command in processes.values()), "Ray was looked at"
@@ -105,6 +106,7 @@ def test_what_speaks_http_asks_for_the_token_too(running):
     assert asked, "something that could be harmed was asked"
 
 
+@pytest.mark.versions
 def test_the_token_is_private_and_required(running, tmp_path):
     scratch, processes = running
     (token,) = scratch.glob("handsigns-*/token")

@@ -135,6 +135,7 @@ def test_the_file_holds_lines_of_json_alone(played):
     ]  # fmt: skip
 
 
+@pytest.mark.versions
 def test_a_killed_writers_lock_is_no_obstacle(played):
     played.first_session()
     played.hand_to("optuna")

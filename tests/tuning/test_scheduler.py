@@ -9,6 +9,8 @@ from handsigns.results.trial import Placement, Verdict
 from handsigns.tuning.messages import TrialReport
 from handsigns.tuning.scheduler import DeterministicASHA, ReplayableScheduler, make_rule
 
+pytestmark = pytest.mark.versions  # they stand on private parts of Ray's schedulers
+
 ASHA = {"name": "asha", "grace_period": 1, "reduction_factor": 3}
 BUDGET = {"max_epochs": 9, "trials": 30}
 
