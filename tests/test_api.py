@@ -20,7 +20,6 @@ from PIL import Image
 
 import handsigns
 from handsigns.errors import ConfigError, DataError, HandsignsError, ResultsError
-from handsigns.results.paths import SearchPaths
 from tests.security.test_network import LOOPBACK, family, listeners
 
 FLOW = """
@@ -33,6 +32,8 @@ one = handsigns.search("tiny.yaml", name="one", **options)
 assert one.reason == "all trials are done" and not one.by_user
 two = handsigns.search("tiny.yaml", name="two", overrides=["space.batch_size=8"], **options)
 assert list(two.trials.batch_size) == [8] * 4
+more = handsigns.resume("two", trials=5)
+assert list(more.trials.batch_size) == [8] * 5 and more.reason == "all trials are done"
 again = handsigns.load_results("one")
 assert again.trials.equals(one.trials) and again.leaderboard.equals(one.leaderboard)
 best = one.leaderboard.trial_id[0]
@@ -42,6 +43,10 @@ assert "not tested yet" in open("results/one/winner/README.md").read()
 result = handsigns.test("one")
 pictures = ["bands/test/high/0.png", "bands/test/low/1.png"]
 by_name = handsigns.predict("one", pictures)
+assert handsigns.replay("one", best).identical
+assert handsigns.report("one").name == "index.html"
+assert handsigns.compare(["one", "two"], reports=None).names == ["one", "two"]
+assert handsigns.export("one", "torch-export").name == "model.pt2"
 assert by_name == handsigns.predict(handsigns.load_winner("one"), pictures)
 try:
     handsigns.search("tiny.yaml", name="one", **options)
@@ -163,7 +168,7 @@ def test_export(done, form, file):
 
 
 @pytest.fixture(scope="module")
-def server(done):
+def service(done):
     """`serve` as a process of its own: the process, its address, and what it said at first."""
     pytest.importorskip("starlette")
     place, _ = done
@@ -193,9 +198,9 @@ def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, dict]
 
 
 @pytest.mark.ray
-def test_serve_answers_with_what_predict_gives(done, server):
+def test_serve_answers_with_what_predict_gives(done, service):
     place, _ = done
-    _, url, _ = server
+    _, url, _ = service
     path = place.root / "bands/test/high/0.png"
     (expected,) = handsigns.predict("one", path, results=place.root / "results")
     content = path.read_bytes()
@@ -214,8 +219,8 @@ def test_serve_answers_with_what_predict_gives(done, server):
 
 
 @pytest.mark.ray
-def test_serve_refuses_what_is_no_picture(server):
-    _, url, _ = server
+def test_serve_refuses_what_is_no_picture(service):
+    _, url, _ = service
     assert ask(f"{url}/predict", b"not a picture")[0] == 400
     assert "not an image" in ask(f"{url}/predict", b"not a picture")[1]["error"]
     assert ask(f"{url}/predict", b"") == (400, {"error": "empty: 0 bytes"})
@@ -226,8 +231,8 @@ def test_serve_refuses_what_is_no_picture(server):
 
 
 @pytest.mark.ray
-def test_serve_reads_no_more_than_a_picture_may_have(server):
-    _, url, _ = server
+def test_serve_reads_no_more_than_a_picture_may_have(service):
+    _, url, _ = service
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     connection.putrequest("POST", "/predict")
     connection.putheader("Content-Length", str(10**12))
@@ -244,9 +249,9 @@ def test_serve_reads_no_more_than_a_picture_may_have(server):
 
 
 @pytest.mark.ray
-def test_serve_listens_on_loopback_only_and_ends_when_told(done, server):
+def test_serve_listens_on_loopback_only_and_ends_when_told(done, service):
     place, _ = done
-    process, url, said = server
+    process, url, said = service
     processes = family(process.pid)
     found = listeners(processes)
     assert any("ServeReplica" in command for command in processes.values())
@@ -274,15 +279,17 @@ def test_importing_handsigns_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_search_is_a_package_and_can_be_called():
-    import handsigns.results.paths
+def test_report_is_a_package_and_can_be_called():
+    import handsigns.report.write
 
-    assert handsigns.results.paths.SearchPaths is SearchPaths
-    with pytest.raises(ConfigError, match="no search space nothing"):
-        handsigns.search("nothing")
+    assert callable(handsigns.report.write.write_report)
+    with pytest.raises(ResultsError, match="no search named none"):
+        handsigns.report("none")
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         handsigns.serach  # noqa: B018
 
 
 def test_every_name_that_is_offered_is_there():
-    assert set(handsigns.__all__) <= {*dir(importlib.import_module("handsigns.api"))}
+    offered = set(handsigns.__all__) - {"__version__"}
+    assert offered < set(importlib.import_module("handsigns.api").__all__)
+    assert all(callable(getattr(handsigns, name)) for name in offered)
