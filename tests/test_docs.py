@@ -1,5 +1,6 @@
 """What the pages say is there, is there."""
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -74,3 +75,16 @@ def test_the_test_split_is_opened_in_one_place():
         if re.search(r"open_test\(|open_split\(\"test\"\)", path.read_text())
     )
     assert users == ["handsigns/data/dataset.py", "handsigns/winner/test.py"]
+
+
+def test_contributing_names_every_package_and_real_functions():
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    house = text[text.index("## The house") : text.index("## Adding a hyperparameter")]
+    packages = {path.parent.name for path in (REPOSITORY / "handsigns").glob("*/__init__.py")}
+    assert not {name for name in packages if not re.search(rf"\b{name}\b", house)}
+    for chain in re.findall(r"`([a-z_]+\.[a-z_]+(?:\.\w+)*)`", house):
+        module, _, names = chain.partition(".")
+        part, _, members = names.partition(".")
+        found = importlib.import_module(f"handsigns.{module}.{part}")
+        for name in filter(None, members.split(".")):
+            found = getattr(found, name)

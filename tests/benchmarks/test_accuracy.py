@@ -71,9 +71,9 @@ def test_an_ensemble_is_measured_by_its_mean_probabilities(program):
 def test_the_hardest_pictures_are_named(program, photographs):
     folds, recipes = program("folds"), program("recipes")
     open_data = importlib.import_module("handsigns.data.dataset").open_data
-    hold_out = importlib.import_module("handsigns.data.folds").hold_out
+    fold = importlib.import_module("handsigns.data.folds").Fold(1, 3, 0)
     data = open_data(photographs)
-    held_out = hold_out((data.train, data.val), 1, 3, 0)[1]
+    held_out = fold.hold_out(data.train, data.val)[1]
     right = [[float(k == label) for k in range(6)] for label in held_out.labels]
     one_wrong = [right[(i + 1) % 12 if i == 4 else i] for i in range(12)]
     curves = {

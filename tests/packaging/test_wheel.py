@@ -61,7 +61,7 @@ def wheel(checkout) -> Path:
     return pip_wheel(checkout, checkout.parent / "wheel")
 
 
-def test_the_wheel_has_every_file_of_the_package_and_nothing_else(checkout, wheel):
+def test_the_wheel_has_all_files_and_nothing_else(checkout, wheel):
     expected = {
         f"{target}/{path.relative_to(checkout / source).as_posix()}": path.read_bytes()
         for source, target in PACKAGED.items()
