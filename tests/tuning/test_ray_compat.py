@@ -1,0 +1,41 @@
+"""Patches of Ray's private parts are undone, and done without where Ray has them no more."""
+
+import os
+
+import pytest
+
+from handsigns.cluster import ray_compat
+from handsigns.cluster.session import environment
+
+
+@pytest.fixture
+def controller():
+    return pytest.importorskip("ray.tune.execution.tune_controller")
+
+
+def test_a_patch_lasts_as_long_as_the_search(controller):
+    original = controller._ObjectCache
+    with ray_compat.warm_actor_pool(lambda: 2):
+        pool = controller._ObjectCache(may_keep_one=False)
+        assert [pool.cache_object("cpu", actor) for actor in "abc"] == [True, True, False]
+    assert controller._ObjectCache is original
+    assert not original(may_keep_one=False).cache_object("cpu", "a"), "Tune keeps none by itself"
+
+
+def test_a_missing_part_is_noted_and_done_without(controller, monkeypatch, caplog):
+    monkeypatch.delattr(controller, "_ObjectCache")
+    with ray_compat.warm_actor_pool(lambda: 2):
+        assert not hasattr(controller, "_ObjectCache")
+    assert "this Ray has no ray.tune.execution.tune_controller._ObjectCache" in caplog.text
+
+
+def test_the_environment_is_restored(monkeypatch):
+    monkeypatch.setenv("HANDSIGNS_A", "before")
+    monkeypatch.setenv("HANDSIGNS_B", "kept")
+    monkeypatch.delenv("HANDSIGNS_C", raising=False)
+    with environment({"HANDSIGNS_A": "within", "HANDSIGNS_B": None, "HANDSIGNS_C": "new"}):
+        assert os.environ["HANDSIGNS_A"] == "within"
+        assert "HANDSIGNS_B" not in os.environ
+        os.environ["HANDSIGNS_D"] = "set by a library"
+    values = {name: os.environ.get(f"HANDSIGNS_{name}") for name in "ABCD"}
+    assert values == {"A": "before", "B": "kept", "C": None, "D": None}
