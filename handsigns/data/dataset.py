@@ -16,7 +16,13 @@ from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
 from handsigns.data.layouts import BadFile, Listing, Picture, list_pictures
 from handsigns.data.parallel import Progress, for_each, no_report
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
-from handsigns.data.validate import bad_files_error, check_complete, shared_pictures, skipped_notes
+from handsigns.data.validate import (
+    bad_files_error,
+    check_complete,
+    shared_pictures,
+    skipped_notes,
+    unread_notes,
+)
 from handsigns.io.digest import digest
 
 DRAWN_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
@@ -108,7 +114,7 @@ def _content(listing: Listing) -> tuple[object, ...]:
         for split, members in listing.pictures.items()
         for p in members
     ]
-    return listing.classes, pictures, listing.bad, unreadable
+    return listing.classes, pictures, listing.bad, listing.unread, unreadable
 
 
 def _digest(path: Path) -> str:
@@ -148,7 +154,7 @@ def _assemble(
     pictures, notes = carve_missing(usable, SPLIT_SEED)
     check_complete(source, pictures, listing.classes)
     splits = {name: _split(pictures[name], listing.classes, pixels) for name in SPLIT_NAMES}
-    notes += [*skipped_notes(bad), *shared_pictures(splits)]
+    notes += [*skipped_notes(bad), *unread_notes(listing.unread), *shared_pictures(splits)]
     return _info(source, listing.classes, size, splits, notes), splits
 
 

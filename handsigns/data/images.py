@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import os
 import stat
 import threading
 import warnings
@@ -13,13 +15,27 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-LARGEST_PIXELS = 100_000_000
 LARGEST_BYTES = 200 * 2**20
-KINDS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+_LIMIT = "HANDSIGNS_MAX_MEGAPIXELS"
+_MEGAPIXELS = 100.0
+"""Decoded at once, at most, unless the user sets another number: 4 bytes of memory a pixel, for
+each of the threads that decode."""
+KINDS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """What is tried, in this order, whatever a file is called. Pillow knows more, but would hand EPS to
 Ghostscript, a program of its own; no data set may start one."""
 
 Pixels = npt.NDArray[np.uint8]
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class BadPictureError(Exception):
@@ -63,16 +79,16 @@ def decode(content: bytes, size: int) -> Pixels:
     size already is not resampled, so its pixels stay exact.
 
     Raises:
-        BadPictureError: it is no image, truncated, or has more than `LARGEST_PIXELS` pixels.
+        BadPictureError: it is no image, truncated, or has more pixels than may be decoded.
     """
     with _SILENCE:
         try:
-            with Image.open(io.BytesIO(content), formats=KINDS) as image:
-                if image.width * image.height > LARGEST_PIXELS:
-                    megapixels = image.width * image.height / 1e6
-                    raise BadPictureError(f"absurdly large: {megapixels:,.0f} megapixels")
+            with Image.open(io.BytesIO(_bare(content)), formats=KINDS) as image:
+                whole = image.size
                 # JPEGs can be decoded at a fraction of their size, several times faster.
                 image.draft("RGB", (4 * size, 4 * size))
+                # A progressive one is kept whole meanwhile all the same.
+                _refuse_absurd(whole if image.info.get("progressive") else image.size)
                 return np.asarray(_square(_as_rgb(image), size))
         except BadPictureError:
             raise
@@ -80,15 +96,50 @@ def decode(content: bytes, size: int) -> Pixels:
             raise BadPictureError(
                 "not an image of a kind that is read (JPEG, PNG, WebP, BMP)"
             ) from error
-        except Image.DecompressionBombError as error:
-            raise BadPictureError("absurdly large: a decompression bomb") from error
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged content.
             reason = "truncated" if "truncated" in str(error) else "damaged"
             raise BadPictureError(f"{reason}: {error}") from error
 
 
+def _refuse_absurd(size: tuple[int, int]) -> None:
+    megapixels = size[0] * size[1] / 1e6
+    limit = float(os.environ.get(_LIMIT) or _MEGAPIXELS)
+    if megapixels > limit:
+        raise BadPictureError(
+            f"absurdly large: {megapixels:,.0f} megapixels to decode, where {limit:g} are allowed; "
+            f"shrink it, or allow more ({_LIMIT}={math.ceil(megapixels)})"
+        )
+
+
+def _bare(content: bytes) -> bytes:
+    """A PNG without its texts and colour profile, for the size or damage of which Pillow would
+    refuse it; anything else as it is.
+    """
+    if not content.startswith(_PNG):
+        return content
+    kept, at = [_PNG], len(_PNG)
+    while at + 8 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4])
+        if content[at + 4 : at + 8] not in (b"iCCP", b"iTXt", b"tEXt", b"zTXt"):
+            kept.append(content[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, by the one field of the metadata that matters; 1, which is
+    upright, where that cannot be read.
+    """
+    try:
+        return int(image.getexif()[_ORIENTATION])
+    except Exception:  # Pillow's reader raises nearly anything on odd metadata
+        return 1
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
+    turned = _TURNS.get(_orientation(image))
+    if turned is not None:
+        image = image.transpose(turned)
     if image.mode.startswith("I") or image.mode == "F":
         image = _as_grey(image)
     if image.has_transparency_data:
@@ -114,7 +165,8 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 
 class _Silence:
-    """No warnings while any thread is within: what Pillow warns of is checked here anyway.
+    """No warnings, and none of Pillow's own limits, while any thread is within: what it warns of is
+    checked here anyway.
 
     `warnings.catch_warnings` alone is of no use: it puts back what it found, so threads whose times
     overlap leave the whole process with each other's settings.
@@ -130,6 +182,8 @@ class _Silence:
             if self._within == 0:
                 self._restore.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
+                self._restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
             self._within += 1
 
     def __exit__(self, *_: object) -> None:

@@ -1,41 +1,43 @@
-"""Finding the pictures of a data set and their labels; nothing is decoded here.
+"""Finding the images of a data set and their labels; nothing is decoded here.
 
 Two layouts are known: the course's (``train_signs/3_IMG_5864.jpg``) and class folders
-(``train/cat/1.jpg``, or ``cat/1.jpg`` with no splits at all). Only the folders that a layout names
-are looked into: pictures beside them, or deeper, are no part of the data set.
+(``train/cat/1.jpg``, or ``cat/1.jpg`` with no splits at all), in which images may lie deeper. An
+image that is no part of the data set is listed with the reason; only what operating systems, and
+this program, leave behind is skipped silently.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from handsigns.console.sanitize import printable
+from handsigns.data.file_types import is_image, is_litter, unread_kind
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
+from handsigns.io.own_output import is_own_output
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".gif", ".tif", ".tiff"})
-"""Pictures too, so that leaving them out must not go unnoticed."""
 SIGN_CLASSES = ("0", "1", "2", "3", "4", "5")
 """The labels of the course's layout: the number of fingers."""
 SIGN_FOLDERS: dict[SplitName, str] = {s: f"{s}_signs" for s in SPLIT_NAMES}
-SPLIT_FOLDERS: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
+_SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "tst", "holdout"),
 }
+_SPLIT_NOUNS = re.compile("(sets?|data|dataset|split|images?|imgs?|pictures?|photos?)$")
+"""What may follow: ``Training_Set``, ``test-images``."""
 
 _LAYOUTS = """a data set is one of
   train_signs/3_IMG_5864.jpg   val_signs/…   test_signs/…      (label 0 to 5, then _; the course's)
   train/<class>/picture.jpg    val/…         test/…            (any classes; val and test may lack)
   <class>/picture.jpg                                          (val and test are carved out)"""
+_DETECTION = ({"images"}, {"images", "labels"}, {"images", "annotations"})
+"""What the class folders of a set for object detection would be called."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file that cannot be used, and why."""
+    """A file that cannot be used, why, and what can be done about it beside mending it."""
 
     name: str
     reason: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,32 +67,65 @@ class Listing:
         classes: class names, in the order of the labels.
         pictures: by split; a split that is missing in the folder is missing here.
         bad: files that cannot be used.
+        unread: images, and folders with images (with a slash), beside those that the layout names.
     """
 
     layout: str
     classes: tuple[str, ...]
     pictures: dict[SplitName, list[Picture]]
     bad: list[BadFile] = field(default_factory=list)
+    unread: tuple[str, ...] = ()
 
 
 def list_pictures(source: Path) -> Listing:
-    """Find the pictures in a folder.
+    """Find the images in a folder.
 
     Raises:
         DataError: it is no folder, cannot be read, or is of no known layout.
     """
     root = _folder(source)
     inside = _folders_in(root)
-    signs = _split_folders(source, inside, {name: split for split, name in SIGN_FOLDERS.items()})
+    signs = _split_folders(source, inside, _sign_split)
     if "train" in signs:
-        return _list_signs(root, signs)
-    splits = _split_folders(source, inside, SPLIT_FOLDERS)
-    if "train" in splits:
-        return _list_classes(root, splits)
-    if not signs and not splits and any(_images_in(folder) for folder in inside.values()):
-        return _list_classes(root, {"train": root})
+        return _with_unread(_list_signs(root, signs), root, signs)
+    splits = _split_folders(source, inside, _split_of)
+    if "train" in splits and not _is_a_class(splits["train"], inside):
+        return _with_unread(_list_classes(root, splits), root, splits)
+    folders = [folder for folder in inside.values() if _has_images(folder)]
+    if folders and (not (signs or splits) or "train" in splits):
+        return _with_unread(_list_classes(root, {"train": root}), root, {})
     problem = "no train folder" if signs or splits else "no pictures in a known layout"
     raise _layout_error(source, problem, inside)
+
+
+def _sign_split(name: str) -> SplitName | None:
+    return next((s for s, folder in SIGN_FOLDERS.items() if name.lower() == folder), None)
+
+
+def _split_of(name: str) -> SplitName | None:
+    """The split that a folder's name means, however it is spelt."""
+    word = re.sub(r"[\s_.-]+", "", name.lower())
+    plain = _SPLIT_NOUNS.sub("", word)
+    return next((s for s, words in _SPLIT_WORDS.items() if {word, plain} & {*words}), None)
+
+
+def _is_a_class(train: Path, inside: Mapping[str, Path]) -> bool:
+    """Whether a folder called train holds images of trains: it has no class folders, and others
+    beside it, that are no splits, have images as it has.
+    """
+    others = [folder for name, folder in inside.items() if _split_of(name) is None]
+    if any(_has_images(folder) for folder in _folders_in(train).values()):
+        return False
+    return bool(_images_in(train)) and any(_images_in(folder) for folder in others)
+
+
+def _with_unread(listing: Listing, root: Path, splits: Mapping[SplitName, Path]) -> Listing:
+    """The listing with the images and folders of images beside what was read."""
+    unread = [entry.name for entry in _images_in(root)]
+    if splits:
+        beside = (f for f in _folders_in(root).values() if f not in splits.values())
+        unread += [f"{folder.name}/" for folder in beside if _has_images(folder)]
+    return replace(listing, unread=tuple(unread))
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -99,25 +135,33 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _folder(source: Path) -> Path:
+    shown = printable(str(source))
+    if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
+        raise DataError(
+            f"{shown} is a URL; download it, unpack it, and name the folder (--data DIR)"
+        )
     try:
+        source = source.expanduser()
         if not source.exists():
-            raise DataError(
-                f"no folder {printable(str(source))}; name one that exists (--data DIR)"
-            )
+            raise DataError(f"no folder {shown}; name one that exists (--data DIR)")
         if not source.is_dir():
-            raise DataError(f"{printable(str(source))} is a file; name the folder that holds it")
+            archive = source.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"))
+            advice = (
+                "unpack it, and name the folder" if archive else "name the folder that holds it"
+            )
+            raise DataError(f"{shown} is a file; {advice} (--data DIR)")
         return source.resolve()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{printable(str(source))} cannot be read: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{shown} cannot be read: {error}") from error
 
 
 def _split_folders(
-    source: Path, inside: Mapping[str, Path], names: Mapping[str, SplitName]
+    source: Path, inside: Mapping[str, Path], split_of: Callable[[str], SplitName | None]
 ) -> dict[SplitName, Path]:
-    """The folders of a layout that are there, by split; capitals do not matter."""
+    """The folders of a layout that are there, by split."""
     found: dict[SplitName, Path] = {}
     for name, path in inside.items():
-        split = names.get(name.lower())
+        split = split_of(name)
         if split in found:
             raise DataError(
                 f"{printable(str(source))} has two {split} folders, {found[split].name} and "
@@ -128,9 +172,19 @@ def _split_folders(
     return found
 
 
-def _layout_error(source: Path, problem: str, inside: Iterable[str]) -> DataError:
+def _layout_error(source: Path, problem: str, inside: Mapping[str, Path]) -> DataError:
     found = ", ".join(printable(name) for name in list(inside)[:8]) or "no folders"
-    return DataError(f"{printable(str(source))}: {problem} (found: {found}); {_LAYOUTS}")
+    lines = [f"{printable(str(source))}: {problem} (found: {found}); {_LAYOUTS}"]
+    folders = [source, *inside.values()]
+    tables = [e.name for f in folders for e in _entries(f) if e.name.lower().endswith(".csv")]
+    if tables:
+        lines.append(
+            f"labels in a table ({printable(tables[0])}) are not read: sort the images into a "
+            f"folder for each class, as docs/your-own-data.md shows"
+        )
+    elif not inside and _images_in(source):
+        lines.append("the images lie in one folder: sort them into a folder for each class")
+    return DataError("\n".join(lines))
 
 
 def _list_signs(root: Path, folders: Mapping[SplitName, Path]) -> Listing:
@@ -150,75 +204,131 @@ def _sign_label(name: str) -> str:
 
 
 def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> Listing:
-    folders = {split: _folders_in(splits[split]) for split in SPLIT_NAMES if split in splits}
+    folders = {split: _class_folders(splits[split]) for split in SPLIT_NAMES if split in splits}
     classes = tuple(sorted(folders["train"], key=natural_key))
     if not classes:
         problem = f"no class folders in {splits['train'].name}"
-        raise _layout_error(root, problem, sorted(folder.name for folder in splits.values()))
+        raise _layout_error(root, problem, {path.name: path for path in splits.values()})
+    _refuse_detection(root, {name.lower() for name in classes})
     listing = Listing("classes", classes, {split: [] for split in folders})
     for split, by_class in folders.items():
         if splits[split] != root:
             _add(listing, split, root, splits[split], _no_label)
         for label in sorted(by_class, key=natural_key):
-            _add(listing, split, root, by_class[label], _folder_label(label, classes))
+            for folder in by_class[label]:
+                for below in _folders_below(folder):
+                    _add(listing, split, root, below, _folder_label(label, classes))
     return listing
 
 
+def _class_folders(folder: Path) -> dict[str, list[Path]]:
+    """The folders of each class: those of one name in other encodings are one class.
+
+    Raises:
+        DataError: a name is in no encoding that can be written down.
+    """
+    found: dict[str, list[Path]] = {}
+    foreign = []
+    for name, path in _folders_in(folder).items():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            foreign.append(printable(name))
+            continue
+        found.setdefault(unicodedata.normalize("NFC", name), []).append(path)
+    if foreign:
+        raise DataError(
+            f"{printable(str(folder))}: the names of the class folders {', '.join(foreign)} are "
+            f"not UTF-8, as those of a zip from another system; rename them, or unpack it with "
+            f"its encoding (unzip -O CP850 …)"
+        )
+    return found
+
+
+def _refuse_detection(root: Path, classes: set[str]) -> None:
+    if classes in _DETECTION:
+        raise DataError(
+            f"{printable(str(root))} looks like a set for object detection ("
+            f"{' and '.join(sorted(classes))} in place of classes), and here each image has one "
+            f"class: sort the images into a folder for each class; {_LAYOUTS}"
+        )
+
+
 def _no_label(_: str) -> str:
-    raise _UnusableError("it is in no class folder")
+    raise _UnusableError("it is in no class folder", "images without labels are for predict")
 
 
 def _folder_label(label: str, classes: tuple[str, ...]) -> Callable[[str], str]:
+    """The class of train that a folder means: by its name, or by the only one that differs from it
+    in capitals alone.
+    """
+    alike = [name for name in classes if name.casefold() == label.casefold()]
+    meant = label if label in classes else alike[0] if len(alike) == 1 else None
+
     def of(_: str) -> str:
-        if label not in classes:
+        if meant is None:
             raise _UnusableError(f"its class {printable(label)} is not among those in train")
-        return label
+        return meant
 
     return of
 
 
 class _UnusableError(Exception):
-    """Why a file is not part of the data set."""
+    """Why a file is not part of the data set, and what can be done."""
 
 
 def _add(
     listing: Listing, split: SplitName, root: Path, folder: Path, label_of: Callable[[str], str]
 ) -> None:
-    """Put the pictures in one folder into the listing, the unusable among its bad files."""
+    """Put the images in one folder into the listing, the unusable among its bad files."""
     within = folder.relative_to(root).as_posix()
     astray = _leads_out(folder, root)
     for entry in _images_in(folder):
         path, name = folder / entry.name, f"{within}/{entry.name}"
         try:
             label = label_of(entry.name)
-            if PurePath(entry.name).suffix.lower() in UNREAD_SUFFIXES:
-                kind = PurePath(entry.name).suffix.lower()[1:].upper()
+            kind = unread_kind(entry.name)
+            if kind:
                 raise _UnusableError(f"{kind} pictures are not read; save it as JPEG or PNG")
             if astray or (entry.is_symlink() and _leads_out(path, root)):
-                raise _UnusableError("a link that leads out of the data folder")
+                raise _UnusableError(
+                    "a link that leads out of the data folder",
+                    "put images there in place of links, or name the folder that they lie in",
+                )
             listing.pictures[split].append(Picture(path, name, label))
         except _UnusableError as error:
-            listing.bad.append(BadFile(name, str(error)))
+            listing.bad.append(BadFile(name, *error.args))
 
 
 def _folders_in(folder: Path) -> dict[str, Path]:
-    return {entry.name: folder / entry.name for entry in _entries(folder) if _is_folder(entry)}
+    return {
+        entry.name: folder / entry.name
+        for entry in _entries(folder)
+        if _is_folder(entry) and not is_own_output(folder / entry.name)
+    }
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    """A folder and all in it, but not through links, which may lead in circles."""
+    yield folder
+    for below in _folders_in(folder).values():
+        if not below.is_symlink():
+            yield from _folders_below(below)
+
+
+def _has_images(folder: Path) -> bool:
+    return any(_images_in(below) for below in _folders_below(folder))
 
 
 def _images_in(folder: Path) -> list[os.DirEntry[str]]:
-    kinds = SUFFIXES | UNREAD_SUFFIXES
-    return [
-        entry
-        for entry in _entries(folder)
-        if PurePath(entry.name).suffix.lower() in kinds and not _is_folder(entry)
-    ]
+    return [e for e in _entries(folder) if not _is_folder(e) and is_image(folder / e.name)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """What is in a folder, sorted by name; hidden and system files are left out."""
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not _is_litter(e.name)), key=lambda e: e.name)
+            return sorted((e for e in found if not is_litter(e.name)), key=lambda e: e.name)
     except OSError as error:
         raise DataError(f"{printable(str(folder))} cannot be read: {error.strerror}") from error
 
@@ -228,10 +338,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False  # A link to itself; reading it as a file says what is wrong.
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db")
 
 
 def _leads_out(path: Path, root: Path) -> bool:

@@ -14,12 +14,13 @@ from typing import Any
 from PIL import Image
 
 from handsigns.console.sanitize import printable
+from handsigns.data.file_types import is_image
 from handsigns.data.holdout import SPLIT_SEED, PicturesBySplit, carve_missing
 from handsigns.data.images import BadPictureError, decode, file_size, read_bytes
-from handsigns.data.layouts import SIGN_FOLDERS, SUFFIXES, BadFile, Listing, Picture, list_pictures
+from handsigns.data.layouts import SIGN_FOLDERS, BadFile, Listing, Picture, list_pictures
 from handsigns.data.parallel import Progress, for_each, no_report
 from handsigns.data.splits import SplitName
-from handsigns.data.validate import bad_files_error, check_complete, skipped_notes
+from handsigns.data.validate import bad_files_error, check_complete, skipped_notes, unread_notes
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import replacing
 from handsigns.io.digest import hasher
@@ -94,7 +95,9 @@ def prepare(
             f"{printable(str(dest))} cannot be written: {error.strerror or error}; when that is "
             f"mended, the same command goes on from there"
         ) from error
-    return Prepared(dest, counts, made, (*notes, *skipped_notes(bad)))
+    return Prepared(
+        dest, counts, made, (*notes, *skipped_notes(bad), *unread_notes(listing.unread))
+    )
 
 
 def _check_apart(source: Path, dest: Path) -> None:
@@ -142,7 +145,7 @@ def _claim(dest: Path, manifest: dict[str, Any]) -> None:
 def _check_nothing_else(dest: Path, jobs: Sequence[_Job]) -> None:
     """Refuse pictures in `dest` that are not made here: they would become part of the data set."""
     ours = {job.target for job in jobs}
-    pictures = (p for p in _visible(dest.rglob("*")) if p.suffix.lower() in SUFFIXES)
+    pictures = (p for p in _visible(dest.rglob("*")) if is_image(p))
     foreign = sorted(p.relative_to(dest).as_posix() for p in pictures if p not in ours)
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""

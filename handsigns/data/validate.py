@@ -16,6 +16,13 @@ _LISTED = 50
 """Bad files named in one error."""
 _NAMED = 3
 """Bad files named in a note."""
+_ADVICE: dict[SplitName, str] = {
+    "train": "put some there, or remove what is no class",
+    "val": "put some there, or give each class at least three images and no val folder, so that a "
+    "split can be carved out",
+    "test": "put some there, or move the folder away, so that a split is carved out of train (of "
+    "each class at least three images are needed then)",
+}
 
 
 def bad_files_error(source: str, bad: Sequence[BadFile]) -> DataError:
@@ -25,6 +32,7 @@ def bad_files_error(source: str, bad: Sequence[BadFile]) -> DataError:
     lines += [f"  {printable(b.name)}: {printable(b.reason)}" for b in bad[:_LISTED]]
     if len(bad) > _LISTED:
         lines.append(f"  … and {len(bad) - _LISTED} more")
+    lines += dict.fromkeys(b.remedy for b in bad if b.remedy)
     lines.append("mend or remove them, or go on without them: --skip-bad")
     return DataError("\n".join(lines))
 
@@ -38,6 +46,15 @@ def skipped_notes(bad: Sequence[BadFile]) -> list[str]:
     return [f"{count} skipped: {named}" + (", …" if len(bad) > _NAMED else "")]
 
 
+def unread_notes(unread: Sequence[str]) -> list[str]:
+    """A note on the images beside those that were read; none if there were none."""
+    if not unread:
+        return []
+    named = ", ".join(printable(name) for name in unread[:_NAMED])
+    more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+    return [f"not read, as the layout does not name them: {named}{more}"]
+
+
 def check_complete(
     source: str, pictures: Mapping[SplitName, Sequence[Picture]], classes: Sequence[str]
 ) -> None:
@@ -49,17 +66,19 @@ def check_complete(
     problems = []
     if len(classes) < 2:
         names = "".join(f" ({printable(label)})" for label in classes)
-        problems.append(f"only {len(classes)} class{names}, but telling apart needs two or more")
+        problems.append(
+            f"only {len(classes)} class{names}, but telling apart needs two or more: a folder each"
+        )
     for split, members in pictures.items():
         counts = Counter(p.label for p in members)
         if not members:
-            problems.append(f"the {split} split is empty")
-        else:
-            problems += [
-                f"the {split} split has no picture of class {printable(label)}"
-                for label in classes
-                if not counts[label]
-            ]
+            problems.append(f"the {split} split is empty; {_ADVICE[split]}")
+        elif missing := [printable(label) for label in classes if not counts[label]]:
+            kinds = "class" if len(missing) == 1 else "the classes"
+            named = ", ".join(missing[:_LISTED])
+            problems.append(
+                f"the {split} split has no picture of {kinds} {named}; {_ADVICE[split]}"
+            )
     if problems:
         raise DataError(f"{printable(source)}: " + "; ".join(problems))
 

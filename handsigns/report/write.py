@@ -11,6 +11,7 @@ from typing import Any
 from handsigns.config.load import dump_study
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
+from handsigns.io.own_output import make_output_folder
 from handsigns.report import caveats as notes
 from handsigns.report import range_edges as edges
 from handsigns.report import reevaluation as finals
@@ -79,7 +80,8 @@ def prepare_folder(folder: Path) -> Path:
         ResultsError: a page stands there that is none of ours.
     """
     page = folder / PAGE
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
     if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace")[:8192]:
         raise ResultsError(
             f"{page} exists and is no report; move it away, or choose another folder "

@@ -19,6 +19,7 @@ from handsigns.errors import ResultsError
 from handsigns.io import lock
 from handsigns.io.atomic import staged_folder, write_text
 from handsigns.io.json_file import damaged, read_json, write_json
+from handsigns.io.own_output import make_output_folder
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
 from handsigns.results.paths import RepeatPaths, SearchPaths
@@ -169,6 +170,7 @@ def begin_search(
     """
     refuse_taken(paths)
     try:
+        make_output_folder(paths.root.parent)
         with staged_folder(paths.root) as folder:
             fresh = SearchPaths(folder)
             write_text(fresh.study, dump_study(study))
