@@ -19,7 +19,7 @@ from handsigns.report.leaderboard import ALWAYS, shown
 from handsigns.report.winner import Test, Winner
 from handsigns.results.statistics import best_so_far, funnel, rungs
 from handsigns.results.store import StoredSearch
-from handsigns.results.tables import leaderboard_rows
+from handsigns.results.tables import leaderboard_table
 from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.intervals import wilson_interval
@@ -153,13 +153,13 @@ def table(search: StoredSearch) -> tuple[list[Column], list[Row]]:
     """The leaderboard with the hyperparameters that vary."""
     names = [*ALWAYS, *search.study.space.varied]
     columns, rows = [], []
-    found = leaderboard_rows(search.journal.records, search.study.objective)
+    found = leaderboard_table(search.journal.records, search.study.objective).rows()
     for name in names:
-        text = any(isinstance(row[name], str) for row in found)
+        text = any(isinstance(row.get(name), str) for row in found)
         columns.append(Column("trial" if name == "trial_id" else name, text))
     for row in found:
         cells = tuple(
-            _cell(name, row[name], c.text) for name, c in zip(names, columns, strict=True)
+            _cell(name, row.get(name), c.text) for name, c in zip(names, columns, strict=True)
         )
         rows.append(Row(row["trial_id"], row["status"], cells))
     return columns, rows
