@@ -13,7 +13,6 @@ from handsigns.io.atomic import replacing
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.tables import (
-    UTC_TIME,
     Kind,
     Table,
     decision_table,
@@ -74,8 +73,6 @@ def _typed(values: list[Any], kind: Kind) -> pd.Series[Any]:
 
     if kind is None:
         return pd.Series(values, dtype=object).convert_dtypes()
-    if kind == UTC_TIME:
-        return pd.to_datetime(pd.Series(values, dtype=object), utc=True).dt.as_unit("us")
     dtype: Any = kind if isinstance(kind, str) else pd.CategoricalDtype(list(kind))
     typed: pd.Series[Any] = pd.Series(values, dtype=dtype)
     return typed

@@ -40,7 +40,7 @@ Kind = str | tuple[str, ...] | None
 """A column's type in frames: a dtype of pandas, the values of a category, or None for whatever type
 the values of a custom hyperparameter have."""
 
-UTC_TIME = "datetime64[us, UTC]"
+_UTC_TIME = "datetime64[us, UTC]"
 _KINDS = {bool: "boolean", int: "Int64", float: "float64", str: "string"}
 
 
@@ -121,7 +121,7 @@ def _custom(name: str) -> Column[TrialRecord]:
 
 
 def _time(name: str) -> Column[TrialRecord]:
-    return _each(name, UTC_TIME, lambda record: _iso(getattr(record, name)))
+    return _each(name, _UTC_TIME, lambda record: _iso(getattr(record, name)))
 
 
 def _iso(seconds: float | None) -> str | None:
