@@ -94,13 +94,16 @@ def show_searches(searches: Sequence[StoredSearch | tuple[str, HandsignsError]])
 
 
 def _tested(paths: SearchPaths) -> str:
-    path = paths.winner / "test.json"
-    if not path.is_file():
-        return "retrained" if paths.winner.is_dir() else MISSING
+    from handsigns.errors import ResultsError
+    from handsigns.results.winner import TEST_FILE, read_test
+
     try:
-        return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "test.json is damaged"
+        test = read_test(paths.winner)
+    except ResultsError:
+        return f"{TEST_FILE} is damaged"
+    if test is not None:
+        return f"test accuracy {test.accuracy:.2%}"
+    return "retrained" if paths.winner.is_dir() else MISSING
 
 
 def show_changes(sessions: Sequence[Session]) -> None:
