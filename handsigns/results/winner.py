@@ -1,6 +1,6 @@
 """The files of a winner, each defined, written and read here: card, retraining, test, test ledger.
 
-Weights are `winner.model`'s; what follows from these files, for people, is `winner.model_card`'s.
+The weights are left to `winner.model`, the README to `winner.model_card`.
 """
 
 from __future__ import annotations
