@@ -14,9 +14,9 @@ from handsigns.workflow.searches import opened
 from handsigns.workflow.test import evaluate_on_test
 
 if TYPE_CHECKING:
+    from handsigns.results.winner import TestResult
     from handsigns.winner.export import Format
     from handsigns.winner.predict import Prediction, Winner
-    from handsigns.winner.test import TestResult
 
 
 def test(

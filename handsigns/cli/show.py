@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
     from handsigns.results.trial import TrialRecord
+    from handsigns.results.winner import TestResult
     from handsigns.tuning.session import SearchOutcome
-    from handsigns.winner.test import TestResult
     from handsigns.workflow.trials import FinishedRun
 
 FAILED = 1
@@ -184,7 +184,7 @@ def _show_accuracy(result: TestResult) -> None:
         f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
         f"95 % interval {percent_interval(result.interval, 2)}"
     )
-    correct, unseen = result.unseen
+    correct, unseen = result.unseen.correct, result.unseen.total
     if unseen < result.total:
         share = f" ({correct / unseen:.2%})" if unseen else ""
         print(f"of the {unseen} that are in neither train nor val: {correct} right{share}")

@@ -18,19 +18,18 @@ _FEW_PICTURES = 200
 """In a validation split below this, a picture more or less is half a point or more."""
 
 
-def warnings(search: StoredSearch, known: Winner, openings: int) -> list[str]:
+def warnings(search: StoredSearch, known: Winner) -> list[str]:
     """All of them, the gravest first."""
-    return [*_about_test(search, known, openings), *_about_choice(search), *_about_run(search)]
+    return [*_about_test(search, known), *_about_choice(search), *_about_run(search)]
 
 
-def _about_test(search: StoredSearch, known: Winner, openings: int) -> Iterator[str]:
+def _about_test(search: StoredSearch, known: Winner) -> Iterator[str]:
     test = known.test
     best = search.winner
-    times = max(openings, test.test_openings if test else 0)
-    if times > 1:
+    if known.openings > 1:
         yield (
-            f"The test split was opened {times} times; only the first result is free of choices "
-            f"made after it."
+            f"The test split was opened {known.openings} times; only the first result is free "
+            f"of choices made after it."
         )
     if test is None:
         return
@@ -41,7 +40,7 @@ def _about_test(search: StoredSearch, known: Winner, openings: int) -> Iterator[
             f"The model that was tested is of trial {test.trial_id}, which is not the best by now: "
             f"that is trial {best.trial_id}."
         )
-    if test.fingerprint and test.fingerprint != search.data.info.fingerprint:
+    if test.fingerprint != search.data.info.fingerprint:
         yield "The pictures have changed since the test."
 
 

@@ -19,11 +19,12 @@ from handsigns.report.figures import scales
 from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
 from handsigns.report.figures.search import HEIGHT
 from handsigns.report.page import figures_payload, render
-from handsigns.report.winner import Test, read_winner
+from handsigns.report.winner import read_winner
 from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
 from handsigns.results.statistics import best_so_far, savings, score
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import read_timeline
+from handsigns.results.winner import TestResult
 from handsigns.stats.mcnemar import mcnemar
 
 SUMMARY_COLUMNS = (
@@ -147,20 +148,12 @@ def _tests(searches: Sequence[StoredSearch]) -> list[str]:
         return []
     if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
         return ["The winners were tested on different pictures: their tests cannot be compared."]
-    if any(not _all_known(test) for _, test in tested):
-        return ["A test was made by an earlier version: test again to compare picture by picture."]
     tested.sort(key=lambda pair: -pair[1].correct)
     (name, best), *others = tested
     return [_against(name, best, other, test) for other, test in others]
 
 
-def _all_known(test: Test) -> bool:
-    """Whether it says of each picture missed which one it is."""
-    known = {wrong.index for wrong in test.wrong if wrong.index is not None}
-    return len(known) == test.total - test.correct
-
-
-def _against(name: str, best: Test, other_name: str, other: Test) -> str:
+def _against(name: str, best: TestResult, other_name: str, other: TestResult) -> str:
     missed, missed_by_other = ({w.index for w in test.wrong} for test in (best, other))
     only_best, only_other = len(missed_by_other - missed), len(missed - missed_by_other)
     p = mcnemar(only_best, only_other)

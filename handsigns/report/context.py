@@ -16,12 +16,13 @@ from handsigns.report.figures.figure import Figure, short, thinned
 from handsigns.report.figures.scales import usable
 from handsigns.report.importance import FEWEST, METHOD, Importances, importances
 from handsigns.report.leaderboard import ALWAYS, shown
-from handsigns.report.winner import Test, Winner
+from handsigns.report.winner import Winner
 from handsigns.results.statistics import best_so_far, funnel, rungs
 from handsigns.results.store import StoredSearch
-from handsigns.results.tables import leaderboard_rows
+from handsigns.results.tables import leaderboard_table
 from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
+from handsigns.results.winner import TestResult
 from handsigns.stats.intervals import wilson_interval
 
 _EPOCHS_KEPT = 45_000
@@ -125,14 +126,13 @@ def _course(search: StoredSearch, timeline: Timeline) -> list[Figure]:
 
 
 def _of_winner(known: Winner) -> list[Figure]:
-    found: list[Figure | None] = []
+    found = []
     if known.test is not None:
         found.append(winner_figures.confusion_matrix(known.test))
-    if known.calibration is not None:
-        found.append(winner_figures.reliability(known.calibration))
+        found.append(winner_figures.reliability(known.test.calibration))
     if known.retraining is not None:
         found.append(winner_figures.retraining_curves(known.retraining.runs))
-    return [figure for figure in found if figure is not None]
+    return found
 
 
 def _importance_note(found: Importances | None) -> str:
@@ -153,13 +153,13 @@ def table(search: StoredSearch) -> tuple[list[Column], list[Row]]:
     """The leaderboard with the hyperparameters that vary."""
     names = [*ALWAYS, *search.study.space.varied]
     columns, rows = [], []
-    found = leaderboard_rows(search.journal.records, search.study.objective)
+    found = leaderboard_table(search.journal.records, search.study.objective).rows()
     for name in names:
-        text = any(isinstance(row[name], str) for row in found)
+        text = any(isinstance(row.get(name), str) for row in found)
         columns.append(Column("trial" if name == "trial_id" else name, text))
     for row in found:
         cells = tuple(
-            _cell(name, row[name], c.text) for name, c in zip(names, columns, strict=True)
+            _cell(name, row.get(name), c.text) for name, c in zip(names, columns, strict=True)
         )
         rows.append(Row(row["trial_id"], row["status"], cells))
     return columns, rows
@@ -204,20 +204,18 @@ def _trial(record: TrialRecord, names: list[str], most: int) -> dict[str, Any]:
     }
 
 
-def per_class(test: Test) -> list[dict[str, Any]]:
+def per_class(test: TestResult) -> list[dict[str, Any]]:
     """Precision and recall of each class with their intervals; None where there is nothing."""
     rows = []
-    for k, name in enumerate(test.classes):
-        right = test.confusion[k][k]
-        true, predicted = sum(test.confusion[k]), sum(row[k] for row in test.confusion)
+    for k, score in enumerate(test.per_class()):
+        correct, true = test.confusion[k][k], score["pictures"]
+        predicted = sum(row[k] for row in test.confusion)
         rows.append(
             {
-                "name": name,
-                "precision": right / predicted if predicted else None,
-                "precision_interval": wilson_interval(right, predicted) if predicted else None,
-                "recall": right / true if true else None,
-                "recall_interval": wilson_interval(right, true) if true else None,
-                "pictures": true,
+                "name": score["class"],
+                **score,
+                "precision_interval": wilson_interval(correct, predicted) if predicted else None,
+                "recall_interval": wilson_interval(correct, true) if true else None,
             }
         )
     return rows

@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO
 
 from handsigns.console.format import MISSING, percent, value_text
 from handsigns.results.store import StoredSearch
-from handsigns.results.tables import leaderboard_columns, leaderboard_rows
+from handsigns.results.tables import leaderboard_table
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
@@ -30,11 +30,12 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     CSV and JSON have every column, at full precision; the others those that differ from trial to
     trial, rounded.
     """
-    rows = leaderboard_rows(search.journal.records, search.study.objective)[:top]
+    table = leaderboard_table(search.journal.records, search.study.objective)
+    rows = table.rows()[:top]
     if form == "csv":
-        table = csv.DictWriter(out, leaderboard_columns(rows), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+        writer = csv.DictWriter(out, table.names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
         return
     if form == "json":
         json.dump(rows, out, indent=2, allow_nan=False)

@@ -82,7 +82,7 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
                 "Test accuracy",
                 percent(known.test.accuracy),
                 f"{known.test.correct} of {known.test.total} right, "
-                f"{interval_text(known.test.ci95)}",
+                f"{interval_text(known.test.interval)}",
                 main=True,
             )
         )

@@ -21,7 +21,7 @@ from handsigns.report.figures.figure import Figure, write_figure
 from handsigns.report.figures.search import trial_curves
 from handsigns.report.leaderboard import write_leaderboard
 from handsigns.report.page import MARK, figures_payload, render, render_plain
-from handsigns.report.winner import Winner, openings, read_environment, read_winner
+from handsigns.report.winner import Winner, read_environment, read_winner
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline, read_timeline
 
@@ -140,7 +140,6 @@ def _page(
 
 def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str, Any]:
     problems = list(known.problems)
-    opened = openings(search.paths, problems)
     environment = read_environment(search.paths, problems)
     winner = search.winner
     found = edges.find_edges(search.study.space, winner.params) if winner else []
@@ -155,14 +154,13 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "comparisons": answer.comparisons(search),
         "finals_columns": finals.COLUMNS,
         "finals": finals.rows(search),
-        "warnings": [*problems, *notes.warnings(search, known, opened)],
+        "warnings": [*problems, *notes.warnings(search, known)],
         "commands": answer.commands(search),
         "edges": found,
         "edges_yaml": edges.as_yaml(found),
         "test": known.test,
         "retraining": known.retraining,
-        "per_seed": answer.seeds_text(known.per_seed),
-        "unseen": known.unseen,
+        "per_seed": answer.seeds_text(known.test.per_seed) if known.test else "",
         "per_class": per_class(known.test) if known.test else [],
         "album": known.album,
         "facts": notes.facts(search, environment),

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 BINS = 10
+Share = Annotated[float, Field(ge=0, le=1)]
+"""In [0, 1], never NaN; checked where it is read from a file."""
 
 
 @dataclass(frozen=True)
 class Bin:
     """The pictures with a confidence in (low, high]: how many, how sure, and how often right."""
 
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
+    low: Share
+    high: Share
+    count: Annotated[int, Field(ge=1)]
+    confidence: Share
+    accuracy: Share
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Expected calibration error in [0, 1], and the bins, lowest first, that hold a picture."""
 
-    ece: float
+    ece: Share
     bins: tuple[Bin, ...]
 
 

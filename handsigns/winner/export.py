@@ -7,7 +7,6 @@ float32 (N, K). Its metadata name the classes and say where the model came from.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import importlib.util
 import io
 import json
@@ -24,9 +23,10 @@ from torch import Tensor, nn
 from handsigns.data.images import Pixels
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import replacing
+from handsigns.results.winner import ModelCard
 from handsigns.training.augment import normalize
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.model import ModelCard, load_model
+from handsigns.winner.model import load_model
 
 Format = Literal["onnx", "torch-export"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -173,8 +173,7 @@ def _dynamic() -> dict[str, Any]:
 
 def _metadata(card: ModelCard) -> dict[str, Any]:
     """The model's card, and what the graph takes and gives."""
-    fields = dataclasses.asdict(card) | {"config": card.config.model_dump()}
-    return fields | {
+    return card.fields() | {
         "input": f"pictures: uint8 (N, {card.size}, {card.size}, 3), RGB, upright",
         "output": f"probabilities: float32 (N, {len(card.classes)}), in the order of classes",
     }

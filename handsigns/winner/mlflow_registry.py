@@ -18,9 +18,9 @@ from pathlib import Path
 
 from handsigns.errors import ResultsError
 from handsigns.io.digest import file_digest
+from handsigns.results.winner import CONFIG_FILE, MODEL_FILE, ModelCard
 from handsigns.tracking.base import TrackedSearch
 from handsigns.tracking.mlflow_runs import MlflowRuns  # makes MLflow's settings first
-from handsigns.winner.model import CONFIG_FILE, MODEL_FILE, ModelCard
 
 import mlflow  # isort: skip
 from mlflow.entities import Metric, RunTag  # isort: skip

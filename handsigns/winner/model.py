@@ -1,70 +1,22 @@
-"""A retrained model on disk: weights as safetensors, everything else as YAML; no pickle."""
+"""A retrained model on disk: weights as safetensors, beside its card; no pickle."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import OwnCode, keep, own_functions, read_kept
-from handsigns.config.yaml_tree import read_document, write_tree
 from handsigns.console.program import command
-from handsigns.errors import ConfigError, ResultsError
-from handsigns.io.atomic import replacing, write_text
+from handsigns.errors import ResultsError
+from handsigns.io.atomic import replacing
 from handsigns.models import Ensemble, as_evaluated, build_model
-from handsigns.results.paths import SearchPaths, own_code
-
-MODEL_FILE = "model.safetensors"
-SEEDS_FOLDER = "seeds"
-CONFIG_FILE = "config.yaml"
-
-
-Chosen = Literal["by rank", "by re-evaluation", "by hand"]
-"""As the leaderboard's first, as the best of those that were trained again, or by the user."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What must be known to use a model, and where it came from; `config.yaml`.
-
-    Attributes:
-        config: the hyperparameters.
-        classes: class names, in the order of the logits.
-        size: height and width of the images in pixels.
-        epochs: trained for, on train and validation split together.
-        seeds: of the model kept; of several models, whose probabilities are averaged, each.
-        search: name of the search.
-        trial_id: whose configuration this is.
-        chosen: see `Chosen`.
-        chosen_after_test: the user chose the trial by hand after a test result was known.
-        fingerprint: of the data.
-        git_revision: of the code; None where unknown.
-        own_code: what code of the user's own it needs, as `OwnCode.described`.
-        trained_seeds: of all models that were trained and did not diverge.
-    """
-
-    config: TrialConfig
-    classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
-    size: Annotated[int, Field(ge=16, le=1024)]
-    epochs: int
-    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
-    search: str
-    trial_id: str
-    chosen: Chosen
-    chosen_after_test: bool
-    fingerprint: str
-    git_revision: str | None
-    own_code: dict[str, Any] = dataclasses.field(default_factory=dict)
-    trained_seeds: tuple[int, ...] = ()
+from handsigns.results.paths import own_code
+from handsigns.results.winner import MODEL_FILE, SEEDS_FOLDER, ModelCard, read_card, write_card
 
 
 def save_model(
@@ -81,45 +33,7 @@ def save_model(
     for seed, member in members.items():
         _write(seed_file(folder, seed), member)
     _write(folder / MODEL_FILE, _kept([members[seed] for seed in card.seeds]))
-    fields = dataclasses.asdict(card) | {
-        "config": card.config.model_dump(),
-        "classes": list(card.classes),
-        "seeds": list(card.seeds),
-        "trained_seeds": list(card.trained_seeds),
-    }
-    write_text(folder / CONFIG_FILE, write_tree(fields))
-
-
-def load_card(folder: Path) -> ModelCard:
-    """Read a model's card.
-
-    Raises:
-        ResultsError: there is none, or it is damaged.
-    """
-    path = folder / CONFIG_FILE
-    if not path.exists():
-        raise ResultsError(f"no retrained winner in {folder}; make one: {_retrain_command(folder)}")
-    try:
-        return TypeAdapter(ModelCard).validate_python(_as_now(read_document(path).values))
-    except (ConfigError, ValueError) as error:
-        raise ResultsError(
-            f"{path} is damaged ({error}); retrain: {_retrain_command(folder)}"
-        ) from error
-
-
-def _retrain_command(folder: Path) -> str:
-    """Return the command that makes the winner of that folder anew."""
-    return SearchPaths(folder.parent).command("retrain")
-
-
-def _as_now(fields: dict[str, Any]) -> dict[str, Any]:
-    """A card of before ensembles, test-time flips and averaged weights, as it would be now."""
-    if "seed" in fields:
-        fields["seeds"] = [fields.pop("seed")]
-    if isinstance(fields.get("config"), dict):
-        for name, value in {"test_time_flip": False, "weight_average": 0.0}.items():
-            fields["config"].setdefault(name, value)
-    return fields
+    write_card(folder, card)
 
 
 def load_model(
@@ -134,7 +48,7 @@ def load_model(
         ResultsError: the folder holds no whole model, or one that needs code of the user's own
             and that is not allowed.
     """
-    card = load_card(folder)
+    card = read_card(folder)
     own = _own(folder, card, allowed=allow_own_code)
     model = _kept([_fresh(card, own) for _ in card.seeds])
     model = _read(folder / MODEL_FILE, model, card, device)
@@ -149,7 +63,7 @@ def load_seeds(
     Raises:
         ResultsError: see `load_model`.
     """
-    card = load_card(folder)
+    card = read_card(folder)
     own = _own(folder, card, allowed=allow_own_code)
     read = [
         _read(seed_file(folder, seed), _fresh(card, own), card, device)

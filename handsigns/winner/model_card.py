@@ -5,28 +5,19 @@ Its parts follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from pydantic import TypeAdapter
 
 from handsigns.console.format import percent, percent_interval
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import inert
 from handsigns.data.splits import DataInfo
-from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
-from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
+from handsigns.results.winner import README_FILE, Chosen, ModelCard, RetrainingRecord, TestResult
 from handsigns.stats.intervals import wilson_interval
-from handsigns.winner.model import Chosen, ModelCard
 
-METRICS_FILE = "metrics.json"
-README_FILE = "README.md"
 _CONFUSIONS = 5
 _HOW_CHOSEN: dict[Chosen, str] = {
     "by rank": "the best of its leaderboard",
@@ -40,51 +31,17 @@ _NO_LICENCE = (
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    """A seed that was trained; `diverged` models are never kept."""
-
-    seed: int
-    diverged: bool
-
-
-@dataclass(frozen=True)
-class Training:
-    """What ``metrics.json`` tells of a retraining."""
-
-    kept_by: str
-    train_pictures: int
-    seconds: float
-    device: str
-    runs: tuple[Run, ...]
-
-
-def read_training(folder: Path) -> Training:
-    """Read how the winner in `folder` was trained.
-
-    Raises:
-        ResultsError: that is not there, or damaged.
-    """
-    path = folder / METRICS_FILE
-    try:
-        return TypeAdapter(Training).validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ResultsError(
-            f"{path} is damaged ({error}); retrain: {SearchPaths(folder.parent).command('retrain')}"
-        ) from error
-
-
 def write_readme(
     folder: Path,
     card: ModelCard,
     search: StoredSearch,
-    training: Training,
-    test: Mapping[str, Any] | None,
+    training: RetrainingRecord,
+    test: TestResult | None,
 ) -> None:
     """Write the model card into `folder`; what the user has written under Licence is kept.
 
     Args:
-        test: the content of ``test.json``; None where the winner was not tested yet.
+        test: None where the winner was not tested yet.
     """
     trial = search.trial(card.trial_id)
     parts = [
@@ -93,7 +50,7 @@ def write_readme(
         _data(search.data.info),
         _how_it_was_trained(card, training),
         _figures(search, trial, test),
-        _limits(search.data.info, test),
+        _limits(test),
         _licence(folder / README_FILE),
     ]
     write_text(folder / README_FILE, "\n\n".join(parts) + "\n")
@@ -155,7 +112,7 @@ def _data(info: DataInfo) -> str:
     return "\n".join(["## Data", "", about, "", header, rule, *rows, *_block(notes)])
 
 
-def _how_it_was_trained(card: ModelCard, training: Training) -> str:
+def _how_it_was_trained(card: ModelCard, training: RetrainingRecord) -> str:
     diverged = sum(run.diverged for run in training.runs)
     seeds = ", ".join(str(run.seed) for run in training.runs)
     lost = f", of which {diverged} diverged" if diverged else ""
@@ -183,7 +140,7 @@ def _kept(card: ModelCard) -> str:
     return f"{len(card.seeds)} models, whose probabilities are averaged"
 
 
-def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] | None) -> str:
+def _figures(search: StoredSearch, trial: TrialRecord, test: TestResult | None) -> str:
     lines = ["## Figures", ""]
     if trial.last is not None:
         total = sum(search.data.info.counts["val"])
@@ -199,10 +156,10 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
     if test is None:
         return "\n".join([*lines, f"- Test accuracy: not tested yet ({INSTALLED} test)."])
     lines += [
-        f"- Test accuracy: {test['accuracy']:.2%}, {test['correct']} of {test['total']} pictures, "
-        f"95 % interval {percent_interval(test['ci95'], 2)} (Wilson). "
+        f"- Test accuracy: {test.accuracy:.2%}, {test.correct} of {test.total} pictures, "
+        f"95 % interval {percent_interval(test.interval, 2)} (Wilson). "
         f"{_how_honest(test)}{_of_unseen(test)}",
-        f"- Expected calibration error on the test split: {test['calibration']['ece']:.3f}.",
+        f"- Expected calibration error on the test split: {test.calibration.ece:.3f}.",
         "",
         "| class | precision | recall | test pictures |",
         "| --- | ---: | ---: | ---: |",
@@ -210,30 +167,29 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: Mapping[str, Any] |
     lines += [
         f"| {inert(row['class'])} | {percent(row['precision'], 1)} | {percent(row['recall'], 1)} | "
         f"{row['pictures']} |"
-        for row in test["per_class"]
+        for row in test.per_class()
     ]
     return "\n".join(lines)
 
 
-def _of_unseen(test: Mapping[str, Any]) -> str:
+def _of_unseen(test: TestResult) -> str:
     """Where pictures of the test split are, by their pixels, also among those learnt from."""
-    correct, total = test["unseen"]["correct"], test["unseen"]["total"]
-    if total == test["total"]:
+    correct, total = test.unseen
+    if total == test.total:
         return ""
     share = f", {correct / total:.2%}" if total else ""
     return (
-        f" {test['total'] - total} of these pictures are also in train or val; of the other "
+        f" {test.total - total} of these pictures are also in train or val; of the other "
         f"{total} it has {correct} right{share}."
     )
 
 
-def _how_honest(test: Mapping[str, Any]) -> str:
-    openings = test["test_openings"]
-    times = "once" if openings == 1 else f"{openings} times"
+def _how_honest(test: TestResult) -> str:
+    times = "once" if test.openings == 1 else f"{test.openings} times"
     text = f"The test split of this search has been opened {times}."
-    if openings > 1:
+    if test.openings > 1:
         text += " Only the first result is free of choices made after it."
-    if test["chosen_after_test"]:
+    if test.chosen_after_test:
         text += (
             " This trial was picked by hand after a test result was known: its figure is no "
             "honest estimate."
@@ -241,7 +197,7 @@ def _how_honest(test: Mapping[str, Any]) -> str:
     return text
 
 
-def _limits(info: DataInfo, test: Mapping[str, Any] | None) -> str:
+def _limits(test: TestResult | None) -> str:
     lines = [
         "## Limits",
         "",
@@ -251,27 +207,31 @@ def _limits(info: DataInfo, test: Mapping[str, Any] | None) -> str:
         "get one all the same.",
     ]
     if test is not None:
-        lines += ["", _confusions(info, np.array(test["confusion"]), int(test["total"]))]
+        lines += ["", _confusions(test)]
     return "\n".join(lines)
 
 
-def _confusions(info: DataInfo, confusion: np.ndarray[Any, Any], total: int) -> str:
-    found = sorted(_mistakes(confusion), reverse=True)[:_CONFUSIONS]
+def _confusions(test: TestResult) -> str:
+    found = sorted(_mistakes(test), reverse=True)[:_CONFUSIONS]
     if not found:
-        return f"It made no mistake on the {total} test pictures, which are too few to expect none."
+        return (
+            f"It made no mistake on the {test.total} test pictures, which are too few to expect "
+            f"none."
+        )
     lines = [
-        f"- {inert(info.classes[true])} taken for {inert(info.classes[predicted])}: {count} of "
-        f"{int(confusion[true].sum())}"
+        f"- {inert(test.classes[true])} taken for {inert(test.classes[predicted])}: {count} of "
+        f"{sum(test.confusion[true])}"
         for count, true, predicted in found
     ]
     return "\n".join(["Its most frequent mistakes on the test split:", "", *lines])
 
 
-def _mistakes(confusion: np.ndarray[Any, Any]) -> Iterator[tuple[int, int, int]]:
+def _mistakes(test: TestResult) -> Iterator[tuple[int, int, int]]:
     """Count, true class and predicted class of each kind of mistake that was made."""
-    for true, predicted in np.argwhere(confusion):
-        if true != predicted:
-            yield int(confusion[true, predicted]), int(true), int(predicted)
+    for true, row in enumerate(test.confusion):
+        for predicted, count in enumerate(row):
+            if count and true != predicted:
+                yield count, true, predicted
 
 
 def _block(lines: Iterable[str]) -> list[str]:

@@ -14,9 +14,10 @@ from torch import nn
 from handsigns.console.sanitize import printable
 from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
 from handsigns.errors import DataError
+from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.model import ModelCard, load_model
+from handsigns.winner.model import load_model
 
 
 @dataclass(frozen=True)

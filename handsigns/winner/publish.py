@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
-from handsigns.errors import ResultsError
+from handsigns.results.winner import ModelCard, read_card, read_test
 from handsigns.tracking.base import TrackedSearch
-from handsigns.winner.model import ModelCard, load_card
-from handsigns.winner.test import TEST_FILE
 
 Figures = dict[str, float | str]
 
@@ -23,7 +19,7 @@ def publish(tool: str, search: TrackedSearch) -> str:
     Raises:
         ResultsError: there is no whole winner, or the tool does not know the search.
     """
-    card = load_card(search.paths.winner)
+    card = read_card(search.paths.winner)
     figures = _figures(search, card)
     match tool:
         case "mlflow":
@@ -45,13 +41,8 @@ def _figures(search: TrackedSearch, card: ModelCard) -> Figures:
         "retrained_epochs": card.epochs,
         "retraining_seed": ", ".join(map(str, card.seeds)),
     }
-    path = search.paths.winner / TEST_FILE
-    if not path.exists():
-        return figures
-    try:
-        test = json.loads(path.read_text(encoding="utf-8"))
-        low, high = map(float, test["ci95"])
-        tested: Figures = {"test_accuracy": float(test["accuracy"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is damaged ({error}); restore it from a copy") from error
-    return figures | tested | {"test_ci95_low": low, "test_ci95_high": high}
+    test = read_test(search.paths.winner)
+    if test is not None:
+        low, high = test.interval
+        figures |= {"test_accuracy": test.accuracy, "test_ci95_low": low, "test_ci95_high": high}
+    return figures

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -20,13 +17,20 @@ from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
 from handsigns.host import available_cpus
 from handsigns.io.atomic import staged_folder
-from handsigns.io.json_file import write_json
 from handsigns.metrics import EpochMetrics
 from handsigns.models import as_evaluated
 from handsigns.results.environment import describe_environment
-from handsigns.results.ledger import read_ledger
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
+from handsigns.results.winner import (
+    Chosen,
+    ModelCard,
+    RetrainingEpoch,
+    RetrainingRecord,
+    SeedRun,
+    read_ledger,
+    write_retraining,
+)
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import evaluate
 from handsigns.training.train import (
@@ -37,8 +41,8 @@ from handsigns.training.train import (
     on_device,
     start,
 )
-from handsigns.winner.model import Chosen, ModelCard, save_model
-from handsigns.winner.model_card import METRICS_FILE, read_training, write_readme
+from handsigns.winner.model import save_model
+from handsigns.winner.model_card import write_readme
 
 Progress = Callable[[int, int, EpochMetrics], None]
 """Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
@@ -47,26 +51,7 @@ _LOWEST_LOSS = "lowest loss on the pictures it learnt from"
 _ENSEMBLE = "all that did not diverge, as an ensemble"
 
 
-@dataclass(frozen=True)
-class Retraining:
-    """One seed's outcome.
-
-    Attributes:
-        seed: of the training.
-        epochs: what they came to.
-        loss: mean cross entropy, in nats, of the network as it is used, on the pictures it learnt
-            from as they are; infinite where it diverged. Training's own loss is of other weights,
-            on pictures that were changed, and where the learning rate does not fall, says little.
-    """
-
-    seed: int
-    epochs: tuple[EpochMetrics, ...]
-    loss: float
-
-    @property
-    def diverged(self) -> bool:
-        """Whether its loss became no number; such a model is never kept."""
-        return math.isinf(self.loss)
+Retraining = SeedRun  # imported from here by workflow and cli
 
 
 def retrain(
@@ -79,7 +64,7 @@ def retrain(
     ensemble: bool,
     progress: Progress,
     own: OwnCode | None = None,
-) -> tuple[ModelCard, list[Retraining]]:
+) -> tuple[ModelCard, list[SeedRun]]:
     """Train `record`'s configuration with fresh seeds and keep a model in ``winner/``.
 
     No split is left to choose by, and the test split must not: of the seeds' models the one with
@@ -102,7 +87,7 @@ def retrain(
     torch.set_num_threads(available_cpus())
     everything = together(data.train, data.val)
     started = time.monotonic()
-    runs: list[Retraining] = []
+    runs: list[SeedRun] = []
     models: dict[int, nn.Module] = {}
     for number in range(seeds):
         plan = TrainingPlan(
@@ -140,18 +125,18 @@ def retrain(
         own_code=own.described() if own else {},
         trained_seeds=tuple(models),
     )
-    metrics = {
-        "trial_id": record.trial_id,
-        "kept_seeds": list(card.seeds),
-        "kept_by": _ENSEMBLE if ensemble else _LOWEST_LOSS,
-        "train_pictures": len(everything),
-        "seconds": round(time.monotonic() - started, 3),
-        "device": str(pick_device()),
-        "threads": torch.get_num_threads(),
-        "environment": environment,
-        "runs": [_as_json(run) for run in runs],
-    }
-    _store(search, models, card, metrics, own)
+    retraining = RetrainingRecord(
+        trial_id=record.trial_id,
+        kept_seeds=card.seeds,
+        kept_by=_ENSEMBLE if ensemble else _LOWEST_LOSS,
+        train_pictures=len(everything),
+        seconds=round(time.monotonic() - started, 3),
+        device=str(pick_device()),
+        threads=torch.get_num_threads(),
+        environment=environment,
+        runs=tuple(runs),
+    )
+    _store(search, models, card, retraining, own)
     return card, runs
 
 
@@ -160,44 +145,32 @@ def retraining_seed(study_seed: int, number: int) -> int:
     return seed_of(f"retrain/{study_seed}/{number}")
 
 
-def _lowest_loss(runs: list[Retraining]) -> Retraining:
-    return min(runs, key=lambda run: run.loss)
+def _lowest_loss(runs: list[SeedRun]) -> SeedRun:
+    return min(runs, key=lambda run: math.inf if run.loss is None else run.loss)
 
 
-def _train(
-    state: TrainingState, split: Split, progress: Callable[[EpochMetrics], None]
-) -> Retraining:
+def _train(state: TrainingState, split: Split, progress: Callable[[EpochMetrics], None]) -> SeedRun:
     epochs = []
     try:
         for metrics in fit(state, split, None):
-            epochs.append(metrics)
+            epochs.append(RetrainingEpoch.of(metrics))
             progress(metrics)
     except DivergedError:
-        return Retraining(state.plan.seed, tuple(epochs), math.inf)
+        return SeedRun(state.plan.seed, None, tuple(epochs))
     network = as_evaluated(state.result, state.plan.config)
     loss = evaluate(network, *on_device(split, state.plan.device)).loss
-    return Retraining(state.plan.seed, tuple(epochs), loss if math.isfinite(loss) else math.inf)
-
-
-def _as_json(run: Retraining) -> dict[str, Any]:
-    """Without the validation figures, which there are none of."""
-    epochs = [
-        {name: value for name, value in dataclasses.asdict(m).items() if "val_" not in name}
-        for m in run.epochs
-    ]
-    loss = None if run.diverged else run.loss
-    return {"seed": run.seed, "diverged": run.diverged, "loss": loss, "epochs": epochs}
+    return SeedRun(state.plan.seed, loss if math.isfinite(loss) else None, tuple(epochs))
 
 
 def _store(
     search: StoredSearch,
     models: dict[int, nn.Module],
     card: ModelCard,
-    metrics: dict[str, Any],
+    retraining: RetrainingRecord,
     own: OwnCode | None,
 ) -> None:
     """Write the winner beside its place, then put it there; an earlier one is kept aside."""
     with staged_folder(search.paths.winner, earlier="keep") as fresh:
         save_model(fresh, models, card, own)
-        write_json(fresh / METRICS_FILE, metrics)
-        write_readme(fresh, card, search, read_training(fresh), None)
+        write_retraining(fresh, retraining)
+        write_readme(fresh, card, search, retraining, None)

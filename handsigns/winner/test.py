@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,103 +16,30 @@ from handsigns.data.validate import digests
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import file_digest
-from handsigns.io.json_file import write_json
-from handsigns.results.ledger import add_opening, read_ledger
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
-from handsigns.stats.calibration import Calibration, calibration
-from handsigns.stats.intervals import METHOD, wilson_interval
+from handsigns.results.winner import (
+    MODEL_FILE,
+    TEST_FILE,
+    WRONG_FOLDER,
+    Misclassified,
+    ModelCard,
+    TestResult,
+    Unseen,
+    add_opening,
+    read_card,
+    read_ledger,
+    read_retraining,
+    write_test,
+)
+from handsigns.stats.calibration import calibration
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.model import MODEL_FILE, ModelCard, load_card, load_model, load_seeds
-from handsigns.winner.model_card import read_training, write_readme
+from handsigns.winner.model import load_model, load_seeds
+from handsigns.winner.model_card import write_readme
 
-TEST_FILE = "test.json"
-WRONG_FOLDER = "wrong"
 _SHOWN = 50
-"""Pictures classified wrongly that are kept beside the result."""
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A picture classified wrongly.
-
-    Attributes:
-        picture: its name in the data.
-        index: its place in the split, from 0.
-        true, predicted: class names.
-        confidence: probability of the predicted class.
-        file: the picture itself as a PNG, relative to the winner's folder; None beyond the first
-            `_SHOWN`.
-    """
-
-    picture: str
-    index: int
-    true: str
-    predicted: str
-    confidence: float
-    file: str | None
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """How the winner did on the test split.
-
-    Attributes:
-        classes: K class names.
-        confusion: int64 (K, K), rows are true classes, columns predicted ones.
-        wrong: each picture classified wrongly, in the order of the split.
-        calibration: how far its confidence can be believed.
-        per_seed: accuracy of the model of each seed that was trained, in their order. The model
-            kept was chosen without these; how far they differ is luck of the seed.
-        unseen: pictures classified rightly, and all, of those that are not, by their pixels, among
-            the pictures it was trained on, too.
-        openings: how often the test split of this search has been opened, this time included.
-    """
-
-    __test__ = False  # not a test case, whatever pytest makes of the name
-
-    classes: tuple[str, ...]
-    confusion: npt.NDArray[np.int64]
-    wrong: tuple[Mistake, ...]
-    calibration: Calibration
-    per_seed: tuple[float, ...]
-    unseen: tuple[int, int]
-    openings: int
-
-    @property
-    def correct(self) -> int:
-        """Pictures classified rightly."""
-        return int(np.trace(self.confusion))
-
-    @property
-    def total(self) -> int:
-        """Pictures in the test split."""
-        return int(self.confusion.sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share classified rightly."""
-        return self.correct / self.total
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy."""
-        return wilson_interval(self.correct, self.total)
-
-    def per_class(self) -> list[dict[str, Any]]:
-        """Precision (None where the class was never predicted) and recall of each class."""
-        hits = np.diagonal(self.confusion)
-        predicted, true = self.confusion.sum(0), self.confusion.sum(1)
-        return [
-            {
-                "class": name,
-                "precision": float(hits[k] / predicted[k]) if predicted[k] else None,
-                "recall": float(hits[k] / true[k]) if true[k] else None,
-                "pictures": int(true[k]),
-            }
-            for k, name in enumerate(self.classes)
-        ]
+"""Misclassified images that are kept beside the result."""
 
 
 def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
@@ -123,7 +48,7 @@ def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
     Raises:
         ResultsError: it was, and the user has not asked to have it stated.
     """
-    card = load_card(paths.winner)
+    card = read_card(paths.winner)
     ledger = read_ledger(paths.test_ledger)
     if card.chosen_after_test and not after_test:
         last = ledger[-1]
@@ -158,7 +83,7 @@ def test_winner(
             f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); put the earlier "
             f"pictures back, or search anew on these"
         )
-    training = read_training(paths.winner)
+    training = read_retraining(paths.winner)
     device = pick_device()
     model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
     seeds = load_seeds(paths.winner, device, allow_own_code=allow_own_code)
@@ -177,9 +102,9 @@ def test_winner(
     files += [None] * (len(wrong) - len(files))
     result = TestResult(
         classes=card.classes,
-        confusion=confusion,
+        confusion=tuple(map(tuple, confusion.tolist())),
         wrong=tuple(
-            Mistake(
+            Misclassified(
                 picture=split.names[i],
                 index=int(i),
                 true=card.classes[split.labels[i]],
@@ -195,18 +120,23 @@ def test_winner(
             for one in seeds
         ),
         unseen=_unseen(data, split, predicted),
+        seeds=card.trained_seeds,
+        kept_seeds=card.seeds,
+        trial_id=card.trial_id,
+        chosen=card.chosen,
+        chosen_after_test=card.chosen_after_test,
         openings=len(read_ledger(paths.test_ledger)),
+        fingerprint=card.fingerprint,
     )
-    written = _as_json(result, card)
-    write_json(paths.winner / TEST_FILE, written)
-    write_readme(paths.winner, card, search, training, written)
+    write_test(paths.winner, result)
+    write_readme(paths.winner, card, search, training, result)
     return result
 
 
-def _unseen(data: DataSet, test: Split, predicted: npt.NDArray[np.int64]) -> tuple[int, int]:
+def _unseen(data: DataSet, test: Split, predicted: npt.NDArray[np.int64]) -> Unseen:
     known = {*digests(data.train), *digests(data.val)}
     fresh = np.array([digest not in known for digest in digests(test)])
-    return int((predicted == test.labels)[fresh].sum()), int(fresh.sum())
+    return Unseen(int((predicted == test.labels)[fresh].sum()), int(fresh.sum()))
 
 
 def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
@@ -216,30 +146,3 @@ def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
         for name, image in zip(names, images, strict=True):
             Image.fromarray(image).save(fresh / name)
     return [f"{folder.name}/{name}" for name in names]
-
-
-def _as_json(result: TestResult, card: ModelCard) -> dict[str, Any]:
-    return {
-        "accuracy": result.accuracy,
-        "correct": result.correct,
-        "total": result.total,
-        "ci95": list(result.interval),
-        "ci95_method": METHOD,
-        "classes": list(result.classes),
-        "confusion": result.confusion.tolist(),
-        "per_class": result.per_class(),
-        "wrong": [
-            {name: value for name, value in asdict(mistake).items() if value is not None}
-            for mistake in result.wrong
-        ],
-        "calibration": asdict(result.calibration),
-        "per_seed": list(result.per_seed),
-        "unseen": {"correct": result.unseen[0], "total": result.unseen[1]},
-        "seeds": list(card.trained_seeds),
-        "kept_seeds": list(card.seeds),
-        "trial_id": card.trial_id,
-        "chosen": card.chosen,
-        "chosen_after_test": card.chosen_after_test,
-        "test_openings": result.openings,
-        "fingerprint": card.fingerprint,
-    }

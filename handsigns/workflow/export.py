@@ -57,11 +57,11 @@ def export(
     if out is not None:
         _check_free(out)
 
+    from handsigns.results.winner import read_card
     from handsigns.winner.export import FILES, TOLERANCE, check_extra, export_winner
-    from handsigns.winner.model import load_card
 
     check_extra(form)
-    load_card(search.paths.winner)
+    read_card(search.paths.winner)
     path = out or search.paths.winner / FILES[form]
     images = open_unchanged(search, moved).val.images[:_IMAGES]
     print(f"making a graph and comparing it on {len(images)} validation pictures", flush=True)

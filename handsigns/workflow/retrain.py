@@ -12,7 +12,7 @@ from handsigns.workflow.user_code import user_code_of_trial
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
-    from handsigns.winner.model import Chosen, ModelCard
+    from handsigns.results.winner import Chosen, ModelCard
     from handsigns.winner.retrain import Retraining
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.errors import HandsignsError
+from handsigns.console.format import MISSING, percent
+from handsigns.errors import HandsignsError, ResultsError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.sync import synced
 
@@ -63,3 +64,16 @@ def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
         except HandsignsError as error:
             found.append((paths.name, error))
     return found
+
+
+def winner_status(paths: SearchPaths) -> str:
+    """Return how far the winner of a search has come, in words."""
+    from handsigns.results.winner import TEST_FILE, read_test
+
+    try:
+        test = read_test(paths.winner)
+    except ResultsError:
+        return f"{TEST_FILE} is damaged"
+    if test is not None:
+        return f"test accuracy {percent(test.accuracy)}"
+    return "retrained" if paths.winner.is_dir() else MISSING

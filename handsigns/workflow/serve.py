@@ -26,11 +26,11 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
     """
     from handsigns.cluster.session import ray_session
     from handsigns.console.capture import output_to
-    from handsigns.winner.model import load_card
+    from handsigns.results.winner import read_card
     from handsigns.winner.serve import HOST, check_extra, check_port, served
 
     check_extra()
-    load_card(paths.winner)
+    read_card(paths.winner)
     check_port(port)
     print(f"starting; Ray's own output goes to {paths.log}", flush=True)
     with _termination() as end, output_to(paths.log) as terminal:

@@ -1,12 +1,12 @@
 """What a test is told like."""
 
-import numpy as np
 import pytest
 
+from handsigns.cli import main
 from handsigns.cli.show import show_test
 from handsigns.results.paths import SearchPaths
+from handsigns.results.winner import Misclassified, TestResult, Unseen
 from handsigns.stats.calibration import Calibration
-from handsigns.winner.test import TestResult
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,38 @@ from handsigns.winner.test import TestResult
     ],
 )
 def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, told):
-    confusion = np.array([[5, 0], [1, 4]])
-    result = TestResult(("a", "b"), confusion, (), Calibration(0.1, ()), (0.9,), unseen, openings=1)
+    result = TestResult(
+        classes=("a", "b"),
+        confusion=((5, 0), (1, 4)),
+        wrong=(Misclassified("b/7.png", 7, "b", "a", 0.5, None),),
+        calibration=Calibration(0.1, ()),
+        per_seed=(0.9,),
+        unseen=Unseen(*unseen),
+        seeds=(1,),
+        kept_seeds=(1,),
+        trial_id="0000",
+        chosen="by rank",
+        chosen_after_test=False,
+        openings=1,
+        fingerprint="f00d",
+    )
     show_test(SearchPaths(tmp_path), result)
     output = capsys.readouterr().out
     assert "test accuracy 90.00%: 9 of 10 right" in output
+    assert "wrong: b/7.png: b taken for a" in output
     assert told in output
     assert ("in neither train nor val" in output) == bool(told)
+
+
+def test_a_list_tells_how_far_each_winner_has_come(make_search, retrain, capsys):
+    searches = {name: make_search(name, trials=3) for name in ("none", "bare", "whole", "torn")}
+    for name in ("bare", "whole", "torn"):
+        retrain(searches[name])
+    (searches["bare"].paths.winner / "test.json").unlink()
+    (searches["torn"].paths.winner / "test.json").write_text('{"accuracy": 1.0}')
+    assert main(["list", "--results", str(searches["none"].paths.root.parent)]) == 0
+    lines = {line.split()[0]: line.rstrip() for line in capsys.readouterr().out.splitlines()}
+    assert lines["none"].endswith("–")
+    assert lines["bare"].endswith("retrained")
+    assert lines["whole"].endswith("test accuracy 94.44%")
+    assert lines["torn"].endswith("test.json is damaged")

@@ -2,11 +2,13 @@
 
 import csv
 import io
+from types import SimpleNamespace
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.policy.sampler import Sampler
 from handsigns.results.environment import changed_code
-from handsigns.results.tables import leaderboard_columns, leaderboard_rows, trial_table
+from handsigns.results.frames import trial_frame
+from handsigns.results.tables import leaderboard_table, trial_table
 from handsigns.results.warm_start import make_warm_start
 
 SPACE = {
@@ -41,15 +43,17 @@ def test_tables_have_a_column_for_each(make_study, make_record):
         make_record("0001", [0.7], params={"own.kind": "a"}),
         make_record("0002", [0.8]),
     ]
-    rows = leaderboard_rows(records, study.objective)
-    assert leaderboard_columns(rows)[-2:] == ("own.depth", "own.kind")
-    assert [row["own.depth"] for row in rows] == [3, None, None]
+    board = leaderboard_table(records, study.objective)
+    assert board.names[-2:] == ("own.depth", "own.kind")
+    assert [row["own.depth"] for row in board.rows()] == [3, None, None]
     table = trial_table(records)
-    assert list(table["own.kind"].fillna("")) == ["'=1+1", "a", ""], "no formula"
-    again = list(csv.DictReader(io.StringIO(table.to_csv(index=False))))
+    assert [row["own.kind"] for row in table.rows()] == ["'=1+1", "a", None], "no formula"
+    again = list(csv.DictReader(io.StringIO(table.csv())))
     assert [row["own.depth"] for row in again] == ["3", "", ""]
-    plain = leaderboard_rows(records[2:], study.objective)
-    assert not [name for name in plain[0] if name.startswith("own")]
+    frame = trial_frame(SimpleNamespace(records=records))
+    assert (str(frame["own.depth"].dtype), str(frame["own.kind"].dtype)) == ("Int64", "string")
+    plain = leaderboard_table(records[2:], study.objective)
+    assert not [name for name in plain.names if name.startswith("own")]
 
 
 def test_a_warm_start_knows_them(make_study, make_record):

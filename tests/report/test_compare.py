@@ -1,9 +1,10 @@
-import json
+import dataclasses
 
 import pytest
 
 from handsigns.cli import main
 from handsigns.report.compare import compare
+from handsigns.results.winner import read_test, write_test
 
 OTHER = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 3e-2},
@@ -37,18 +38,21 @@ def test_the_winners_tests_are_compared_picture_by_picture(make_search, retrain)
     assert compare([first, second]).tests == []
     for search in (first, second):
         retrain(search)
-    path = second.paths.winner / "test.json"
-    fields = json.loads(path.read_text())
     same = compare([first, second]).tests
     assert "p = 1, which may well be chance" in same[0]
-    # Six of the twelve missed by the first are right here, and no others are missed.
-    right = {"wrong": fields["wrong"][6:], "correct": fields["correct"] + 6}
-    path.write_text(json.dumps(fields | right))
+    # Six of the twelve misclassified by the first are correct here, and no others are wrong.
+    test = read_test(second.paths.winner)
+    confusion = tuple(
+        tuple(count + (i == j) - (j == (i + 1) % 6) for j, count in enumerate(row))
+        for i, row in enumerate(test.confusion)
+    )
+    better = dataclasses.replace(test, confusion=confusion, wrong=test.wrong[6:])
+    write_test(second.paths.winner, better)
     (told,) = compare([first, second]).tests
     assert "the winner of second has 210 right, that of first 204" in told
     assert "6 pictures only the first has right, 0 only the second" in told
     assert "p = 0.031, which is unlikely to be chance" in told
-    path.write_text(json.dumps(fields | {"fingerprint": "other"}))
+    write_test(second.paths.winner, dataclasses.replace(better, fingerprint="other"))
     assert "different pictures" in compare([first, second]).tests[0]
 
 

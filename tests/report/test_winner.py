@@ -1,8 +1,14 @@
+"""What a page knows of the winner: all there is, damage in words, and images of its folder only."""
+
+import dataclasses
 import json
 
 import pytest
 
-from handsigns.report.winner import openings, read_winner
+from handsigns.report.context import per_class
+from handsigns.report.winner import read_winner
+from handsigns.results.winner import read_retraining, read_test, write_test
+from handsigns.stats.intervals import wilson_interval
 
 
 @pytest.fixture
@@ -19,65 +25,75 @@ def change(search, **fields):
 
 def test_all_of_it_is_read(search):
     known = read_winner(search.paths)
-    assert known.test.correct == 204
-    assert known.calibration.ece == 0.031
-    assert len(known.per_seed) == 2
-    assert (known.unseen.correct, known.unseen.total) == (190, 201)
-    assert len(known.album) == 12
+    assert known.test == read_test(search.paths.winner)
+    assert known.retraining == read_retraining(search.paths.winner)
+    assert [wrong for wrong, _ in known.album] == list(known.test.wrong)
     assert all(uri.startswith("data:image/png;base64,") for _, uri in known.album)
+    assert known.openings == 2
     assert known.problems == ()
-    assert openings(search.paths, []) == 2
 
 
-def test_an_older_search_lacks_some(make_search, retrain):
-    stored = make_search(trials=4)
-    retrain(stored, extra=False)
-    known = read_winner(stored.paths)
-    assert known.test is not None
-    assert (known.calibration, known.per_seed, known.problems) == (None, (), ())
-    assert {uri for _, uri in known.album} == {None}
+def test_each_class_has_the_intervals_of_its_own_counts(search):
+    test = dataclasses.replace(
+        read_test(search.paths.winner), classes=("a", "b", "c"),
+        confusion=((6, 0, 2), (4, 0, 0), (0, 0, 0)), wrong=read_test(search.paths.winner).wrong[:6],
+    )  # fmt: skip
+    first, second, third = per_class(test)
+    assert (first["name"], first["precision"], first["recall"]) == ("a", 0.6, 0.75)
+    assert first["precision_interval"] == wilson_interval(6, 10)
+    assert first["recall_interval"] == wilson_interval(6, 8)
+    assert (second["precision"], second["precision_interval"]) == (None, None)
+    assert second["recall_interval"] == wilson_interval(0, 4)
+    assert third["precision_interval"] == wilson_interval(0, 2)
+    assert (third["recall"], third["recall_interval"], third["pictures"]) == (None, None, 0)
 
 
 def test_no_winner_is_no_problem(make_search):
     known = read_winner(make_search(trials=2).paths)
-    assert (known.test, known.retraining, known.problems) == (None, None, ())
+    assert (known.test, known.retraining, known.openings) == (None, None, 0)
+    assert known.problems == ()
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("calibration", {"ece": "high"}),
-        ("calibration", [1]),
-        ("per_seed", [2.0]),
-        ("per_seed", "x"),
-        ("unseen", {"correct": -1, "total": 3}),
-    ],
-)
-def test_a_damaged_part_spares_the_rest(search, field, value):
-    change(search, **{field: value})
+def test_no_test_is_no_problem(search):
+    (search.paths.winner / "test.json").unlink()
     known = read_winner(search.paths)
-    assert known.test is not None
-    assert field in known.problems[0]
+    assert (known.test, known.album, known.problems) == (None, (), ())
+    assert known.retraining is not None
+    assert known.openings == 2, "by the ledger alone"
+
+
+def test_a_lost_ledger_hides_no_opening(search):
+    search.paths.test_ledger.unlink()
+    known = read_winner(search.paths)
+    assert (known.openings, known.problems) == (2, ())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"accuracy": NaN}', '"x"', "[" * 5000])
-def test_damaged_files_are_told_of(search, text):
-    (search.paths.winner / "test.json").write_text(text)
-    (search.paths.winner / "metrics.json").write_text(text)
-    search.paths.test_ledger.write_text("{")
+@pytest.mark.parametrize("name", ["winner/test.json", "winner/metrics.json", "test_ledger.jsonl"])
+def test_a_damaged_file_is_reported_and_spares_the_rest(search, name, text):
+    whole = read_winner(search.paths)
+    (search.paths.root / name).write_text(text or "\n")
     known = read_winner(search.paths)
-    assert (known.test, known.retraining) == (None, None)
-    assert len(known.problems) == 2
-    problems = []
-    assert openings(search.paths, problems) == 0
-    assert problems
+    assert known.problems == (f"{name} is damaged and was left out",)
+    assert known.test == (None if "test.json" in name else whole.test)
+    assert known.retraining == (None if "metrics.json" in name else whole.retraining)
+    assert known.openings == 2
 
 
-def test_a_confusion_matrix_must_fit_its_classes(search):
-    change(search, confusion=[[1, 2]])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"calibration": {"ece": "high", "bins": []}},
+        {"per_seed": [2.0]},
+        {"unseen": {"correct": -1, "total": 3}},
+        {"confusion": [[1, 2]]},
+    ],
+)
+def test_a_damaged_part_of_a_test_is_damage(search, fields):
+    change(search, **fields)
     known = read_winner(search.paths)
     assert known.test is None
-    assert "confusion" in known.problems[0]
+    assert known.problems == ("winner/test.json is damaged and was left out",)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +104,10 @@ def test_only_pngs_within_the_folder_are_shown(search, file):
     (search.paths.root / "secret.png").write_bytes(png)
     (search.paths.winner / "link.png").symlink_to(search.paths.root / "secret.png")
     (search.paths.winner / "text.png").write_text("<script>")
-    change(search, wrong=[{"picture": "p", "true": "0", "predicted": "1", "file": file}])
+    test = read_test(search.paths.winner)
+    first = dataclasses.replace(test.wrong[0], file=file)
+    write_test(search.paths.winner, dataclasses.replace(test, wrong=(first, *test.wrong[1:])))
     known = read_winner(search.paths)
+    assert known.album[1][1] is not None
     assert known.album[0][1] is None
     assert "cannot be shown" in known.problems[0]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import io
-import json
 import math
 import random
 from pathlib import Path
@@ -18,6 +16,19 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch, begin_search, open_search
 from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.results.winner import (
+    WRONG_FOLDER,
+    Misclassified,
+    RetrainingEpoch,
+    RetrainingRecord,
+    SeedRun,
+    TestResult,
+    Unseen,
+    add_opening,
+    write_retraining,
+    write_test,
+)
+from handsigns.stats.calibration import Bin, Calibration
 from tests.support.records import make_spec
 
 SPACE = {
@@ -153,49 +164,65 @@ def scripted(
     return open_search(stored.paths)
 
 
-def retrained(stored: StoredSearch, *, extra: bool = True) -> None:
-    """Adds what `retrain` and `test` write; `extra` with pictures, calibration and seeds."""
-    winner, classes = stored.paths.winner, stored.data.info.classes
-    winner.mkdir()
-    trial_id = stored.trial(None).trial_id
-    confusion = [[34 if i == j else 0 for j in range(6)] for i in range(6)]
-    for i in range(6):
-        confusion[i][(i + 1) % 6] = 2
-    wrong = []
-    for n in range(12):
-        entry = {"index": 7 * n, "picture": f"test/{classes[n % 6]}/{HOSTILE[n % 2]}_{n}.jpg",
-                 "true": classes[n % 6], "predicted": classes[(n + 1) % 6]}  # fmt: skip
-        if extra:
-            (winner / "wrong").mkdir(exist_ok=True)
-            picture = io.BytesIO()
-            Image.effect_noise((64, 64), 60 + n).convert("RGB").save(picture, "PNG")
-            (winner / "wrong" / f"{n:02d}.png").write_bytes(picture.getvalue())
-            entry |= {"file": f"wrong/{n:02d}.png", "confidence": 0.4 + 0.04 * n}
-        wrong.append(entry)
-    test = {
-        "accuracy": 204 / 216, "correct": 204, "total": 216, "ci95": [0.9055, 0.9680],
-        "ci95_method": "Wilson score, 95 %", "classes": list(classes), "confusion": confusion,
-        "per_class": [], "wrong": wrong, "trial_id": trial_id, "chosen": "by rank",
-        "chosen_after_test": False, "test_openings": 2, "fingerprint": "f00d" * 8,
-    }  # fmt: skip
-    if extra:
-        bins = [
-            {"low": k / 10, "high": (k + 1) / 10, "count": 5 * k * k,
-             "confidence": (k + 0.6) / 10, "accuracy": (k + 0.2) / 10}
-            for k in range(10)
-        ]  # fmt: skip
-        test |= {"calibration": {"ece": 0.031, "bins": bins}, "per_seed": [204 / 216, 207 / 216],
-                 "unseen": {"correct": 190, "total": 201}}  # fmt: skip
-    (winner / "test.json").write_text(json.dumps(test))
-    epochs = [
-        {"epoch": e, "train_loss": 1.5 / e, "train_accuracy": 1 - 0.8 / e} for e in range(1, 37)
+def retrained(stored: StoredSearch) -> None:
+    """Adds the files that `retrain` and `test` write, but for the weights."""
+    folder = stored.paths.winner
+    (folder / WRONG_FOLDER).mkdir(parents=True)
+    result = tested(stored)
+    for number, one in enumerate(result.wrong):
+        noise = Image.effect_noise((64, 64), 60 + number).convert("RGB")
+        noise.save(folder / (one.file or ""), "PNG")
+    write_test(folder, result)
+    write_retraining(folder, retraining(stored))
+    for _ in range(2):
+        add_opening(stored.paths.test_ledger, result.trial_id, "x", result.correct, result.total)
+
+
+def tested(stored: StoredSearch) -> TestResult:
+    """A test in which 204 of 216 images are classified correctly."""
+    classes = stored.data.info.classes
+    confusion = [[34 * (i == j) + 2 * (j == (i + 1) % 6) for j in range(6)] for i in range(6)]
+    bins = [
+        Bin(k / 10, (k + 1) / 10, 5 * k * k, (k + 0.6) / 10, (k + 0.2) / 10) for k in range(1, 10)
     ]
-    runs = [
-        {"seed": 5, "diverged": False, "epochs": epochs},
-        {"seed": 6, "diverged": False, "epochs": epochs[:30]},
-    ]
-    metrics = {"trial_id": trial_id, "kept_seeds": [5], "kept_by": "lowest loss",
-               "train_pictures": 864, "seconds": 70.5, "device": "cpu", "runs": runs}  # fmt: skip
-    (winner / "metrics.json").write_text(json.dumps(metrics))
-    opening = {"time": 1.0, "trial_id": trial_id, "model_digest": "x", "correct": 204, "total": 216}
-    stored.paths.test_ledger.write_text((json.dumps(opening) + "\n") * 2)
+    return TestResult(
+        classes=classes,
+        confusion=tuple(map(tuple, confusion)),
+        wrong=tuple(
+            Misclassified(
+                picture=f"test/{classes[n % 6]}/{HOSTILE[n % 2]}_{n}.jpg",
+                index=7 * n,
+                true=classes[n % 6],
+                predicted=classes[(n + 1) % 6],
+                confidence=0.4 + 0.04 * n,
+                file=f"{WRONG_FOLDER}/{n:02d}.png",
+            )
+            for n in range(12)
+        ),
+        calibration=Calibration(0.031, tuple(bins)),
+        per_seed=(204 / 216, 207 / 216),
+        unseen=Unseen(190, 201),
+        seeds=(5, 6),
+        kept_seeds=(5,),
+        trial_id=stored.trial(None).trial_id,
+        chosen="by rank",
+        chosen_after_test=False,
+        openings=2,
+        fingerprint=stored.data.info.fingerprint,
+    )
+
+
+def retraining(stored: StoredSearch) -> RetrainingRecord:
+    """A retraining with two seeds, the second of which diverged."""
+    epochs = tuple(RetrainingEpoch(e, 1.5 / e, 1 - 0.8 / e, 1e-3, 0.9) for e in range(1, 37))
+    return RetrainingRecord(
+        trial_id=stored.trial(None).trial_id,
+        kept_seeds=(5,),
+        kept_by="lowest loss",
+        train_pictures=864,
+        seconds=70.5,
+        device="cpu",
+        threads=2,
+        environment={"python": "3.12"},
+        runs=(SeedRun(5, 0.04, epochs), SeedRun(6, None, epochs[:30])),
+    )

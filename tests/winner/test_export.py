@@ -10,9 +10,10 @@ import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.models import build_model
+from handsigns.results.winner import ModelCard
 from handsigns.winner import export
 from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_winner
-from handsigns.winner.model import ModelCard, save_model
+from handsigns.winner.model import save_model
 from handsigns.winner.predict import load_winner
 
 SIZE = 32
@@ -32,7 +33,8 @@ def make_winner(tmp_path):
             model(torch.randn(8, 3, SIZE, SIZE))
         card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seeds=(1,),
                          search="first", trial_id="0003", chosen="by rank",
-                         chosen_after_test=False, fingerprint="abc", git_revision=None)  # fmt: skip
+                         chosen_after_test=False, fingerprint="abc", git_revision=None,
+                         own_code={}, trained_seeds=(1,))  # fmt: skip
         folder = tmp_path / "winner"
         folder.mkdir()
         save_model(folder, {1: model}, card)

@@ -1,20 +1,27 @@
 """The model card: what is recorded, and nothing that others' text could make of it."""
 
-import json
+import dataclasses
 
 import pytest
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
-from handsigns.errors import ResultsError
 from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch
 from handsigns.results.trial import Placement
-from handsigns.winner.model import ModelCard
-from handsigns.winner.model_card import read_training, write_readme
+from handsigns.results.winner import (
+    Misclassified,
+    ModelCard,
+    RetrainingRecord,
+    SeedRun,
+    TestResult,
+    Unseen,
+)
+from handsigns.stats.calibration import Calibration
+from handsigns.winner.model_card import write_readme
 from tests.support.records import make_spec
 
 HOSTILE = "<script>alert(1)</script>[x](javascript:1)|`*_\n# head"
@@ -32,31 +39,41 @@ def written(tmp_path):
     counts = {"train": (30, 30), "val": (5, 5), "test": (4, 6)}
     info = DataInfo(HOSTILE, "f1ng", classes, 16, counts, (HOSTILE,))
     stored = StoredSearch(SearchPaths(tmp_path), study, DataRecord(info, None, 16, False), journal)
-    training = {
-        "kept_by": "lowest loss", "train_pictures": 70, "seconds": 2.0, "device": "cpu",
-        "runs": [{"seed": 5, "diverged": False, "epochs": []}, {"seed": 6, "diverged": True}],
-    }  # fmt: skip
-    (tmp_path / "metrics.json").write_text(json.dumps(training))
     card = ModelCard(config=TrialConfig(learning_rate=0.01), classes=classes, size=16, epochs=7,
                      seeds=(5,), search="first", trial_id="0000", chosen="by rank",
-                     chosen_after_test=False, fingerprint="f1ng", git_revision=None)  # fmt: skip
+                     chosen_after_test=False, fingerprint="f1ng", git_revision=None,
+                     own_code={}, trained_seeds=(5,))  # fmt: skip
+    training = RetrainingRecord(
+        trial_id="0000", kept_seeds=(5,), kept_by="lowest loss", train_pictures=70, seconds=2.0,
+        device="cpu", threads=1, environment={}, runs=(SeedRun(5, 0.1, ()), SeedRun(6, None, ())),
+    )  # fmt: skip
 
     def write(test=None):
-        write_readme(tmp_path, card, stored, read_training(tmp_path), test)
+        write_readme(tmp_path, card, stored, training, test)
         return (tmp_path / "README.md").read_text()
 
     yield write
     journal.close()
 
 
-def outcome(**changes):
-    rows = [{"class": name, "precision": None, "recall": 0.5, "pictures": 4}
-            for name in (HOSTILE, "two")]  # fmt: skip
-    result = {"accuracy": 0.7, "correct": 7, "total": 10, "ci95": [0.397, 0.892],
-              "calibration": {"ece": 0.125, "bins": []}, "per_class": rows, "test_openings": 1,
-              "chosen_after_test": False, "unseen": {"correct": 7, "total": 10},
-              "confusion": [[1, 3], [0, 6]]}  # fmt: skip
-    return result | changes
+def outcome(confusion=((1, 3), (0, 6)), **changes):
+    missed = sum(map(sum, confusion)) - confusion[0][0] - confusion[1][1]
+    result = TestResult(
+        classes=(HOSTILE, "two"),
+        confusion=confusion,
+        wrong=tuple(Misclassified(HOSTILE, n, HOSTILE, "two", 0.9) for n in range(missed)),
+        calibration=Calibration(0.125, ()),
+        per_seed=(0.7,),
+        unseen=Unseen(7, 10),
+        seeds=(5,),
+        kept_seeds=(5,),
+        trial_id="0000",
+        chosen="by rank",
+        chosen_after_test=False,
+        openings=1,
+        fingerprint="f1ng",
+    )
+    return dataclasses.replace(result, **changes)
 
 
 def test_before_the_test(written):
@@ -73,20 +90,22 @@ def test_before_the_test(written):
 
 def test_after_the_test(written):
     text = written(outcome())
-    assert "70.00%, 7 of 10 pictures, 95 % interval 39.70% to 89.20%" in text
+    # Wilson's interval of 7 of 10.
+    assert "70.00%, 7 of 10 pictures, 95 % interval 39.68% to 89.22%" in text
+    assert "| two | 66.7% | 100.0% | 6 |" in text
     assert "opened once." in text
     assert "taken for two: 3 of 4" in text
     assert "calibration error on the test split: 0.125" in text
-    again = written(outcome(test_openings=3, chosen_after_test=True))
+    again = written(outcome(openings=3, chosen_after_test=True))
     assert "opened 3 times. Only the first result is free of choices" in again
     assert "no honest estimate" in again
     assert "also in train or val" not in text
-    shared = written(outcome(unseen={"correct": 5, "total": 8}))
+    shared = written(outcome(unseen=Unseen(5, 8)))
     assert (
         "2 of these pictures are also in train or val; of the other 8 it has 5 right, 62.50%"
         in shared
     )
-    assert "made no mistake" in written(outcome(confusion=[[4, 0], [0, 6]]))
+    assert "made no mistake" in written(outcome(((4, 0), (0, 6))))
 
 
 def test_a_licence_that_the_user_wrote_is_kept(written, tmp_path):
@@ -107,9 +126,3 @@ def test_text_from_outside_stays_text(written):
         if line.startswith("| ") and "script" in line:
             assert "\\|" in line
     assert text.count("\n# ") == 0, "the title is the first line"
-
-
-def test_a_damaged_record_of_the_training_is_told(written, tmp_path):
-    (tmp_path / "metrics.json").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(ResultsError, match=r"metrics\.json is damaged"):
-        written()

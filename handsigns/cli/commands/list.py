@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,9 @@ from handsigns.cli.options import add_results
 from handsigns.cli.show import show_table
 from handsigns.console.format import MISSING, percent
 from handsigns.console.program import command
-from handsigns.workflow.searches import open_all
+from handsigns.workflow.searches import open_all, winner_status
 
 if TYPE_CHECKING:
-    from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
 
 SUMMARY = "list all searches in the results folder"
@@ -49,15 +47,5 @@ def _row(search: StoredSearch) -> list[str]:
         str(len(search.journal.records)),
         percent(best.val_accuracy) if best else MISSING,
         f"{best.val_loss:.4f}" if best else MISSING,
-        _winner(search.paths),
+        winner_status(search.paths),
     ]
-
-
-def _winner(paths: SearchPaths) -> str:
-    path = paths.winner / "test.json"
-    if not path.is_file():
-        return "retrained" if paths.winner.is_dir() else MISSING
-    try:
-        return f"test accuracy {json.loads(path.read_text(encoding='utf-8'))['accuracy']:.2%}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "test.json is damaged"

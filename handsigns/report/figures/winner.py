@@ -5,7 +5,8 @@ from __future__ import annotations
 import altair as alt
 
 from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.winner import Calibration, SeedRun, Test
+from handsigns.results.winner import SeedRun, TestResult
+from handsigns.stats.calibration import Calibration
 
 MOST_CLASSES = 40
 _NUMBERED_CLASSES = 15
@@ -13,7 +14,7 @@ _NUMBERED_CLASSES = 15
 _CURVE_POINTS = 120
 
 
-def confusion_matrix(test: Test) -> Figure:
+def confusion_matrix(test: TestResult) -> Figure:
     """Pictures by true and predicted class."""
     names = [f"{name[:40]}" for name in test.classes[:MOST_CLASSES]]
     # Two classes may be cut to the same name; the number keeps them apart.
@@ -65,14 +66,11 @@ def confusion_matrix(test: Test) -> Figure:
     )
 
 
-def reliability(calibration: Calibration) -> Figure | None:
+def reliability(calibration: Calibration) -> Figure:
     """How often the winner is right, against how sure it is."""
-    bins = [b for b in calibration.bins if b.count and None not in (b.confidence, b.accuracy)]
-    if not bins:
-        return None
     rows: Rows = [
         {"confidence": short(b.confidence), "accuracy": short(b.accuracy), "count": b.count}
-        for b in bins
+        for b in calibration.bins
     ]
     share = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", tickCount=5)
@@ -104,15 +102,13 @@ def reliability(calibration: Calibration) -> Figure | None:
     )
 
 
-def retraining_curves(runs: tuple[SeedRun, ...]) -> Figure | None:
+def retraining_curves(runs: tuple[SeedRun, ...]) -> Figure:
     """Training loss over the epochs, a line a seed."""
     rows: Rows = [
         {"seed": f"seed {n}", "epoch": epoch.epoch, "loss": short(epoch.train_loss)}
         for n, run in enumerate(runs, 1)
         for epoch in thinned(run.epochs, _CURVE_POINTS)
     ]
-    if not rows:
-        return None
     chart = (
         alt.Chart(alt.NamedData("rows"))
         .mark_line(strokeWidth=2)
