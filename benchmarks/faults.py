@@ -38,6 +38,7 @@ from harness import (
 
 from handsigns.io.event_log import read_events
 from handsigns.workflow.audit import audit
+from handsigns.workflow.data import Sources
 from handsigns.workflow.searches import open_named
 
 SPACE = """
@@ -88,7 +89,7 @@ class Campaign:
                 return
             if (root / "study.yaml").exists():
                 command = resume
-        found = audit(open_named(root.parent, root.name))
+        found = audit(open_named(root.parent, root.name), Sources())
         self.trials += found.trials
         self.resumed += found.resumed
         self.replayed += found.replayed

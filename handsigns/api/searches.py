@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import new_search
 from handsigns.workflow import resume as resuming
+from handsigns.workflow.data import Sources
 from handsigns.workflow.report import write_report
 from handsigns.workflow.searches import opened
 from handsigns.workflow.sync import pushed
@@ -176,11 +177,10 @@ def resume(
     """
     request = resuming.ResumeRequest(
         settings={"trials": trials, "time_budget": time_budget, "storage": storage},
+        sources=Sources(as_path(data), own_code),
         track=track,
-        data=as_path(data),
         accept_changed_data=accept_changed_data,
         accept_changed_code=accept_changed_code,
-        trust_user_code=own_code,
     )
     with opened(Path(results), name, storage) as stored:
         finished = resuming.resume(stored, request, RunOptions(address, dashboard))

@@ -9,6 +9,7 @@ from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import reevaluate as reevaluating
 from handsigns.workflow import replay as replaying
 from handsigns.workflow import retrain as retraining
+from handsigns.workflow.data import Sources
 from handsigns.workflow.predict import load_winner
 from handsigns.workflow.replay import ReplayResult
 from handsigns.workflow.searches import opened
@@ -57,11 +58,7 @@ def reevaluate(
     values = {"top": top, "seeds": seeds, "folds": folds, "time_budget": time_budget}
     with opened(Path(results), name) as search:
         search, _ = reevaluating.reevaluate(
-            search,
-            values,
-            moved=as_path(data),
-            trust_user_code=own_code,
-            options=RunOptions(address),
+            search, values, Sources(as_path(data), own_code), RunOptions(address)
         )
 
     from handsigns.report.reevaluation import finals_frame
@@ -100,11 +97,10 @@ def retrain(
     with opened(Path(results), name) as search:
         retraining.retrain(
             search,
+            Sources(as_path(data), own_code),
             trial=trial,
             seeds=seeds,
             ensemble=ensemble,
-            moved=as_path(data),
-            trust_user_code=own_code,
         )
         return load_winner(search.paths, trust_user_code=own_code)
 
@@ -136,9 +132,4 @@ def replay(
         DataError: the data have changed.
     """
     with opened(Path(results), name, storage) as search:
-        return replaying.replay(
-            search,
-            trial,
-            moved=as_path(data),
-            trust_user_code=own_code,
-        )
+        return replaying.replay(search, trial, Sources(as_path(data), own_code))

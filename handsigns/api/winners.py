@@ -10,6 +10,7 @@ from handsigns.api._paths import PathLike, as_path
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow import export as exporting
 from handsigns.workflow import predict as predicting
+from handsigns.workflow.data import Sources
 from handsigns.workflow.searches import opened
 from handsigns.workflow.test import evaluate_on_test
 
@@ -41,12 +42,7 @@ def test(
         DataError: the data have changed.
     """
     with opened(Path(results), name) as search:
-        return evaluate_on_test(
-            search,
-            after_test=after_test,
-            moved=as_path(data),
-            trust_user_code=own_code,
-        )
+        return evaluate_on_test(search, Sources(as_path(data), own_code), after_test=after_test)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest makes of it
@@ -118,11 +114,6 @@ def export(
         DataError: the data have changed.
     """
     with opened(Path(results), name, storage) as search:
-        graph = exporting.export(
-            search,
-            format,
-            as_path(out),
-            moved=as_path(data),
-            trust_user_code=own_code,
-        )
+        sources = Sources(as_path(data), own_code)
+        graph = exporting.export(search, format, as_path(out), sources)
     return graph.path

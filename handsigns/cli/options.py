@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from handsigns.results.paths import RESULTS
+from handsigns.workflow.data import Sources
 from handsigns.workflow.new_search import SETTINGS, NewSearchRequest
 from handsigns.workflow.report import REPORTS
 from handsigns.workflow.trials import RunOptions
@@ -150,11 +151,17 @@ def add_retraining(parser: ArgumentParser) -> None:
     )
 
 
-def add_moved_data(parser: ArgumentParser) -> None:
-    """Add where the data of a stored search are now."""
+def add_sources(parser: ArgumentParser) -> None:
+    """Add what a stored search is used with: its data and user code."""
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
     )
+    add_user_code(parser)
+
+
+def sources(options: Namespace) -> Sources:
+    """Return what a stored search is used with."""
+    return Sources(options.data, options.own_code)
 
 
 def add_skip_bad(parser: argparse._ActionsContainer) -> None:

@@ -10,11 +10,10 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.replay import ReplayResult, replay_record
 from handsigns.workflow.user_code import user_code_of_trial
 
@@ -42,22 +41,19 @@ class Audit:
     problems: list[str]
 
 
-def audit(
-    search: StoredSearch, *, moved: Path | None = None, trust_user_code: bool = False
-) -> Audit:
+def audit(search: StoredSearch, sources: Sources) -> Audit:
     """Check a search that has finished, showing progress.
 
     Args:
         search: the search.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether the functions that its trials name may be run.
+        sources: its data and user code.
 
     Raises:
         ResultsError: user code is not trusted.
         DataError: the data have changed.
     """
     records = search.journal.records
-    replays = _replay_all(search, moved, trust_user_code=trust_user_code)
+    replays = _replay_all(search, sources)
     problems = [
         *_unfinished_trials(search),
         *_missing_epochs(records),
@@ -70,12 +66,11 @@ def audit(
     return Audit(len(records), resumed, len(replays), problems)
 
 
-def _replay_all(
-    search: StoredSearch, moved: Path | None, *, trust_user_code: bool
-) -> list[ReplayResult]:
+def _replay_all(search: StoredSearch, sources: Sources) -> list[ReplayResult]:
     records = search.journal.records
-    codes = [user_code_of_trial(search, record, allowed=trust_user_code) for record in records]
-    data = open_unchanged(search, moved)
+    trust = sources.trust_user_code
+    codes = [user_code_of_trial(search, record, allowed=trust) for record in records]
+    data = open_unchanged(search, sources.data)
     total, done = sum(len(record.epochs) for record in records), 0
     replays = []
     with progress(f"training the trials of {search.paths.name} again, in epochs") as report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
     from handsigns.data.dataset import DataSet
     from handsigns.data.prepare import Prepared
     from handsigns.results.store import StoredSearch
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a stored search is used with.
+
+    Attributes:
+        data: where its images are now; None: where they were.
+        trust_user_code: whether the user code that its trials name may be run.
+    """
+
+    data: Path | None = None
+    trust_user_code: bool = False
 
 
 def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.errors import ResultsError
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
@@ -32,22 +32,14 @@ class ExportedGraph:
     tolerance: float
 
 
-def export(
-    search: StoredSearch,
-    form: Format,
-    out: Path | None = None,
-    *,
-    moved: Path | None = None,
-    trust_user_code: bool = False,
-) -> ExportedGraph:
+def export(search: StoredSearch, form: Format, out: Path | None, sources: Sources) -> ExportedGraph:
     """Write the winner as one graph, compared with the model itself on validation images.
 
     Args:
         search: the search.
         form: of the file.
         out: a file that does not exist yet; None: one beside the model, which is replaced.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether a network of the user's may be run.
+        sources: its data and user code.
 
     Raises:
         ResultsError: there is no winner, the file exists, the graph differs, or packages are
@@ -63,10 +55,10 @@ def export(
     check_extra(form)
     read_card(search.paths.winner)
     path = out or search.paths.winner / FILES[form]
-    images = open_unchanged(search, moved).val.images[:_IMAGES]
+    images = open_unchanged(search, sources.data).val.images[:_IMAGES]
     print(f"making a graph and comparing it on {len(images)} validation pictures", flush=True)
     difference = export_winner(
-        search.paths.winner, form, path, images, allow_own_code=trust_user_code
+        search.paths.winner, form, path, images, allow_own_code=sources.trust_user_code
     )
     return ExportedGraph(path, difference, TOLERANCE)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.searches import reloaded
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import user_code_of_trial
@@ -23,9 +22,7 @@ SETTINGS = ("top", "seeds", "folds", "time_budget")
 def reevaluate(
     search: StoredSearch,
     values: Mapping[str, object],
-    *,
-    moved: Path | None = None,
-    trust_user_code: bool = False,
+    sources: Sources,
     options: RunOptions,
 ) -> tuple[StoredSearch, SearchOutcome | None]:
     """Train the top trials again with fresh seeds, showing progress.
@@ -35,8 +32,7 @@ def reevaluate(
     Args:
         search: the search.
         values: `SETTINGS` in place of the search's own; None where not given.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether the functions that the trials name may be run.
+        sources: its data and user code.
         options: where to run.
 
     Returns:
@@ -55,8 +51,8 @@ def reevaluate(
     asked = _settings(search, {name: values.get(name) for name in SETTINGS})
     plan = plan_reevaluation(search, asked)
     first = search.trial(plan.trial_ids[0])
-    user_code = user_code_of_trial(search, first, allowed=trust_user_code)
-    data = open_unchanged(search, moved)
+    user_code = user_code_of_trial(search, first, allowed=sources.trust_user_code)
+    data = open_unchanged(search, sources.data)
     many = "best trial" if len(plan.trial_ids) == 1 else f"best {len(plan.trial_ids)} trials"
     print(f"\nre-evaluation: the {many}, {len(plan.runs)} fresh runs each", flush=True)
     with held(search.paths):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.user_code import user_code_of_trial
 
 if TYPE_CHECKING:
@@ -55,20 +54,13 @@ class ReplayResult:
         return not self.differences and not self.failure
 
 
-def replay(
-    search: StoredSearch,
-    trial: str,
-    *,
-    moved: Path | None = None,
-    trust_user_code: bool = False,
-) -> ReplayResult:
+def replay(search: StoredSearch, trial: str, sources: Sources) -> ReplayResult:
     """Train a trial of a search again, showing progress, and compare every epoch.
 
     Args:
         search: the search.
         trial: a trial_id, also of a re-evaluation: 0007, or 0007-seed1.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether the functions that the trial names may be run.
+        sources: its data and user code.
 
     Raises:
         ResultsError: there is no such trial, or user code is not trusted.
@@ -76,8 +68,8 @@ def replay(
     """
     record, journal = search.recorded(trial)
     sessions = [journal.sessions[number] for number in record.sessions]
-    user_code = user_code_of_trial(search, record, journal, allowed=trust_user_code)
-    data = open_unchanged(search, moved, sessions[-1].fingerprint if sessions else None)
+    user_code = user_code_of_trial(search, record, journal, allowed=sources.trust_user_code)
+    data = open_unchanged(search, sources.data, sessions[-1].fingerprint if sessions else None)
     _print_changes(sessions)
     with progress(f"replaying trial {record.trial_id}") as report:
         return replay_record(

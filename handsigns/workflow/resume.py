@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import format_duration
 from handsigns.errors import DataError, ResultsError
-from handsigns.workflow.data import describe_change, open_recorded
+from handsigns.workflow.data import Sources, describe_change, open_recorded
 from handsigns.workflow.new_search import given_settings
 from handsigns.workflow.searches import reloaded
 from handsigns.workflow.sync import ensure_not_running_elsewhere
@@ -30,19 +30,17 @@ class ResumeRequest:
 
     Attributes:
         settings: values of `SETTINGS` that replace the search's; None where not given.
+        sources: its data and user code.
         track: experiment trackers to add, as of `tracking_overrides`.
-        data: where the images are now; None: where they were.
         accept_changed_data: resume on a changed data set; unfinished trials restart.
         accept_changed_code: resume with changed code or libraries.
-        trust_user_code: whether the functions that the search names may be run.
     """
 
     settings: Mapping[str, object]
+    sources: Sources
     track: str | None = None
-    data: Path | None = None
     accept_changed_data: bool = False
     accept_changed_code: bool = False
-    trust_user_code: bool = False
 
 
 def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) -> FinishedRun:
@@ -64,14 +62,14 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
     done = _nothing_left(study, search)
     if done is not None:
         return _conclude(search, study, *done)
-    user_code = user_code_to_resume(search, allowed=request.trust_user_code)
+    user_code = user_code_to_resume(search, allowed=request.sources.trust_user_code)
     with held(search.paths):
         ensure_not_running_elsewhere(search.paths)
-        data = open_recorded(search, request.data)
+        data = open_recorded(search, request.sources.data)
         _refuse_changed_data(search, data, accepted=request.accept_changed_data)
         _refuse_changed_code(search, user_code, accepted=request.accept_changed_code)
         try_user_code(study, user_code, data)
-        _record(search, study, data, request.data, user_code)
+        _record(search, study, data, request.sources.data, user_code)
         return run_trials(search, study, data, user_code, options)
 
 

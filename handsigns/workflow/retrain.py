@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.trackers import publish_winner
 from handsigns.workflow.user_code import user_code_of_trial
 
@@ -18,22 +17,20 @@ if TYPE_CHECKING:
 
 def retrain(
     search: StoredSearch,
+    sources: Sources,
     *,
     trial: str | None = None,
     seeds: int,
     ensemble: bool = False,
-    moved: Path | None = None,
-    trust_user_code: bool = False,
 ) -> tuple[ModelCard, list[Retraining]]:
     """Train a trial's configuration again with fresh seeds, showing progress; keep the winner.
 
     Args:
         search: the search.
+        sources: its data and user code.
         trial: by its id; None: the best, after a re-evaluation the best of that.
         seeds: number of models to train.
         ensemble: whether to keep all of them, as one that averages their probabilities.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether the functions that the trial names may be run.
 
     Raises:
         ResultsError: there is no such trial, every seed diverged, or the search is being run.
@@ -43,8 +40,8 @@ def retrain(
     from handsigns.winner.retrain import retrain as train
 
     record = search.trial(trial)
-    user_code = user_code_of_trial(search, record, allowed=trust_user_code)
-    data = open_unchanged(search, moved)
+    user_code = user_code_of_trial(search, record, allowed=sources.trust_user_code)
+    data = open_unchanged(search, sources.data)
     epochs = search.study.budget.max_epochs
     what = f"retraining trial {record.trial_id} on train and validation split"
     with held(search.paths), progress(what) as report:

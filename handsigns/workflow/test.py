@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.workflow.data import open_unchanged
+from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.trackers import publish_winner
 
 if TYPE_CHECKING:
@@ -14,19 +13,14 @@ if TYPE_CHECKING:
 
 
 def evaluate_on_test(
-    search: StoredSearch,
-    *,
-    after_test: bool = False,
-    moved: Path | None = None,
-    trust_user_code: bool = False,
+    search: StoredSearch, sources: Sources, *, after_test: bool = False
 ) -> TestResult:
     """Test the winner and write the result beside it.
 
     Args:
         search: the search.
+        sources: its data and user code.
         after_test: declare that its trial was picked by hand after a test result was known.
-        moved: where the images are now; None: where they were.
-        trust_user_code: whether the functions that its trial names may be run.
 
     Raises:
         ResultsError: there is no winner, or it was picked after a test and this is not declared.
@@ -35,7 +29,9 @@ def evaluate_on_test(
     from handsigns.winner.test import check_choice, test_winner
 
     check_choice(search.paths, after_test=after_test)
-    data = open_unchanged(search, moved)
-    result = test_winner(search, data, after_test=after_test, allow_own_code=trust_user_code)
+    data = open_unchanged(search, sources.data)
+    result = test_winner(
+        search, data, after_test=after_test, allow_own_code=sources.trust_user_code
+    )
     publish_winner(search)
     return result

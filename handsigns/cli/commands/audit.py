@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.options import add_moved_data, add_name, add_user_code
+from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.cli.show import FAILED
 from handsigns.console.sanitize import printable
 from handsigns.workflow.audit import audit
@@ -20,14 +20,13 @@ EXAMPLE = "audit first"
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the search."""
     add_name(parser)
-    add_moved_data(parser)
-    add_user_code(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
     """Audit a search and print what does not hold."""
     with opened(options.results, options.name, options.storage) as search:
-        found = audit(search, moved=options.data, trust_user_code=options.own_code)
+        found = audit(search, sources(options))
     print(f"{found.trials} trials, {found.resumed} resumed, {found.replayed} replayed")
     for problem in found.problems:
         print(f"wrong: {printable(problem)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.cli.options import add_moved_data, add_name, add_user_code
+from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.workflow.export import export
 from handsigns.workflow.searches import opened
 
@@ -23,20 +23,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="default: results/NAME/winner/model.onnx or model.pt2",
     )
-    add_user_code(parser)
-    add_moved_data(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
     """Export the winner of a search and print how exact the graph is."""
     with opened(options.results, options.name, options.storage) as search:
-        graph = export(
-            search,
-            options.format,
-            options.out,
-            moved=options.data,
-            trust_user_code=options.own_code,
-        )
+        graph = export(search, options.format, options.out, sources(options))
     print(
         f"largest difference of a probability: {graph.difference:.2g} "
         f"(allowed: {graph.tolerance:g})"

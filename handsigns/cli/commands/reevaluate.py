@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.options import add_moved_data, add_name, add_report, add_user_code, positive
+from handsigns.cli.options import add_name, add_report, add_sources, positive, sources
 from handsigns.cli.show import INTERRUPTED, show_reevaluation
+from handsigns.workflow.data import Sources
 from handsigns.workflow.reevaluate import SETTINGS, reevaluate
 from handsigns.workflow.searches import opened
 from handsigns.workflow.trials import RunOptions
@@ -39,8 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--time-budget", metavar="T", help="10m; what all have by then is compared")
     parser.add_argument("--address", metavar="A", help="Ray cluster to train on")
     add_report(parser)
-    add_moved_data(parser)
-    add_user_code(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
@@ -49,9 +48,8 @@ def run(options: Namespace) -> int:
         search, status = reevaluate_and_show(
             search,
             {name: getattr(options, name) for name in SETTINGS},
+            sources(options),
             address=options.address,
-            moved=options.data,
-            trust_user_code=options.own_code,
         )
         report_at_end(search, options)
     return status
@@ -60,19 +58,13 @@ def run(options: Namespace) -> int:
 def reevaluate_and_show(
     search: StoredSearch,
     values: Mapping[str, object],
+    sources: Sources,
     *,
     address: str | None,
-    moved: Path | None = None,
-    trust_user_code: bool,
 ) -> tuple[StoredSearch, int]:
     """Re-evaluate the top trials; return the search, read again, and the exit status."""
-    search, outcome = reevaluate(
-        search,
-        values,
-        moved=moved,
-        trust_user_code=trust_user_code,
-        options=RunOptions(address, exit_at_second_interrupt=True),
-    )
+    options = RunOptions(address, exit_at_second_interrupt=True)
+    search, outcome = reevaluate(search, values, sources, options)
     if outcome is not None and outcome.by_user:
         print(f"interrupted; go on with: {search.paths.repeats.go_on}")
         return search, INTERRUPTED

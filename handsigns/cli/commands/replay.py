@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from handsigns.cli.options import add_moved_data, add_name, add_user_code
+from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.cli.show import FAILED
 from handsigns.workflow.replay import replay
 from handsigns.workflow.searches import opened
@@ -21,14 +21,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the search and the trial."""
     add_name(parser)
     parser.add_argument("trial", metavar="TRIAL", help="a trial_id: 0007, or 0007-seed1")
-    add_moved_data(parser)
-    add_user_code(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
     """Replay a trial and print where it differs from the record."""
     with opened(options.results, options.name, options.storage) as search:
-        result = replay(search, options.trial, moved=options.data, trust_user_code=options.own_code)
+        result = replay(search, options.trial, sources(options))
     for found in result.differences:
         print(f"epoch {found.epoch}: {found.metric} {found.recorded!r} became {found.replayed!r}")
     print(_verdict(result))

@@ -6,13 +6,13 @@ from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.commands.report import report_at_end
 from handsigns.cli.options import (
-    add_moved_data,
     add_name,
     add_ray,
     add_report,
+    add_sources,
     add_trackers,
-    add_user_code,
     run_options,
+    sources,
 )
 from handsigns.cli.show import show_run
 from handsigns.workflow.resume import ResumeRequest, resume
@@ -30,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_trackers(parser, "--track")
     add_report(parser)
     add_ray(parser)
-    add_moved_data(parser)
+    add_sources(parser)
     parser.add_argument(
         "--accept-changed-data",
         action="store_true",
@@ -41,18 +41,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="go on although the program, its libraries or your own code are not the same",
     )
-    add_user_code(parser)
 
 
 def run(options: Namespace) -> int:
     """Resume a search, print its outcome and write its report."""
     request = ResumeRequest(
         settings={name: getattr(options, name) for name in ("trials", "time_budget", "storage")},
+        sources=sources(options),
         track=options.track,
-        data=options.data,
         accept_changed_data=options.accept_changed_data,
         accept_changed_code=options.accept_changed_code,
-        trust_user_code=options.own_code,
     )
     with opened(options.results, options.name, options.storage) as search:
         finished = resume(search, request, run_options(options))

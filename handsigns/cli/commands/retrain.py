@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import statistics
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.options import (
-    add_moved_data,
-    add_name,
-    add_report,
-    add_retraining,
-    add_user_code,
-)
+from handsigns.cli.options import add_name, add_report, add_retraining, add_sources, sources
+from handsigns.workflow.data import Sources
 from handsigns.workflow.retrain import retrain
 from handsigns.workflow.searches import opened
 
@@ -31,8 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--trial", metavar="ID", help="another trial than the best")
     add_retraining(parser)
     add_report(parser)
-    add_moved_data(parser)
-    add_user_code(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
@@ -40,11 +33,10 @@ def run(options: Namespace) -> int:
     with opened(options.results, options.name, options.storage) as search:
         retrain_and_show(
             search,
+            sources(options),
             trial=options.trial,
             seeds=options.seeds,
             ensemble=options.ensemble,
-            moved=options.data,
-            trust_user_code=options.own_code,
         )
         report_at_end(search, options)
     return 0
@@ -52,22 +44,14 @@ def run(options: Namespace) -> int:
 
 def retrain_and_show(
     search: StoredSearch,
+    sources: Sources,
     *,
     trial: str | None = None,
     seeds: int,
     ensemble: bool,
-    moved: Path | None = None,
-    trust_user_code: bool,
 ) -> None:
     """Retrain a configuration and print what was trained and kept."""
-    card, runs = retrain(
-        search,
-        trial=trial,
-        seeds=seeds,
-        ensemble=ensemble,
-        moved=moved,
-        trust_user_code=trust_user_code,
-    )
+    card, runs = retrain(search, sources, trial=trial, seeds=seeds, ensemble=ensemble)
     seconds = [sum(metrics.epoch_seconds for metrics in run.epochs) for run in runs]
     kept = "the one with the lowest loss on these pictures"
     if len(card.seeds) > 1:

@@ -17,6 +17,7 @@ from handsigns.cli.options import (
     search_request,
 )
 from handsigns.cli.show import show_run
+from handsigns.workflow.data import Sources
 from handsigns.workflow.new_search import plan_search, print_plan, start_search
 from handsigns.workflow.sync import pushed
 
@@ -58,15 +59,13 @@ def run(options: Namespace) -> int:
 
 def _choose_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSearch, int]:
     """Re-evaluate the top trials, retrain the best of them and test it."""
-    trust = options.own_code
+    sources = Sources(trust_user_code=options.own_code)
     if search.study.reevaluation.top:
-        search, status = reevaluate_and_show(
-            search, {}, address=options.address, trust_user_code=trust
-        )
+        search, status = reevaluate_and_show(search, {}, sources, address=options.address)
         if status:
             return search, status
-    retrain_and_show(search, seeds=options.seeds, ensemble=options.ensemble, trust_user_code=trust)
-    evaluate_and_show(search, trust_user_code=trust)
+    retrain_and_show(search, sources, seeds=options.seeds, ensemble=options.ensemble)
+    evaluate_and_show(search, sources)
     _show_places(search.paths)
     return search, 0
 

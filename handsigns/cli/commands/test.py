@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.options import add_moved_data, add_name, add_report, add_user_code
+from handsigns.cli.options import add_name, add_report, add_sources, sources
 from handsigns.cli.show import show_test
+from handsigns.workflow.data import Sources
 from handsigns.workflow.searches import opened
 from handsigns.workflow.test import evaluate_on_test
 
@@ -28,32 +28,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="test a trial picked by hand after a test result was known; test.json will say so",
     )
     add_report(parser)
-    add_moved_data(parser)
-    add_user_code(parser)
+    add_sources(parser)
 
 
 def run(options: Namespace) -> int:
     """Test the winner of a search and write its report."""
     with opened(options.results, options.name, options.storage) as search:
-        evaluate_and_show(
-            search,
-            after_test=options.after_test,
-            moved=options.data,
-            trust_user_code=options.own_code,
-        )
+        evaluate_and_show(search, sources(options), after_test=options.after_test)
         report_at_end(search, options)
     return 0
 
 
-def evaluate_and_show(
-    search: StoredSearch,
-    *,
-    after_test: bool = False,
-    moved: Path | None = None,
-    trust_user_code: bool,
-) -> None:
+def evaluate_and_show(search: StoredSearch, sources: Sources, *, after_test: bool = False) -> None:
     """Test the winner and print its figures."""
-    result = evaluate_on_test(
-        search, after_test=after_test, moved=moved, trust_user_code=trust_user_code
-    )
-    show_test(search.paths, result)
+    show_test(search.paths, evaluate_on_test(search, sources, after_test=after_test))
