@@ -280,9 +280,9 @@ def test_importing_handsigns_loads_nothing_heavy():
 
 
 def test_report_is_a_package_and_can_be_called():
-    import handsigns.report.write
+    import handsigns.reporting.write
 
-    assert callable(handsigns.report.write.write_report)
+    assert callable(handsigns.reporting.write.write_report)
     with pytest.raises(ResultsError, match="no search named none"):
         handsigns.report("none")
     with pytest.raises(AttributeError, match="no attribute 'serach'"):

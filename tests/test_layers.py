@@ -14,13 +14,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
 LAYERS = (
-    ("_callable", "_version", "errors", "host", "metrics", "stats"),
+    ("_version", "errors", "host", "metrics", "stats"),
     ("console", "io"),
     ("config",),
     ("data",),
     ("models", "results"),
     ("policy", "training"),
-    ("cluster", "monitor", "report", "tracking"),
+    ("cluster", "monitor", "reporting", "tracking"),
     ("tuning", "winner"),
     ("workflow",),
     ("api",),
@@ -36,7 +36,7 @@ FORBIDDEN = {
         (*HEAVY, "optuna"),
     ),
     # Optuna estimates importances, for a report that wants them.
-    **dict.fromkeys(("policy", "tracking", "report"), HEAVY),
+    **dict.fromkeys(("policy", "tracking", "reporting"), HEAVY),
     **dict.fromkeys(("models", "training"), ("ray", "optuna")),
     "cluster": ("torch", "torchvision", "optuna"),
     **dict.fromkeys(("workflow", "cli"), (*HEAVY, "optuna")),
@@ -46,7 +46,7 @@ LOADED = {
     "handsigns": ("numpy", "pandas", "pydantic", "rich"),
     "handsigns.cli": ("numpy", "pandas", "pydantic", "rich"),
     "handsigns.results.store": (*HEAVY, "optuna", "pandas"),
-    "handsigns.report.write": (*HEAVY, "optuna"),
+    "handsigns.reporting.write": (*HEAVY, "optuna"),
     "handsigns.monitor.watch": (*HEAVY, "optuna", "pandas"),
     "handsigns.policy.stopping": (*HEAVY, "optuna", "pandas"),
     "handsigns.policy.sampler": (*HEAVY, "pandas"),

@@ -11,7 +11,7 @@ from handsigns.workflow import report as reporting
 from handsigns.workflow.searches import opened
 
 if TYPE_CHECKING:
-    from handsigns.report.compare import Comparison
+    from handsigns.reporting.compare import Comparison
 
 
 def report(

@@ -61,7 +61,7 @@ def reevaluate(
             search, values, Sources(as_path(data), own_code), RunOptions(address)
         )
 
-    from handsigns.report.reevaluation import finals_frame
+    from handsigns.reporting.reevaluation import finals_frame
 
     return finals_frame(search)
 

@@ -12,7 +12,7 @@ from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
     from handsigns.config.search import StudyConfig
-    from handsigns.report.leaderboard import Format
+    from handsigns.reporting.leaderboard import Format
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
     from handsigns.results.trial import TrialRecord
@@ -55,7 +55,7 @@ def show_table(
 
 def show_leaderboard(search: StoredSearch, top: int | None, form: Format = "table") -> None:
     """Print the best trials of a search, or all of them."""
-    from handsigns.report.leaderboard import write_leaderboard
+    from handsigns.reporting.leaderboard import write_leaderboard
 
     write_leaderboard(search, top, form, sys.stdout)
 
@@ -134,7 +134,7 @@ def show_trackers(paths: SearchPaths, study: StudyConfig) -> None:
 
 def show_reevaluation(search: StoredSearch, outcome: SearchOutcome | None) -> None:
     """Print how a re-evaluation ended, if anything was trained, and the ranking by it."""
-    from handsigns.report.reevaluation import COLUMNS, left_out, rows, verdict
+    from handsigns.reporting.reevaluation import COLUMNS, left_out, rows, verdict
 
     if outcome is not None:
         print(f"\nthe re-evaluation ended: {outcome.reason}")
@@ -189,6 +189,6 @@ def _show_accuracy(result: TestResult) -> None:
         share = f" ({correct / unseen:.2%})" if unseen else ""
         print(f"of the {unseen} that are in neither train nor val: {correct} right{share}")
     if len(result.per_seed) > 1:
-        from handsigns.report.summary import seeds_text
+        from handsigns.reporting.summary import seeds_text
 
         print(f"by seed: {seeds_text(result.per_seed)}")

@@ -13,7 +13,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.workflow.searches import open_at
 
 if TYPE_CHECKING:
-    from handsigns.report.compare import Comparison
+    from handsigns.reporting.compare import Comparison
     from handsigns.results.store import StoredSearch
 
 REPORTS = Path("reports")
@@ -29,7 +29,7 @@ def write_report(search: StoredSearch, reports: Path = REPORTS) -> Path:
         ResultsError: another page is in its place.
         OSError: the folder cannot be written.
     """
-    from handsigns.report.write import write_report as write
+    from handsigns.reporting.write import write_report as write
 
     with progress("writing the report") as report:
         return write(search, reports / search.paths.name, report=report)
@@ -41,7 +41,7 @@ def follow_report(paths: SearchPaths, reports: Path = REPORTS) -> Path:
     Raises:
         ResultsError, OSError: see `write_report`.
     """
-    from handsigns.report.follow import follow
+    from handsigns.reporting.follow import follow
     from handsigns.results.sync import kept_fresh
 
     def print_written(search: StoredSearch, page: Path) -> None:
@@ -75,8 +75,8 @@ def compare(
     found = [SearchPaths.existing(results, name) for name in distinct]
     searches = [open_at(paths) for paths in found]
 
-    from handsigns.report.compare import compare as compare_searches
-    from handsigns.report.compare import write_comparison
+    from handsigns.reporting.compare import compare as compare_searches
+    from handsigns.reporting.compare import write_comparison
 
     comparison = compare_searches(searches)
     if reports is None:

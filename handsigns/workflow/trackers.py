@@ -92,7 +92,7 @@ def serve_dashboard(search: StoredSearch, port: int) -> None:
             "optuna-dashboard is not installed: pip install 'handsigns[optuna-dashboard]'"
         )
 
-    from handsigns.report.optuna_dashboard import serve
+    from handsigns.reporting.optuna_dashboard import serve
 
     with _optuna_file(search) as file:
         serve(file, port, lambda url: print(f"{url}  (Ctrl-C ends it)", flush=True))

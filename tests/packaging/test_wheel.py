@@ -73,7 +73,7 @@ def test_the_wheel_has_all_files_and_nothing_else(checkout, wheel):
     assert found.keys() == expected.keys()
     assert found == expected
     assert {"handsigns/py.typed", "handsigns/search_spaces/quick.yaml"} < found.keys()
-    assert any(name.startswith("handsigns/report/templates/") for name in found)
+    assert any(name.startswith("handsigns/reporting/templates/") for name in found)
 
 
 def test_a_wheel_built_from_the_source_distribution_is_the_same(checkout, wheel):

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from handsigns.config.validate import check_study
-from handsigns.report.range_edges import as_yaml, find_edges
+from handsigns.reporting.range_edges import as_yaml, find_edges
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-2},

@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 
 from handsigns.config.space import Choice, Integer, LogUniform, Parameter, Uniform
-from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.figures.scales import (
+from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.scales import (
     log_ticks,
     result_of,
     status_colour,
@@ -18,8 +18,8 @@ from handsigns.report.figures.scales import (
     value_format,
     value_scale,
 )
-from handsigns.report.importance import Importances
-from handsigns.report.range_edges import is_log
+from handsigns.reporting.importance import Importances
+from handsigns.reporting.range_edges import is_log
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 

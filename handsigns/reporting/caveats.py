@@ -8,8 +8,8 @@ from typing import Any
 
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import printable
-from handsigns.report.reevaluation import left_out
-from handsigns.report.winner import Winner
+from handsigns.reporting.reevaluation import left_out
+from handsigns.reporting.winner import Winner
 from handsigns.results.environment import changed_code, changed_machine
 from handsigns.results.statistics import runner_up, score, validation_pictures, within_noise
 from handsigns.results.store import StoredSearch

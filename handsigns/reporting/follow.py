@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from handsigns.io.throttle import Throttle
-from handsigns.report.write import write_report
+from handsigns.reporting.write import write_report
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch, holder, open_search
 

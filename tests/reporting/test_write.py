@@ -10,9 +10,9 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.errors import ResultsError
-from handsigns.report.follow import follow
-from handsigns.report.page import json_in_html
-from handsigns.report.write import write_report
+from handsigns.reporting.follow import follow
+from handsigns.reporting.page import json_in_html
+from handsigns.reporting.write import write_report
 from handsigns.results.store import held, open_search
 from tests.support.records import make_spec
 

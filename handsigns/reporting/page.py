@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from handsigns._version import __version__
 from handsigns.console.sanitize import printable
-from handsigns.report.figures.figure import Figure, config
+from handsigns.reporting.figures.figure import Figure, config
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -78,7 +78,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("handsigns.report"),
+        loader=PackageLoader("handsigns.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalized,
@@ -105,7 +105,7 @@ def _library() -> str:
 
 @functools.cache
 def _template(name: str) -> str:
-    return (resources.files("handsigns.report") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("handsigns.reporting") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _digest(script: str) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
-from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.figures.scales import log_ticks, result_of, usable, value_format
-from handsigns.report.range_edges import is_log, position
+from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.scales import log_ticks, result_of, usable, value_format
+from handsigns.reporting.range_edges import is_log, position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 

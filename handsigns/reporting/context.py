@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handsigns.console.sanitize import printable
-from handsigns.report.figures import importance as importance_figures
-from handsigns.report.figures import pairs as pair_figures
-from handsigns.report.figures import parallel as parallel_figures
-from handsigns.report.figures import search as search_figures
-from handsigns.report.figures import winner as winner_figures
-from handsigns.report.figures.figure import Figure, short, thinned
-from handsigns.report.figures.scales import usable
-from handsigns.report.importance import FEWEST, METHOD, Importances, importances
-from handsigns.report.leaderboard import ALWAYS, shown
-from handsigns.report.winner import Winner
+from handsigns.reporting.figures import importance as importance_figures
+from handsigns.reporting.figures import pairs as pair_figures
+from handsigns.reporting.figures import parallel as parallel_figures
+from handsigns.reporting.figures import search as search_figures
+from handsigns.reporting.figures import winner as winner_figures
+from handsigns.reporting.figures.figure import Figure, short, thinned
+from handsigns.reporting.figures.scales import usable
+from handsigns.reporting.importance import FEWEST, METHOD, Importances, importances
+from handsigns.reporting.leaderboard import ALWAYS, shown
+from handsigns.reporting.winner import Winner
 from handsigns.results.statistics import best_so_far, funnel, rungs
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table

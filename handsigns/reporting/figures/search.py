@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 
 from handsigns.config.search import Objective
-from handsigns.report.figures.figure import STATUSES, Figure, Rows, figure, short, thinned
-from handsigns.report.figures.scales import (
+from handsigns.reporting.figures.figure import STATUSES, Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.scales import (
     status_colour,
     time_unit,
     value_axis,

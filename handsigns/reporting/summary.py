@@ -14,8 +14,8 @@ from handsigns.console.format import (
     value_text,
 )
 from handsigns.console.program import INSTALLED
-from handsigns.report import reevaluation as finals
-from handsigns.report.winner import Winner
+from handsigns.reporting import reevaluation as finals
+from handsigns.reporting.winner import Winner
 from handsigns.results.statistics import (
     Savings,
     Score,

@@ -6,8 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from handsigns.report.compare import write_comparison
-from handsigns.report.write import write_report
+from handsigns.reporting.compare import write_comparison
+from handsigns.reporting.write import write_report
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

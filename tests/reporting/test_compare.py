@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from handsigns.cli import main
-from handsigns.report.compare import compare
+from handsigns.reporting.compare import compare
 from handsigns.results.winner import read_test, write_test
 
 OTHER = {

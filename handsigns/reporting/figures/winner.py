@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
 from handsigns.results.winner import SeedRun, TestResult
 from handsigns.stats.calibration import Calibration
 

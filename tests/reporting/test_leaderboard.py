@@ -6,7 +6,7 @@ import pytest
 from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
-from handsigns.report.leaderboard import write_leaderboard
+from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from handsigns.report.importance import importances
+from handsigns.reporting.importance import importances
 
 
 def silent(done, total):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from handsigns.config.search import Objective
-from handsigns.report.figures.figure import STATUSES
+from handsigns.reporting.figures.figure import STATUSES
 from handsigns.results.trial import TrialRecord
 
 _MOST_TICKS = 7

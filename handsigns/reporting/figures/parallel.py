@@ -11,9 +11,9 @@ import altair as alt
 from handsigns.config.hyperparameters import Scalar
 from handsigns.config.search import Objective
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
-from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.figures.scales import result_of, usable
-from handsigns.report.range_edges import position
+from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.scales import result_of, usable
+from handsigns.reporting.range_edges import position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 

@@ -6,7 +6,7 @@ from scipy.stats import t
 
 from handsigns.io.json_file import write_json
 from handsigns.metrics import EpochMetrics
-from handsigns.report.reevaluation import finals_frame, left_out, rows, verdict
+from handsigns.reporting.reevaluation import finals_frame, left_out, rows, verdict
 from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import Run
 from handsigns.results.store import open_search

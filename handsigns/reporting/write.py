@@ -12,16 +12,16 @@ from handsigns.config.load import dump_study
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.own_output import make_output_folder
-from handsigns.report import caveats as notes
-from handsigns.report import range_edges as edges
-from handsigns.report import reevaluation as finals
-from handsigns.report import summary as answer
-from handsigns.report.context import Drawings, drawings, per_class, table, trials_payload
-from handsigns.report.figures.figure import Figure, write_figure
-from handsigns.report.figures.search import trial_curves
-from handsigns.report.leaderboard import write_leaderboard
-from handsigns.report.page import MARK, figures_payload, render, render_plain
-from handsigns.report.winner import Winner, read_environment, read_winner
+from handsigns.reporting import caveats as notes
+from handsigns.reporting import range_edges as edges
+from handsigns.reporting import reevaluation as finals
+from handsigns.reporting import summary as answer
+from handsigns.reporting.context import Drawings, drawings, per_class, table, trials_payload
+from handsigns.reporting.figures.figure import Figure, write_figure
+from handsigns.reporting.figures.search import trial_curves
+from handsigns.reporting.leaderboard import write_leaderboard
+from handsigns.reporting.page import MARK, figures_payload, render, render_plain
+from handsigns.reporting.winner import Winner, read_environment, read_winner
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline, read_timeline
 

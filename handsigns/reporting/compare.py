@@ -15,12 +15,12 @@ from handsigns.config.space import Fixed
 from handsigns.console.format import format_duration, percent
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
-from handsigns.report.figures import scales
-from handsigns.report.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.report.figures.search import HEIGHT
-from handsigns.report.page import figures_payload, render
-from handsigns.report.winner import read_winner
-from handsigns.report.write import now_in_words, prepare_folder, silent, write_figures
+from handsigns.reporting.figures import scales
+from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.search import HEIGHT
+from handsigns.reporting.page import figures_payload, render
+from handsigns.reporting.winner import read_winner
+from handsigns.reporting.write import now_in_words, prepare_folder, silent, write_figures
 from handsigns.results.statistics import best_so_far, savings, score
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import read_timeline

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from handsigns.report.context import per_class
-from handsigns.report.winner import read_winner
+from handsigns.reporting.context import per_class
+from handsigns.reporting.winner import read_winner
 from handsigns.results.winner import read_retraining, read_test, write_test
 from handsigns.stats.intervals import wilson_interval
 

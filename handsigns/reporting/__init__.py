@@ -1,0 +1,1 @@
+"""Pages and tables of a search, from its files alone."""
