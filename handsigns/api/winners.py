@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.api._paths import PathLike, as_path
+from handsigns.errors import DataError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow import export as exporting
 from handsigns.workflow import predict as predicting
@@ -64,22 +65,33 @@ def load_winner(name: str, *, own_code: bool = False, results: PathLike = "resul
 
 
 def predict(
-    winner: str | Winner, pictures: PathLike | Iterable[PathLike], *, results: PathLike = "results"
+    winner: str | Winner,
+    pictures: PathLike | Iterable[PathLike],
+    *,
+    skip_bad: bool = False,
+    results: PathLike = "results",
 ) -> list[Prediction]:
     """Classify image files of any size.
 
     Args:
         winner: the name of a search, or what `load_winner` gave, which is faster for many calls.
-        pictures: a file, or several.
+        pictures: a file or a folder, or several.
+        skip_bad: leave out files that are no usable images, rather than raise an error.
         results: the folder of all searches, where `winner` is a name.
 
     Raises:
         ResultsError: there is no winner.
-        DataError: lists every file that is no usable image.
+        DataError: lists every file that is no usable image; or a folder has no images.
     """
     loaded = load_winner(winner, results=results) if isinstance(winner, str) else winner
     files = [pictures] if isinstance(pictures, str | Path) else pictures
-    return predicting.predict(loaded, map(Path, files))
+    found = predicting.predict(loaded, map(Path, files))
+    if found.bad and not skip_bad:
+        listed = "\n".join(f"  {bad.name}: {bad.reason}" for bad in found.bad)
+        raise DataError(
+            f"no usable images:\n{listed}\nleave them out (skip_bad=True) to have the others"
+        )
+    return list(found.good)
 
 
 def export(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from handsigns.console.sanitize import printable
+from handsigns.console.steady import open_missing_streams, steady_output
 from handsigns.errors import HandsignsError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+_LASTING = ("run", "search", "resume", "reevaluate", "retrain", "test", "submit", "prepare")
+"""Commands whose work matters more than that somebody reads what they print."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Loading libraries and journals makes many objects and little garbage; looking for it at
     # Python's usual rate takes a third of the time.
     gc.set_threshold(100_000, 20, 20)
-    options = parse(sys.argv[1:] if arguments is None else arguments)
+    open_missing_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parse(arguments)
+    steady = steady_output() if arguments[0] in _LASTING else contextlib.nullcontext()
+    with steady:
+        return _run(options)
+
+
+def _run(options: Namespace) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -33,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(str(error) or "interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Nothing more can be written there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
+        if error.errno in (errno.EPIPE, errno.EIO) and error.filename is None:
+            # The reader, such as `head`, has seen enough, or the terminal was closed. Nothing more
+            # can be written there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         if error.filename is None:
             raise
         # A disk that is full, a folder that may not be written, a file that may not be read.

@@ -25,6 +25,8 @@ _TOKEN = "token"
 _LOCK = "lock"
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Beside the pictures."""
+_LONGEST_FOLDER = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1")
+"""Of Ray's files, in bytes: a socket's address has 108 with its end."""
 _START_TRIES = 3
 """Ray gives its processes 30 seconds to start, which a machine that is very busy may not keep."""
 
@@ -197,6 +199,7 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
                     dashboard_host="127.0.0.1",
                     log_to_driver=False,
                     object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
+                    _temp_dir=_ray_folder(),
                 )
         except Exception as error:  # Ray's own, of no type, where its processes are late
             ray.shutdown()
@@ -205,8 +208,30 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
             return str(context.dashboard_url)
     raise ResourceError(
         f"Ray could not be started on this machine, in {_START_TRIES} tries: {failures[-1]}\n"
-        f"Where the machine is very busy, wait, and try again."
+        f"its logs, which may tell more, are in {_ray_folder() or _usual_ray_folder()}"
     ) from failures[-1]
+
+
+def _usual_ray_folder() -> Path:
+    return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
+
+
+def _ray_folder() -> str | None:
+    """The folder of Ray's sockets, whose names may not be long; None where its usual one will do.
+
+    Raises:
+        ResourceError: there is none.
+    """
+    usual = _usual_ray_folder()
+    if len(os.fsencode(usual)) <= _LONGEST_FOLDER:
+        return None
+    for other in ("/tmp", "/var/tmp", "/dev/shm"):
+        if os.access(other, os.W_OK):
+            return f"{other}/ray"
+    raise ResourceError(
+        f"{usual} has too long a name for Ray's sockets, which may have {_LONGEST_FOLDER} "
+        f"characters there, and /tmp cannot be written; name a shorter folder: TMPDIR=/short"
+    )
 
 
 @contextlib.contextmanager

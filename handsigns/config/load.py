@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,20 @@ _NAMES = (("scheduler", "name"), ("searcher", "name"))
 
 
 def load_study(
-    path: Path, overrides: Sequence[str] = (), options: Mapping[str, object] | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, object] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> StudyConfig:
     """Read and check a search space.
+
+    Settings of the file that do not fit those given beside it are adapted.
 
     Args:
         path: of the YAML file.
         overrides: ``dotted.key=value`` each, as given to ``--set``.
         options: values by dotted key, as given by command-line flags named like the key's end.
+        notify: told what was adapted.
 
     Raises:
         ConfigError: lists every problem with its line or flag, the key, and what to do.
@@ -44,6 +50,9 @@ def load_study(
             problems += _override(document, key, value, label)
         else:
             problems.append(Problem((), "give a key and a value: --set budget.trials=20", label))
+    for note in _adapt(document):
+        if notify is not None:
+            notify(note)
     study, found = check_study(document.values)
     problems += found
     if study is None or problems:
@@ -135,6 +144,26 @@ def _override(document: Document, key: str, value: object, label: str) -> list[P
         del document.places[known]
     document.places[path] = label
     return []
+
+
+def _adapt(document: Document) -> Iterator[str]:
+    """Leave out what the file sets and what a flag makes impossible: its rungs were chosen for its
+    own epochs.
+    """
+    epochs, grace = ("budget", "max_epochs"), ("scheduler", "grace_period")
+    if not document.places.get(epochs, "").startswith("--") or not _from_file(document, grace):
+        return
+    limit, period = (document.values[section][key] for section, key in (epochs, grace))
+    if isinstance(limit, int) and isinstance(period, int) and period > limit:
+        del document.values["scheduler"]["grace_period"]
+        yield (
+            f"early stopping is adapted to {document.places[epochs]}: the file's grace period of "
+            f"{period} epochs is for longer trials"
+        )
+
+
+def _from_file(document: Document, path: Path_) -> bool:
+    return document.places.get(path, "").startswith("line")
 
 
 def _told(path: Path, problems: Sequence[Problem], document: Document) -> str:

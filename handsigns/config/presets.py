@@ -18,18 +18,23 @@ def shipped_spaces() -> dict[str, Path]:
 
 
 def resolve_space_path(text: str) -> Path:
-    """Return the search-space file that a user means: a path, or the name of a preset.
+    """Return the search-space file that a user means: the name of a preset, or a path.
+
+    A preset comes first, whatever lies in the working directory; a file of its name is meant by a
+    path (``./full``) or with its ending (``full.yaml``).
 
     Raises:
         ConfigError: there is no such file; the message lists the presets.
     """
+    presets = shipped_spaces()
+    if text in presets:
+        return presets[text]
     path = Path(text)
     try:
+        if path.is_dir():
+            raise ConfigError(f"{text} is a folder; name a YAML file in it, or a preset")
         if path.exists():
             return path
     except (OSError, ValueError) as error:
         raise ConfigError(f"{text!r} is no path: {error}") from error
-    presets = shipped_spaces()
-    if text in presets:
-        return presets[text]
     raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(presets)}")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +38,11 @@ class Pack:
 
 
 def cache_folder() -> Path:
-    """Where packs are kept: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder.
+    """Return where packs are kept: $HANDSIGNS_CACHE, handsigns/ in the user's cache folder, or, for
+    a user without a home, a folder of theirs among the temporary ones.
 
     Raises:
-        OSError: there is no such place, as the user has no home.
+        OSError: there is no such place.
     """
     own = os.environ.get("HANDSIGNS_CACHE")
     if own:
@@ -46,10 +50,20 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "handsigns"
-    try:
-        return Path.home() / ".cache" / "handsigns"
-    except RuntimeError as error:
-        raise OSError("no home folder; name another in HANDSIGNS_CACHE") from error
+    with contextlib.suppress(RuntimeError):  # neither HOME nor an entry in passwd
+        home = Path.home()
+        if os.access(home, os.W_OK):
+            return home / ".cache" / "handsigns"
+    return _private_folder(Path(tempfile.gettempdir()) / f"handsigns-cache-{os.getuid()}")
+
+
+def _private_folder(folder: Path) -> Path:
+    """A folder that no other user could have made, or can write to; OSError otherwise."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+        raise OSError(f"{folder} belongs to another user; name a folder in HANDSIGNS_CACHE")
+    return folder
 
 
 def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:

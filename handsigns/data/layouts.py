@@ -128,6 +128,15 @@ def _with_unread(listing: Listing, root: Path, splits: Mapping[SplitName, Path])
     return replace(listing, unread=tuple(unread))
 
 
+def images_below(folder: Path) -> list[Path]:
+    """Return the images in a folder and below it, in the order of their names.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return [below / e.name for below in _folders_below(folder) for e in _images_in(below)]
+
+
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts ``2`` before ``10``."""
     parts = re.split(r"(\d+)", name)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from handsigns.config.search import StudyConfig
+from handsigns.io.remedies import remedy_for
 from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord, rank_key
 
@@ -43,6 +44,8 @@ class StoppingCriteria(Observer):
         """Whether the user interrupted the search."""
         self.fatal_error: str | None = None
         """Why results can no longer be written; None while they can."""
+        self.remedy = ""
+        """What can be done about that, as far as it is known."""
         for number, record in enumerate(ended, 1):
             self._compare(record)
             if number == concluded:
@@ -69,10 +72,10 @@ class StoppingCriteria(Observer):
         self.interrupted = True
         self.reason = "it was interrupted"
 
-    def abort(self, problem: str) -> None:
+    def abort(self, problem: str, remedy: str = "") -> None:
         """End the search, as results cannot be written: nothing is trained that would be lost."""
         if self.fatal_error is None:
-            self.fatal_error = problem
+            self.fatal_error, self.remedy = problem, remedy
         self.reason = "results cannot be written"
 
     @contextlib.contextmanager
@@ -81,7 +84,7 @@ class StoppingCriteria(Observer):
         try:
             yield
         except OSError as error:
-            self.abort(str(error))
+            self.abort(str(error), remedy_for(error))
 
     def should_stop(self) -> bool:
         """Return whether to end now."""

@@ -14,6 +14,7 @@ from handsigns.console.capture import output_to
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ResourceError, ResultsError
 from handsigns.io.atomic import sweep
+from handsigns.io.remedies import remedy_for
 from handsigns.io.storage import check_writable, unusable
 from handsigns.monitor.live import Display
 from handsigns.policy.stopping import StoppingCriteria
@@ -116,10 +117,10 @@ class SearchSession:
         except OSError as error:
             if error.errno is None:
                 raise  # a time limit of Ray's, say: nothing to do with files
-            raise self._unwritten(str(error)) from error
+            raise self._unwritten(str(error), remedy_for(error)) from error
         stopping = self._stopping
         if stopping.fatal_error is not None:
-            raise self._unwritten(stopping.fatal_error)
+            raise self._unwritten(stopping.fatal_error, stopping.remedy)
         return SearchOutcome(self._journal.records, stopping.reason or "", stopping.interrupted)
 
     @property
@@ -277,10 +278,11 @@ class SearchSession:
         stopping.reason = stopping.reason or done
         close_session(self._journal, self._tables, stopping.reason, by_user=stopping.interrupted)
 
-    def _unwritten(self, problem: str) -> ResultsError:
-        fatal = self._criteria and self._criteria.fatal_error
+    def _unwritten(self, problem: str, remedy: str) -> ResultsError:
+        if self._criteria is not None and self._criteria.fatal_error is not None:
+            problem, remedy = self._criteria.fatal_error, self._criteria.remedy
+        first = f"{remedy[0].upper()}{remedy[1:]}; then go on with" if remedy else "Go on with"
         return ResultsError(
-            f"the search ended, as results cannot be written: {fatal or problem}\n"
-            f"what was written is whole. Make space, or make {self._paths.root} writable or put "
-            f"it back; then go on with: {self._paths.go_on}"
+            f"the search ended, as results cannot be written: {problem}\n"
+            f"what was written is whole. {first}: {self._paths.go_on}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.format import format_duration
+from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
@@ -108,7 +109,7 @@ def choose_space(request: NewSearchRequest) -> tuple[StudyConfig, Path]:
     from handsigns.tracking.registry import refuse_missing
 
     overrides = [*request.overrides, *tracking_overrides(request.track)]
-    study = load_study(path, overrides, given_settings(request.settings))
+    study = load_study(path, overrides, given_settings(request.settings), print_note)
     refuse_missing(study.tracking.tools)
     return study, path
 

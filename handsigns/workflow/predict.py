@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
-    from handsigns.winner.predict import Prediction, Winner
+    from handsigns.winner.predict import Predictions, Winner
 
 
 def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
@@ -26,12 +26,12 @@ def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
     return load(paths.winner, allow_own_code=trust_user_code)
 
 
-def predict(winner: Winner, images: Iterable[Path]) -> list[Prediction]:
-    """Classify image files of any size.
+def predict(winner: Winner, sources: Iterable[Path]) -> Predictions:
+    """Classify image files of any size, and all images in folders.
 
     Raises:
-        DataError: lists every file that is no usable image.
+        DataError: a folder has no images.
     """
     from handsigns.winner.predict import predict as classify
 
-    return classify(winner, list(images))
+    return classify(winner, sources)
