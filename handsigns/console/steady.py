@@ -44,21 +44,18 @@ class SteadyStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write a text, if anyone can read it."""
-        with self._losing():
-            self._stream.write(text)
+        self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
         """Flush the stream, if anyone can read it."""
-        with self._losing():
-            self._stream.flush()
+        self._attempt(self._stream.flush)
 
-    @contextlib.contextmanager
-    def _losing(self) -> Iterator[None]:
+    def _attempt(self, work: Callable[[], object]) -> None:
         if self._lost:
             return
         try:
-            yield
+            work()
         except OSError as error:
             self._lost = True
             # What is still in buffers goes nowhere, rather than failing as the process ends.

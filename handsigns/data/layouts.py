@@ -36,7 +36,7 @@ _LAYOUTS = """a data set is one of
   train_signs/3_IMG_5864.jpg   val_signs/…   test_signs/…      (label 0 to 5, then _; the course's)
   train/<class>/picture.jpg    val/…         test/…            (any classes; val and test may lack)
   <class>/picture.jpg                                          (val and test are carved out)"""
-_DETECTION = ({"images"}, {"images", "labels"}, {"images", "annotations"})
+_DETECTION = ({"images", "labels"}, {"images", "annotations"})
 """What the class folders of a set for object detection would be called."""
 
 
@@ -191,7 +191,7 @@ def _layout_error(source: Path, problem: str, inside: Mapping[str, Path]) -> Dat
             f"labels in a table ({printable(tables[0])}) are not read: sort the images into a "
             f"folder for each class, as docs/your-own-data.md shows"
         )
-    elif not inside and _images_in(source):
+    elif any(_images_in(folder) for folder in folders):
         lines.append("the images lie in one folder: sort them into a folder for each class")
     return DataError("\n".join(lines))
 
@@ -218,6 +218,8 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> Listing:
     if not classes:
         problem = f"no class folders in {splits['train'].name}"
         raise _layout_error(root, problem, {path.name: path for path in splits.values()})
+    if {name.lower() for name in classes} == {"images"}:
+        raise _layout_error(root, "no class folders", {"images": splits["train"] / classes[0]})
     _refuse_detection(root, {name.lower() for name in classes})
     listing = Listing("classes", classes, {split: [] for split in folders})
     for split, by_class in folders.items():

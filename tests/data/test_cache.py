@@ -92,13 +92,18 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert pack.cache_folder() == tmp_path / ".cache" / "handsigns"
 
 
-def test_a_user_without_a_home_works_without_a_cache(monkeypatch, signs_folder):
+def test_a_user_without_a_home_has_a_private_cache(monkeypatch, signs_folder, tmp_path):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("HANDSIGNS_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pack.Path, "home", no_home)
+    monkeypatch.setattr(pack.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    assert open_data(signs_folder, size=8).info.notes == ()
+    folder = pack.cache_folder()
+    assert folder.parent == tmp_path / "temporary"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
     data = open_data(signs_folder, size=8)
-    assert len(data.open_test()) == 12
-    assert "could not be kept for next time: no home folder" in data.info.notes[-1]
+    assert "belongs to another user; name a folder in HANDSIGNS_CACHE" in data.info.notes[-1]

@@ -1,6 +1,8 @@
 import contextlib
 import io
+import struct
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -206,3 +208,72 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
     with pytest.raises(BadPictureError, match="unreadable: Permission denied"):
         read_bytes(tmp_path / "locked")
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"\0" * 2_000_000)),
+        chunk(b"zTXt", b"note\0\0" + zlib.compress(b"a" * 2_000_000)),
+        chunk(b"iTXt", b"\xff" * 40),
+        chunk(b"tEXt", b"no separator")[:-1] + b"\0",
+    ],
+    ids=["large profile", "large text", "garbage", "wrong checksum"],
+)
+def test_metadata_of_a_png_never_cost_the_image(metadata):
+    png = encoded(Image.new("RGB", (16, 16), BLUE))
+    assert decode(png[:33] + metadata + png[33:], 16)[8, 8].tolist() == list(BLUE)
+
+
+def jpeg_with_exif(entries, tail=b""):
+    """A JPEG, red above blue, whose EXIF has these entries: tag, type, count and value."""
+    jpeg = encoded(top_red_bottom_blue(), "JPEG", quality=100)
+    listed = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    exif = head + listed + b"\0\0\0\0" + tail
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 65535).filter(lambda tag: tag != 0x112),
+            st.integers(0, 20),
+            st.integers(0, 2**32 - 1),
+            st.binary(min_size=4, max_size=4),
+        ),
+        max_size=6,
+    ),
+    st.binary(max_size=20),
+)
+def test_no_exif_field_but_the_orientation_matters(entries, tail):
+    turned = (0x112, 3, 1, struct.pack("<I", 3))
+    pixels = decode(jpeg_with_exif([turned, *entries], tail), 16)
+    assert pixels.shape == (16, 16, 3)
+    if all(kind in (1, 3, 4) and count == 1 for _, kind, count, _ in entries):
+        assert pixels[13, 8, 0] > 200, "upside down"
+
+
+@pytest.mark.parametrize("value", [(3, 1, 0), (3, 1, 77), (2, 3, 0x30), (10, 1, 38), (5, 1, 38)])
+def test_a_bad_orientation_means_none(value):
+    kind, count, number = value
+    content = jpeg_with_exif([(0x112, kind, count, struct.pack("<I", number))], b"\0" * 8)
+    assert decode(content, 16)[2, 8, 0] > 200
+
+
+def test_a_large_photograph_is_decoded_at_a_fraction(monkeypatch):
+    monkeypatch.setenv("HANDSIGNS_MAX_MEGAPIXELS", "0.05")
+    large = encoded(Image.new("RGB", (1600, 1200), RED), "JPEG")
+    assert decode(large, 16)[8, 8, 0] > 200, "1.9 megapixels, of which a 64th is decoded"
+    before = Image.MAX_IMAGE_PIXELS
+    for whole in (
+        encoded(Image.new("RGB", (1600, 1200), RED), "JPEG", progressive=True),
+        encoded(Image.new("RGB", (1600, 1200), RED)),
+    ):
+        with pytest.raises(BadPictureError, match="2 megapixels to decode"):
+            decode(whole, 16)
+    assert before == Image.MAX_IMAGE_PIXELS

@@ -1,10 +1,15 @@
 import os
+import unicodedata
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from handsigns.data.dataset import open_data
 from handsigns.data.layouts import BadFile, list_pictures, natural_key
 from handsigns.errors import DataError
+from handsigns.io.own_output import make_output_folder
 
 UNLABELLED = "images without labels are for predict"
 
@@ -18,7 +23,7 @@ def touch(root, *names):
 
 def message_of(root):
     with pytest.raises(DataError) as caught:
-        list_pictures(root)
+        list_pictures(Path(root))
     return str(caught.value)
 
 
@@ -162,3 +167,115 @@ def test_natural_order():
     assert sorted(["10", "9", "a10", "a9", "a", "01"], key=natural_key) == [
         *("01", "9", "10", "a", "a9", "a10"),
     ]
+
+
+SPELLINGS = {
+    "train": ["train", "Training", "TRAIN_SET", "train-images", "training data", "Train.Set"],
+    "val": ["val", "Valid", "validation", "DEV", "eval", "validation_set", "Val Images"],
+    "test": ["test", "Testing", "TEST_DATA", "hold-out", "holdout", "test images"],
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(*(st.sampled_from(names) for names in SPELLINGS.values()), st.data())
+def test_splits_are_found_in_every_common_spelling(tmp_path_factory, train, val, test, data):
+    root = tmp_path_factory.mktemp("spelt")
+    change = data.draw(st.sampled_from([str, str.upper, str.lower, str.title]))
+    for name in (train, val, test):
+        touch(root, f"{change(name)}/cat/1.jpg", f"{change(name)}/dog/1.jpg")
+    listing = list_pictures(root)
+    assert list(listing.pictures) == ["train", "val", "test"]
+    assert {len(members) for members in listing.pictures.values()} == {2}
+
+
+def test_images_deeper_in_a_class_folder_are_read(tmp_path):
+    touch(tmp_path, "cat/monday/1.jpg", "cat/2.jpg", "dog/a/b/3.jpg")
+    assert names(list_pictures(tmp_path)) == {
+        "train": ["cat/2.jpg", "cat/monday/1.jpg", "dog/a/b/3.jpg"]
+    }
+
+
+def test_images_that_are_not_read_are_named(tmp_path):
+    touch(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "extra/a/1.jpg", "notes/x.txt", "cover.png")
+    assert list_pictures(tmp_path).unread == ("cover.png", "extra/")
+
+
+@pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".JPG", ".ppm", "", ".bak", ".jpg_large"])
+def test_images_are_known_by_content_where_the_suffix_is_odd(tmp_path, picture, suffix):
+    for label in "ab":
+        image = picture(tmp_path / label / "1.jpg")
+        image.rename(image.with_suffix(suffix))
+    assert len(list_pictures(tmp_path).pictures["train"]) == 2
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "desktop.ini", "$RECYCLE.BIN", "#recycle", "Thumbs.db"])
+def test_what_a_nas_leaves_behind_is_ignored(tmp_path, name):
+    touch(tmp_path, "a/1.jpg", "b/1.jpg", f"{name}/1.jpg")
+    assert list_pictures(tmp_path).classes == ("a", "b")
+
+
+def test_one_class_in_two_encodings_is_one(tmp_path):
+    composed, apart = (unicodedata.normalize(form, "Käse") for form in ("NFC", "NFD"))
+    touch(tmp_path, f"train/{apart}/1.jpg", "train/Brot/1.jpg", f"test/{composed}/2.jpg")
+    listing = list_pictures(tmp_path)
+    assert listing.classes == ("Brot", composed)
+    assert [p.label for p in listing.pictures["test"]] == [composed]
+    assert listing.bad == []
+
+
+def test_capitals_of_classes_do_not_matter_across_splits(tmp_path):
+    touch(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "test/Cat/2.jpg", "test/DOG/2.jpg")
+    listing = list_pictures(tmp_path)
+    assert [p.label for p in listing.pictures["test"]] == ["cat", "dog"]
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    touch(tmp_path, "car/1.jpg", "train/1.jpg", "bus/1.jpg")
+    listing = list_pictures(tmp_path)
+    assert listing.classes == ("bus", "car", "train")
+    assert list(listing.pictures) == ["train"]
+
+
+def test_class_names_that_are_not_utf8_are_refused(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"M\xfcll")).mkdir()
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    touch(tmp_path, os.fsdecode(b"M\xfcll/1.jpg"), "b/1.jpg")
+    assert "are not UTF-8, as those of a zip from another system; rename them" in message_of(
+        tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        (["images/1.jpg", "labels.csv"], "labels in a table (labels.csv) are not read: sort"),
+        (["images/1.jpg"], "the images lie in one folder: sort them into a folder for each class"),
+        (["1.jpg", "labels.csv"], "labels in a table (labels.csv) are not read: sort the images"),
+        (["1.jpg", "2.jpg"], "the images lie in one folder: sort them into a folder for each"),
+        (["train/images/1.jpg", "train/labels/1.txt"], "looks like a set for object detection"),
+    ],
+)
+def test_a_refused_layout_says_what_to_do(tmp_path, files, advice):
+    assert advice in message_of(touch(tmp_path, *files))
+
+
+def test_archives_and_urls_are_refused_with_a_remedy(tmp_path):
+    (tmp_path / "p.zip").write_bytes(b"PK")
+    assert "p.zip is a file; unpack it, and name the folder" in message_of(tmp_path / "p.zip")
+    assert "is a URL; download it" in message_of("https://example.org/photos")
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(touch(tmp_path, "d/a/1.jpg", "d/b/1.jpg")))
+    assert list_pictures(Path("~/d")).classes == ("a", "b")
+
+
+def test_our_own_output_is_never_data(tmp_path, picture):
+    touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    for name in ("results", "reports"):
+        make_output_folder(tmp_path / name)
+        picture(tmp_path / name / "mine" / "wrong" / "00.png")
+    listing = list_pictures(tmp_path)
+    assert (listing.classes, listing.unread) == (("a", "b"), ())
