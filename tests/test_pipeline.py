@@ -60,7 +60,7 @@ def test_the_results_folder_holds_all_that_is_promised(done):
     assert 1 <= len(list((root / "checkpoints").iterdir())) <= 3, "those of the best trials only"
     environment = json.loads((root / "environment.json").read_text())
     assert environment["packages"]["ray"]
-    assert not list((place.root / "results").glob(".*")), "nothing half-made is left"
+    assert not list((place.root / "results").glob(".*.tmp")), "nothing half-made is left"
 
 
 def test_the_leaderboard_is_ranked_by_validation_alone(done):

@@ -152,7 +152,7 @@ def _assemble(
     }
     check_complete(source, usable, listing.classes)
     pictures, notes = carve_missing(usable, SPLIT_SEED)
-    check_complete(source, pictures, listing.classes)
+    check_complete(source, pictures, listing.classes, given=usable)
     splits = {name: _split(pictures[name], listing.classes, pixels) for name in SPLIT_NAMES}
     notes += [*skipped_notes(bad), *unread_notes(listing.unread), *shared_pictures(splits)]
     return _info(source, listing.classes, size, splits, notes), splits

@@ -78,7 +78,7 @@ def prepare(
     _check_apart(source, dest)
     check_complete(str(source), listing.pictures, listing.classes)
     pictures, notes = carve_missing(listing.pictures, seed)
-    check_complete(str(source), pictures, listing.classes)
+    check_complete(str(source), pictures, listing.classes, given=listing.pictures)
     manifest = {"source": _digest(listing), "size": size, "seed": seed}
     jobs = _jobs(dest, listing.layout, pictures)
     try:

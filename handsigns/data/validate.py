@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from handsigns.console.sanitize import printable
 from handsigns.data.layouts import BadFile, Picture
@@ -18,11 +18,13 @@ _NAMED = 3
 """Bad files named in a note."""
 _ADVICE: dict[SplitName, str] = {
     "train": "put some there, or remove what is no class",
-    "val": "put some there, or give each class at least three images and no val folder, so that a "
-    "split can be carved out",
-    "test": "put some there, or move the folder away, so that a split is carved out of train (of "
-    "each class at least three images are needed then)",
+    "val": "put some there, or move the folder away, so that a split is carved out of train",
+    "test": "put some there, or move the folder away, so that a split is carved out of train",
 }
+_TOO_FEW = (
+    "there are too few to carve one out of train: give each class at least three images in all, or "
+    "leave out those that have fewer"
+)
 
 
 def bad_files_error(source: str, bad: Sequence[BadFile]) -> DataError:
@@ -56,9 +58,15 @@ def unread_notes(unread: Sequence[str]) -> list[str]:
 
 
 def check_complete(
-    source: str, pictures: Mapping[SplitName, Sequence[Picture]], classes: Sequence[str]
+    source: str,
+    pictures: Mapping[SplitName, Sequence[Picture]],
+    classes: Sequence[str],
+    given: Collection[SplitName] = SPLIT_NAMES,
 ) -> None:
     """Refuse a data set with fewer than two classes, or a split that lacks one.
+
+    Args:
+        given: the splits that the user has; the others were carved out of train.
 
     Raises:
         DataError: names every class and split in question.
@@ -70,15 +78,14 @@ def check_complete(
             f"only {len(classes)} class{names}, but telling apart needs two or more: a folder each"
         )
     for split, members in pictures.items():
+        advice = _ADVICE[split] if split in given else _TOO_FEW
         counts = Counter(p.label for p in members)
         if not members:
-            problems.append(f"the {split} split is empty; {_ADVICE[split]}")
+            problems.append(f"the {split} split is empty; {advice}")
         elif missing := [printable(label) for label in classes if not counts[label]]:
             kinds = "class" if len(missing) == 1 else "the classes"
             named = ", ".join(missing[:_LISTED])
-            problems.append(
-                f"the {split} split has no picture of {kinds} {named}; {_ADVICE[split]}"
-            )
+            problems.append(f"the {split} split has no picture of {kinds} {named}; {advice}")
     if problems:
         raise DataError(f"{printable(source)}: " + "; ".join(problems))
 

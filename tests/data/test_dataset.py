@@ -165,7 +165,9 @@ def test_a_class_missing_from_a_split(signs_folder):
 def test_an_empty_split(signs_folder):
     for path in (signs_folder / "test_signs").iterdir():
         path.unlink()
-    assert "the test split is empty; put some there, or move the folder" in message_of(signs_folder)
+    assert "the test split is empty; put some there, or move the folder away" in message_of(
+        signs_folder
+    )
 
 
 def test_one_class_is_not_enough(tmp_path, picture):
@@ -225,7 +227,10 @@ def test_too_few_pictures_to_carve_from(tmp_path, picture):
     for label in ("cat", "dog"):
         for i in range(2):
             picture(tmp_path / "few" / label / f"{i}.png")
-    assert "val split is empty; put some there, or give each class" in message_of(tmp_path / "few")
+    assert (
+        "val split is empty; there are too few to carve one out of train: give each"
+        in message_of(tmp_path / "few")
+    )
 
 
 def test_names_cannot_reach_the_terminal_as_commands(signs_folder):
