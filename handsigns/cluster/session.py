@@ -11,12 +11,14 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from handsigns.cluster import ray_compat
+from handsigns.cluster.isolation import environment, process_as_before
 from handsigns.errors import ResourceError
+from handsigns.io.home import substitute_home
 from handsigns.io.lock import LockedError, hold
 from handsigns.results.environment import CODE
 
@@ -99,7 +101,14 @@ def ray_session(
     with contextlib.ExitStack() as stack:
         connected = _is_connected()
         own = address is None and not connected
-        stack.callback(ray_compat.reread_environment)  # when it is as before
+        stack.enter_context(process_as_before())
+        stack.callback(ray_compat.reread_environment)  # when that is as before
+        try:
+            home = substitute_home()
+        except OSError as error:
+            raise ResourceError(f"Ray needs a home folder: {error}") from error
+        if home is not None:  # Ray looks for it as it is loaded
+            stack.enter_context(environment({"HOME": str(home)}))
         usual = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
         stack.enter_context(environment(usual | (SEALED_OFF if own else {})))
         scratch = stack.enter_context(scratch_folder())
@@ -132,26 +141,6 @@ def ray_session(
         if shown and own:
             shown += f" (it asks for the token in {scratch / _TOKEN})"
         yield RaySession(scratch, not own, shown)
-
-
-@contextlib.contextmanager
-def environment(settings: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables while this lasts; None unsets one.
-
-    Variables that are set, or changed, within it are as before afterwards, too.
-    """
-    before = dict(os.environ)
-    for name, value in settings.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    try:
-        yield
-    finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update(before)
 
 
 def _is_connected() -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import shutil
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from handsigns.console.sanitize import printable
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
+from handsigns.io.home import substitute_home
 
 FORMAT = 2
 """Raised when packs of earlier versions can no longer be used."""
@@ -50,20 +48,7 @@ def cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "handsigns"
-    with contextlib.suppress(RuntimeError):  # neither HOME nor an entry in passwd
-        home = Path.home()
-        if os.access(home, os.W_OK):
-            return home / ".cache" / "handsigns"
-    return _private_folder(Path(tempfile.gettempdir()) / f"handsigns-cache-{os.getuid()}")
-
-
-def _private_folder(folder: Path) -> Path:
-    """A folder that no other user could have made, or can write to; OSError otherwise."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
-        raise OSError(f"{folder} belongs to another user; name a folder in HANDSIGNS_CACHE")
-    return folder
+    return (substitute_home() or Path.home()) / ".cache" / "handsigns"
 
 
 def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:

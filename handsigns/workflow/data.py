@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
+from handsigns.console.sanitize import note
 from handsigns.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ class Sources:
 def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
     """Open a data set, showing progress; None draws synthetic hands."""
     from handsigns.data.dataset import open_data as open_set
+    from handsigns.io.home import substitute_home
+
+    home = None
+    with contextlib.suppress(OSError):  # the cache says so itself
+        home = substitute_home()
+    if home is not None:
+        note(f"there is no home folder that can be written to: caches are kept in {home}")
 
     with progress("drawing hands" if folder is None else "reading pictures") as report:
         return open_set(folder, size=size, skip_bad=skip_bad, progress=report)

@@ -99,11 +99,11 @@ def test_a_user_without_a_home_has_a_private_cache(monkeypatch, signs_folder, tm
     monkeypatch.delenv("HANDSIGNS_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pack.Path, "home", no_home)
-    monkeypatch.setattr(pack.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     assert open_data(signs_folder, size=8).info.notes == ()
-    folder = pack.cache_folder()
+    folder = pack.cache_folder().parents[1]
     assert folder.parent == tmp_path / "temporary"
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
     data = open_data(signs_folder, size=8)
-    assert "belongs to another user; name a folder in HANDSIGNS_CACHE" in data.info.notes[-1]
+    assert "belongs to another user, and there is no home folder" in data.info.notes[-1]

@@ -77,7 +77,7 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
 
 def _run(request: Mapping[str, Any]) -> dict[str, Any]:
     from handsigns.cli import main
-    from handsigns.cluster.session import environment
+    from handsigns.cluster.isolation import environment
 
     before = os.getcwd()  # noqa: PTH109
     with tempfile.TemporaryFile() as captured:

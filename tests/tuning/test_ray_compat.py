@@ -5,7 +5,7 @@ import os
 import pytest
 
 from handsigns.cluster import ray_compat
-from handsigns.cluster.session import environment
+from handsigns.cluster.isolation import environment
 
 
 @pytest.fixture
