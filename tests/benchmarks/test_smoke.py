@@ -1,0 +1,73 @@
+"""Every benchmark runs, in tiny sizes: what it measures is not judged."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.benchmarks.conftest import BENCHMARKS
+
+PROGRAMS = {path.stem for path in BENCHMARKS.glob("*.py") if "main() -> int" in path.read_text()}
+LIGHT = {
+    "objectives": (),
+    "recipes": (),
+    "trackers": ("optuna", "tensorboard"),
+    "training": (),
+}
+SEARCHES = {
+    "faults": (),
+    "memory": (),
+    "overhead": (),
+    "startup": (),
+}
+LONG = {
+    "peers": (),
+    "scale": (),
+}
+
+
+def smoke(name, options, tmp_path):
+    """Run a benchmark; what it writes with --json is whole, and without aims."""
+    if name == "peers" and importlib.util.find_spec("syne_tune") is None:
+        options = ("--methods", "this search", "Optuna alone", "the course's way",
+                   "Ray Tune, as its PyTorch tutorial")  # fmt: skip
+    written = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--smoke", "--json", str(written)]
+    done = subprocess.run(
+        [*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=os.environ | {"HANDSIGNS_CACHE": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(written.read_text())
+    assert figures["aims"] == []
+    assert all(table["rows"] for table in figures["tables"])
+
+
+def test_no_benchmark_is_left_out():
+    assert {*LIGHT, *SEARCHES, *LONG} == PROGRAMS
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_every_program_explains_itself(name):
+    assert f"\n    python benchmarks/{name}.py" in (BENCHMARKS / f"{name}.py").read_text()
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_smoke_without_a_search(name, tmp_path):
+    smoke(name, LIGHT[name], tmp_path)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("name", SEARCHES)
+def test_smoke_with_searches(name, tmp_path):
+    smoke(name, SEARCHES[name], tmp_path)
+
+
+@pytest.mark.ray
+@pytest.mark.long
+@pytest.mark.parametrize("name", LONG)
+def test_smoke_with_many_processes(name, tmp_path):
+    smoke(name, LONG[name], tmp_path)
