@@ -139,7 +139,7 @@ def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
     memory: list[tuple[float, float]] = []
     tune(*arguments, look=lambda pid: memory.append((time.time(), resident(pid))), every=0.5)
     journal = events(folder / "many" / "journal.jsonl")
-    times = [event["time"] for event in journal if event["event"] == "begin"]
+    times = [event["time"] for event in journal if event["event"] == "start"]
     # The first trials wait for their processes, which is a matter of the start.
     window = min(WINDOW, trials // 2)
     marks = [10, *range(window, trials + 1, window)]

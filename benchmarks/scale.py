@@ -234,7 +234,7 @@ class Follower:
     def read(self) -> None:
         """Take in what is new."""
         for event in self._reader.new():
-            if event["event"] == "begin" and math.isnan(self.begun):
+            if event["event"] == "start" and math.isnan(self.begun):
                 self.begun = event["time"]
             elif event["event"] == "epoch":
                 self.reporting.add(event["trial_id"])
@@ -250,7 +250,7 @@ def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[
         while driver.process.poll() is None:
             _wait(driver, 1.0, may_end=True)
     journal = folder / "many" / "journal.jsonl"
-    begins = [event["time"] for event in events(journal) if event["event"] == "begin"]
+    begins = [event["time"] for event in events(journal) if event["event"] == "start"]
     rows, aims = tenths(begins, driver, at_once)
     columns = ("trials", "trials a second", "driver's processor, ms a trial", "its memory, MiB")
     size = journal.stat().st_size / 2**20

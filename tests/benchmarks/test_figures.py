@@ -102,8 +102,8 @@ def test_a_journal_is_followed_while_it_grows(program, tmp_path):
     follow = scale.Follower(tmp_path / "journal.jsonl")
     follow.read()
     lines = [sealed(event) for event in (
-        {"event": "begin", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
-        {"event": "begin", "trial_id": "1", "time": 2.5},
+        {"event": "start", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
+        {"event": "start", "trial_id": "1", "time": 2.5},
         epoch("1", 1, at=3.0, seconds=1.0, node="laptop/2"),
     )]  # fmt: skip
     with (tmp_path / "journal.jsonl").open("wb") as file:

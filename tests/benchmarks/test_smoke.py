@@ -29,8 +29,24 @@ LONG = {
 }
 
 
-def smoke(name, options, tmp_path):
-    """Run a benchmark; what it writes with --json is whole, and without aims."""
+@pytest.fixture
+def smoke(tmp_path, ray_folder):
+    """Runs a benchmark where the address of a dead Ray is left, which it neither joins nor changes.
+
+    What it writes with --json is whole, and without aims.
+    """
+    left = ray_folder / "ray" / "ray_current_cluster"
+    left.parent.mkdir()
+    left.write_text("127.0.0.1:1")
+
+    def run(name, options):
+        _smoke(name, options, tmp_path, {"RAY_TMPDIR": str(ray_folder)})
+        assert left.read_text() == "127.0.0.1:1"
+
+    return run
+
+
+def _smoke(name, options, tmp_path, environment):
     if name == "peers" and importlib.util.find_spec("syne_tune") is None:
         options = ("--methods", "this search", "Optuna alone", "the course's way",
                    "Ray Tune, as its PyTorch tutorial")  # fmt: skip
@@ -38,7 +54,7 @@ def smoke(name, options, tmp_path):
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--smoke", "--json", str(written)]
     done = subprocess.run(
         [*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env=os.environ | {"HANDSIGNS_CACHE": str(tmp_path / "cache")},
+        env=os.environ | environment | {"HANDSIGNS_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(written.read_text())
@@ -56,18 +72,18 @@ def test_every_program_explains_itself(name):
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_smoke_without_a_search(name, tmp_path):
-    smoke(name, LIGHT[name], tmp_path)
+def test_smoke_without_a_search(name, smoke):
+    smoke(name, LIGHT[name])
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("name", SEARCHES)
-def test_smoke_with_searches(name, tmp_path):
-    smoke(name, SEARCHES[name], tmp_path)
+def test_smoke_with_searches(name, smoke):
+    smoke(name, SEARCHES[name])
 
 
 @pytest.mark.ray
 @pytest.mark.long
 @pytest.mark.parametrize("name", LONG)
-def test_smoke_with_many_processes(name, tmp_path):
-    smoke(name, LONG[name], tmp_path)
+def test_smoke_with_many_processes(name, smoke):
+    smoke(name, LONG[name])
