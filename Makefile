@@ -17,7 +17,7 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-versions check audit format lock clean
-.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-smoke
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench: bench-training bench-startup bench-overhead bench-memory bench-peers benc
 
 bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
+
+bench-smoke: $(DEV) ## check that every benchmark runs, in tiny sizes
+	$(BIN)/python -m pytest tests/benchmarks/test_smoke.py
 
 bench-peers: $(DEV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c benchmarks/requirements.txt -e '.[peers]'

@@ -32,6 +32,7 @@ from harness import (
     epochs,
     finish,
     options,
+    parse,
     tell,
     workplace,
 )
@@ -46,7 +47,7 @@ space:
   learning_rate: {type: log_uniform, low: 1e-3, high: 3e-2}
   batch_size: {type: choice, values: [8, 16]}
   channel_width: 4
-budget: {trials: 12, max_epochs: 243}
+budget: {trials: %d, max_epochs: 243}
 scheduler: {name: asha, grace_period: 9, reduction_factor: 3}
 resources: {cpus_per_trial: 1, gpus_per_trial: 0}
 faults: {retries: 1000}
@@ -82,7 +83,7 @@ class Campaign:
         while True:
             left = kills - (self.kills.total() - before)
             status, output = self._session(command, root, left)
-            if status == 0 or ("trials of " in output and " are done; " in output):
+            if status == 0 or ("trials of " in output and " are done" in output):
                 break  # the latter where it was killed with everything written
             if status != -signal.SIGKILL:
                 self.lost.append(f"{root.name} ended with status {status}: {output[-500:]}")
@@ -169,9 +170,10 @@ def main() -> int:
     parser = options(__doc__ or "")
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
-    chosen = parser.parse_args()
+    parser.add_argument("--trials", type=int, default=12, metavar="N", help="of each search")
+    chosen = parse(parser, kills=1, trials=2)
     with workplace() as place:
-        (place / "space.yaml").write_text(SPACE)
+        (place / "space.yaml").write_text(SPACE % chosen.trials)
         os.environ["HANDSIGNS_CACHE"] = str(place / "cache")
         draw_pictures(place / "hands", {"train": 120, "val": 48, "test": 6}, 16, "png")
         campaign = Campaign(place, chosen.seed)
@@ -201,7 +203,7 @@ def main() -> int:
             at_most("finished trials lost or changed", len(campaign.lost), 0),
             at_most("differences from the replays", len(campaign.differences), 0),
         ]
-        return finish([tally], aims, chosen.json)
+        return finish([tally], aims, chosen)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ import dataclasses
 import functools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import events, tell
+from harness import draw_pictures, events, tell, workplace
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.results.environment import describe_environment
@@ -86,6 +87,22 @@ def fold_options(parser: argparse.ArgumentParser, folds: int) -> None:
     parser.add_argument("--folds", type=int, default=folds, metavar="F", help="how many")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once")
     parser.add_argument("--curves", type=Path, metavar="FILE", help="keep trainings; go on there")
+    parser.add_argument("--max-epochs", type=int, metavar="N", help="of a training, at most")
+
+
+SMOKE: dict[str, int] = {"folds": 3, "jobs": 1, "max_epochs": 2}
+"""Options of a smoke run."""
+
+
+@contextmanager
+def pictures_of(chosen: argparse.Namespace) -> Iterator[Path | None]:
+    """The pictures to train on: those of a smoke run are a few hands, gone afterwards."""
+    if not chosen.smoke or chosen.data:
+        yield chosen.data
+        return
+    with workplace() as folder:
+        draw_pictures(folder / "hands", {"train": 24, "val": 12, "test": 6}, 16, "png")
+        yield folder / "hands"
 
 
 def train_all(

@@ -85,20 +85,37 @@ def options(description: str, *, repeats: int | None = None) -> argparse.Argumen
     if repeats is not None:
         parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="how often")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the aims there as well")
+    parser.add_argument(
+        "--smoke", action="store_true", help="only check that it runs: tiny sizes, aims not judged"
+    )
     return parser
 
 
-def finish(tables: Sequence[Table], aims: Sequence[Aim], json_file: Path | None) -> int:
+def parse(parser: argparse.ArgumentParser, **smoke: Any) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+        parser: made by `options`.
+        smoke: what takes the place of the defaults with ``--smoke``.
+    """
+    if "--smoke" in sys.argv:
+        parser.set_defaults(**smoke)
+    return parser.parse_args()
+
+
+def finish(tables: Sequence[Table], aims: Sequence[Aim], chosen: argparse.Namespace) -> int:
     """Print the tables, the aims and the machine; returns the exit status.
 
-    That is 0 even if an aim is missed: the measurement was made.
+    That is 0 even if an aim is missed: the measurement was made. A smoke run has no aims.
     """
+    if chosen.smoke:
+        aims = ()
     rows = [(a.name, f"{a.value:.3g}", f"{a.aim:g}", "yes" if a.met else "no") for a in aims]
     held_against = [Table("Aims", ("figure", "measured", "aim", "met"), rows)] if rows else []
     for table in (*tables, *held_against):
         print(table, flush=True)
     print(f"\n{machine()}")
-    if json_file is not None:
+    if (json_file := chosen.json) is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         content = {"aims": [dataclasses.asdict(aim) for aim in aims], "machine": machine()}
         write_json(json_file, content | {"tables": [dataclasses.asdict(t) for t in tables]})
@@ -173,23 +190,30 @@ def epoch_begin(event: dict[str, Any]) -> float:
     return float(event["time"] - event["metrics"]["epoch_seconds"])
 
 
-def tune(*command: str, check: bool = True) -> None:
+def tune(
+    *command: str,
+    status: int = 0,
+    look: Callable[[int], object] | None = None,
+    every: float = 0.3,
+) -> None:
     """Run one of our commands without a word.
 
     Args:
-        check: raise `CalledProcessError` where it fails.
+        status: with which it must exit.
+        look: called with the id of its process, every so many seconds.
+
+    Raises:
+        RuntimeError: it exits with another status.
     """
     with tempfile.TemporaryFile() as output:
-        subprocess.run([*TUNE, *command], stdout=output, stderr=output, check=check)
-
-
-def tune_watched(*command: str, look: Callable[[int], object], every: float) -> None:
-    """Run one of our commands and look at its process, known by its id, every so many seconds."""
-    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*TUNE, *command], stdout=output, stderr=output)
-        while process.poll() is None:
+        while look is not None and process.poll() is None:
             time.sleep(every)
             look(process.pid)
+        if (found := process.wait()) != status:
+            output.seek(0)
+            printed = output.read().decode(errors="replace")
+            raise RuntimeError(f"{command} exited with {found}, not {status}:\n{printed}")
 
 
 def family(pid: int) -> set[int]:

@@ -29,9 +29,10 @@ from harness import (
     finish,
     middle,
     options,
+    parse,
     ratios,
     tell,
-    tune_watched,
+    tune,
     workplace,
 )
 from PIL import Image
@@ -58,7 +59,7 @@ def main() -> int:
     """Measure, print, and write the aims."""
     parser = options(__doc__ or "", repeats=3)
     parser.add_argument("--pictures", type=int, default=12_000, help="of the large data set")
-    chosen = parser.parse_args()
+    chosen = parse(parser, repeats=1, pictures=200)
     context = multiprocessing.get_context("spawn")
     rows, worst = [], 0.0
     for name, config in NETWORKS.items():
@@ -66,7 +67,7 @@ def main() -> int:
         added, wanted, loaded = [], [], []
         for _ in range(chosen.repeats):
             with context.Pool(1) as pool:
-                before, peak, bytes_needed = pool.apply(probe, (config,))
+                before, peak, bytes_needed = pool.apply(probe, (config, min(480, chosen.pictures)))
             loaded.append(before / MIB)
             added.append((peak - before) / MIB)
             wanted.append(bytes_needed / MIB)
@@ -98,10 +99,10 @@ def main() -> int:
         at_most("copies of the pictures on a node", copies, 1.1),
         at_most("a trial's memory, to its model, optimiser and one batch", worst, 1.0),
     ]
-    return finish([trial, node], aims, chosen.json)
+    return finish([trial, node], aims, chosen)
 
 
-def probe(config: TrialConfig) -> tuple[int, int, int]:
+def probe(config: TrialConfig, pictures: int) -> tuple[int, int, int]:
     """Bytes of this process before a trial, at most during it, and those that it needs."""
     import torch
 
@@ -110,8 +111,8 @@ def probe(config: TrialConfig) -> tuple[int, int, int]:
     from handsigns.tuning import trainable  # noqa: F401  # all that a trial's process loads
 
     torch.set_num_threads(1)
-    images = np.zeros((480, SIZE, SIZE, 3), np.uint8)
-    labels = np.arange(480) % 6
+    images = np.zeros((pictures, SIZE, SIZE, 3), np.uint8)
+    labels = np.arange(pictures) % 6
     split = Split(images, labels, tuple(map(str, labels)))
     images += 1  # touched, so that they do not count as the trial's
     before = anonymous(["self"])
@@ -178,7 +179,7 @@ def held(folder: Path, pictures: int) -> int:
         if epochs(folder / name / "journal.jsonl"):
             seen.append(anonymous(family(pid), shared=True))
 
-    tune_watched(*command, look=look, every=0.3)
+    tune(*command, look=look, every=0.3)
     return max(seen)
 
 

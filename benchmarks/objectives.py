@@ -15,8 +15,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from folds import Curve, Training, fold_options, train_all
-from harness import Table, finish, options
+from folds import SMOKE, Curve, Training, fold_options, pictures_of, train_all
+from harness import Table, finish, options, parse
 
 from handsigns.config.hyperparameters import Scalar
 from handsigns.config.load import load_study
@@ -236,11 +236,11 @@ def main() -> int:
     fold_options(parser, folds=4)
     parser.add_argument("--space", default="default", help="from which they are drawn")
     parser.add_argument("--configurations", type=int, default=16, metavar="N", help="how many")
-    chosen = parser.parse_args()
+    chosen = parse(parser, space="quick", configurations=2, **SMOKE)
     if chosen.folds < 3:
         parser.error("--folds: at least 3, as one is held against two others")
     study = load_study(resolve_space_path(chosen.space))
-    last = study.budget.max_epochs
+    last = min(study.budget.max_epochs, chosen.max_epochs or study.budget.max_epochs)
     params = draw(study, chosen.configurations)
     # Fold by fold, so that a busy hour of the machine meets all configurations.
     trainings = {
@@ -250,12 +250,13 @@ def main() -> int:
         for fold in range(chosen.folds)
         for number, found in enumerate(params)
     }
-    trained = train_all(list(trainings.values()), chosen.data, chosen.jobs, chosen.curves)
+    with pictures_of(chosen) as data:
+        trained = train_all(list(trainings.values()), data, chosen.jobs, chosen.curves)
     curves: list[list[Curve]] = [[] for _ in params]
     for (_, number), curve in zip(trainings, trained, strict=True):
         curves[number].append(curve)
     tables = [*compare(curves, last), by_folds(curves, last), _configurations(params, curves)]
-    return finish(tables, [], chosen.json)
+    return finish(tables, [], chosen)
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ from harness import (
     finish,
     middle,
     options,
+    parse,
     resident,
     spec,
     tell,
     timed,
     tune,
-    tune_watched,
     workplace,
 )
 
@@ -71,19 +71,24 @@ def main() -> int:
     parser = options(__doc__ or "", repeats=5)
     parser.add_argument("--time-budget", default="4m", help="for the default search")
     parser.add_argument("--trials", type=int, default=2000, help="trivial ones")
-    chosen = parser.parse_args()
+    parser.add_argument("--known", type=int, default=10_000, help="trials of a made-up search")
+    chosen = parse(parser, repeats=1, trials=24, known=100)
+    if chosen.trials < 24:
+        parser.error("--trials: at least 24, as the first ten are not measured")
     with workplace() as folder:
-        tell(f"the default search, {chosen.time_budget}")
-        tune("search", "default", "--time-budget", chosen.time_budget, "--trials", "10000",
-             "--name", "default", "--results", str(folder))  # fmt: skip
-        search, search_aims = slots(events(folder / "default" / "journal.jsonl"))
+        if not chosen.smoke:
+            tell(f"the default search, {chosen.time_budget}")
+            tune("search", "default", "--time-budget", chosen.time_budget, "--trials", "10000",
+                 "--name", "default", "--results", str(folder))  # fmt: skip
         tell(f"{chosen.trials} trivial trials")
         many, many_aims = many_trials(folder, chosen.trials)
-        tell("a leaderboard of 10000 trials")
-        board, board_aims = large_leaderboard(folder, chosen.repeats)
+        measured = "many" if chosen.smoke else "default"
+        search, search_aims = slots(events(folder / measured / "journal.jsonl"))
+        tell(f"a leaderboard of {chosen.known} trials")
+        board, board_aims = large_leaderboard(folder, chosen.repeats, chosen.known)
         tell("choices of TPE")
-        tpe = choices(folder)
-    return finish([search, many, tpe, board], [*search_aims, *many_aims, *board_aims], chosen.json)
+        tpe = choices(folder, min(2000, chosen.known))
+    return finish([search, many, tpe, board], [*search_aims, *many_aims, *board_aims], chosen)
 
 
 def slots(journal: Sequence[dict[str, Any]]) -> tuple[Table, list[Aim]]:
@@ -132,13 +137,12 @@ def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
     arguments = ["search", str(space), "--data", str(folder / "few"), "--size", "16"]
     arguments += ["--trials", str(trials), "--name", "many", "--results", str(folder)]
     memory: list[tuple[float, float]] = []
-    tune_watched(
-        *arguments, look=lambda pid: memory.append((time.time(), resident(pid))), every=0.5
-    )
+    tune(*arguments, look=lambda pid: memory.append((time.time(), resident(pid))), every=0.5)
     journal = events(folder / "many" / "journal.jsonl")
-    times = [event["time"] for event in journal if event["event"] == "begin"]
+    times = [event["time"] for event in journal if event["event"] == "start"]
     # The first trials wait for their processes, which is a matter of the start.
-    marks = [10, *range(WINDOW, trials + 1, WINDOW)]
+    window = min(WINDOW, trials // 2)
+    marks = [10, *range(window, trials + 1, window)]
     rows, rates = [], []
     for low, high in pairwise(marks):
         begun, ended = times[low - 1], times[high - 1]
@@ -153,12 +157,12 @@ def many_trials(folder: Path, trials: int) -> tuple[Table, list[Aim]]:
     grown = float(rows[-1][2]) - float(rows[0][2])
     aims = [
         at_least("rate of the last 200 trials to that of the first", rates[-1] / rates[0], 0.9),
-        at_most("driver's growth a trial, KiB", 1024 * grown / (trials - WINDOW), 100),
+        at_most("driver's growth a trial, KiB", 1024 * grown / (trials - window), 100),
     ]
     return table, aims
 
 
-def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple[Table, list[Aim]]:
+def large_leaderboard(folder: Path, repeats: int, trials: int) -> tuple[Table, list[Aim]]:
     """Seconds of the command `leaderboard` for a search that never took place."""
     study = load_study(folder / "trivial.yaml")
     info = DataInfo("nowhere", "0", ("a", "b"), 16, {"train": (6, 6)})
@@ -180,23 +184,23 @@ def large_leaderboard(folder: Path, repeats: int, trials: int = 10_000) -> tuple
     lines = paths.journal.read_bytes().count(b"\n")
     row = (str(trials), str(lines), middle(seconds, "{:.2f}"))
     table = Table("A large leaderboard", ("trials", "events", "seconds"), [row])
-    return table, [at_most("leaderboard of 10000 trials, s", statistics.median(seconds), 2)]
+    return table, [at_most(f"leaderboard of {trials} trials, s", statistics.median(seconds), 2)]
 
 
-def choices(folder: Path) -> Table:
+def choices(folder: Path, most: int) -> Table:
     """What a choice of the default searcher takes as the trials that it knows become many."""
-    options = {"searcher.name": "tpe", "budget.trials": 2000}
+    options = {"searcher.name": "tpe", "budget.trials": most}
     sampler = Sampler(load_study(folder / "trivial.yaml", options=options))
     chance = random.Random(0)
     rows, seconds = [], []
-    for number in range(1, 2001):
+    for number in range(1, most + 1):
         begun = time.perf_counter()
         chosen = sampler.suggest()
         seconds.append(time.perf_counter() - begun)
         if chosen is None:
             raise RuntimeError("the space is continuous and cannot be exhausted")
         sampler.finish(_ended(chosen.trial_id, chosen.params, chance))
-        if number in (WINDOW, 1000, 2000):
+        if number in (most // 10, most // 2, most):
             rows.append((str(number), f"{1000 * statistics.median(seconds[-50:]):.1f}"))
     return Table("A choice of TPE", ("trials known", "ms"), rows)
 

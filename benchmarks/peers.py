@@ -16,6 +16,7 @@ is a lower bound.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -39,6 +40,7 @@ from harness import (
     family,
     finish,
     options,
+    parse,
     tell,
     workplace,
 )
@@ -49,6 +51,8 @@ sys.path.insert(0, str(METHODS))
 from objective import SIZE, SPACE  # noqa: E402
 
 PICTURES = {"train": 1200, "val": 300, "test": 6}
+FEW = {"train": 60, "val": 30, "test": 6}
+"""Of a smoke run."""
 TARGET = 0.11
 SLOTS = 2
 
@@ -90,11 +94,11 @@ def main() -> int:
     parser.add_argument(
         "--methods", nargs="+", choices=(OURS, *PEERS, BARE), default=(OURS, *PEERS), help="which"
     )
-    chosen = parser.parse_args()
+    chosen = parse(parser, repeats=1, seconds=2.0)
     found: dict[str, list[Outcome]] = {name: [] for name in chosen.methods}
     with workplace() as folder:
         tell("drawing hands")
-        draw_pictures(folder / "hands", PICTURES, SIZE, "png")
+        draw_pictures(folder / "hands", FEW if chosen.smoke else PICTURES, SIZE, "png")
         (folder / "space.yaml").write_text(SPACE)
         os.environ["HANDSIGNS_CACHE"] = str(folder / "cache")
         for seed in range(chosen.repeats):
@@ -104,7 +108,7 @@ def main() -> int:
                 outcome = run(name, folder, log, seed, chosen.seconds, chosen.target)
                 tell(f"  {outcome}")
                 found[name].append(outcome)
-    return _report(found, chosen.seconds, chosen.target, chosen.json)
+    return _report(found, chosen.seconds, chosen.target, chosen)
 
 
 def run(name: str, folder: Path, log: Path, seed: int, seconds: float, target: float) -> Outcome:
@@ -123,6 +127,8 @@ def run(name: str, folder: Path, log: Path, seed: int, seconds: float, target: f
             time.sleep(0.1)
         first = min(map(epoch_begin, known))
         time.sleep(max(0.0, first + seconds - time.time()))
+        if process.poll():
+            raise RuntimeError(f"{name} failed: {output.read_text()[-2000:]}")
         _end(process)
     return _outcome(epochs(log), begun, seconds, target)
 
@@ -183,7 +189,7 @@ def _outcome(log: list[dict[str, Any]], begun: float, seconds: float, target: fl
 
 
 def _report(
-    found: dict[str, list[Outcome]], seconds: float, target: float, json_file: Path | None
+    found: dict[str, list[Outcome]], seconds: float, target: float, chosen: argparse.Namespace
 ) -> int:
     rows = []
     repeats = max(map(len, found.values()))
@@ -223,7 +229,7 @@ def _report(
          "trials", "epochs", "slots in epochs", "start, s"),
         rows,
     )  # fmt: skip
-    return finish([table], _aims(columns), json_file)
+    return finish([table], _aims(columns), chosen)
 
 
 def _aims(columns: dict[str, dict[str, float]]) -> list[Aim]:

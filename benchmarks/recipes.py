@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from folds import Curve, Training, fold_options, train_all
-from harness import Table, finish, options, ratios
+from folds import SMOKE, Curve, Training, fold_options, pictures_of, train_all
+from harness import Table, finish, options, parse, ratios
 
 from handsigns.config.hyperparameters import Scalar
 from handsigns.data.dataset import open_data
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=1, metavar="N", help="cuts into folds")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings on a fold")
     parser.add_argument("--only", metavar="NAMES", help="of recipes, beside the recommended one")
-    chosen = parser.parse_args()
+    chosen = parse(parser, seeds=2, only="batch 16", **SMOKE)
     names = chosen.only.split(",") if chosen.only else [recipe.name for recipe in RECIPES]
     unknown = sorted(set(names) - {recipe.name for recipe in RECIPES})
     if unknown:
@@ -193,21 +193,25 @@ def main() -> int:
     # In turns, so that a busy hour of the machine meets all of them.
     trainings = [
         Training(
-            *(recipe.changes, recipe.epochs, fold, chosen.folds, cut, seed),
+            recipe.changes,
+            min(recipe.epochs, chosen.max_epochs or recipe.epochs),
+            *(fold, chosen.folds, cut, seed),
             pretrained=recipe.pretrained,
         )
         for seed, cut, fold in runs
         for recipe in recipes
     ]
-    curves = iter(train_all(trainings, chosen.data, chosen.jobs, chosen.curves))
-    found = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
+    with pictures_of(chosen) as data:
+        curves = iter(train_all(trainings, data, chosen.jobs, chosen.curves))
+        found = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
+        pictures = hardest(found, data, chosen.folds)
     outcomes = {
         recipe.name: [outcome(found[run][recipe.name]) for run in runs] for recipe in recipes
     }
-    tables = [compare(outcomes, chosen.folds), hardest(found, chosen.data, chosen.folds)]
+    tables = [compare(outcomes, chosen.folds), pictures]
     if chosen.seeds > 1:
         tables.append(_ensembles(found, recipes, chosen.folds))
-    return finish(tables, [], chosen.json)
+    return finish(tables, [], chosen)
 
 
 def _ensembles(

@@ -36,6 +36,7 @@ from harness import (
     events,
     finish,
     options,
+    parse,
     resident,
     tell,
     workplace,
@@ -77,12 +78,16 @@ def main() -> int:
     parser.add_argument("--at-once", default="8,32", metavar="N,N", help="trials at a time")
     parser.add_argument("--seconds", type=float, default=30, help="of full load, for each of these")
     parser.add_argument("--trials", type=int, default=20_000, help="of the long search")
-    chosen = parser.parse_args()
+    chosen = parse(parser, at_once="2", seconds=1, trials=100)
     most = [int(count) for count in chosen.at_once.split(",")]
     if chosen.trials < 100:
         parser.error("--trials: at least 100, as each tenth is measured")
     with workplace() as folder:
-        os.environ |= SETTINGS | {"RAY_AUTH_TOKEN_PATH": str(new_token(folder))}
+        os.environ |= SETTINGS | {
+            "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
+            # Not the machine's own, where any other Ray would look for the address of ours.
+            "RAY_TMPDIR": str(folder),
+        }
         (folder / "space.yaml").write_text(SPACE)
         draw_pictures(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
         loads = []
@@ -101,7 +106,7 @@ def main() -> int:
         "reports a second", "driver's processor, ms a report", "driver's memory, MiB",
         "a trial's process, MiB",
     )  # fmt: skip
-    return finish([Table(title, columns, loads), long], aims, chosen.json)
+    return finish([Table(title, columns, loads), long], aims, chosen)
 
 
 @contextmanager
@@ -229,7 +234,7 @@ class Follower:
     def read(self) -> None:
         """Take in what is new."""
         for event in self._reader.new():
-            if event["event"] == "begin" and math.isnan(self.begun):
+            if event["event"] == "start" and math.isnan(self.begun):
                 self.begun = event["time"]
             elif event["event"] == "epoch":
                 self.reporting.add(event["trial_id"])
@@ -245,7 +250,7 @@ def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[
         while driver.process.poll() is None:
             _wait(driver, 1.0, may_end=True)
     journal = folder / "many" / "journal.jsonl"
-    begins = [event["time"] for event in events(journal) if event["event"] == "begin"]
+    begins = [event["time"] for event in events(journal) if event["event"] == "start"]
     rows, aims = tenths(begins, driver, at_once)
     columns = ("trials", "trials a second", "driver's processor, ms a trial", "its memory, MiB")
     size = journal.stat().st_size / 2**20

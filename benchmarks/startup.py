@@ -10,10 +10,13 @@ has Ray Tune run two trials which import torch. The three take turns.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from harness import (
@@ -25,6 +28,7 @@ from harness import (
     finish,
     middle,
     options,
+    parse,
     ratios,
     tell,
     timed,
@@ -36,7 +40,7 @@ FLOOR = """
 import time
 import ray
 
-ray.init(include_dashboard=False, log_to_driver=False)
+ray.init("local", include_dashboard=False, log_to_driver=False)
 
 @ray.remote
 def load():
@@ -48,7 +52,10 @@ print(ray.get(load.remote()))
 
 TUNE_FLOOR = """
 import time
+import ray
 from ray import tune
+
+ray.init("local")
 
 def train(config):
     import torch
@@ -71,17 +78,19 @@ QUICK = {
     "leaderboard": ("leaderboard", "first"),
     "list": ("list",),
 }
+FAILS = {"an unknown space": 2, "a wrong value": 2, "an unknown search": 2}
+"""Their exit status."""
 AT_ONCE, SOON = 0.5, 1.5
 """Seconds that help and errors may take, and the others."""
 
 
 def main() -> int:
     """Measure, print, and write the aims."""
-    chosen = options(__doc__ or "", repeats=5).parse_args()
+    chosen = parse(options(__doc__ or "", repeats=5), repeats=1)
     starts: dict[str, list[float]] = {name: [] for name in STARTS}
     with workplace() as results:
         tell("drawing hands, once")
-        _run("run", "quick", "--dry-run", results=results)
+        _run(("run", "quick", "--dry-run"), results)
         for repeat in range(chosen.repeats):
             tell(f"search {repeat + 1} of {chosen.repeats}")
             name = "first" if repeat == 0 else f"search-{repeat}"
@@ -91,13 +100,13 @@ def main() -> int:
         latencies = {}
         for what, command in QUICK.items():
             tell(f"{what}, {2 * chosen.repeats} times")
-            runs = range(2 * chosen.repeats)
-            latencies[what] = [timed(lambda: _run(*command, results=results)) for _ in runs]  # noqa: B023
-    return _report(starts, latencies, chosen.json)
+            work = partial(_run, command, results, status=FAILS.get(what, 0))
+            latencies[what] = [timed(work) for _ in range(2 * chosen.repeats)]
+    return _report(starts, latencies, chosen)
 
 
 def _report(
-    starts: dict[str, list[float]], latencies: dict[str, list[float]], json_file: Path | None
+    starts: dict[str, list[float]], latencies: dict[str, list[float]], chosen: argparse.Namespace
 ) -> int:
     floors = starts[STARTS[0]]
     firsts = starts[STARTS[2]]
@@ -118,7 +127,7 @@ def _report(
         at_most("start of a search to the floor", statistics.median(ratios(firsts, floors)), 1.25),
         *(at_most(f"{w}, s", statistics.median(v), _allowed(w)) for w, v in latencies.items()),
     ]
-    return finish([slow, quick], aims, json_file)
+    return finish([slow, quick], aims, chosen)
 
 
 def _allowed(what: str) -> float:
@@ -137,9 +146,7 @@ def _script(text: str) -> float:
 def _search(results: Path, name: str) -> tuple[float, float]:
     """Seconds to the first training step in the first slot and in the second."""
     begun = time.time()
-    _run(
-        "search", "quick", "--trials", "2", "--max-epochs", "2", "--name", name, results=results
-    )  # fmt: skip
+    _run(("search", "quick", "--trials", "2", "--max-epochs", "2", "--name", name), results)
     steps: dict[str, float] = {}
     for event in epochs(results / name / "journal.jsonl"):
         steps.setdefault(event["trial_id"], epoch_begin(event) - begun)
@@ -147,10 +154,10 @@ def _search(results: Path, name: str) -> tuple[float, float]:
     return first, later[-1]
 
 
-def _run(*command: str, results: Path) -> None:
-    """Run one of our commands, whatever its exit status."""
+def _run(command: Sequence[str], results: Path, status: int = 0) -> None:
+    """Run one of our commands, which must exit with that status."""
     where = () if command[0].startswith("-") else ("--results", str(results))
-    tune(*command, *where, check=False)
+    tune(*command, *where, status=status)
 
 
 if __name__ == "__main__":

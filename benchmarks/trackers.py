@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import Table, at_most, finish, options, spec, tell
+from harness import Table, at_most, finish, options, parse, spec, tell
 
 from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("tools", nargs="*", default=["optuna", *TOOLS], help="which to measure")
     parser.add_argument("--trials", type=int, default=100, help="of the search")
     parser.add_argument("--epochs", type=int, default=36, help="of each trial")
-    chosen = parser.parse_args()
+    chosen = parse(parser, trials=2, epochs=3)
     rows = []
     for tool in chosen.tools:
         tell(tool)
@@ -55,7 +55,7 @@ def main() -> int:
     what = f"Processor time of trackers, {chosen.trials} trials of {chosen.epochs} epochs"
     columns = ("tool", "loading, s", "whole, s", "following, ms an epoch")
     aims = [at_most("an epoch in the search's own thread, µs", put, 100)]
-    return finish([Table(what, columns, rows)], aims, chosen.json)
+    return finish([Table(what, columns, rows)], aims, chosen)
 
 
 def _play(folder: Path, trials: int, epochs: int) -> tuple[TrackedSearch, Journal]:

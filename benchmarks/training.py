@@ -10,6 +10,7 @@ else a step does (augmentation, norms, pooling, optimiser, metrics) takes time a
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -23,7 +24,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from harness import Table, at_least, draw_pictures, finish, middle, options, ratios, tell, workplace
+from harness import (
+    Table,
+    at_least,
+    draw_pictures,
+    finish,
+    middle,
+    options,
+    parse,
+    ratios,
+    tell,
+    workplace,
+)
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -50,15 +62,17 @@ FLIP_ONLY = {"rotation": 0.0, "scale": 0.0, "translation": 0.0, "color_jitter": 
 
 def main() -> int:
     """Measure, print, and write the aims."""
-    chosen = options(__doc__ or "", repeats=5).parse_args()
+    parser = options(__doc__ or "", repeats=5)
+    parser.add_argument("--pictures", type=int, default=PICTURES, metavar="N", help="of an epoch")
+    chosen = parse(parser, repeats=1, pictures=BATCH)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", message="This DataLoader will create")
-    images, labels = draw_hands(PICTURES, seed=0, size=SIZE)
-    split = Split(images, labels, tuple(map(str, range(PICTURES))))
+    images, labels = draw_hands(chosen.pictures, seed=0, size=SIZE)
+    split = Split(images, labels, tuple(map(str, labels)))
     with workplace() as folder:
-        draw_pictures(folder, {"train": PICTURES}, SIZE, "jpg")
+        draw_pictures(folder, {"train": chosen.pictures}, SIZE, "jpg")
         contenders: dict[tuple[str, str], Callable[[], float]] = {}
         for network, config in NETWORKS.items():
             flips = config.model_copy(update=FLIP_ONLY)
@@ -75,11 +89,11 @@ def main() -> int:
             products.append(matrix_product())
             for key, measure in contenders.items():
                 rates[key].append(measure())
-    return _report(rates, products, chosen.json)
+    return _report(rates, products, chosen)
 
 
 def _report(
-    rates: dict[tuple[str, str], list[float]], products: list[float], json_file: Path | None
+    rates: dict[tuple[str, str], list[float]], products: list[float], chosen: argparse.Namespace
 ) -> int:
     rows = []
     shares, gains = {}, {}
@@ -124,7 +138,7 @@ def _report(
             for network in NETWORKS
         ),
     ]
-    return finish([Table(title, columns, rows)], aims, json_file)
+    return finish([Table(title, columns, rows)], aims, chosen)
 
 
 def matrix_product(size: int = 1536, times: int = 12) -> float:

@@ -6,9 +6,11 @@ import contextlib
 import math
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_WAIT_POLICY = "OMP_WAIT_POLICY"
 
 
 def available_cpus(quota: Path = _QUOTA) -> int:
@@ -25,6 +27,24 @@ def available_cpus(quota: Path = _QUOTA) -> int:
         used, period = quota.read_text(encoding="ascii").split()
         count = min(count, math.ceil(int(used) / int(period)))
     return max(1, count)
+
+
+@contextlib.contextmanager
+def passive_waiting() -> Iterator[None]:
+    """Load libraries whose OpenMP threads sleep while they wait for each other.
+
+    By default they spin. Beside other work, which may hold back one of them, the others then keep
+    the CPUs busy that it waits for. OpenMP reads the setting as it is loaded, so this does nothing
+    for a library that is loaded already. A policy that the user has set is kept.
+    """
+    if _WAIT_POLICY in os.environ:
+        yield
+        return
+    os.environ[_WAIT_POLICY] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ[_WAIT_POLICY]
 
 
 def this_process() -> str:

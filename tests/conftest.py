@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def place(tmp_path_factory, server) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path_factory.mktemp("place"), server)
     yield workplace
     workplace.close()
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """A folder for Ray's files, sockets with short names among them.
+
+    In its usual one `ray start` writes the address that every `ray.init()` of the machine joins.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ray
 from objective import BATCH_SIZES, CHANNEL_WIDTHS, DROPOUT, LEARNING_RATE, MAX_EPOCHS, train
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -32,6 +33,7 @@ def train_hands(config: dict[str, Any], data: str, log: str, seed: int) -> None:
 
 if __name__ == "__main__":
     data, log, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    ray.init("local")
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(train_hands, data=data, log=log, seed=seed), {"cpu": 1, "gpu": 0}

@@ -57,6 +57,8 @@ _SETTINGS: dict[str, str | None] = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
     # One that does not stop at the end of the search all the same is ended then.
     "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
+    # Trials of several threads: see `handsigns.host.passive_waiting`.
+    "OMP_WAIT_POLICY": "passive",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

@@ -38,6 +38,11 @@ _TURNS = {
 }
 
 
+def preparation(size: int) -> str:
+    """What `decode` does with an image, for the metadata of an exported model."""
+    return f"upright, transparency on white, central square, Lanczos to {size} pixels"
+
+
 class BadPictureError(Exception):
     """A file that is no usable picture; the message is the reason."""
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from handsigns.data.images import Pixels
+from handsigns.data.images import Pixels, preparation
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import replacing
 from handsigns.results.winner import ModelCard
@@ -174,6 +174,7 @@ def _dynamic() -> dict[str, Any]:
 def _metadata(card: ModelCard) -> dict[str, Any]:
     """The model's card, and what the graph takes and gives."""
     return card.fields() | {
-        "input": f"pictures: uint8 (N, {card.size}, {card.size}, 3), RGB, upright",
+        "input": f"pictures: uint8 (N, {card.size}, {card.size}, 3), RGB",
+        "preparation": preparation(card.size),
         "output": f"probabilities: float32 (N, {len(card.classes)}), in the order of classes",
     }

@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic; what they measure is not a matter of tests."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,22 +18,12 @@ def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
     return {"event": "epoch", "trial_id": trial, "metrics": metrics, "node": node, "time": at}
 
 
-@pytest.mark.parametrize("name", ["training", "startup", "overhead", "memory", "peers", "faults",
-                                  "recipes", "objectives", "trackers", "scale"])  # fmt: skip
-def test_every_program_explains_itself(name):
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"],
-        capture_output=True, text=True, timeout=900, check=True,
-    )  # fmt: skip
-    assert "--json FILE" in done.stdout
-    assert f"python benchmarks/{name}.py" in done.stdout
-
-
 def test_aims_are_printed_and_written(program, tmp_path, capsys):
     harness = program("harness")
     aims = [harness.at_most("gap", 60.0, 50.0), harness.at_least("share", 0.7, 0.65)]
     table = harness.Table("A table", ("what", "much"), [("a", "1"), ("bb", "22")])
-    assert harness.finish([table], aims, tmp_path / "aims.json") == 0
+    chosen = argparse.Namespace(json=tmp_path / "aims.json", smoke=False)
+    assert harness.finish([table], aims, chosen) == 0
     written = json.loads((tmp_path / "aims.json").read_text())
     assert written["aims"] == [
         {"name": "gap", "value": 60.0, "aim": 50.0, "met": False},
@@ -41,6 +32,17 @@ def test_aims_are_printed_and_written(program, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "| a    | 1    |" in out
     assert "| gap    | 60       | 50   | no  |" in out
+    chosen.smoke = True
+    assert harness.finish([table], aims, chosen) == 0
+    assert "gap" not in capsys.readouterr().out
+    assert json.loads(chosen.json.read_text())["aims"] == []
+
+
+def test_a_command_that_fails_is_noticed(program):
+    harness = program("harness")
+    harness.tune("list", "--no-such-option", status=2)
+    with pytest.raises(RuntimeError, match="--no-such-option"):
+        harness.tune("list", "--no-such-option")
 
 
 def test_where_a_slots_time_went(program):
@@ -100,8 +102,8 @@ def test_a_journal_is_followed_while_it_grows(program, tmp_path):
     follow = scale.Follower(tmp_path / "journal.jsonl")
     follow.read()
     lines = [sealed(event) for event in (
-        {"event": "begin", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
-        {"event": "begin", "trial_id": "1", "time": 2.5},
+        {"event": "start", "trial_id": "0", "time": 1.0}, epoch("0", 1, at=2.0, seconds=1.0),
+        {"event": "start", "trial_id": "1", "time": 2.5},
         epoch("1", 1, at=3.0, seconds=1.0, node="laptop/2"),
     )]  # fmt: skip
     with (tmp_path / "journal.jsonl").open("wb") as file:

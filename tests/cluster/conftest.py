@@ -80,8 +80,13 @@ class Machine:
         assert self._holder.stdout.readline() == "up\n"
 
     def inside(self, folder: Path) -> tuple[str, ...]:
-        """What a command begins with that runs on this machine, in a folder of it."""
-        return ("nsenter", "-t", str(self._holder.pid), "-n", "-m", "-u", f"--wdns={folder}")
+        """What a command begins with that runs on this machine, in a folder of it.
+
+        Ray's files are in the machine's own folder for them, its address among them, which every
+        `ray.init()` of this computer would join.
+        """
+        enter = ("nsenter", "-t", str(self._holder.pid), "-n", "-m", "-u", f"--wdns={folder}")
+        return (*enter, "env", f"RAY_TMPDIR={_SCRATCH.parent}")
 
     def received(self) -> int:
         """Bytes that have come to it."""

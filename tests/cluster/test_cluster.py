@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from handsigns.data.dataset import DRAWN_COUNTS
 from handsigns.io.storage import open_storage
 from tests.support.s3 import CREDENTIALS, names
-from tests.support.workplace import REPOSITORY, Workplace, until
+from tests.support.workplace import REPOSITORY, Workplace, machine_wide_ray, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
@@ -35,6 +37,12 @@ def hosts(place, name):
 def nodes(place, name):
     """The processes that trained a search's epochs, each ``host/process``."""
     return {event["node"] for event in place.events(name, "epoch")}
+
+
+def test_its_address_stays_on_its_machines(cluster, workers):
+    command = [*cluster.head.inside(Path("/")), "cat", "/tmp/ray/ray_current_cluster"]
+    kept = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert kept == cluster.address != machine_wide_ray()
 
 
 def test_an_unshared_folder_is_refused_before_the_first_trial(cluster, workers, place):

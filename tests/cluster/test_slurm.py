@@ -27,7 +27,7 @@ def slurm(network, tmp_path, place):
     machines = [network.add(), network.add()]
     for machine in machines:
         enter = " ".join(machine.inside(place.root))
-        (tmp_path / machine.name).write_text(f'exec {enter} -- "$@"\n')
+        (tmp_path / machine.name).write_text(f'exec {enter} "$@"\n')
     commands = {"srun": SRUN, "scontrol": "#!/bin/sh\nprintf '%s\\n' $SLURM_JOB_NODELIST\n"}
     for name, text in commands.items():
         (tmp_path / name).write_text(text)

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,12 @@ def until(what: Callable[[], object], seconds: float = 240) -> None:
     while not what():
         assert time.monotonic() < end, f"{what} does not come to hold"
         time.sleep(0.05)
+
+
+def machine_wide_ray() -> str:
+    """Return the address of the Ray that `ray.init()` joins on this machine; empty if none."""
+    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    try:
+        return (Path(folder) / "ray" / "ray_current_cluster").read_text().strip()
+    except FileNotFoundError:
+        return ""

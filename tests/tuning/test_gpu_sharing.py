@@ -11,6 +11,7 @@ import torch
 from handsigns.cluster.gpu_sharing import heaviest
 from handsigns.cluster.session import new_token
 from tests.support.s3 import free_port
+from tests.support.workplace import machine_wide_ray
 
 
 def test_the_heaviest_of_each_architecture(make_study):
@@ -31,7 +32,7 @@ def test_the_heaviest_of_each_architecture(make_study):
 
 
 @pytest.fixture
-def node(place, tmp_path):
+def node(place, tmp_path, ray_folder):
     """A node of Ray's that says it has a GPU, on loopback; gives its address."""
     place.environment |= {
         "RAY_AUTH_MODE": "token",
@@ -42,6 +43,7 @@ def node(place, tmp_path):
     command = [
         str(ray), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--num-cpus=2",
         f"--port={address.split(':')[1]}", "--num-gpus=1", "--include-dashboard=false",
+        f"--temp-dir={ray_folder}",
     ]  # fmt: skip
     with subprocess.Popen(
         command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -57,7 +59,7 @@ def node(place, tmp_path):
 
 
 @pytest.mark.ray
-def test_how_many_trials_share_a_gpu(place, node):
+def test_how_many_trials_share_a_gpu(place, node, ray_folder):
     printed = place.run(
         "search", "tiny.yaml", "--name", "shared", *place.data, "--address", node,
         "--gpus-per-trial", "auto", "--trials", "2", "--set", "resources.concurrent_trials=auto",
@@ -69,3 +71,5 @@ def test_how_many_trials_share_a_gpu(place, node):
         assert "PyTorch sees no CUDA device there" in printed
         assert "2 trials at a time on 2 CPUs and 1 GPUs" in printed
     assert {row["status"] for row in place.rows("shared")} <= {"completed", "stopped"}
+    assert (ray_folder / "ray_current_cluster").read_text() == node
+    assert machine_wide_ray() != node

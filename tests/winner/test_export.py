@@ -63,6 +63,7 @@ def test_onnx_matches_the_model_for_any_batch_size(make_winner, architecture):
     assert json.loads(metadata["classes"]) == list(NAMES)
     assert (metadata["size"], metadata["trial_id"], metadata["search"]) == ("32", "0003", "first")
     assert json.loads(metadata["config"])["architecture"] == architecture
+    assert metadata["preparation"].startswith("upright, transparency on white, central square,")
     assert [path.name for path in folder.glob("*model.onnx*")] == ["model.onnx"]
 
 
