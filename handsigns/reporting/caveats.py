@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from handsigns.console.failure import failures
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import printable
 from handsigns.reporting.reevaluation import left_out
@@ -62,10 +63,15 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
 
 
 def _about_run(search: StoredSearch) -> Iterator[str]:
-    statuses = [record.status for record in search.journal.records]
-    for status, what in (("failed", "failed"), ("diverged", "diverged, and rank last")):
-        if count := statuses.count(status):  # type: ignore[arg-type]
-            yield f"{count} of {len(statuses)} trials {what}."
+    records = search.journal.records
+    for failure, failed in failures((r.trial_id, r.error) for r in records if r.status == "failed"):
+        which = f"{len(failed)} of {len(records)} trials failed"
+        yield (
+            f"{which}: {printable(str(failure))}. For the traceback, open {failed[0]} in the "
+            f"leaderboard."
+        )
+    if diverged := sum(record.status == "diverged" for record in records):
+        yield f"{diverged} of {len(records)} trials diverged and have no rank."
     sessions = search.journal.sessions
     for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
         changes = [

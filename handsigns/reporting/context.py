@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from handsigns.console.failure import failure_of
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
 from handsigns.reporting.figures import pairs as pair_figures
@@ -191,10 +192,11 @@ def _trial(record: TrialRecord, names: list[str], most: int) -> dict[str, Any]:
     place = f", on {record.placement.node}" if record.placement else ""
     lost = f", started anew {record.retries} times" if record.retries else ""
     config = record.config.hyperparameters()
+    failed = f": {failure_of(record.error)}" if record.error.strip() else ""
     return {
         "summary": printable(
             f"{record.status} after {len(record.epochs)} epochs in {record.seconds:.1f} s{place}; "
-            f"seed {record.seed}{lost}{thin}"
+            f"seed {record.seed}{lost}{thin}{failed}"
         ),
         "error": record.error.strip()[-_LONGEST_ERROR:],
         "searched": list(record.params),

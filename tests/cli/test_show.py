@@ -13,8 +13,8 @@ from handsigns.stats.calibration import Calibration
     ("unseen", "told"),
     [
         ((9, 10), ""),
-        ((7, 8), "of the 8 that are in neither train nor val: 7 right (87.50%)\n"),
-        ((0, 0), "of the 0 that are in neither train nor val: 0 right\n"),
+        ((7, 8), "of the 8 that are in neither train nor val: 7 correct (87.50%)\n"),
+        ((0, 0), "of the 0 that are in neither train nor val: 0 correct\n"),
     ],
 )
 def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, told):
@@ -35,8 +35,8 @@ def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, to
     )
     show_test(SearchPaths(tmp_path), result)
     output = capsys.readouterr().out
-    assert "test accuracy 90.00%: 9 of 10 right" in output
-    assert "wrong: b/7.png: b taken for a" in output
+    assert "test accuracy 90.00%: 9/10 correct" in output
+    assert "misclassified: b/7.png (true b, predicted a)" in output
     assert told in output
     assert ("in neither train nor val" in output) == bool(told)
 
