@@ -52,7 +52,7 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
     if search.finalists:
         yield from filter(None, [left_out(search, INSTALLED)])
     elif won is not None and other is not None and within_noise(won, other):
-        yield "Winner and runner-up lie within noise of each other."
+        yield "The first two trials lie within noise of each other."
     count = validation_pictures(search)
     if 0 < count < _FEW_PICTURES:
         yield (

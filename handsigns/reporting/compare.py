@@ -131,6 +131,8 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
             found.append((won, search.paths.name))
     if not found:
         return "None of them has a result yet"
+    if len({search.data.info.fingerprint for search in searches}) > 1:
+        return "No best search can be named: they used different images"
     objective = searches[0].study.objective
     found.sort(key=lambda pair: -pair[0].accuracy if objective.is_share else pair[0].loss)
     best, name = found[0]
@@ -168,7 +170,7 @@ def _against(name: str, best: TestResult, other_name: str, other: TestResult) ->
 def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
     told = []
     if len({search.data.info.fingerprint for search in searches}) > 1:
-        told.append("The searches used different pictures: their scores cannot be compared.")
+        told.append("The searches used different images: their scores cannot be compared.")
     if len({search.study.objective.metric for search in searches}) > 1:
         told.append("They optimised different metrics; the figures show that of the first.")
     if len({search.study.budget.max_epochs for search in searches}) > 1:

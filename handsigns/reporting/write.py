@@ -13,6 +13,7 @@ from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.own_output import make_output_folder
 from handsigns.reporting import caveats as notes
+from handsigns.reporting import next_steps as steps
 from handsigns.reporting import range_edges as edges
 from handsigns.reporting import reevaluation as finals
 from handsigns.reporting import summary as answer
@@ -116,7 +117,7 @@ def _page(
         **figures_payload(list(drawn)),
         **trials_payload(search),
         "curves": trial_curves(),
-        "replay": answer.replay_line(search, "TRIAL"),
+        "replay": steps.replay_line(search, "TRIAL"),
     }
     return render(
         "report.html.j2",
@@ -141,7 +142,7 @@ def _page(
 def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str, Any]:
     problems = list(known.problems)
     environment = read_environment(search.paths, problems)
-    winner = search.winner
+    winner, now = search.winner, steps.phase(search)
     found = edges.find_edges(search.study.space, winner.params) if winner else []
     return {
         "name": search.paths.name,
@@ -151,11 +152,13 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "winner": winner,
         "winner_params": answer.params_text(search, winner) if winner else "",
         "cards": answer.cards(search, known, timeline),
-        "comparisons": answer.comparisons(search),
+        "comparisons": answer.comparisons(search, final=now == "ended"),
         "finals_columns": finals.COLUMNS,
         "finals": finals.rows(search),
         "warnings": [*problems, *notes.warnings(search, known)],
-        "commands": answer.commands(search),
+        "commands": steps.commands(search, known, now),
+        "headline": steps.headline(search, now),
+        "phase": now,
         "edges": found,
         "edges_yaml": edges.as_yaml(found),
         "test": known.test,
