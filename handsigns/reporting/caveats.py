@@ -130,11 +130,14 @@ def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Code", f"digest {environment['code']}, no git revision"
 
 
-def class_counts(search: StoredSearch) -> list[tuple[str, list[int | None]]]:
-    """Pictures of each class in train, val and test split; None where that is not recorded."""
+def class_counts(search: StoredSearch, most: int) -> list[tuple[str, list[int | None]]]:
+    """Images of each class in train, val and test split, None where that is not recorded; of more
+    than `most` classes those with the fewest training images, the fewest first.
+    """
     info = search.data.info
     splits = [info.counts.get(split, ()) for split in ("train", "val", "test")]
-    return [
+    rows = [
         (printable(name), [counts[k] if k < len(counts) else None for counts in splits])
         for k, name in enumerate(info.classes)
     ]
+    return rows if len(rows) <= most else sorted(rows, key=lambda row: row[1][0] or 0)[:most]

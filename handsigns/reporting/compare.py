@@ -275,7 +275,11 @@ def _best_over(
         alt.Chart(alt.NamedData("rows"))
         .mark_line(interpolate="step-after", strokeWidth=2.5)
         .encode(
-            x=alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6)),
+            x=alt.X(
+                f"{field}:Q",
+                title=title,
+                axis=(scales.count_axis if field == "trials" else alt.Axis)(tickCount=6),
+            ),
             y=alt.Y(
                 "best:Q",
                 title=objective.name,

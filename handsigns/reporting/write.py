@@ -17,12 +17,20 @@ from handsigns.reporting import next_steps as steps
 from handsigns.reporting import range_edges as edges
 from handsigns.reporting import reevaluation as finals
 from handsigns.reporting import summary as answer
-from handsigns.reporting.context import Drawings, drawings, per_class, table, trials_payload
+from handsigns.reporting.context import (
+    MOST_CLASSES,
+    Drawings,
+    drawings,
+    per_class,
+    table,
+    trials_payload,
+)
 from handsigns.reporting.figures.figure import Figure, write_figure
 from handsigns.reporting.figures.search import trial_curves
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.reporting.page import MARK, figures_payload, render, render_plain
 from handsigns.reporting.winner import Winner, read_environment, read_winner
+from handsigns.results.class_scores import left_out
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline, read_timeline
 
@@ -167,7 +175,13 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "per_class": per_class(known.test) if known.test else [],
         "album": known.album,
         "facts": notes.facts(search, environment),
-        "class_counts": notes.class_counts(search),
+        "class_counts": notes.class_counts(search, MOST_CLASSES),
+        "classes": len(search.data.info.classes),
+        "classes_left_out": left_out(
+            min(MOST_CLASSES, len(known.test.classes)), len(known.test.classes), "winner/test.json"
+        )
+        if known.test
+        else "",
         "study_yaml": dump_study(search.study),
     }
 

@@ -94,7 +94,7 @@ def test_after_the_test(written):
     assert "70.00%, 7 of 10 pictures, 95 % interval 39.68% to 89.22%" in text
     assert "| two | 66.7% | 100.0% | 6 |" in text
     assert "opened once." in text
-    assert "taken for two: 3 of 4" in text
+    assert ", predicted two: 3 of 4" in text
     assert "calibration error on the test split: 0.125" in text
     again = written(outcome(openings=3, chosen_after_test=True))
     assert "opened 3 times. Only the first result is free of choices" in again

@@ -10,6 +10,8 @@ import altair as alt
 from handsigns.config.search import Objective
 from handsigns.reporting.figures.figure import STATUSES, Figure, Rows, figure, short, thinned
 from handsigns.reporting.figures.scales import (
+    count_axis,
+    rank_colour,
     status_colour,
     time_unit,
     value_axis,
@@ -45,7 +47,8 @@ def best_over(points: Sequence[Point], objective: Objective, *, by_time: bool) -
     scale = value_scale([p.value for p in points], objective)
     name = objective.name
     form = value_format(objective)
-    x = alt.X("x:Q", title=title, axis=alt.Axis(tickCount=6))
+    axis = alt.Axis(tickCount=6) if by_time else count_axis(tickCount=6)
+    x = alt.X("x:Q", title=title, axis=axis)
     base = alt.Chart(alt.NamedData("rows"))
     trials = base.mark_point(size=22, filled=True, opacity=0.45, style="muted").encode(
         x=x,
@@ -93,12 +96,7 @@ def learning_curves(
         scale=value_scale(values, objective),
         axis=value_axis(values, objective),
     )
-    colour = alt.Color(
-        "rank:Q",
-        scale=alt.Scale(range="ramp", type="sqrt"),
-        title="rank",
-        legend=alt.Legend(format="d", tickCount=3),
-    )
+    colour = rank_colour(max((rank for rank, _ in shown), default=1))
     tips = ["trial:N", "rank:Q", "epoch:Q", alt.Tooltip("value:Q", format=value_format(objective))]
     curves = alt.Chart(alt.NamedData("rows"))
     lines = curves.mark_line(strokeWidth=1.4).encode(
@@ -225,7 +223,7 @@ def rung_funnel(stages: Sequence[Stage]) -> Figure:
         .encode(
             y=y,
             x=alt.X("count:Q", title="trials", scale=alt.Scale(domain=[0, top * 1.45], nice=False),
-                    axis=alt.Axis(tickCount=5, format="d")),
+                    axis=count_axis(tickCount=5)),
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=["go on", "stopped here"], range="ordinal"),
