@@ -186,6 +186,29 @@ def test_follow_writes_until_no_one_runs_the_search(make_search, tmp_path):
     assert "data-reload=" not in pages[-1]
 
 
+@pytest.mark.parametrize("classes", [26, 1000])
+def test_many_classes_stay_readable(make_search, retrain, tmp_path, classes):
+    search = make_search(trials=12, classes=classes)
+    retrain(search)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert page.stat().st_size < 5 * MEGABYTE
+    text = page.read_text()
+    rows = [a for tag, a in Elements(text).found if tag == "th" and a.get("scope") == "row"]
+    assert len(rows) == 2 * min(classes, 40)
+    assert ("The 40 classes with the fewest training images of 1000" in text) == (classes > 40)
+    assert ("the 40 classes with the lowest recall of 1000" in text) == (classes > 40)
+    figure = payload_of(page)["figures"]["confusion_matrix"]
+    assert len(figure["data"]["rows"]) == (26 * 26 if classes == 26 else 25)
+
+
+def test_why_trials_failed_is_told_in_a_line(make_search, tmp_path):
+    text = write_report(make_search(trials=8), tmp_path / "out", figures=False).read_text()
+    assert "1 of 8 trials failed: RuntimeError: " in text
+    assert "For the traceback, open 0005 in the leaderboard" in text
+    row = re.search(r'<tr data-trial="0005".*?</tr>', text, re.DOTALL).group()
+    assert re.search(r"<td[^>]*>–</td>", row), "it has no rank"
+
+
 def commands_of(page):
     found = Elements(page.read_text()).found
     return [a["data-copy"].split()[1] for _, a in found if "data-copy" in a]
