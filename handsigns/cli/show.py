@@ -199,7 +199,7 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
     show_table(("class", "precision", "recall", "images"), rows, left=("class",))
     file = paths.winner / "test.json"
     if note := left_out(len(scores), len(result.classes), str(file)):
-        show_line(f"note: {note}")
+        show_line(f"note: these are {note}")
     for mistake in result.wrong[:_TOP]:
         show_line(
             f"misclassified: {mistake.picture} (true {mistake.true}, predicted {mistake.predicted})"

@@ -6,6 +6,7 @@ Aligned by hand: rich's own tables cut cells in the middle, and take a minute fo
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def _wrap_text(
 
 
 def _folded(name: str) -> list[str]:
-    """A header over several lines, broken at blanks alone."""
-    return name.split() or [name]
+    """A header over several lines, broken at blanks alone; a number stays with its unit."""
+    return re.split(r"\s+(?!%)", name.strip())
 
 
 def _width(header: Sequence[str], cells: Sequence[Sequence[str]]) -> int:

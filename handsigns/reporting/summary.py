@@ -89,7 +89,7 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
 
 def _validation(won: Score, *, main: bool) -> Card:
     interval = f"{interval_text(won.interval)}; " if won.interval else ""
-    note = f"{interval}optimistic, as the winner was chosen by it"
+    note = f"{interval}optimistic, as the best trial is chosen by it"
     return Card("Validation accuracy", percent(won.accuracy), note, main)
 
 

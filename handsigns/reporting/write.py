@@ -26,7 +26,7 @@ from handsigns.reporting.context import (
     trials_payload,
 )
 from handsigns.reporting.figures.figure import Figure, write_figure
-from handsigns.reporting.figures.search import trial_curves
+from handsigns.reporting.figures.trial import trial_curves
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.reporting.page import MARK, figures_payload, render, render_plain
 from handsigns.reporting.winner import Winner, read_environment, read_winner

@@ -5,13 +5,11 @@ Its parts follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from handsigns.console.format import percent, percent_interval
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import inert
-from handsigns.data.splits import DataInfo
 from handsigns.io.atomic import write_text
 from handsigns.results.class_scores import confusions, left_out, worst_classes
 from handsigns.results.store import StoredSearch
@@ -26,11 +24,10 @@ from handsigns.results.winner import (
     TestResult,
 )
 from handsigns.stats.intervals import wilson_interval
+from handsigns.winner.model_card_data import data_section
 
 _CONFUSIONS = 5
 _LISTED_CLASSES = 30
-_MOST_COLUMNS = 12
-"""Classes that a table has room for side by side."""
 _HOW_CHOSEN: dict[Chosen, str] = {
     "by rank": "the best of its leaderboard",
     "by re-evaluation": "the best of those that were trained again with fresh seeds",
@@ -59,7 +56,7 @@ def write_readme(
     parts = [
         _what_it_is(card),
         _how_to_use(card),
-        _data(search.data.info),
+        data_section(search.data.info),
         _how_it_was_trained(card, training),
         _figures(search, trial, test),
         _limits(test),
@@ -111,37 +108,6 @@ def _licence(path: Path) -> str:
     before = path.read_bytes().decode(errors="replace") if path.exists() else ""
     _, heading, text = before.partition(_LICENCE)
     return _LICENCE + (text.strip() if heading else _NO_LICENCE)
-
-
-def _data(info: DataInfo) -> str:
-    table = _counts_by_class(info) if len(info.classes) <= _MOST_COLUMNS else _counts_in_all(info)
-    notes = [f"- {inert(note)}" for note in info.notes]
-    # Without the folders around it, which are no one else's business.
-    about = f"Source: {inert(Path(info.source).name)}. Fingerprint: {inert(info.fingerprint)}."
-    return "\n".join(["## Data", "", about, "", *table, *_block(notes)])
-
-
-def _counts_by_class(info: DataInfo) -> list[str]:
-    return [
-        "| split | images | " + " | ".join(map(inert, info.classes)) + " |",
-        "| --- | ---: |" + " ---: |" * len(info.classes),
-        *(
-            f"| {inert(split)} | {sum(counts)} | " + " | ".join(map(str, counts)) + " |"
-            for split, counts in info.counts.items()
-        ),
-    ]
-
-
-def _counts_in_all(info: DataInfo) -> list[str]:
-    return [
-        "| split | images | classes | fewest of a class | most of a class |",
-        "| --- | ---: | ---: | ---: | ---: |",
-        *(
-            f"| {inert(split)} | {sum(counts)} | {len(counts)} | {min(counts, default=0)} | "
-            f"{max(counts, default=0)} |"
-            for split, counts in info.counts.items()
-        ),
-    ]
 
 
 def _how_it_was_trained(card: ModelCard, training: RetrainingRecord) -> str:
@@ -259,9 +225,3 @@ def _confusions(test: TestResult) -> str:
         for count, true, predicted in found
     ]
     return "\n".join(["Its most frequent misclassifications on the test split:", "", *lines])
-
-
-def _block(lines: Iterable[str]) -> list[str]:
-    """The lines as a paragraph of their own, if there are any."""
-    found = list(lines)
-    return ["", *found] if found else []

@@ -115,7 +115,7 @@ def test_pictures_that_were_learnt_from_are_told_of(make_search, retrain, tmp_pa
     search = make_search(trials=4)
     retrain(search)
     page = write_report(search, tmp_path / "report").read_text()
-    assert "15 of the test pictures are also in train or val; of the other 201, 190 are" in page
+    assert "15 of the test images are also in train or val; of the other 201, 190 are" in page
     assert "classified correctly (94.5%)" in page
 
 
