@@ -149,7 +149,7 @@ def test_pictures_that_were_missed_are_kept_beside_the_result(done):
         kept, true = Image.open(winner / mistake["file"]), Image.open(original)
         assert np.array_equal(np.asarray(kept), np.asarray(true))
     assert len(list((winner / "wrong").iterdir())) == 16
-    assert "taken for" in (winner / "README.md").read_text()
+    assert ", predicted " in (winner / "README.md").read_text()
 
 
 @pytest.mark.ray

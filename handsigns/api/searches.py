@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.api._display import summary_html, summary_line
 from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import new_search
 from handsigns.workflow import resume as resuming
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SearchResults:
     """A search as read from its files. docs/results.md explains each column of the frames.
 
@@ -49,6 +50,12 @@ class SearchResults:
     leaderboard: pd.DataFrame
     reason: str | None = None
     by_user: bool = False
+
+    def __repr__(self) -> str:
+        return f"<SearchResults {summary_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        return summary_html(self)
 
 
 def search(

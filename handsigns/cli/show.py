@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from handsigns.console.failure import failure_of, failures
 from handsigns.console.format import format_duration, percent, percent_interval
 from handsigns.console.sanitize import printable
+from handsigns.console.table import lay_out
+from handsigns.console.wrap import show_line
 
 if TYPE_CHECKING:
     from handsigns.config.search import StudyConfig
@@ -24,33 +28,46 @@ FAILED = 1
 INTERRUPTED = 130
 _TOP = 10
 """Trials, or misclassified images, that are printed."""
-_PIPE_WIDTH = 250
-"""Columns of a table in a pipe or file, which has no edge to fold at."""
+_MOST_CLASSES = 20
+"""Of a test; the worst of more."""
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: Iterable[str] = (),
+    objective: str | None = None,
 ) -> None:
     """Print a table on standard output; columns are aligned right unless they are named in `left`.
 
-    Cells may be text from outside.
+    Cells may be text from outside. In a narrow terminal the last columns are left out; the first
+    two stay, and of the metrics the objective is the last to go.
     """
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    aligned_left = set(left)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(
-            Text(printable(column)), justify="left" if column in aligned_left else "right"
-        )
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+    cells = [[printable(cell) for cell in row] for row in rows]
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(table)
+    table = lay_out(
+        {name: [row[k] for row in cells] for k, name in enumerate(columns)},
+        console.width if console.is_terminal else math.inf,
+        text=set(left),
+        spared=_spared(columns, objective),
+    )
+    for line in table.header:
+        console.print(Text(line, "bold"), soft_wrap=True)
+    for lines in table.body:
+        print("\n".join(lines))
+    if table.dropped:
+        show_line(f"({', '.join(name.strip() for name in table.dropped)}: in a wider terminal)")
+
+
+def _spared(columns: Sequence[str], objective: str | None) -> list[str]:
+    metrics = sorted(
+        (name for name in columns[2:] if name in ("val_loss", "val_accuracy")),
+        key=lambda name: name == objective,
+    )
+    return [*(name for name in reversed(columns[2:]) if name not in metrics), *metrics]
 
 
 def show_leaderboard(search: StoredSearch, top: int | None, form: Format = "table") -> None:
@@ -77,11 +94,12 @@ def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     counts = Counter(record.status for record in records)
     by_status = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     spent = format_duration(round(search.journal.elapsed))
-    print(f"\nthe search ended after {spent}: {outcome.reason}")
-    print(f"{len(records)} trials: {by_status or 'none'}; {_savings(search)}")
+    print()
+    show_line(f"the search ended after {spent}: {outcome.reason}")
+    show_line(f"{len(records)} trials: {by_status or 'none'}; {_savings(search)}")
     print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
     show_leaderboard(search, _TOP)
-    _show_failures(records)
+    _show_failures(search, records)
     print(f"\nall of it: {search.paths.leaderboard}")
     if outcome.by_user:
         print(f"go on with: {search.paths.go_on}")
@@ -89,10 +107,14 @@ def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
         print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
 
 
-def _show_failures(records: Iterable[TrialRecord]) -> None:
-    for record in records:
-        if record.status == "failed":
-            print(f"trial {record.trial_id} failed: {printable(record.error.strip())}")
+def _show_failures(search: StoredSearch, records: Iterable[TrialRecord]) -> None:
+    found = failures((r.trial_id, r.error) for r in records if r.status == "failed")
+    for failure, failed in found:
+        which = f"trial {failed[0]}" if len(failed) == 1 else f"{len(failed)} trials"
+        more = f" (the first is {failed[0]})" if len(failed) > 1 else ""
+        show_line(f"{which} failed{more}: {failure}")
+    if found:
+        print(f"full tracebacks: {printable(str(search.paths.journal))}")
 
 
 def _why_none(search: StoredSearch) -> str:
@@ -143,52 +165,61 @@ def show_reevaluation(search: StoredSearch, outcome: SearchOutcome | None) -> No
         print("note: no run of all of them was finished, so the leaderboard's first stays the best")
         return
     print()
-    show_table(COLUMNS, rows(search))
+    show_table(COLUMNS, rows(search), objective=search.study.objective.metric)
     for line in filter(None, (verdict(search), left_out(search))):
-        print(line)
+        show_line(line)
 
 
 def _show_incomplete(records: Iterable[TrialRecord]) -> None:
     for record in records:
         if record.ended and record.status != "completed":
-            reason = printable((record.error.strip() or "?").splitlines()[-1])
-            print(f"note: run {record.trial_id} {record.status}: {reason}")
+            show_line(f"note: run {record.trial_id} {record.status}: {failure_of(record.error)}")
 
 
 def show_test(paths: SearchPaths, result: TestResult) -> None:
-    """Print the figures of a test, class by class."""
+    """Print the figures of a test: of each class, or of the worst where there are many."""
+    from handsigns.results.class_scores import left_out, worst_classes
+
     _show_accuracy(result)
     if result.openings > 1:
-        print(
+        show_line(
             f"note: the test split of this search has now been opened {result.openings} times; "
             f"only the first result is free of choices made after it"
         )
+    scores = worst_classes(result, _MOST_CLASSES)
     rows = [
         [
-            row["class"],
-            percent(row["precision"], 1),
-            percent(row["recall"], 1),
-            str(row["pictures"]),
+            score["class"],
+            percent(score["precision"], 1),
+            percent(score["recall"], 1),
+            str(score["pictures"]),
         ]
-        for row in result.per_class()
+        for score in scores
     ]
-    show_table(("class", "precision", "recall", "pictures"), rows, left=("class",))
+    show_table(("class", "precision", "recall", "images"), rows, left=("class",))
+    file = paths.winner / "test.json"
+    if note := left_out(len(scores), len(result.classes), str(file)):
+        show_line(f"note: these are {note}")
     for mistake in result.wrong[:_TOP]:
-        true, predicted = printable(mistake.true), printable(mistake.predicted)
-        print(f"wrong: {printable(mistake.picture)}: {true} taken for {predicted}")
-    print(f"written to {paths.winner / 'test.json'}")
+        show_line(
+            f"misclassified: {mistake.picture} (true {mistake.true}, predicted {mistake.predicted})"
+        )
+    if more := len(result.wrong) - _TOP if len(result.wrong) > _TOP else 0:
+        print(f"and {more} more")
+    print(f"written to {printable(str(file))}")
 
 
 def _show_accuracy(result: TestResult) -> None:
-    print(
-        f"\ntest accuracy {result.accuracy:.2%}: {result.correct} of {result.total} right, "
+    print()
+    show_line(
+        f"test accuracy {result.accuracy:.2%}: {result.correct}/{result.total} correct, "
         f"95 % interval {percent_interval(result.interval, 2)}"
     )
     correct, unseen = result.unseen.correct, result.unseen.total
     if unseen < result.total:
         share = f" ({correct / unseen:.2%})" if unseen else ""
-        print(f"of the {unseen} that are in neither train nor val: {correct} right{share}")
+        show_line(f"of the {unseen} that are in neither train nor val: {correct} correct{share}")
     if len(result.per_seed) > 1:
         from handsigns.reporting.summary import seeds_text
 
-        print(f"by seed: {seeds_text(result.per_seed)}")
+        show_line(f"by seed: {seeds_text(result.per_seed)}")

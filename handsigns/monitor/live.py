@@ -16,6 +16,7 @@ from rich.text import Text
 
 from handsigns.config.search import StudyConfig
 from handsigns.console.sanitize import printable
+from handsigns.console.wrap import width_of, wrapped
 from handsigns.monitor.status import SearchStatus, outcome
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
@@ -78,9 +79,14 @@ class Display(Observer):
         ) as self._live:
             yield
 
-    def say(self, message: str) -> None:
-        """A line above the block."""
-        self._console.print(Text(message))
+    def say(self, message: str, width: int | None = None) -> None:
+        """A line above the block, wrapped at words.
+
+        Args:
+            width: of the terminal; None: as it is now, and no limit where there is no terminal.
+        """
+        width = width or width_of(self._console.file)
+        self._console.print(Text(wrapped(message, width)), soft_wrap=width is not None or None)
         self._last_line = time.monotonic()
 
     def on_epoch(self, record: TrialRecord) -> None:

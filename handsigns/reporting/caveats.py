@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from handsigns.console.failure import failures
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import printable
 from handsigns.reporting.reevaluation import left_out
@@ -51,7 +52,7 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
     if search.finalists:
         yield from filter(None, [left_out(search, INSTALLED)])
     elif won is not None and other is not None and within_noise(won, other):
-        yield "Winner and runner-up lie within noise of each other."
+        yield "The first two trials lie within noise of each other."
     count = validation_pictures(search)
     if 0 < count < _FEW_PICTURES:
         yield (
@@ -62,10 +63,15 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
 
 
 def _about_run(search: StoredSearch) -> Iterator[str]:
-    statuses = [record.status for record in search.journal.records]
-    for status, what in (("failed", "failed"), ("diverged", "diverged, and rank last")):
-        if count := statuses.count(status):  # type: ignore[arg-type]
-            yield f"{count} of {len(statuses)} trials {what}."
+    records = search.journal.records
+    for failure, failed in failures((r.trial_id, r.error) for r in records if r.status == "failed"):
+        which = f"{len(failed)} of {len(records)} trials failed"
+        yield (
+            f"{which}: {printable(str(failure))}. For the traceback, open {failed[0]} in the "
+            f"leaderboard."
+        )
+    if diverged := sum(record.status == "diverged" for record in records):
+        yield f"{diverged} of {len(records)} trials diverged and have no rank."
     sessions = search.journal.sessions
     for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
         changes = [
@@ -124,11 +130,14 @@ def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Code", f"digest {environment['code']}, no git revision"
 
 
-def class_counts(search: StoredSearch) -> list[tuple[str, list[int | None]]]:
-    """Pictures of each class in train, val and test split; None where that is not recorded."""
+def class_counts(search: StoredSearch, most: int) -> list[tuple[str, list[int | None]]]:
+    """Images of each class in train, val and test split, None where that is not recorded; of more
+    than `most` classes those with the fewest training images, the fewest first.
+    """
     info = search.data.info
     splits = [info.counts.get(split, ()) for split in ("train", "val", "test")]
-    return [
+    rows = [
         (printable(name), [counts[k] if k < len(counts) else None for counts in splits])
         for k, name in enumerate(info.classes)
     ]
+    return rows if len(rows) <= most else sorted(rows, key=lambda row: row[1][0] or 0)[:most]

@@ -7,23 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.search import Objective
 from handsigns.config.space import Fixed
 from handsigns.console.format import format_duration, percent
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
-from handsigns.reporting.figures import scales
-from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.reporting.figures.search import HEIGHT
+from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
 from handsigns.reporting.winner import read_winner
 from handsigns.reporting.write import now_in_words, prepare_folder, silent, write_figures
-from handsigns.results.statistics import best_so_far, savings, score
+from handsigns.results.statistics import savings, score
 from handsigns.results.store import StoredSearch
-from handsigns.results.timeline import read_timeline
 from handsigns.results.winner import TestResult
 from handsigns.stats.mcnemar import mcnemar
 
@@ -31,7 +25,6 @@ SUMMARY_COLUMNS = (
     *("search", "best trial", "val_accuracy", "95 %", "val_loss", "trials", "epochs", "saved"),
     *("time", "seconds in epochs"),
 )
-_MOST_POINTS = 1000
 _SIGNIFICANT = 0.05
 
 TableRow = tuple[str, list[str], bool]
@@ -87,7 +80,7 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
     """
     page = prepare_folder(folder)
     found = compare(searches)
-    drawn = _figures(searches)
+    drawn = comparison_figures(searches)
     write_figures(drawn, folder, silent)
     text = render(
         "compare.html.j2",
@@ -131,6 +124,8 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
             found.append((won, search.paths.name))
     if not found:
         return "None of them has a result yet"
+    if len({search.data.info.fingerprint for search in searches}) > 1:
+        return "No best search can be named: they used different images"
     objective = searches[0].study.objective
     found.sort(key=lambda pair: -pair[0].accuracy if objective.is_share else pair[0].loss)
     best, name = found[0]
@@ -168,7 +163,7 @@ def _against(name: str, best: TestResult, other_name: str, other: TestResult) ->
 def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
     told = []
     if len({search.data.info.fingerprint for search in searches}) > 1:
-        told.append("The searches used different pictures: their scores cannot be compared.")
+        told.append("The searches used different images: their scores cannot be compared.")
     if len({search.study.objective.metric for search in searches}) > 1:
         told.append("They optimised different metrics; the figures show that of the first.")
     if len({search.study.budget.max_epochs for search in searches}) > 1:
@@ -240,55 +235,3 @@ def _shown(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} is {_shown(entry)}" for key, entry in value.items())
     return "–" if value is None else str(value)
-
-
-def _figures(searches: Sequence[StoredSearch]) -> list[Figure]:
-    objective = searches[0].study.objective
-    points = [
-        (search.paths.name, best_so_far(search, read_timeline(search.paths.journal).heard))
-        for search in searches
-    ]
-    unit, unit_name = scales.time_unit(max((p.seconds for _, ps in points for p in ps), default=0))
-    rows: Rows = []
-    for search, (name, found) in zip(searches, points, strict=True):
-        own = search.study.objective.metric == objective.metric
-        for p in thinned(found, _MOST_POINTS) if own else ():
-            rows.append(
-                {"search": name, "time": short(p.seconds / unit), "trials": p.number,
-                 "best": short(p.best)}
-            )  # fmt: skip
-    names = [search.paths.name for search in searches]
-    return [
-        _best_over("time", f"{unit_name} of the search", rows, names, objective),
-        _best_over("trials", "trials that ended", rows, names, objective),
-    ]
-
-
-def _best_over(
-    field: str, title: str, rows: Rows, names: Sequence[str], objective: Objective
-) -> Figure:
-    values = [row["best"] for row in rows]
-    form = scales.value_format(objective)
-    chart = (
-        alt.Chart(alt.NamedData("rows"))
-        .mark_line(interpolate="step-after", strokeWidth=2.5)
-        .encode(
-            x=alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=6)),
-            y=alt.Y(
-                "best:Q",
-                title=objective.name,
-                scale=scales.value_scale(values, objective),
-                axis=scales.value_axis(values, objective),
-            ),
-            color=alt.Color("search:N", title=None, scale=alt.Scale(domain=list(names))),
-            strokeDash=alt.StrokeDash("search:N", title=None, scale=alt.Scale(domain=list(names))),
-            tooltip=["search:N", f"{field}:Q", alt.Tooltip("best:Q", format=form)],
-        )
-    )
-    return figure(
-        f"best_over_{field}",
-        f"Best so far, over {field}",
-        f"The best {objective.name} over {field} of {', '.join(names)}.",
-        chart.properties(width="container", height=HEIGHT),
-        {"rows": rows},
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from handsigns.console.failure import failure_of
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
 from handsigns.reporting.figures import pairs as pair_figures
@@ -17,6 +18,7 @@ from handsigns.reporting.figures.scales import usable
 from handsigns.reporting.importance import FEWEST, METHOD, Importances, importances
 from handsigns.reporting.leaderboard import ALWAYS, shown
 from handsigns.reporting.winner import Winner
+from handsigns.results.class_scores import worst_classes
 from handsigns.results.statistics import best_so_far, funnel, rungs
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table
@@ -29,6 +31,8 @@ _EPOCHS_KEPT = 45_000
 """Of all trials together, for the curves on the page; more are thinned."""
 _FEWEST_POINTS = 12
 _LONGEST_ERROR = 4000
+MOST_CLASSES = 40
+"""In a table of the page; of more the worst are shown."""
 _MOST_SLICES = 12
 _FEWEST_IN_SLICE = 3
 """Trials; of fewer there is nothing to see."""
@@ -128,7 +132,7 @@ def _course(search: StoredSearch, timeline: Timeline) -> list[Figure]:
 def _of_winner(known: Winner) -> list[Figure]:
     found = []
     if known.test is not None:
-        found.append(winner_figures.confusion_matrix(known.test))
+        found += winner_figures.confusion(known.test)
         found.append(winner_figures.reliability(known.test.calibration))
     if known.retraining is not None:
         found.append(winner_figures.retraining_curves(known.retraining.runs))
@@ -191,10 +195,11 @@ def _trial(record: TrialRecord, names: list[str], most: int) -> dict[str, Any]:
     place = f", on {record.placement.node}" if record.placement else ""
     lost = f", started anew {record.retries} times" if record.retries else ""
     config = record.config.hyperparameters()
+    failed = f": {failure_of(record.error)}" if record.error.strip() else ""
     return {
         "summary": printable(
             f"{record.status} after {len(record.epochs)} epochs in {record.seconds:.1f} s{place}; "
-            f"seed {record.seed}{lost}{thin}"
+            f"seed {record.seed}{lost}{thin}{failed}"
         ),
         "error": record.error.strip()[-_LONGEST_ERROR:],
         "searched": list(record.params),
@@ -205,9 +210,13 @@ def _trial(record: TrialRecord, names: list[str], most: int) -> dict[str, Any]:
 
 
 def per_class(test: TestResult) -> list[dict[str, Any]]:
-    """Precision and recall of each class with their intervals; None where there is nothing."""
+    """Precision and recall with their intervals, None where there is nothing: of each class, or of
+    the worst where there are many.
+    """
     rows = []
-    for k, score in enumerate(test.per_class()):
+    number = {name: k for k, name in enumerate(test.classes)}
+    for score in worst_classes(test, MOST_CLASSES):
+        k = number[score["class"]]
         correct, true = test.confusion[k][k], score["pictures"]
         predicted = sum(row[k] for row in test.confusion)
         rows.append(

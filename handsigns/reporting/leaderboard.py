@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TextIO
 
 from handsigns.console.format import MISSING, percent, value_text
+from handsigns.console.table import lay_out
+from handsigns.console.wrap import wrapped
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table
 
@@ -18,10 +20,7 @@ FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
 
 ALWAYS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds")
 """Columns that are shown beside the hyperparameters that vary."""
-_LEFT = ("trial_id", "status")
-_SPARED = ("seconds", "epochs", "val_loss")
-"""What a narrow terminal does without."""
-_GAP = "  "
+_LEFT = ("trial", "status")
 
 
 def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: TextIO) -> None:
@@ -48,54 +47,37 @@ def write_leaderboard(search: StoredSearch, top: int | None, form: Format, out: 
     if form == "md":
         out.writelines(_markdown(columns))
     else:
-        _print_table(columns, out)
+        _print_table(columns, search.study.objective.metric, out)
 
 
-def _print_table(columns: dict[str, list[str]], out: TextIO) -> None:
-    """Aligned by hand: rich's own tables take a minute for ten thousand rows."""
+def _print_table(columns: dict[str, list[str]], metric: str, out: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=out, highlight=False)
     edge = console.width if console.is_terminal else math.inf
-    headers = {name: [name] for name in columns}
-    left_out = []
-    if _width(headers, columns) > edge:
-        # A name breaks after its underscores, rather than being cut.
-        headers = _folded(columns)
-        for name in _SPARED:
-            if _width(headers, columns) > edge:
-                left_out.append(name)
-                del columns[name], headers[name]
-    lines = _aligned(headers, columns)
-    for number, line in enumerate(lines):
-        height = len(headers["rank"])
-        style = "bold" if number < height else "bold green" if number == height else ""
-        console.print(Text(line, style), soft_wrap=True) if style else out.write(f"{line}\n")
-    if left_out:
-        out.write(f"({', '.join(left_out)}: in a wider terminal, or with --format csv)\n")
+    titles = {name: "trial" if name == "trial_id" else name for name in columns}
+    table = lay_out(
+        {titles[name]: cells for name, cells in columns.items()},
+        edge,
+        text=_LEFT,
+        spared=_spared(columns, metric),
+    )
+    best = table.body[0] if table.body else []
+    for style, lines in (("bold", table.header), ("bold green", best)):
+        for line in lines:
+            console.print(Text(line, style), soft_wrap=True)
+    out.writelines(f"{line}\n" for lines in table.body[1:] for line in lines)
+    if table.dropped:
+        note = f"({', '.join(table.dropped)}: in a wider terminal, or with --format csv)"
+        out.write(wrapped(note, None if math.isinf(edge) else int(edge)) + "\n")
 
 
-def _width(headers: dict[str, list[str]], columns: dict[str, list[str]]) -> int:
-    widths = [max(map(len, headers[name] + cells)) for name, cells in columns.items()]
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _folded(names: Iterable[str]) -> dict[str, list[str]]:
-    parts = {name: name.replace("_", "_ ").split(" ") for name in names}
-    height = max(map(len, parts.values()))
-    return {name: part + [""] * (height - len(part)) for name, part in parts.items()}
-
-
-def _aligned(headers: dict[str, list[str]], columns: dict[str, list[str]]) -> Iterator[str]:
-    aligned = []
-    for name, cells in columns.items():
-        whole = headers[name] + cells
-        width = max(map(len, whole))
-        align = str.ljust if name in _LEFT else str.rjust
-        aligned.append([align(cell, width) for cell in whole])
-    for line in zip(*aligned, strict=True):
-        yield _GAP.join(line).rstrip()
+def _spared(names: Iterable[str], metric: str) -> list[str]:
+    """What a narrow terminal does without, in that order: the objective goes last."""
+    hyperparameters = [name for name in names if name not in ALWAYS]
+    other = [name for name in ("val_loss", "val_accuracy") if name != metric]
+    return ["seconds", "epochs", *other, *reversed(hyperparameters), "status", metric]
 
 
 def _markdown(columns: dict[str, list[str]]) -> Iterator[str]:

@@ -13,7 +13,6 @@ from handsigns.console.format import (
     percent_interval,
     value_text,
 )
-from handsigns.console.program import INSTALLED
 from handsigns.reporting import reevaluation as finals
 from handsigns.reporting.winner import Winner
 from handsigns.results.statistics import (
@@ -42,14 +41,6 @@ class Card:
     value: str
     note: str
     main: bool = False
-
-
-@dataclass(frozen=True)
-class Command:
-    """What it is good for, and the line to copy."""
-
-    label: str
-    line: str
 
 
 def seeds_text(accuracies: Sequence[float]) -> str:
@@ -81,7 +72,7 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
             Card(
                 "Test accuracy",
                 percent(known.test.accuracy),
-                f"{known.test.correct} of {known.test.total} right, "
+                f"{known.test.correct}/{known.test.total} correct, "
                 f"{interval_text(known.test.interval)}",
                 main=True,
             )
@@ -98,7 +89,7 @@ def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]
 
 def _validation(won: Score, *, main: bool) -> Card:
     interval = f"{interval_text(won.interval)}; " if won.interval else ""
-    note = f"{interval}optimistic, as the winner was chosen by it"
+    note = f"{interval}optimistic, as the best trial is chosen by it"
     return Card("Validation accuracy", percent(won.accuracy), note, main)
 
 
@@ -129,8 +120,12 @@ def _epochs(spent: Savings) -> Card:
     return Card("Epochs trained", str(spent.trained), note)
 
 
-def comparisons(search: StoredSearch) -> list[str]:
-    """How the winner compares with the recommended recipe and with the runner-up."""
+def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
+    """How the winner compares with the recommended recipe and with the runner-up.
+
+    Args:
+        final: the search has ended; else the best trial only leads so far.
+    """
     winner = search.winner
     won = score(search, winner) if winner else None
     if winner is None or won is None:
@@ -138,7 +133,7 @@ def comparisons(search: StoredSearch) -> list[str]:
     told = []
     recipe = baseline(search)
     if recipe is not None:
-        told.append(_against_recipe(search, winner, won, recipe))
+        told.append(_against_recipe(search, winner, won, recipe, final=final))
     again = finals.verdict(search)
     if again:
         return [*told, again]
@@ -149,7 +144,7 @@ def comparisons(search: StoredSearch) -> list[str]:
             f"The runner-up, trial {second.trial_id}, reached {percent(other.accuracy)} "
             f"(validation loss {other.loss:.4f} against {won.loss:.4f})"
             + (
-                "; that is within noise: on other pictures it might have won."
+                "; that is within noise: on other images it might have been better."
                 if within_noise(won, other)
                 else "."
             )
@@ -158,10 +153,14 @@ def comparisons(search: StoredSearch) -> list[str]:
 
 
 def _against_recipe(
-    search: StoredSearch, winner: TrialRecord, won: Score, recipe: TrialRecord
+    search: StoredSearch, winner: TrialRecord, won: Score, recipe: TrialRecord, *, final: bool
 ) -> str:
+    first, so_far = ("winner", "") if final else ("leader", " so far")
     if recipe.trial_id == winner.trial_id:
-        return "The winner is the recommended recipe itself (trial 0000): nothing else did better."
+        return (
+            f"The {first} is the recommended recipe itself (trial 0000): nothing else did "
+            f"better{so_far}."
+        )
     then = score(search, recipe)
     if then is None:
         return f"The recommended recipe (trial 0000) has no result: it {recipe.status}."
@@ -172,8 +171,8 @@ def _against_recipe(
     epochs = "" if then.epochs == won.epochs else f", after {then.epochs} epochs"
     noise = ", which is within noise" if within_noise(won, then) else ""
     return (
-        f"The recommended recipe (trial 0000) reached {percent(then.accuracy)}{epochs}: the winner "
-        f"has {points}{noise}."
+        f"The recommended recipe (trial 0000) reached {percent(then.accuracy)}{epochs}: the "
+        f"{first} has {points}{noise}{so_far}."
     )
 
 
@@ -181,29 +180,3 @@ def params_text(search: StoredSearch, record: TrialRecord) -> str:
     """The hyperparameters that were searched, with the trial's values."""
     varied = [name for name in search.study.space.varied if name in record.params]
     return ", ".join(f"{name} {value_text(record.params[name])}" for name in varied)
-
-
-def commands(search: StoredSearch) -> list[Command]:
-    """What can be done with the winner."""
-    winner = search.winner
-    if winner is None:
-        return []
-    again = Command(
-        "Train the best again with fresh seeds, to be sure", _line(search, "reevaluate")
-    )
-    return [
-        *([] if search.finalists else [again]),
-        Command("Train it again, on train and validation split", _line(search, "retrain")),
-        Command("Test it, once", _line(search, "test")),
-        Command("Classify pictures with it", _line(search, "predict", "IMAGE…")),
-        Command("Run its trial again", replay_line(search, winner.trial_id)),
-    ]
-
-
-def replay_line(search: StoredSearch, trial_id: str) -> str:
-    """The command that runs a trial again."""
-    return _line(search, "replay", trial_id)
-
-
-def _line(search: StoredSearch, command: str, *arguments: str) -> str:
-    return search.paths.command(command, *arguments, form=INSTALLED)

@@ -13,15 +13,24 @@ from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.own_output import make_output_folder
 from handsigns.reporting import caveats as notes
+from handsigns.reporting import next_steps as steps
 from handsigns.reporting import range_edges as edges
 from handsigns.reporting import reevaluation as finals
 from handsigns.reporting import summary as answer
-from handsigns.reporting.context import Drawings, drawings, per_class, table, trials_payload
+from handsigns.reporting.context import (
+    MOST_CLASSES,
+    Drawings,
+    drawings,
+    per_class,
+    table,
+    trials_payload,
+)
 from handsigns.reporting.figures.figure import Figure, write_figure
-from handsigns.reporting.figures.search import trial_curves
+from handsigns.reporting.figures.trial import trial_curves
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.reporting.page import MARK, figures_payload, render, render_plain
 from handsigns.reporting.winner import Winner, read_environment, read_winner
+from handsigns.results.class_scores import left_out
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline, read_timeline
 
@@ -116,7 +125,7 @@ def _page(
         **figures_payload(list(drawn)),
         **trials_payload(search),
         "curves": trial_curves(),
-        "replay": answer.replay_line(search, "TRIAL"),
+        "replay": steps.replay_line(search, "TRIAL"),
     }
     return render(
         "report.html.j2",
@@ -141,7 +150,7 @@ def _page(
 def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str, Any]:
     problems = list(known.problems)
     environment = read_environment(search.paths, problems)
-    winner = search.winner
+    winner, now = search.winner, steps.phase(search)
     found = edges.find_edges(search.study.space, winner.params) if winner else []
     return {
         "name": search.paths.name,
@@ -151,11 +160,13 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "winner": winner,
         "winner_params": answer.params_text(search, winner) if winner else "",
         "cards": answer.cards(search, known, timeline),
-        "comparisons": answer.comparisons(search),
+        "comparisons": answer.comparisons(search, final=now == "ended"),
         "finals_columns": finals.COLUMNS,
         "finals": finals.rows(search),
         "warnings": [*problems, *notes.warnings(search, known)],
-        "commands": answer.commands(search),
+        "commands": steps.commands(search, known, now),
+        "headline": steps.headline(search, now),
+        "phase": now,
         "edges": found,
         "edges_yaml": edges.as_yaml(found),
         "test": known.test,
@@ -164,7 +175,13 @@ def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str,
         "per_class": per_class(known.test) if known.test else [],
         "album": known.album,
         "facts": notes.facts(search, environment),
-        "class_counts": notes.class_counts(search),
+        "class_counts": notes.class_counts(search, MOST_CLASSES),
+        "classes": len(search.data.info.classes),
+        "classes_left_out": left_out(
+            min(MOST_CLASSES, len(known.test.classes)), len(known.test.classes), "winner/test.json"
+        )
+        if known.test
+        else "",
         "study_yaml": dump_study(search.study),
     }
 

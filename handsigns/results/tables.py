@@ -85,7 +85,8 @@ class Table(Generic[T]):
         for column in self.columns:
             values = column.values(self.items)
             # Where one trial has no value, 3 must not become 3.0.
-            series[column.name] = values if column.kind else pd.Series(values, dtype=object)
+            whole = column.kind in (None, "Int64")
+            series[column.name] = pd.Series(values, dtype=object) if whole else values
         return pd.DataFrame(series, columns=list(self.names)).to_csv(index=False)
 
 
@@ -165,7 +166,9 @@ _PROVENANCE: tuple[Column[TrialRecord], ...] = (
     *(_placement(*field) for field in get_type_hints(Placement).items()),
     _each("error", "string", lambda record: record.error.strip().rsplit("\n", 1)[-1]),
 )
-_RANK: Column[TrialRecord] = Column("rank", "Int64", lambda ranked: [*range(1, len(ranked) + 1)])
+_RANK: Column[TrialRecord] = Column(
+    "rank", "Int64", lambda ranked: [n if r.has_result else None for n, r in enumerate(ranked, 1)]
+)
 _EPOCHS: tuple[Column[TrialRecord], ...] = (
     Column("trial_id", "string", lambda records: [r.trial_id for r in records for _ in r.epochs]),
     *(_metric(*field) for field in get_type_hints(EpochMetrics).items()),

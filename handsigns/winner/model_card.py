@@ -5,20 +5,29 @@ Its parts follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from handsigns.console.format import percent, percent_interval
 from handsigns.console.program import INSTALLED
 from handsigns.console.sanitize import inert
-from handsigns.data.splits import DataInfo
 from handsigns.io.atomic import write_text
+from handsigns.results.class_scores import confusions, left_out, worst_classes
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
-from handsigns.results.winner import README_FILE, Chosen, ModelCard, RetrainingRecord, TestResult
+from handsigns.results.winner import (
+    CONFIG_FILE,
+    README_FILE,
+    TEST_FILE,
+    Chosen,
+    ModelCard,
+    RetrainingRecord,
+    TestResult,
+)
 from handsigns.stats.intervals import wilson_interval
+from handsigns.winner.model_card_data import data_section
 
 _CONFUSIONS = 5
+_LISTED_CLASSES = 30
 _HOW_CHOSEN: dict[Chosen, str] = {
     "by rank": "the best of its leaderboard",
     "by re-evaluation": "the best of those that were trained again with fresh seeds",
@@ -47,7 +56,7 @@ def write_readme(
     parts = [
         _what_it_is(card),
         _how_to_use(card),
-        _data(search.data.info),
+        data_section(search.data.info),
         _how_it_was_trained(card, training),
         _figures(search, trial, test),
         _limits(test),
@@ -57,7 +66,9 @@ def write_readme(
 
 
 def _what_it_is(card: ModelCard) -> str:
-    classes = ", ".join(map(inert, card.classes))
+    classes = ", ".join(map(inert, card.classes[:_LISTED_CLASSES]))
+    if (more := len(card.classes) - _LISTED_CLASSES) > 0:
+        classes += f" and {more} more (all are in `{CONFIG_FILE}`)"
     return (
         f"# {inert(card.search)}\n\n"
         f"An image classifier made by handsigns: it takes a colour picture, cut and shrunk to "
@@ -97,19 +108,6 @@ def _licence(path: Path) -> str:
     before = path.read_bytes().decode(errors="replace") if path.exists() else ""
     _, heading, text = before.partition(_LICENCE)
     return _LICENCE + (text.strip() if heading else _NO_LICENCE)
-
-
-def _data(info: DataInfo) -> str:
-    header = "| split | pictures | " + " | ".join(map(inert, info.classes)) + " |"
-    rule = "| --- | ---: |" + " ---: |" * len(info.classes)
-    rows = [
-        f"| {inert(split)} | {sum(counts)} | " + " | ".join(map(str, counts)) + " |"
-        for split, counts in info.counts.items()
-    ]
-    notes = [f"- {inert(note)}" for note in info.notes]
-    # Without the folders around it, which are no one else's business.
-    about = f"Source: {inert(Path(info.source).name)}. Fingerprint: {inert(info.fingerprint)}."
-    return "\n".join(["## Data", "", about, "", header, rule, *rows, *_block(notes)])
 
 
 def _how_it_was_trained(card: ModelCard, training: RetrainingRecord) -> str:
@@ -155,6 +153,7 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: TestResult | None) 
         ]
     if test is None:
         return "\n".join([*lines, f"- Test accuracy: not tested yet ({INSTALLED} test)."])
+    scores = worst_classes(test, _LISTED_CLASSES)
     lines += [
         f"- Test accuracy: {test.accuracy:.2%}, {test.correct} of {test.total} pictures, "
         f"95 % interval {percent_interval(test.interval, 2)} (Wilson). "
@@ -167,8 +166,10 @@ def _figures(search: StoredSearch, trial: TrialRecord, test: TestResult | None) 
     lines += [
         f"| {inert(row['class'])} | {percent(row['precision'], 1)} | {percent(row['recall'], 1)} | "
         f"{row['pictures']} |"
-        for row in test.per_class()
+        for row in scores
     ]
+    if note := left_out(len(scores), len(test.classes), f"`{TEST_FILE}`"):
+        lines += ["", f"These are {note}."]
     return "\n".join(lines)
 
 
@@ -212,29 +213,15 @@ def _limits(test: TestResult | None) -> str:
 
 
 def _confusions(test: TestResult) -> str:
-    found = sorted(_mistakes(test), reverse=True)[:_CONFUSIONS]
+    found = confusions(test)[:_CONFUSIONS]
     if not found:
         return (
             f"It made no mistake on the {test.total} test pictures, which are too few to expect "
             f"none."
         )
     lines = [
-        f"- {inert(test.classes[true])} taken for {inert(test.classes[predicted])}: {count} of "
-        f"{sum(test.confusion[true])}"
+        f"- true {inert(test.classes[true])}, predicted {inert(test.classes[predicted])}: "
+        f"{count} of {sum(test.confusion[true])}"
         for count, true, predicted in found
     ]
-    return "\n".join(["Its most frequent mistakes on the test split:", "", *lines])
-
-
-def _mistakes(test: TestResult) -> Iterator[tuple[int, int, int]]:
-    """Count, true class and predicted class of each kind of mistake that was made."""
-    for true, row in enumerate(test.confusion):
-        for predicted, count in enumerate(row):
-            if count and true != predicted:
-                yield count, true, predicted
-
-
-def _block(lines: Iterable[str]) -> list[str]:
-    """The lines as a paragraph of their own, if there are any."""
-    found = list(lines)
-    return ["", *found] if found else []
+    return "\n".join(["Its most frequent misclassifications on the test split:", "", *lines])

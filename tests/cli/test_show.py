@@ -1,11 +1,13 @@
 """What a test is told like."""
 
+import dataclasses
+
 import pytest
 
 from handsigns.cli import main
 from handsigns.cli.show import show_test
 from handsigns.results.paths import SearchPaths
-from handsigns.results.winner import Misclassified, TestResult, Unseen
+from handsigns.results.winner import Misclassified, TestResult, Unseen, read_test
 from handsigns.stats.calibration import Calibration
 
 
@@ -13,8 +15,8 @@ from handsigns.stats.calibration import Calibration
     ("unseen", "told"),
     [
         ((9, 10), ""),
-        ((7, 8), "of the 8 that are in neither train nor val: 7 right (87.50%)\n"),
-        ((0, 0), "of the 0 that are in neither train nor val: 0 right\n"),
+        ((7, 8), "of the 8 that are in neither train nor val: 7 correct (87.50%)\n"),
+        ((0, 0), "of the 0 that are in neither train nor val: 0 correct\n"),
     ],
 )
 def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, told):
@@ -35,10 +37,31 @@ def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, to
     )
     show_test(SearchPaths(tmp_path), result)
     output = capsys.readouterr().out
-    assert "test accuracy 90.00%: 9 of 10 right" in output
-    assert "wrong: b/7.png: b taken for a" in output
+    assert "test accuracy 90.00%: 9/10 correct" in output
+    assert "misclassified: b/7.png (true b, predicted a)" in output
     assert told in output
     assert ("in neither train nor val" in output) == bool(told)
+
+
+@pytest.mark.parametrize("classes", [6, 26, 1000])
+def test_of_many_classes_the_worst_are_printed(make_search, retrain, capsys, classes):
+    search = make_search(trials=3, classes=classes)
+    retrain(search)
+    result = read_test(search.paths.winner)
+    rows = [list(row) for row in result.confusion]
+    rows[-1][-1], rows[-1][1] = 4, 30
+    wrong = list(result.wrong)
+    wrong += [dataclasses.replace(wrong[-1], index=9000 + n) for n in range(30)]
+    result = dataclasses.replace(result, confusion=tuple(map(tuple, rows)), wrong=tuple(wrong))
+    show_test(search.paths, result)
+    output = capsys.readouterr().out
+    lines = output.splitlines()
+    table = lines[lines.index(next(line for line in lines if line.startswith("class "))) + 1 :]
+    listed = [line for line in table if line.endswith(" 36")]
+    assert len(listed) == min(classes, 20)
+    assert f"{4 / 36:.1%}" in (listed[0] if classes > 20 else listed[-1])
+    assert ("lowest recall of" in output) == (classes > 20)
+    assert len(lines) < 50
 
 
 def test_a_list_tells_how_far_each_winner_has_come(make_search, retrain, capsys):

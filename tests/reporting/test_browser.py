@@ -83,6 +83,51 @@ def test_it_is_whole_at_any_width(reported, visit, width, scheme):
     assert (background < 60) == (scheme == "dark")
 
 
+LABELS = """() => {
+    const wrong = [];
+    const box = (text) => text.getBoundingClientRect();
+    const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1
+        || a.bottom <= b.top + 3 || b.bottom <= a.top + 3;
+    for (const chart of document.querySelectorAll('[data-figure]')) {
+        const svg = chart.querySelector('svg').getBoundingClientRect();
+        for (const group of chart.querySelectorAll('.role-axis-label, .role-legend')) {
+            const texts = [...group.querySelectorAll('text')].filter(
+                (t) => t.textContent && t.getAttribute('opacity') !== '0');
+            const at = `${chart.dataset.figure}: `;
+            for (const one of texts) {
+                const {left, right, top, bottom} = box(one);
+                if (left < svg.left - 1 || right > svg.right + 1
+                    || top < svg.top - 1 || bottom > svg.bottom + 1)
+                    wrong.push(`${at}${one.textContent} is cut`);
+            }
+            const level = texts.filter(
+                (t) => !/rotate\\(-40/.test(t.getAttribute('transform') ?? ''));
+            level.forEach((a, i) => level.slice(i + 1).forEach((b) => {
+                if (!apart(box(a), box(b)))
+                    wrong.push(`${at}${a.textContent} overlaps ${b.textContent}`);
+            }));
+            const said = [...chart.querySelectorAll('.role-legend-gradient ~ * text')];
+            const words = said.map((t) => t.textContent);
+            if (new Set(words).size < words.length) wrong.push(`${at}legend ${words}`);
+        }
+    }
+    return wrong;
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("classes", [6, 26, 1000])
+def test_labels_are_whole_and_apart(make_search, retrain, visit, tmp_path, width, classes):
+    search = make_search(trials=30, classes=classes)
+    retrain(search)
+    page = visit(write_report(search, tmp_path / "out", figures=False), width)
+    assert page.evaluate(LABELS) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1280:
+        board = "document.querySelector('#board').parentNode"
+        assert page.evaluate(f"{board}.scrollWidth - {board}.clientWidth") <= 0
+
+
 def test_no_name_becomes_markup(reported, visit):
     page = visit(reported[1])
     assert page.locator("img:not([src^='data:image/png'])").count() == 0

@@ -33,6 +33,15 @@ def test_differences_are_marked(make_search):
     assert found.verdict.startswith(f"{best} found the best by val_loss")
 
 
+def test_no_best_is_named_where_the_images_differ(make_search):
+    first, second = make_search("first", trials=3), make_search("second", trials=3, seed=2)
+    info = dataclasses.replace(second.data.info, fingerprint="other")
+    second = dataclasses.replace(second, data=dataclasses.replace(second.data, info=info))
+    found = compare([first, second])
+    assert found.verdict == "No best search can be named: they used different images"
+    assert "different images" in found.warnings[0]
+
+
 def test_the_winners_tests_are_compared_picture_by_picture(make_search, retrain):
     first, second = make_search("first", trials=3), make_search("second", trials=3, seed=2)
     assert compare([first, second]).tests == []

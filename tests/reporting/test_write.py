@@ -58,7 +58,7 @@ def test_all_files_are_there(make_search, retrain, tmp_path):
     assert "<table>" in (tmp_path / "out" / "leaderboard.html").read_text()
     text = page.read_text()
     assert "94.44%" in text
-    assert "204 of 216 right" in text
+    assert "204/216 correct" in text
     assert "optimistic" in text
     assert f"replay scripted {search.trial(None).trial_id}" in text
     assert "opened 2 times" in text
@@ -67,7 +67,7 @@ def test_all_files_are_there(make_search, retrain, tmp_path):
 @pytest.mark.parametrize("trials", [0, 1, 2])
 def test_small_searches(make_search, tmp_path, trials):
     page = write_report(make_search(trials=trials), tmp_path / "out")
-    assert ("No trial has a result yet" in page.read_text()) == (trials == 0)
+    assert ("No trial has a result" in page.read_text()) == (trials == 0)
 
 
 def test_only_failed_trials(make_search, tmp_path):
@@ -80,7 +80,7 @@ def test_only_failed_trials(make_search, tmp_path):
         journal.end(f"{number:04d}", "failed", "out of memory")
     journal.close()
     page = write_report(open_search(search.paths), tmp_path / "out")
-    assert "No trial has a result yet" in page.read_text()
+    assert "No trial has a result" in page.read_text()
     assert "3 of 3 trials failed" in page.read_text()
 
 
@@ -115,8 +115,8 @@ def test_pictures_that_were_learnt_from_are_told_of(make_search, retrain, tmp_pa
     search = make_search(trials=4)
     retrain(search)
     page = write_report(search, tmp_path / "report").read_text()
-    assert "15 of the test pictures are also in train or val; of the other 201, 190 are" in page
-    assert "right (94.5%)" in page
+    assert "15 of the test images are also in train or val; of the other 201, 190 are" in page
+    assert "classified correctly (94.5%)" in page
 
 
 def test_a_thousand_trials_stay_small(make_search, retrain, tmp_path):
@@ -181,8 +181,64 @@ def test_follow_writes_until_no_one_runs_the_search(make_search, tmp_path):
         with pytest.raises(InterruptedError):
             follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()), wait)
     assert "data-reload=" in pages[0]
+    assert "leads so far" not in pages[0], "it had ended before"
     follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()))
     assert "data-reload=" not in pages[-1]
+
+
+@pytest.mark.parametrize("classes", [26, 1000])
+def test_many_classes_stay_readable(make_search, retrain, tmp_path, classes):
+    search = make_search(trials=12, classes=classes)
+    retrain(search)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert page.stat().st_size < 5 * MEGABYTE
+    text = page.read_text()
+    rows = [a for tag, a in Elements(text).found if tag == "th" and a.get("scope") == "row"]
+    assert len(rows) == 2 * min(classes, 40)
+    assert ("The 40 classes with the fewest training images of 1000" in text) == (classes > 40)
+    assert ("the 40 classes with the lowest recall of 1000" in text) == (classes > 40)
+    figure = payload_of(page)["figures"]["confusion_matrix"]
+    assert len(figure["data"]["rows"]) == (26 * 26 if classes == 26 else 25)
+
+
+def test_why_trials_failed_is_told_in_a_line(make_search, tmp_path):
+    text = write_report(make_search(trials=8), tmp_path / "out", figures=False).read_text()
+    assert "1 of 8 trials failed: RuntimeError: " in text
+    assert "For the traceback, open 0005 in the leaderboard" in text
+    row = re.search(r'<tr data-trial="0005".*?</tr>', text, re.DOTALL).group()
+    assert re.search(r"<td[^>]*>–</td>", row), "it has no rank"
+
+
+def commands_of(page):
+    found = Elements(page.read_text()).found
+    return [a["data-copy"].split()[1] for _, a in found if "data-copy" in a]
+
+
+def test_while_it_runs_the_best_only_leads(make_search, tmp_path):
+    search = make_search(trials=9, end=False)
+    with held(search.paths):
+        page = write_report(search, tmp_path / "out", reload_seconds=5, figures=False)
+    text = page.read_text()
+    ended = sum(record.ended for record in search.journal.records)
+    best = search.trial(None).trial_id
+    assert f"Trial {best} leads so far, with {ended} of 9 trials ended" in text
+    assert "won" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).split()
+    assert commands_of(page) == []
+    page = write_report(open_search(search.paths), tmp_path / "out", figures=False)
+    assert commands_of(page) == ["resume"]
+
+
+def test_only_what_is_left_to_do_is_offered(make_search, retrain, tmp_path):
+    search = make_search(trials=6)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert commands_of(page) == ["reevaluate", "retrain", "test", "replay"]
+    retrain(search)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert commands_of(page) == ["predict", "replay"]
+    (search.paths.winner / "test.json").unlink()
+    search.paths.test_ledger.unlink()
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
 
 
 def test_the_command(make_search, tmp_path, capsys):

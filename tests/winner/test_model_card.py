@@ -19,6 +19,8 @@ from handsigns.results.winner import (
     SeedRun,
     TestResult,
     Unseen,
+    read_retraining,
+    read_test,
 )
 from handsigns.stats.calibration import Calibration
 from handsigns.winner.model_card import write_readme
@@ -94,7 +96,7 @@ def test_after_the_test(written):
     assert "70.00%, 7 of 10 pictures, 95 % interval 39.68% to 89.22%" in text
     assert "| two | 66.7% | 100.0% | 6 |" in text
     assert "opened once." in text
-    assert "taken for two: 3 of 4" in text
+    assert ", predicted two: 3 of 4" in text
     assert "calibration error on the test split: 0.125" in text
     again = written(outcome(openings=3, chosen_after_test=True))
     assert "opened 3 times. Only the first result is free of choices" in again
@@ -106,6 +108,24 @@ def test_after_the_test(written):
         in shared
     )
     assert "made no mistake" in written(outcome(((4, 0), (0, 6))))
+
+
+def test_many_classes_are_shortened(written, make_search, retrain):
+    search = make_search(trials=3, classes=1000)
+    retrain(search)
+    folder = search.paths.winner
+    classes = search.data.info.classes
+    card = ModelCard(config=TrialConfig(), classes=classes, size=64, epochs=7, seeds=(5,),
+                     search="first", trial_id="0000", chosen="by rank", chosen_after_test=False,
+                     fingerprint="f1ng", git_revision=None, own_code={},
+                     trained_seeds=(5,))  # fmt: skip
+    write_readme(folder, card, search, read_retraining(folder), read_test(folder))
+    text = (folder / "README.md").read_text()
+    assert len(text.splitlines()) < 150
+    assert max(map(len, text.splitlines())) < 1200
+    assert "and 970 more (all are in `config.yaml`)" in text
+    assert "| train | 115000 | 1000 | 115 | 115 |" in text
+    assert "These are the 30 classes with the lowest recall of 1000" in text
 
 
 def test_a_licence_that_the_user_wrote_is_kept(written, tmp_path):

@@ -87,6 +87,7 @@ class Figure:
         spec: its data are named, not held.
         data: the rows by name.
         caption: how to read it; plain text.
+        min_width: pixels below which its labels would overlap; a narrower page scrolls.
     """
 
     name: str
@@ -95,21 +96,31 @@ class Figure:
     spec: dict[str, Any]
     data: Mapping[str, Rows]
     caption: str = ""
+    min_width: int = 0
 
     def whole(self, theme: Theme, width: int) -> dict[str, Any]:
         """The description with data, looks and a fixed width."""
-        sized = {"width": width} if self.spec.get("width") == "container" else {}
+        sized = (
+            {"width": max(width, self.min_width)} if self.spec.get("width") == "container" else {}
+        )
         return {**self.spec, **sized, "datasets": dict(self.data), "config": config(theme)}
 
 
 def figure(
-    name: str, title: str, alt: str, chart: Any, data: Mapping[str, Rows], caption: str = ""
+    name: str,
+    title: str,
+    alt: str,
+    chart: Any,
+    data: Mapping[str, Rows],
+    caption: str = "",
+    *,
+    min_width: int = 0,
 ) -> Figure:
     """Of an Altair chart whose data are named."""
     spec = _clean(chart.to_dict())
     spec.pop("config", None)
     spec["description"] = alt
-    return Figure(name, title, alt, spec, _clean(data), caption)
+    return Figure(name, title, alt, spec, _clean(data), caption, min_width)
 
 
 def _clean(value: Any) -> Any:

@@ -12,13 +12,15 @@ from handsigns.config.hyperparameters import Scalar
 from handsigns.config.search import Objective
 from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
-from handsigns.reporting.figures.scales import result_of, usable
+from handsigns.reporting.figures.scales import rank_colour, result_of, usable
 from handsigns.reporting.range_edges import position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
 MOST_LINES = 120
 """More cannot be told apart."""
+_WIDEST = 150
+"""Pixels of an axis's name."""
 
 
 def parallel_coordinates(search: StoredSearch) -> Figure | None:
@@ -46,8 +48,8 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
         for k, axis in enumerate(axes)
     )
     x = alt.X("axis:N", title=None, scale=alt.Scale(domain=axes, type="point", padding=0.35),
-              axis=alt.Axis(labelAngle=-20 if len(axes) > 5 else 0, domain=False, ticks=False,
-                            labelLimit=110, labelPadding=18))  # fmt: skip
+              axis=alt.Axis(labelAngle=0, domain=False, ticks=False,
+                            labelLimit=_WIDEST, labelPadding=18))  # fmt: skip
     y = alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[0, 1]))
     lines = (
         alt.Chart(alt.NamedData("rows"))
@@ -59,8 +61,7 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
             x=x,
             y=y,
             detail="trial:N",
-            color=alt.Color("rank:Q", scale=alt.Scale(range="ramp", type="sqrt"), title="rank",
-                            legend=alt.Legend(format="d", tickCount=3, offset=20)),
+            color=rank_colour(len(ranked)),
             opacity=alt.condition("datum.kept", alt.value(0.75), alt.value(0.04)),
             tooltip=["trial:N", "rank:Q"],
         )
@@ -94,6 +95,7 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
         },
         "Draw along an axis to keep the trials that pass there; click it to let all pass."
         + (f" {len(rows)} of {len(ranked)} trials are drawn." if len(rows) < len(ranked) else ""),
+        min_width=len(axes) * min(_WIDEST + 10, 10 + round(6.5 * max(14, *map(len, axes)))),
     )
 
 

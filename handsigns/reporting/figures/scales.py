@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -60,6 +61,22 @@ def status_colour(present: set[str]) -> alt.Color:
         scale=alt.Scale(domain=list(STATUSES), range="ordinal"),
         legend=alt.Legend(title=None, values=listed, columns=3) if listed else None,
     )
+
+
+def rank_colour(ranks: int) -> alt.Color:
+    """The colour of a rank, from 1; the legend names the first, the middle and the last."""
+    last = max(1, ranks)
+    return alt.Color(
+        "rank:Q",
+        scale=alt.Scale(range="ramp", type="sqrt", domain=[1, max(2, last)]),
+        title="rank",
+        legend=alt.Legend(format="d", values=sorted({1, (1 + last) // 2, last}), offset=20),
+    )
+
+
+def count_axis(**settings: Any) -> alt.Axis:
+    """For counts: whole numbers, each at most once."""
+    return alt.Axis(format="d", tickMinStep=1, **settings)
 
 
 def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:

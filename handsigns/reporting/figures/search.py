@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 
 from handsigns.config.search import Objective
 from handsigns.reporting.figures.figure import STATUSES, Figure, Rows, figure, short, thinned
 from handsigns.reporting.figures.scales import (
+    count_axis,
+    rank_colour,
     status_colour,
     time_unit,
     value_axis,
@@ -45,7 +46,8 @@ def best_over(points: Sequence[Point], objective: Objective, *, by_time: bool) -
     scale = value_scale([p.value for p in points], objective)
     name = objective.name
     form = value_format(objective)
-    x = alt.X("x:Q", title=title, axis=alt.Axis(tickCount=6))
+    axis = alt.Axis(tickCount=6) if by_time else count_axis(tickCount=6)
+    x = alt.X("x:Q", title=title, axis=axis)
     base = alt.Chart(alt.NamedData("rows"))
     trials = base.mark_point(size=22, filled=True, opacity=0.45, style="muted").encode(
         x=x,
@@ -93,12 +95,7 @@ def learning_curves(
         scale=value_scale(values, objective),
         axis=value_axis(values, objective),
     )
-    colour = alt.Color(
-        "rank:Q",
-        scale=alt.Scale(range="ramp", type="sqrt"),
-        title="rank",
-        legend=alt.Legend(format="d", tickCount=3),
-    )
+    colour = rank_colour(max((rank for rank, _ in shown), default=1))
     tips = ["trial:N", "rank:Q", "epoch:Q", alt.Tooltip("value:Q", format=value_format(objective))]
     curves = alt.Chart(alt.NamedData("rows"))
     lines = curves.mark_line(strokeWidth=1.4).encode(
@@ -225,7 +222,7 @@ def rung_funnel(stages: Sequence[Stage]) -> Figure:
         .encode(
             y=y,
             x=alt.X("count:Q", title="trials", scale=alt.Scale(domain=[0, top * 1.45], nice=False),
-                    axis=alt.Axis(tickCount=5, format="d")),
+                    axis=count_axis(tickCount=5)),
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=["go on", "stopped here"], range="ordinal"),
@@ -248,30 +245,3 @@ def rung_funnel(stages: Sequence[Stage]) -> Figure:
         "How far trials came. At a rung the worse ones are stopped, so that time goes to the "
         "better.",
     )
-
-
-def trial_curves() -> dict[str, Any]:
-    """One trial's loss and accuracy, for the page, which puts its epochs into `rows`."""
-    base = alt.Chart(alt.NamedData("rows"), width="container", height=170)
-
-    def panel(field: str, title: str, form: str) -> Any:
-        return base.mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2).encode(
-            x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False),
-                    axis=alt.Axis(format=form, tickCount=4)),
-            color=alt.Color("split:N", title=None, scale=alt.Scale(
-                domain=["validation", "training"], range="category")),
-            strokeDash=alt.StrokeDash("split:N", title=None, scale=alt.Scale(
-                domain=["validation", "training"], range=[[1, 0], [4, 3]])),
-            tooltip=["epoch:Q", "split:N", alt.Tooltip(f"{field}:Q", format=form)],
-        )  # fmt: skip
-
-    panels = {
-        "loss": panel("loss", "loss", ".3~g"),
-        "accuracy": panel("accuracy", "accuracy", ".0%"),
-    }
-    specs = {}
-    for name, chart in panels.items():
-        specs[name] = chart.to_dict()
-        specs[name].pop("config", None)
-    return specs

@@ -5,18 +5,67 @@ from __future__ import annotations
 import altair as alt
 
 from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.scales import count_axis
+from handsigns.results.class_scores import Confusion, confusions
 from handsigns.results.winner import SeedRun, TestResult
 from handsigns.stats.calibration import Calibration
 
 MOST_CLASSES = 40
-_NUMBERED_CLASSES = 15
+"""In a matrix; of more the pairs that are confused most are drawn."""
+_NUMBERED_CLASSES = 30
 """Up to so many classes a cell has room for its number."""
+_MOST_PAIRS = 25
 _CURVE_POINTS = 120
 
 
-def confusion_matrix(test: TestResult) -> Figure:
-    """Pictures by true and predicted class."""
-    names = [f"{name[:40]}" for name in test.classes[:MOST_CLASSES]]
+def confusion(test: TestResult) -> list[Figure]:
+    """Images by true and predicted class, as far as there is room; none where nothing is drawn."""
+    if len(test.classes) <= MOST_CLASSES:
+        return [_confusion_matrix(test)]
+    found = confusions(test)
+    return [_confused_pairs(test, found)] if found else []
+
+
+def _confused_pairs(test: TestResult, found: list[Confusion]) -> Figure:
+    names = [_cut(name, 24) for name in test.classes]
+    rows: Rows = [
+        {
+            "pair": f"{n:03d} {names[pair.true]} → {names[pair.predicted]}",
+            "images": pair.images,
+            "text": f"{pair.images} of {sum(test.confusion[pair.true])}",
+        }
+        for n, pair in enumerate(found[:_MOST_PAIRS])
+    ]
+    axis = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=330)
+    base = alt.Chart(alt.NamedData("rows")).encode(
+        y=alt.Y("pair:N", title=None, axis=axis),
+        x=alt.X(
+            "images:Q",
+            title="test images",
+            axis=count_axis(tickCount=5),
+            scale=alt.Scale(domain=[0, 1.15 * found[0].images], nice=False),
+        ),
+    )
+    bars = base.mark_bar(cornerRadius=2, height=alt.RelativeBandSize(0.7), style="line")
+    texts = base.mark_text(align="left", dx=5, style="note").encode(text="text:N")
+    return figure(
+        "confusion_matrix",
+        "Most confused classes",
+        f"The {len(rows)} most frequent misclassifications of {len(found)}.",
+        (bars + texts).properties(width="container", height=18 * len(rows)),
+        {"rows": rows},
+        f"True class → predicted class: the {len(rows)} most frequent of {len(found)} pairs among "
+        f"{len(test.classes)} classes. The whole matrix is in winner/test.json.",
+        min_width=620,
+    )
+
+
+def _cut(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _confusion_matrix(test: TestResult) -> Figure:
+    names = [_cut(name, 40) for name in test.classes]
     # Two classes may be cut to the same name; the number keeps them apart.
     keys = [f"{k:03d} {name}" for k, name in enumerate(names)]
     rows: Rows = [
@@ -29,10 +78,11 @@ def confusion_matrix(test: TestResult) -> Figure:
         for i in range(len(keys))
         for j in range(len(keys))
     ]
+    many = len(keys) > 8
     axis = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=110, ticks=False, domain=False)
     top = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=75, ticks=False, domain=False,
-                   orient="top", labelAngle=-40)  # fmt: skip
-    side = 46 if len(keys) <= 8 else 30 if len(keys) <= _NUMBERED_CLASSES else 14
+                   orient="top", labelAngle=-90 if many else -40)  # fmt: skip
+    side = 46 if len(keys) <= 8 else 30 if len(keys) <= 15 else 20
     base = alt.Chart(alt.NamedData("rows"))
     x = alt.X("predicted:N", title="predicted", axis=top, sort=keys)
     y = alt.Y("true:N", title="true", axis=axis, sort=keys)
@@ -41,29 +91,34 @@ def confusion_matrix(test: TestResult) -> Figure:
         y=y,
         color=alt.Color("share:Q", scale=alt.Scale(range="heatmap", type="sqrt", domain=[0, 1]),
                         title="share of the true class", legend=alt.Legend(format="%")),
-        tooltip=[alt.Tooltip("count:Q", title="pictures"), alt.Tooltip("share:Q", format=".1%")],
+        tooltip=[alt.Tooltip("count:Q", title="images"), alt.Tooltip("share:Q", format=".1%")],
     )  # fmt: skip
     chart: alt.Chart | alt.LayerChart = cells
     if len(keys) <= _NUMBERED_CLASSES:
+        size = 9 if many else 11
         deep = "datum.share > 0.35"
         numbers = (
             base.transform_filter("datum.count > 0").mark_text().encode(x=x, y=y, text="count:Q")
         )
-        light = numbers.transform_filter(deep).mark_text(fontWeight=600, style="on-heat")
-        dark = numbers.transform_filter(f"!({deep})").mark_text(style="label")
+        light = numbers.transform_filter(deep).mark_text(
+            fontWeight=600, fontSize=size, style="on-heat"
+        )
+        dark = numbers.transform_filter(f"!({deep})").mark_text(fontSize=size, style="label")
         chart = cells + light + dark
     wrong = test.total - test.correct
-    caption = ""
-    if len(test.classes) > MOST_CLASSES:
-        caption = f"The first {MOST_CLASSES} of {len(test.classes)} classes."
     return figure(
         "confusion_matrix",
         "Confusion matrix",
-        f"{test.correct} of {test.total} test pictures lie on the diagonal, {wrong} beside it.",
+        f"{test.correct} of {test.total} test images lie on the diagonal, {wrong} beside it.",
         chart.properties(width="container", height=side * max(1, len(keys))),
         {"rows": rows},
-        caption,
+        min_width=130 + 20 * len(keys) if many else 0,
     )
+
+
+def _few(calibration: Calibration) -> list[int]:
+    """The least, a middle and the greatest of the bins' counts, each once."""
+    return thinned(sorted({b.count for b in calibration.bins}), 3)
 
 
 def reliability(calibration: Calibration) -> Figure:
@@ -86,7 +141,8 @@ def reliability(calibration: Calibration) -> Figure:
     dots = base.mark_point(filled=True, opacity=1).encode(
         x=x,
         y=y,
-        size=alt.Size("count:Q", title="pictures", scale=alt.Scale(range=[30, 320])),
+        size=alt.Size("count:Q", title="images", scale=alt.Scale(range=[30, 320]),
+                      legend=alt.Legend(format="d", values=_few(calibration))),
         tooltip=[alt.Tooltip("confidence:Q", format=".1%"),
                  alt.Tooltip("accuracy:Q", format=".1%"), "count:Q"],
     )  # fmt: skip

@@ -233,7 +233,7 @@
     const button = make("button", "Copy");
     Object.assign(button, { type: "button" });
     button.dataset.copy = line;
-    command.append(make("span", "Run it again and compare every epoch"), make("code", line), button);
+    command.append(make("span", "Replay it and compare every epoch"), make("code", line), button);
     byId("trial-commands").replaceChildren(command);
     dialog.showModal();
     drawTrial(id);

@@ -1,0 +1,38 @@
+"""Results at a prompt and in a notebook."""
+
+import pytest
+
+import handsigns
+from tests.support.scripted import HOSTILE
+
+
+@pytest.mark.parametrize("trials", [0, 1, 30])
+def test_results_are_short_at_a_prompt(make_search, trials):
+    search = make_search("mine", trials=trials)
+    found = handsigns.load_results("mine", results=search.paths.root.parent)
+    text = repr(found)
+    assert text.startswith("<SearchResults mine: ")
+    assert len(text) < 250
+    assert "\n" not in text
+    if trials:
+        best = search.trial(None)
+        assert f"best: trial {best.trial_id}, val_accuracy {best.last.val_accuracy:.2%}" in text
+        assert ("1 trial " if trials == 1 else "30 trials ") in text
+    else:
+        assert "no result yet" in text
+
+
+def test_a_notebook_shows_the_best_and_no_markup_from_outside(make_search):
+    space = {
+        "learning_rate": {"type": "log_uniform", "low": 3e-4, "high": 3e-2},
+        "dropout": {"type": "uniform", "low": 0.0, "high": 0.5},
+        "channel_width": {"type": "integer", "low": 8, "high": 24, "step": 4},
+    }
+    search = make_search("mine", trials=12, space=space)
+    found = handsigns.load_results("mine", results=search.paths.root.parent)
+    found.leaderboard["status"] = HOSTILE[0]
+    page = found._repr_html_()
+    assert page.count("<tr") == 6
+    assert "<img" not in page
+    assert "&lt;img" in page
+    assert "learning_rate" in page
