@@ -197,8 +197,11 @@ def test_predict(done):
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert row["label"] == max(row["probabilities"], key=row["probabilities"].get)
     assert "high" in place.run("predict", "first", *pictures)
-    output = place.run("predict", "first", "tiny.yaml", status=2)
-    assert "tiny.yaml: not an image" in output
+    output = place.run("predict", "first", "tiny.yaml", pictures[0], status=1)
+    assert "not classified: tiny.yaml: not an image" in output
+    assert pictures[0] in output, "the others are classified"
+    folder = place.run("predict", "first", "bands/test", "tiny.yaml", "--skip-bad")
+    assert all(picture in folder for picture in pictures)
 
 
 def test_a_trial_picked_after_the_test_must_be_declared(done):

@@ -108,7 +108,11 @@ def decode(content: bytes, size: int) -> Pixels:
 
 def _refuse_absurd(size: tuple[int, int]) -> None:
     megapixels = size[0] * size[1] / 1e6
-    limit = float(os.environ.get(_LIMIT) or _MEGAPIXELS)
+    asked = os.environ.get(_LIMIT) or _MEGAPIXELS
+    try:
+        limit = float(asked)
+    except ValueError as error:
+        raise BadPictureError(f"the variable {_LIMIT} is no number: {asked}") from error
     if megapixels > limit:
         raise BadPictureError(
             f"absurdly large: {megapixels:,.0f} megapixels to decode, where {limit:g} are allowed; "
