@@ -71,5 +71,6 @@ def test_how_many_trials_share_a_gpu(place, node, ray_folder):
         assert "PyTorch sees no CUDA device there" in printed
         assert "2 trials at a time on 2 CPUs and 1 GPUs" in printed
     assert {row["status"] for row in place.rows("shared")} <= {"completed", "stopped"}
-    assert (ray_folder / "ray_current_cluster").read_text() == node
-    assert machine_wide_ray() != node
+    port = node[node.index(":") :]  # its host is there by another address
+    assert (ray_folder / "ray_current_cluster").read_text().endswith(port)
+    assert not machine_wide_ray().endswith(port)
