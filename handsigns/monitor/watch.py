@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from handsigns.config.load import load_study
+from handsigns.console.format import counted
 from handsigns.console.sanitize import printable
 from handsigns.monitor.status import SearchStatus, outcome
 from handsigns.results.paths import SearchPaths
@@ -102,6 +103,7 @@ class Watched:
             elapsed += max(0.0, self._now() - journal.updated_at)
         ended = self.ended
         limit = budget.time_budget
+        best_ended = (record for record in self.ranked if record.ended and record.has_result)
         return SearchStatus(
             self.search.study,
             trials=len(journal),
@@ -109,9 +111,12 @@ class Watched:
             epochs=sum(len(record.epochs) for record in journal.records),
             ended_epochs=sum(len(record.epochs) for record in ended),
             best=self.ranked[0] if self.ranked else None,
-            elapsed=elapsed,
-            left=None if limit is None else max(0.0, limit - elapsed),
+            elapsed=elapsed - journal.session_start,
+            remaining=None if limit is None else max(0.0, limit - elapsed),
             running=bool(self.run_by),
+            best_ended=next(best_ended, None),
+            before=journal.session_start,
+            ended_before=journal.ended_before,
         )
 
     def block(self, width: int, height: int) -> Group:
@@ -120,7 +125,7 @@ class Watched:
         bar = _bar(status.done / trials, max(10, min(40, width - 20)))
         return Group(
             Text(self.status_line(), style="bold"),
-            bar.append(f" {status.done}/{trials} trials"),
+            bar.append(f" {status.done}/{counted(trials, 'trial')}"),
             Text(status.counts),
             Text(status.best_line, style="bold"),
             Text(f"{status.savings} · {status.time}", style="dim"),
@@ -171,7 +176,7 @@ class Watched:
             words = (
                 "no cutoff yet" if cutoff is None else f"cutoff {study.objective.format(cutoff)}"
             )
-            trials = "1 trial" if len(decisions) == 1 else f"{len(decisions)} trials"
+            trials = counted(len(decisions), "trial")
             yield Text(f"rung at epoch {rung:g}: {trials}, {stopped} stopped, {words}")
 
 
