@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handsigns.config.search import Resources
+from handsigns.console.format import counted
 from handsigns.errors import ResourceError
 from handsigns.host import available_cpus
 from handsigns.io.throttle import Throttle
@@ -78,9 +79,14 @@ class Slots:
         return int(min(by_gpu, _fitting(node.cpus, self.cpus)))
 
     def __str__(self) -> str:
-        gpus = f" and {self.total_gpus:g} GPUs" if self.total_gpus else ""
+        gpus = f" and {_units(self.total_gpus, 'GPU')}" if self.total_gpus else ""
         nodes = f" of {self.nodes} nodes" if self.nodes > 1 else ""
-        return f"{self.count} trials at a time on {self.total_cpus:g} CPUs{gpus}{nodes}"
+        cpus = _units(self.total_cpus, "CPU")
+        return f"{counted(self.count, 'trial')} at a time on {cpus}{gpus}{nodes}"
+
+
+def _units(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def this_machine() -> Node:
@@ -188,7 +194,7 @@ def _refusal(slots: Slots, nodes: Sequence[Node], *, growing: bool) -> str:
     cpus = max(node.cpus for node in nodes if node.gpus >= slots.gpus)
     fewer, beside = max(1, int(cpus)), " beside so many GPUs" if slots.gpus else ""
     return (
-        f"resources.cpus_per_trial is {slots.cpus:g}, but {have} {cpus:g} CPUs{beside}; use "
+        f"resources.cpus_per_trial is {slots.cpus:g}, but {have} {_units(cpus, 'CPU')}{beside}; use "
         f"--cpus-per-trial {fewer} or less{later}"
     )
 

@@ -102,7 +102,10 @@ class Display(Observer):
 
     def on_worker_lost(self, record: TrialRecord) -> None:
         """Show that a trial lost its process."""
-        lost, goes_on = f"after {counted(len(record.epochs), 'epoch')}", "goes on from its checkpoint"
+        lost, goes_on = (
+            f"after {counted(len(record.epochs), 'epoch')}",
+            "goes on from its checkpoint",
+        )
         if record.lost == "node":
             self.say(f"trial {record.trial_id} lost its node {lost}; it {goes_on} on another")
             return

@@ -66,6 +66,24 @@ class StoredSearch:
         return Journal(self.paths.repeats.journal)
 
     @functools.cached_property
+    def repeat_plan(self) -> RepeatPlan | None:
+        """The latest plan of a re-evaluation; None where there is none, or on other images.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        sessions = self.repeats.sessions
+        if sessions and sessions[-1].fingerprint != self.data.info.fingerprint:
+            return None
+        return _read_plan(self.paths.repeats)
+
+    @property
+    def plan_finished(self) -> bool:
+        """Whether every run of the latest plan has ended."""
+        ended = {record.trial_id for record in self.repeats.records if record.ended}
+        return self.repeat_plan is None or self.repeat_plan.names <= ended
+
+    @functools.cached_property
     def finalists(self) -> list[Finalist]:
         """Its best trials that were trained again, best first; none where that was not done, or on
         other pictures.
@@ -73,10 +91,8 @@ class StoredSearch:
         Raises:
             ResultsError: what was recorded of that is damaged.
         """
-        plan, sessions = _read_plan(self.paths.repeats), self.repeats.sessions
-        if plan is None or not sessions:
-            return []
-        if sessions[-1].fingerprint != self.data.info.fingerprint:
+        plan = self.repeat_plan
+        if plan is None or not self.repeats.sessions:
             return []
         return finalists(plan, self.journal.records, self.repeats.records, self.study.objective)
 

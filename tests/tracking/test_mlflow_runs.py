@@ -63,7 +63,9 @@ def test_a_killed_search_resumes_the_same_runs(played):
         assert history(played, run) == [(m.epoch, m.val_loss) for m in epochs]
     played.hand_to("mlflow")
     again = runs(played)[0]
-    assert history(played, again, "best_trial_val_loss") == history(played, after, "best_trial_val_loss")
+    assert history(played, again, "best_trial_val_loss") == history(
+        played, after, "best_trial_val_loss"
+    )
     assert len(history(played, again, "best_trial_val_loss")) == 1
 
 

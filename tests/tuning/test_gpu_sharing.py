@@ -67,5 +67,5 @@ def test_how_many_trials_share_a_gpu(place, node):
     else:
         assert "4 trials share a GPU, as that was not measured on" in printed
         assert "PyTorch sees no CUDA device there" in printed
-        assert "2 trials at a time on 2 CPUs and 1 GPUs" in printed
+        assert "2 trials at a time on 2 CPUs and 1 GPU" in printed
     assert {row["status"] for row in place.rows("shared")} <= {"completed", "stopped"}
