@@ -185,18 +185,22 @@ def _refusal(slots: Slots, nodes: Sequence[Node], *, growing: bool) -> str:
         kind = f" with a {slots.accelerator}" if slots.accelerator else ""
         return f"there is no node{kind} that has CPUs for trials; start one{later}"
     gpus = max(node.gpus for node in nodes)
-    have = "a node has at most" if len(nodes) > 1 else "there are"
     if slots.gpus > gpus:
         return (
-            f"resources.gpus_per_trial is {slots.gpus:g}, but {have} {gpus:g} GPUs; use "
+            f"resources.gpus_per_trial is {slots.gpus:g}, but {_have(nodes, gpus, 'GPU')}; use "
             f"--gpus-per-trial 0 to train on CPUs{later}"
         )
     cpus = max(node.cpus for node in nodes if node.gpus >= slots.gpus)
     fewer, beside = max(1, int(cpus)), " beside so many GPUs" if slots.gpus else ""
     return (
-        f"resources.cpus_per_trial is {slots.cpus:g}, but {have} {_units(cpus, 'CPU')}{beside}; use "
+        f"resources.cpus_per_trial is {slots.cpus:g}, but {_have(nodes, cpus, 'CPU')}{beside}; use "
         f"--cpus-per-trial {fewer} or less{later}"
     )
+
+
+def _have(nodes: Sequence[Node], most: float, noun: str) -> str:
+    one = "there is" if most == 1 else "there are"
+    return f"{'a node has at most' if len(nodes) > 1 else one} {_units(most, noun)}"
 
 
 def _fitting(total: float, each: float) -> int:

@@ -117,16 +117,19 @@ class StoredSearch:
         if trial_id is None:
             winner = self.winner
             if winner is None:
-                raise ResultsError(
-                    f"no trial of {self.paths.name} has a result; see the reasons in "
-                    f"{self.paths.trials}"
-                )
+                raise ResultsError(f"no trial of {self.paths.name} has a result{self._why_none}")
             return winner
         for record in ranked:
             if record.trial_id == trial_id.zfill(4):
                 return record
-        known = f"0000 to {len(ranked) - 1:04d}" if ranked else "no trial yet"
-        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; there are {known}")
+        known = f"there are 0000 to {len(ranked) - 1:04d}" if ranked else "there is none yet"
+        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; {known}")
+
+    @property
+    def _why_none(self) -> str:
+        if any(record.ended for record in self.journal.records):
+            return f"; see the reasons in {self.paths.trials}"
+        return " yet" + ("" if holder(self.paths) else f"; resume it: {self.paths.go_on}")
 
     def recorded(self, name: str) -> tuple[TrialRecord, Journal]:
         """A trial by its id, or a repeat by its name, and the journal in which it stands.

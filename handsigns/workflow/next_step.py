@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 def next_step(search: StoredSearch) -> str:
     """Return the next command, after what it is for: that of the winner, once there is one."""
     from handsigns.results.store import holder
+    from handsigns.results.winner import CONFIG_FILE
 
     paths, journal = search.paths, search.journal
     if holder(paths):
         return f"follow it while it runs: {paths.command('watch')}"
-    if paths.winner.is_dir():
+    if (paths.winner / CONFIG_FILE).exists():
         return _winner_step(paths)
     if not journal.ended_because or journal.interrupted:
         return f"resume it: {paths.go_on}"
@@ -28,6 +29,20 @@ def next_step(search: StoredSearch) -> str:
     if _reevaluation_unfinished(search):
         return f"resume the re-evaluation: {paths.repeats.go_on}"
     return f"retrain the best: {paths.command('retrain', *paths.trust)}"
+
+
+def ensure_winner(paths: SearchPaths) -> None:
+    """Check that a winner was retrained; its files may still be damaged.
+
+    Raises:
+        ResultsError: none was; with what comes before that.
+    """
+    from handsigns.results.store import open_search
+    from handsigns.results.winner import CONFIG_FILE
+
+    if not (paths.winner / CONFIG_FILE).exists():
+        step = next_step(open_search(paths))
+        raise ResultsError(f"no retrained winner in {paths.winner}; {step}")
 
 
 def _reevaluation_unfinished(search: StoredSearch) -> bool:
