@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from pathlib import Path
 from typing import Any
 
+from handsigns.console.sanitize import printable
 from handsigns.errors import ConfigError, ResourceError
 
 
@@ -49,6 +51,17 @@ def job_client(address: str, log: Path) -> Any:
         raise ResourceError(
             f"handing jobs to a cluster needs more packages ({error}): pip install 'ray[default]'"
         ) from error
+
+
+def print_log(client: Any, job: str) -> None:
+    """Print what a job prints, until it ends."""
+
+    async def follow() -> None:
+        async for lines in client.tail_job_logs(job):
+            for line in lines.splitlines():
+                print(printable(line), flush=True)
+
+    asyncio.run(follow())
 
 
 def _log_to(log: Path) -> None:

@@ -5,7 +5,6 @@ A live block in a terminal, plain lines elsewhere; either ends when the search d
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +16,12 @@ from rich.text import Text
 from handsigns.config.load import load_study
 from handsigns.console.format import counted
 from handsigns.console.sanitize import printable
+from handsigns.monitor.bars import progress_bar, sparkline
 from handsigns.monitor.status import SearchStatus, outcome
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch, holder, open_search
 from handsigns.results.trial import Decision, TrialRecord
 
-_BARS = "▁▂▃▄▅▆▇█"
 _HEARTBEAT_SECONDS = 30.0
 _MOST_RUNNING, _MOST_BEST, _FEWEST = 8, 5, 2
 """Learning curves shown; a low terminal has fewer."""
@@ -122,7 +121,7 @@ class Watched:
     def block(self, width: int, height: int) -> Group:
         """Everything, in lines of at most `width` columns where they can be cut."""
         status, trials = self.status(), self.search.study.budget.trials
-        bar = _bar(status.done / trials, max(10, min(40, width - 20)))
+        bar = progress_bar(status.done / trials, max(10, min(40, width - 20)))
         return Group(
             Text(self.status_line(), style="bold"),
             bar.append(f" {status.done}/{counted(trials, 'trial')}"),
@@ -233,26 +232,6 @@ def _watch_in_lines(watched: Watched, console: Console, every: float) -> None:
         if over:
             say(watched.status_line())
     say(watched.status().best_line)
-
-
-def sparkline(values: Sequence[float], low: float, high: float, cells: int, total: int) -> str:
-    """A curve of up to `total` values as a row of bars in at most `cells` columns.
-
-    Each bar stands for as many values and has the height of the last of them, from `low` to `high`.
-    """
-    each = math.ceil(total / cells)
-    ends = [values[min(start + each, len(values)) - 1] for start in range(0, len(values), each)]
-    return "".join(_BARS[_level(value, low, high)] for value in ends)
-
-
-def _level(value: float, low: float, high: float) -> int:
-    share = (value - low) / (high - low) if high > low else 1.0
-    return min(len(_BARS) - 1, max(0, int(share * len(_BARS))))
-
-
-def _bar(share: float, cells: int) -> Text:
-    full = min(cells, int(share * cells))
-    return Text("━" * full, style="green").append("━" * (cells - full), style="dim")
 
 
 def _by_rung(decisions: Sequence[Decision]) -> list[tuple[float, list[Decision]]]:

@@ -22,8 +22,8 @@ from handsigns.io.json_file import damaged, read_json, write_json
 from handsigns.io.own_output import make_output_folder
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
-from handsigns.results.paths import RepeatPaths, SearchPaths
-from handsigns.results.reevaluation import Finalist, RepeatPlan, finalists
+from handsigns.results.paths import SearchPaths
+from handsigns.results.reevaluation import Finalist, RepeatPlan, finalists, read_plan
 from handsigns.results.sync import run_elsewhere
 from handsigns.results.trial import TrialRecord, rank
 from handsigns.results.warm_start import WarmStart, write_warm_start
@@ -75,7 +75,7 @@ class StoredSearch:
         sessions = self.repeats.sessions
         if sessions and sessions[-1].fingerprint != self.data.info.fingerprint:
             return None
-        return _read_plan(self.paths.repeats)
+        return read_plan(self.paths.repeats)
 
     @property
     def plan_finished(self) -> bool:
@@ -141,18 +141,6 @@ class StoredSearch:
             if record.trial_id == name:
                 return record, self.repeats
         return self.trial(name), self.journal
-
-
-def _read_plan(paths: RepeatPaths) -> RepeatPlan | None:
-    """What was asked to be trained again last; None where nothing was.
-
-    Raises:
-        ResultsError: it is damaged.
-    """
-    try:
-        return read_json(paths.plan, RepeatPlan, f"to have it made anew: {paths.go_on}")
-    except FileNotFoundError:
-        return None
 
 
 def refuse_taken(paths: SearchPaths) -> None:

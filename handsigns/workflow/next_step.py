@@ -17,7 +17,10 @@ def next_step(search: StoredSearch) -> str:
     from handsigns.results.winner import CONFIG_FILE
 
     paths, journal = search.paths, search.journal
-    if holder(paths):
+    by = holder(paths)
+    if by and journal.ended_because:
+        return f"wait for {by}, which works on it"
+    if by:
         return f"follow it while it runs: {paths.command('watch')}"
     if (paths.winner / CONFIG_FILE).exists():
         return _winner_step(paths)

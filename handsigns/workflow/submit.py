@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handsigns.console.progress import progress
-from handsigns.console.sanitize import note, printable
+from handsigns.console.sanitize import note
 from handsigns.errors import ConfigError, ResourceError, ResultsError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.new_search import NewSearchRequest, choose_space
@@ -205,13 +204,15 @@ def _stage(folder: Path, study: StudyConfig, user_code: OwnCode | None) -> None:
 
 def _follow(client: Any, submission: Submission) -> str | None:
     """Print what the job prints; return its status at the end, None where the user leaves."""
+    from handsigns.cluster.jobs import print_log
+
     job = submission.job
     print(
         f"{job} runs on the cluster, also without this command; Ctrl-C leaves it: "
         f"{submission.again} again"
     )
     try:
-        asyncio.run(_print_log(client, job))
+        print_log(client, job)
     except KeyboardInterrupt:
         return None
     finally:
@@ -221,12 +222,6 @@ def _follow(client: Any, submission: Submission) -> str | None:
     if info.status.value != _SUCCEEDED and info.message:
         note(f"the cluster says of {job}: {' '.join(info.message.split())[:_LONGEST_MESSAGE]}")
     return str(info.status.value)
-
-
-async def _print_log(client: Any, job: str) -> None:
-    async for lines in client.tail_job_logs(job):
-        for line in lines.splitlines():
-            print(printable(line), flush=True)
 
 
 def _fetch(submission: Submission, status: str | None) -> bool:

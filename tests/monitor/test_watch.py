@@ -17,7 +17,8 @@ from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.metrics import EpochMetrics
-from handsigns.monitor.watch import Watched, show_once, sparkline, watch
+from handsigns.monitor.bars import sparkline
+from handsigns.monitor.watch import Watched, show_once, watch
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search, held

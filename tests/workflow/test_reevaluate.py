@@ -48,7 +48,7 @@ def test_an_interrupted_plan_is_resumed_as_it_is(evaluate, capsys, ended):
     assert "resumed as planned" in capsys.readouterr().out
 
 
-def test_a_smaller_one_takes_the_place_of_a_larger_one_only_where_it_is_asked_for(evaluate):
+def test_a_smaller_one_replaces_a_larger_one_only_when_asked(evaluate):
     search, plan = evaluate(2, 6, 5)
     assert search.plan_finished
     assert choose_plan(search, {"top": None, "seeds": None}) == (plan, None)
@@ -56,7 +56,7 @@ def test_a_smaller_one_takes_the_place_of_a_larger_one_only_where_it_is_asked_fo
     assert (len(smaller.trial_ids), smaller.seeds, smaller.folds) == (3, 1, 0)
 
 
-def test_a_larger_one_takes_the_place_of_a_smaller_one(evaluate):
+def test_a_larger_one_replaces_a_smaller_one(evaluate):
     search, _ = evaluate(1, 1, 0)
     plan, _ = choose_plan(search, {})
     own = search.study.reevaluation
