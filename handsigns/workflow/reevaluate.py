@@ -60,9 +60,10 @@ def reevaluate(
     user_code = user_code_of_trial(search, first, allowed=sources.trust_user_code)
     data = open_unchanged(search, sources.data)
     many = "best trial" if len(plan.trial_ids) == 1 else f"best {len(plan.trial_ids)} trials"
+    folds = f", {counted(plan.folds, 'fold')}" if plan.folds else ""
     print(
         f"\nre-evaluation: the {many}, {counted(len(plan.runs), 'fresh run')} each "
-        f"({counted(plan.seeds, 'seed')}, {counted(plan.folds, 'fold')})",
+        f"({counted(plan.seeds, 'seed')}{folds})",
         flush=True,
     )
     try:
