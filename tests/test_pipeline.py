@@ -151,7 +151,7 @@ def test_folds_of_the_best(done):
     assert "identical" in place.run("replay", "folded", f"{first}-seed0-fold2of3")
     assert "no trial 7-seed9" in place.run("replay", "folded", "7-seed9", status=2)
     output = place.run("reevaluate", "folded", "--folds", "50", status=2)
-    assert "50 folds are too many: the rarest class has 28 pictures" in output
+    assert "50 folds are too many: the rarest class has 28 images" in output
     output = place.run("reevaluate", "folded", "--folds", "1", status=2)
     assert "--folds: folds is 1, which leaves nothing to train on" in output
 

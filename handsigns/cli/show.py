@@ -6,13 +6,14 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from handsigns.console.failure import failure_of, failures
-from handsigns.console.format import format_duration, percent, percent_interval
+from handsigns.console.format import counted, format_duration, percent, percent_interval
 from handsigns.console.sanitize import printable
 from handsigns.console.table import lay_out
 from handsigns.console.wrap import show_line
+from handsigns.workflow.next_step import next_step
 
 if TYPE_CHECKING:
     from handsigns.config.search import StudyConfig
@@ -89,6 +90,11 @@ def show_run(finished: FinishedRun) -> int:
     return 0 if any(record.has_result for record in outcome.records) else FAILED
 
 
+def show_next(search: StoredSearch, file: TextIO | None = None) -> None:
+    """Print what can be done next with a search, as it stands."""
+    print(f"next: {printable(next_step(search))}", file=file)
+
+
 def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     records = outcome.records
     counts = Counter(record.status for record in records)
@@ -96,14 +102,12 @@ def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     spent = format_duration(round(search.journal.elapsed))
     print()
     show_line(f"the search ended after {spent}: {outcome.reason}")
-    show_line(f"{len(records)} trials: {by_status or 'none'}; {_savings(search)}")
+    show_line(f"{counted(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
     print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
     show_leaderboard(search, _TOP)
     _show_failures(search, records)
     print(f"\nall of it: {search.paths.leaderboard}")
-    if outcome.by_user:
-        print(f"go on with: {search.paths.go_on}")
-    elif search.best is None:
+    if search.best is None and not outcome.by_user:
         print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
 
 
@@ -133,7 +137,7 @@ def _savings(search: StoredSearch) -> str:
 
     saved = savings(search.journal.records, search.study.budget.max_epochs)
     share = f" ({saved.share:.0%} of them all)" if saved.full else ""
-    return f"early stopping saved {saved.saved} epochs{share}"
+    return f"early stopping saved {counted(saved.saved, 'epoch')}{share}"
 
 
 def show_trackers(paths: SearchPaths, study: StudyConfig) -> None:
@@ -183,7 +187,8 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
     _show_accuracy(result)
     if result.openings > 1:
         show_line(
-            f"note: the test split of this search has now been opened {result.openings} times; "
+            f"note: the test split of this search has now been opened "
+            f"{counted(result.openings, 'time')}; "
             f"only the first result is free of choices made after it"
         )
     scores = worst_classes(result, _MOST_CLASSES)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from handsigns.cluster.remote import ask_nodes
 from handsigns.cluster.resources import Slots
+from handsigns.console.format import counted
 from handsigns.errors import ResourceError
 from handsigns.io.storage import FolderStorage, Storage, check_writable
 from handsigns.results.checkpoints import Checkpoints
@@ -96,7 +97,7 @@ def _refusal(
 ) -> str:
     lines = []
     if unreachable:
-        lines.append(f"{len(unreachable)} of {asked} nodes cannot use {place}:")
+        lines.append(f"{len(unreachable)} of {counted(asked, 'node')} cannot use {place}:")
         lines += [f"  {host}: {problem}" for host, problem in unreachable.items()]
         lines.append(
             "name a place that all nodes reach: a shared folder, which each has at the same path "

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handsigns.config.search import Resources
+from handsigns.console.format import counted
 from handsigns.errors import ResourceError
 from handsigns.host import available_cpus
 from handsigns.io.throttle import Throttle
@@ -78,9 +79,14 @@ class Slots:
         return int(min(by_gpu, _fitting(node.cpus, self.cpus)))
 
     def __str__(self) -> str:
-        gpus = f" and {self.total_gpus:g} GPUs" if self.total_gpus else ""
+        gpus = f" and {_units(self.total_gpus, 'GPU')}" if self.total_gpus else ""
         nodes = f" of {self.nodes} nodes" if self.nodes > 1 else ""
-        return f"{self.count} trials at a time on {self.total_cpus:g} CPUs{gpus}{nodes}"
+        cpus = _units(self.total_cpus, "CPU")
+        return f"{counted(self.count, 'trial')} at a time on {cpus}{gpus}{nodes}"
+
+
+def _units(number: float, noun: str) -> str:
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"
 
 
 def this_machine() -> Node:
@@ -179,18 +185,22 @@ def _refusal(slots: Slots, nodes: Sequence[Node], *, growing: bool) -> str:
         kind = f" with a {slots.accelerator}" if slots.accelerator else ""
         return f"there is no node{kind} that has CPUs for trials; start one{later}"
     gpus = max(node.gpus for node in nodes)
-    have = "a node has at most" if len(nodes) > 1 else "there are"
     if slots.gpus > gpus:
         return (
-            f"resources.gpus_per_trial is {slots.gpus:g}, but {have} {gpus:g} GPUs; use "
+            f"resources.gpus_per_trial is {slots.gpus:g}, but {_have(nodes, gpus, 'GPU')}; use "
             f"--gpus-per-trial 0 to train on CPUs{later}"
         )
     cpus = max(node.cpus for node in nodes if node.gpus >= slots.gpus)
     fewer, beside = max(1, int(cpus)), " beside so many GPUs" if slots.gpus else ""
     return (
-        f"resources.cpus_per_trial is {slots.cpus:g}, but {have} {cpus:g} CPUs{beside}; use "
+        f"resources.cpus_per_trial is {slots.cpus:g}, but {_have(nodes, cpus, 'CPU')}{beside}; use "
         f"--cpus-per-trial {fewer} or less{later}"
     )
+
+
+def _have(nodes: Sequence[Node], most: float, noun: str) -> str:
+    one = "there is" if most == 1 else "there are"
+    return f"{'a node has at most' if len(nodes) > 1 else one} {_units(most, noun)}"
 
 
 def _fitting(total: float, each: float) -> int:

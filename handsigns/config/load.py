@@ -13,7 +13,7 @@ from handsigns.config.search import Reevaluation, StudyConfig
 from handsigns.config.space import Fixed, Space
 from handsigns.config.validate import SECTIONS, Problem, check_study
 from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
-from handsigns.console.format import format_duration
+from handsigns.console.format import counted, format_duration
 from handsigns.errors import ConfigError
 
 _NAMES = (("scheduler", "name"), ("searcher", "name"))
@@ -158,7 +158,7 @@ def _adapt(document: Document) -> Iterator[str]:
         del document.values["scheduler"]["grace_period"]
         yield (
             f"early stopping is adapted to {document.places[epochs]}: the file's grace period of "
-            f"{period} epochs is for longer trials"
+            f"{counted(period, 'epoch')} is for longer trials"
         )
 
 

@@ -20,6 +20,11 @@ def format_duration(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: ``1 trial``, ``2 trials``, ``3 classes``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def percent(share: float | None, digits: int = 2) -> str:
     """Return a share in [0, 1] as a percentage."""
     return MISSING if share is None else f"{share:.{digits}%}"

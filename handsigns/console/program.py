@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ SCRIPT = "tune_main.py"
 """The entry point in a checkout."""
 INSTALLED = "handsigns"
 """The console script of an installed package; files that outlive an invocation name it."""
+_TO_FILL_IN = re.compile("[A-Z]+…?")
 
 
 def program() -> str:
@@ -37,5 +39,5 @@ def command(*words: str | Path, form: str | None = None) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word unless it is for the user to fill in: capitals or an ellipsis, as in IMAGE…."""
-    return word if word.isupper() or word.endswith("…") else shlex.quote(word)
+    """Quote a word unless it is for the user to fill in: capitals, perhaps an ellipsis: IMAGE…."""
+    return word if _TO_FILL_IN.fullmatch(word) else shlex.quote(word)

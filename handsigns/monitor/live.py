@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from handsigns.config.search import StudyConfig
+from handsigns.console.format import counted
 from handsigns.console.sanitize import printable
 from handsigns.console.wrap import width_of, wrapped
 from handsigns.monitor.status import SearchStatus, outcome
@@ -52,9 +53,11 @@ class Display(Observer):
         self._last_line = time.monotonic()
         self._ended: Counter[Status] = Counter()
         self._ended_epochs = 0
+        self._best_ended: TrialRecord | None = None
         for record in journal.records:
             if record.ended:
                 self._count(record)
+        self._ended_before = sum(self._ended.values())
         self._best = min(journal.records, key=self._key, default=None)
 
     @contextmanager
@@ -105,11 +108,14 @@ class Display(Observer):
 
     def on_worker_lost(self, record: TrialRecord) -> None:
         """Show that a trial lost its process."""
-        lost, goes_on = f"after {len(record.epochs)} epochs", "goes on from its checkpoint"
+        lost, goes_on = (
+            f"after {counted(len(record.epochs), 'epoch')}",
+            "goes on from its checkpoint",
+        )
         if record.lost == "node":
             self.say(f"trial {record.trial_id} lost its node {lost}; it {goes_on} on another")
             return
-        times = f"{record.retries} of {self._study.faults.retries} times"
+        times = f"{record.retries} of {counted(self._study.faults.retries, 'time')}"
         self.say(f"trial {record.trial_id} lost its process {lost}; it {goes_on} ({times})")
 
     def on_trial_end(self, record: TrialRecord) -> None:
@@ -130,6 +136,9 @@ class Display(Observer):
     def _count(self, record: TrialRecord) -> None:
         self._ended[record.status] += 1
         self._ended_epochs += len(record.epochs)
+        before = self._best_ended
+        if record.has_result and (before is None or self._key(record) < self._key(before)):
+            self._best_ended = record
 
     def _status(self) -> SearchStatus:
         return SearchStatus(
@@ -140,7 +149,10 @@ class Display(Observer):
             ended_epochs=self._ended_epochs,
             best=self._best,
             elapsed=self._stopping.session_seconds,
-            left=self._stopping.seconds_left,
+            remaining=self._stopping.seconds_left,
+            best_ended=self._best_ended,
+            before=self._stopping.elapsed_before,
+            ended_before=self._ended_before,
         )
 
     def _block(self) -> Group:
@@ -148,7 +160,7 @@ class Display(Observer):
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             ProgressBar(total=total, completed=status.done, width=30),
-            Text(f"{status.done}/{total} trials"),
+            Text(f"{status.done}/{counted(total, 'trial')}"),
         )
         return Group(
             bar,

@@ -5,7 +5,6 @@ A live block in a terminal, plain lines elsewhere; either ends when the search d
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +14,14 @@ from rich.live import Live
 from rich.text import Text
 
 from handsigns.config.load import load_study
+from handsigns.console.format import counted
 from handsigns.console.sanitize import printable
+from handsigns.monitor.bars import progress_bar, sparkline
 from handsigns.monitor.status import SearchStatus, outcome
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch, holder, open_search
 from handsigns.results.trial import Decision, TrialRecord
 
-_BARS = "▁▂▃▄▅▆▇█"
 _HEARTBEAT_SECONDS = 30.0
 _MOST_RUNNING, _MOST_BEST, _FEWEST = 8, 5, 2
 """Learning curves shown; a low terminal has fewer."""
@@ -102,6 +102,7 @@ class Watched:
             elapsed += max(0.0, self._now() - journal.updated_at)
         ended = self.ended
         limit = budget.time_budget
+        best_ended = (record for record in self.ranked if record.ended and record.has_result)
         return SearchStatus(
             self.search.study,
             trials=len(journal),
@@ -109,18 +110,21 @@ class Watched:
             epochs=sum(len(record.epochs) for record in journal.records),
             ended_epochs=sum(len(record.epochs) for record in ended),
             best=self.ranked[0] if self.ranked else None,
-            elapsed=elapsed,
-            left=None if limit is None else max(0.0, limit - elapsed),
+            elapsed=elapsed - journal.session_start,
+            remaining=None if limit is None else max(0.0, limit - elapsed),
             running=bool(self.run_by),
+            best_ended=next(best_ended, None),
+            before=journal.session_start,
+            ended_before=journal.ended_before,
         )
 
     def block(self, width: int, height: int) -> Group:
         """Everything, in lines of at most `width` columns where they can be cut."""
         status, trials = self.status(), self.search.study.budget.trials
-        bar = _bar(status.done / trials, max(10, min(40, width - 20)))
+        bar = progress_bar(status.done / trials, max(10, min(40, width - 20)))
         return Group(
             Text(self.status_line(), style="bold"),
-            bar.append(f" {status.done}/{trials} trials"),
+            bar.append(f" {status.done}/{counted(trials, 'trial')}"),
             Text(status.counts),
             Text(status.best_line, style="bold"),
             Text(f"{status.savings} · {status.time}", style="dim"),
@@ -171,7 +175,7 @@ class Watched:
             words = (
                 "no cutoff yet" if cutoff is None else f"cutoff {study.objective.format(cutoff)}"
             )
-            trials = "1 trial" if len(decisions) == 1 else f"{len(decisions)} trials"
+            trials = counted(len(decisions), "trial")
             yield Text(f"rung at epoch {rung:g}: {trials}, {stopped} stopped, {words}")
 
 
@@ -228,26 +232,6 @@ def _watch_in_lines(watched: Watched, console: Console, every: float) -> None:
         if over:
             say(watched.status_line())
     say(watched.status().best_line)
-
-
-def sparkline(values: Sequence[float], low: float, high: float, cells: int, total: int) -> str:
-    """A curve of up to `total` values as a row of bars in at most `cells` columns.
-
-    Each bar stands for as many values and has the height of the last of them, from `low` to `high`.
-    """
-    each = math.ceil(total / cells)
-    ends = [values[min(start + each, len(values)) - 1] for start in range(0, len(values), each)]
-    return "".join(_BARS[_level(value, low, high)] for value in ends)
-
-
-def _level(value: float, low: float, high: float) -> int:
-    share = (value - low) / (high - low) if high > low else 1.0
-    return min(len(_BARS) - 1, max(0, int(share * len(_BARS))))
-
-
-def _bar(share: float, cells: int) -> Text:
-    full = min(cells, int(share * cells))
-    return Text("━" * full, style="green").append("━" * (cells - full), style="dim")
 
 
 def _by_rung(decisions: Sequence[Decision]) -> list[tuple[float, list[Decision]]]:

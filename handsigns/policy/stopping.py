@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from handsigns.config.search import StudyConfig
+from handsigns.console.format import counted
 from handsigns.io.remedies import remedy_for
 from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord, rank_key
@@ -34,7 +35,8 @@ class StoppingCriteria(Observer):
     ) -> None:
         self._study = study
         self._clock = clock
-        self._before = elapsed
+        self.elapsed_before = elapsed
+        """Seconds of earlier sessions."""
         self._begun = clock()
         self._best: TrialRecord | None = None
         self._without_gain = 0
@@ -59,7 +61,7 @@ class StoppingCriteria(Observer):
 
     def elapsed(self) -> float:
         """Return the seconds that the search has run, over all sessions."""
-        return self._before + self.session_seconds
+        return self.elapsed_before + self.session_seconds
 
     @property
     def seconds_left(self) -> float | None:
@@ -114,4 +116,4 @@ class StoppingCriteria(Observer):
     def _check_patience(self) -> None:
         patience = self._study.budget.patience
         if self.reason is None and patience is not None and self._without_gain >= patience:
-            self.reason = f"{patience} trials in a row brought no better one"
+            self.reason = f"{counted(patience, 'trial')} in a row brought no better one"

@@ -65,6 +65,12 @@ class Journal:
         """How many trials had ended when the search last came to an end of its own."""
         self.ended_because = ""
         """Why the latest session ended; empty while it has not, as far as is known."""
+        self.interrupted = False
+        """Whether the user interrupted the latest session."""
+        self.session_start = 0.0
+        """`elapsed` at the start of the latest session."""
+        self.ended_before = 0
+        """How many trials had ended at that time."""
         self.updated_at: float | None = None
         """When the latest event was recorded, in seconds since the Unix epoch."""
         self._path = path
@@ -180,14 +186,15 @@ class Journal:
 
     def _apply(self, event: Event) -> None:
         self.elapsed, self.updated_at = event.elapsed, event.time
-        self.ended_because = ""
+        self.ended_because, self.interrupted = "", False
         match event:
             case SessionStarted(session=session):
                 self.sessions.append(session)
+                self.session_start, self.ended_before = event.elapsed, self._ended
             case SessionEnded(reason=reason, by_user=by_user):
-                self.ended_because = reason
+                self.ended_because, self.interrupted = reason, by_user
                 if not by_user:
-                    self.concluded = sum(isinstance(e, TrialEnded) for e in self.history)
+                    self.concluded = self._ended
             case TrialStarted():
                 self.history.append(event)
                 self._trials[event.trial_id] = _Trial(event)
@@ -195,6 +202,10 @@ class Journal:
                 if event.trial_id not in self._trials:
                     raise ValueError(f"trial {event.trial_id} had not started")
                 self._apply_to(self._trials[event.trial_id], event)
+
+    @property
+    def _ended(self) -> int:
+        return sum(isinstance(event, TrialEnded) for event in self.history)
 
     def _apply_to(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class SearchPaths:
             ResultsError: the name could be no plain folder name.
         """
         if not _NAME.fullmatch(name) or name.endswith(".tmp"):
+            _refuse_path(results, name)
             raise ResultsError(
                 f"{name!r} is no name for a search: use up to 100 letters, digits, '.', '_' and "
                 f"'-', beginning with a letter or digit (--name my-search)"
@@ -136,7 +138,12 @@ class SearchPaths:
     @property
     def go_on(self) -> str:
         """The command that resumes it."""
-        return self.command("resume")
+        return self.command("resume", *self.trust)
+
+    @property
+    def trust(self) -> tuple[str, ...]:
+        """The option without which no command runs its user code, where it has any."""
+        return ("--own-code",) if self.whole.own_code.is_dir() else ()
 
     @property
     def repeats(self) -> RepeatPaths:
@@ -216,7 +223,27 @@ class RepeatPaths(SearchPaths):
     @property
     def go_on(self) -> str:
         """The command that resumes it."""
-        return self.command("reevaluate")
+        return self.command("reevaluate", *self.trust)
+
+
+def _refuse_path(results: Path, name: str) -> None:
+    """Refuse a path where a name is wanted, with the name to use.
+
+    Raises:
+        ResultsError: it is the path of a search, or of a file within one.
+    """
+    path = Path(name)
+    if not _NAME.fullmatch(path.name) and path.parts[-1:] != ("..",):
+        path = path.parent
+    for folder in (path, *path.parents):
+        if not SearchPaths(folder).study.is_file():
+            continue
+        root = folder.resolve()
+        there = root.parent == results.resolve()
+        where = "" if there else f" --results {shlex.quote(str(folder.parent))}"
+        raise ResultsError(
+            f"{name!r} is a path; a search is called by its name: {root.name}{where}"
+        )
 
 
 def own_code(folder: Path) -> Path:

@@ -17,6 +17,8 @@ from handsigns.config.hyperparameters import seed_of
 from handsigns.config.search import Objective
 from handsigns.data.folds import Fold
 from handsigns.data.splits import DataInfo
+from handsigns.io.json_file import read_json
+from handsigns.results.paths import RepeatPaths
 from handsigns.results.trial import TrialRecord, TrialSpec
 
 
@@ -89,6 +91,18 @@ class RepeatPlan:
     def names(self) -> set[str]:
         """The ids of all runs."""
         return {run.trial_id(trial_id) for trial_id, run in self.repeats}
+
+
+def read_plan(paths: RepeatPaths) -> RepeatPlan | None:
+    """Return the latest plan of a re-evaluation; None where there is none.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    try:
+        return read_json(paths.plan, RepeatPlan, f"to have it made anew: {paths.go_on}")
+    except FileNotFoundError:
+        return None
 
 
 def pictures_of_rarest(info: DataInfo) -> int:

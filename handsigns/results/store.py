@@ -22,8 +22,8 @@ from handsigns.io.json_file import damaged, read_json, write_json
 from handsigns.io.own_output import make_output_folder
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
-from handsigns.results.paths import RepeatPaths, SearchPaths
-from handsigns.results.reevaluation import Finalist, RepeatPlan, finalists
+from handsigns.results.paths import SearchPaths
+from handsigns.results.reevaluation import Finalist, RepeatPlan, finalists, read_plan
 from handsigns.results.sync import run_elsewhere
 from handsigns.results.trial import TrialRecord, rank
 from handsigns.results.warm_start import WarmStart, write_warm_start
@@ -66,6 +66,24 @@ class StoredSearch:
         return Journal(self.paths.repeats.journal)
 
     @functools.cached_property
+    def repeat_plan(self) -> RepeatPlan | None:
+        """The latest plan of a re-evaluation; None where there is none, or on other images.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        sessions = self.repeats.sessions
+        if sessions and sessions[-1].fingerprint != self.data.info.fingerprint:
+            return None
+        return read_plan(self.paths.repeats)
+
+    @property
+    def plan_finished(self) -> bool:
+        """Whether every run of the latest plan has ended."""
+        ended = {record.trial_id for record in self.repeats.records if record.ended}
+        return self.repeat_plan is None or self.repeat_plan.names <= ended
+
+    @functools.cached_property
     def finalists(self) -> list[Finalist]:
         """Its best trials that were trained again, best first; none where that was not done, or on
         other pictures.
@@ -73,10 +91,8 @@ class StoredSearch:
         Raises:
             ResultsError: what was recorded of that is damaged.
         """
-        plan, sessions = _read_plan(self.paths.repeats), self.repeats.sessions
-        if plan is None or not sessions:
-            return []
-        if sessions[-1].fingerprint != self.data.info.fingerprint:
+        plan = self.repeat_plan
+        if plan is None or not self.repeats.sessions:
             return []
         return finalists(plan, self.journal.records, self.repeats.records, self.study.objective)
 
@@ -101,16 +117,19 @@ class StoredSearch:
         if trial_id is None:
             winner = self.winner
             if winner is None:
-                raise ResultsError(
-                    f"no trial of {self.paths.name} has a result; see the reasons in "
-                    f"{self.paths.trials}"
-                )
+                raise ResultsError(f"no trial of {self.paths.name} has a result{self._why_none}")
             return winner
         for record in ranked:
             if record.trial_id == trial_id.zfill(4):
                 return record
-        known = f"0000 to {len(ranked) - 1:04d}" if ranked else "no trial yet"
-        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; there are {known}")
+        known = f"there are 0000 to {len(ranked) - 1:04d}" if ranked else "there is none yet"
+        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; {known}")
+
+    @property
+    def _why_none(self) -> str:
+        if any(record.ended for record in self.journal.records):
+            return f"; see the reasons in {self.paths.trials}"
+        return " yet" + ("" if holder(self.paths) else f"; resume it: {self.paths.go_on}")
 
     def recorded(self, name: str) -> tuple[TrialRecord, Journal]:
         """A trial by its id, or a repeat by its name, and the journal in which it stands.
@@ -122,18 +141,6 @@ class StoredSearch:
             if record.trial_id == name:
                 return record, self.repeats
         return self.trial(name), self.journal
-
-
-def _read_plan(paths: RepeatPaths) -> RepeatPlan | None:
-    """What was asked to be trained again last; None where nothing was.
-
-    Raises:
-        ResultsError: it is damaged.
-    """
-    try:
-        return read_json(paths.plan, RepeatPlan, f"to have it made anew: {paths.go_on}")
-    except FileNotFoundError:
-        return None
 
 
 def refuse_taken(paths: SearchPaths) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.search import StudyConfig
+from handsigns.console.format import counted
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.json_file import read_json, write_json
 from handsigns.results.trial import TrialRecord, rank
@@ -86,7 +87,7 @@ def make_warm_start(
         study.space.nearest_params(record.config.hyperparameters())
         for record in (best or usable)[:FIRST]
     )
-    notes = [f"the best {len(first)} configurations of {name} are tried first"]
+    notes = [_tried(study, first, name)]
     differing = _differences(study, fingerprint, earlier, earlier_fingerprint)
     if differing:
         notes.append(
@@ -97,8 +98,28 @@ def make_warm_start(
     known = [_known(study, record) for record in usable]
     inside = tuple(trial for trial in known if trial is not None)
     others = "; the others lie outside this search space" if len(inside) < len(usable) else ""
-    notes.append(f"the sampler knows {len(inside)} of its {len(usable)} trials{others}")
+    total = counted(len(usable), "trial")
+    notes.append(f"the sampler knows {len(inside)} of its {total}{others}")
     return WarmStart(name, inside, first, tuple(notes))
+
+
+def _tried(study: StudyConfig, first: tuple[Params, ...], name: str) -> str:
+    """Say which of the first configurations this search has trials for."""
+    baseline = study.baseline_params()
+    recipe = [TrialConfig.from_params(baseline)] if baseline else []
+    planned = list(dict.fromkeys([*recipe, *map(TrialConfig.from_params, first)]))
+    best, trials = len(planned) - len(recipe), study.budget.trials
+    if not best:
+        return f"the best configuration of {name} is the recommended recipe, which is tried first"
+    tried = max(0, min(best, trials - len(recipe)))
+    what = f"best {counted(best, 'configuration') if best > 1 else 'configuration'} of {name}"
+    if tried == best:
+        what = f"the {what}"
+    else:
+        only = f"there {'is' if trials == 1 else 'are'} only {counted(trials, 'trial')}"
+        what = f"{tried or 'none'} of the {what}, as {only}"
+    before = "the recommended recipe is tried first, then" if recipe else "tried first:"
+    return f"{before} {what}"
 
 
 def write_warm_start(path: Path, warm_start: WarmStart) -> None:

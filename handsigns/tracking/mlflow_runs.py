@@ -100,7 +100,10 @@ class MlflowRuns:
         """Nothing is held back."""
 
     def close(self, records: Sequence[TrialRecord]) -> None:
-        """Log the best trial's metrics as the search's own, and how the search stands."""
+        """Log the best trial's metrics as the search's own, and how the search stands.
+
+        Their names begin with ``best_trial_``; ``best_val_accuracy`` is the maximum within a trial.
+        """
         for best in rank(records, self._search.study.objective)[:1]:
             if best.last is not None and best.status not in ("failed", "diverged"):
                 self._tell_best(best, len(records))
@@ -111,7 +114,7 @@ class MlflowRuns:
         values = epoch_values(best.last) if best.last else {}
         moment = int((best.ended_at or best.started_at) * 1000)
         for name in ("val_accuracy", "val_loss"):
-            self.client.log_metric(self.parent, f"best_{name}", values[name], moment, trials)
+            self.client.log_metric(self.parent, f"best_trial_{name}", values[name], moment, trials)
         self.client.set_tag(self.parent, "handsigns.best_trial", best.trial_id)
 
     def _find_experiment(self) -> str:

@@ -10,6 +10,7 @@ from ray.tune import Callback
 
 from handsigns.cluster.ray_compat import loss_of
 from handsigns.config.search import StudyConfig
+from handsigns.console.format import counted
 from handsigns.metrics import EpochMetrics
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
@@ -105,7 +106,9 @@ class Recorder(NotPickled, Callback):  # type: ignore[misc]
             lost = "node"
         error = f"the trial's {lost} died: {cause}"
         if lost == "process" and self._journal[trial_id].retries >= retries:
-            self._end(trial_id, "failed", f"{error}\nit had been started anew {retries} times")
+            self._end(
+                trial_id, "failed", f"{error}\nit had been restarted {counted(retries, 'time')}"
+            )
             return
         with self._stopping.writing():
             self._journal.retry(trial_id, lost, error)

@@ -6,6 +6,7 @@ import dataclasses
 
 from handsigns.config.search import Reevaluation, Scheduler, StudyConfig, Tracking
 from handsigns.config.user_code import OwnCode
+from handsigns.console.format import counted
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import free_name
@@ -36,8 +37,8 @@ def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
     if fitting_folds(asked.folds, stored.data.info) != asked.folds:
         fewest = pictures_of_rarest(stored.data.info)
         raise ConfigError(
-            f"{asked.folds} folds are too many: the rarest class has {fewest} pictures in train "
-            f"and val (--folds {fitting_folds(5, stored.data.info)})"
+            f"{asked.folds} folds are too many: the rarest class has {counted(fewest, 'image')} in "
+            f"train and val (--folds {fitting_folds(5, stored.data.info)})"
         )
     return RepeatPlan(tuple(best), asked.seeds, asked.folds)
 
@@ -75,8 +76,9 @@ def reevaluate(
     journal = Journal(paths.journal)
     known = {record.trial_id: record for record in journal.records}
     limit = None if time_budget is None else journal.elapsed + time_budget
-    study = _as_study(stored.study, len(known.keys() | plan.names), limit)
-    if all(name in known and known[name].ended for name in plan.names):
+    ended = {name for name, record in known.items() if record.ended}
+    study = _as_study(stored.study, len(ended | plan.names), limit)
+    if plan.names <= ended:
         if journal.ended_because:
             return None
         reason = "all of them had ended"

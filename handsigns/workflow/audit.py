@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handsigns.console.format import counted
 from handsigns.console.progress import progress
 from handsigns.workflow.data import Sources, open_unchanged
 from handsigns.workflow.replay import ReplayResult, replay_record
@@ -87,7 +88,7 @@ def _replay_all(search: StoredSearch, sources: Sources) -> list[ReplayResult]:
 def _unfinished_trials(search: StoredSearch) -> Iterator[str]:
     wanted, found = search.study.budget.trials, len(search.journal.records)
     if found != wanted:
-        yield f"{found} trials instead of {wanted}"
+        yield f"{counted(found, 'trial')} instead of {wanted}"
     for record in search.journal.records:
         if not record.ended:
             yield f"trial {record.trial_id} is {record.status}"
@@ -130,8 +131,9 @@ def _wrong_stops(study: StudyConfig, journal: Journal) -> Iterator[str]:
         values[trial_id] = value
         stops[trial_id] += int(stop)
     for record in journal.records:
-        if (record.status == "stopped") != (stops[record.trial_id] == 1):
-            yield f"trial {record.trial_id} is {record.status} after {stops[record.trial_id]} stops"
+        number = stops[record.trial_id]
+        if (record.status == "stopped") != (number == 1):
+            yield f"trial {record.trial_id} is {record.status} after {counted(number, 'stop')}"
 
 
 def _wrong_tables(search: StoredSearch, replays: Sequence[ReplayResult]) -> Iterator[str]:

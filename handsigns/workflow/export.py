@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.errors import ResultsError
 from handsigns.workflow.data import Sources, open_unchanged
+from handsigns.workflow.next_step import ensure_winner
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
@@ -53,6 +54,7 @@ def export(search: StoredSearch, form: Format, out: Path | None, sources: Source
     from handsigns.winner.export import FILES, TOLERANCE, check_extra, export_winner
 
     check_extra(form)
+    ensure_winner(search.paths)
     read_card(search.paths.winner)
     path = out or search.paths.winner / FILES[form]
     images = open_unchanged(search, sources.data).val.images[:_IMAGES]

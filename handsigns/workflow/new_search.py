@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import format_duration
+from handsigns.console.format import counted, format_duration
 from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
@@ -198,12 +198,13 @@ def _describe(study: StudyConfig, data: DataSet) -> None:
     if study.description:
         print(printable(study.description.strip()))
     counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
-    print(f"data: {printable(data.info.source)}: {len(data.info.classes)} classes; {counts}")
+    classes = counted(len(data.info.classes), "class", "classes")
+    print(f"data: {printable(data.info.source)}: {classes}; {counts}")
     for note in data.info.notes:
         print(f"note: {note}")
     size = study.space.size()
-    many = "a continuous space" if size is None else f"{size} configurations"
-    epochs = f"up to {study.budget.max_epochs} epochs each"
+    many = "a continuous space" if size is None else counted(size, "configuration")
+    epochs = f"up to {counted(study.budget.max_epochs, 'epoch')} each"
     within = study.budget.time_budget
     limit = f", within {format_duration(within)}" if within else ""
-    print(f"search: {study.budget.trials} trials in {many}, {epochs}{limit}", flush=True)
+    print(f"search: {counted(study.budget.trials, 'trial')} in {many}, {epochs}{limit}", flush=True)

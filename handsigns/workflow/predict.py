@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.workflow.next_step import ensure_winner
+
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.winner.predict import Predictions, Winner
@@ -21,6 +23,8 @@ def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
     Raises:
         ResultsError: there is none, it is damaged, or its code is not trusted.
     """
+    ensure_winner(paths)
+
     from handsigns.winner.predict import load_winner as load
 
     return load(paths.winner, allow_own_code=trust_user_code)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.console.format import counted
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import note, printable
 from handsigns.errors import ConfigError
@@ -46,7 +47,7 @@ def follow_report(paths: SearchPaths, reports: Path = REPORTS) -> Path:
 
     def print_written(search: StoredSearch, page: Path) -> None:
         ended = sum(record.ended for record in search.journal.records)
-        print(f"{printable(str(page))}: {ended} trials ended", flush=True)
+        print(f"{printable(str(page))}: {counted(ended, 'trial')} ended", flush=True)
 
     with kept_fresh(paths, note):
         return follow(paths, reports / paths.name, print_written)

@@ -78,16 +78,24 @@ def _nothing_left(study: StudyConfig, search: StoredSearch) -> tuple[str, str] |
     journal, paths = search.journal, search.paths
     finished = [record for record in journal.records if record.ended]
     if len(finished) >= study.budget.trials:
-        more = paths.command("resume", "--trials", str(2 * len(finished)))
-        return f"all {len(finished)} trials of {paths.name} are done", f"to try more: {more}"
+        more = paths.command("resume", "--trials", str(2 * len(finished)), *paths.trust)
+        done = "the trial" if len(finished) == 1 else f"all {len(finished)} trials"
+        are = "is" if len(finished) == 1 else "are"
+        return f"{done} of {paths.name} {are} done", f"to try more: {more}"
     limit = study.budget.time_budget
     if limit is not None and journal.elapsed >= limit:
-        more = paths.command("resume", "--time-budget", format_duration(2 * limit))
+        more = paths.command("resume", "--time-budget", format_duration(2 * limit), *paths.trust)
         return (
             f"the time budget of {paths.name}, {format_duration(limit)}, is used up",
             f"to give it more in all: {more}",
         )
     return None
+
+
+def _all_done(trials: int, name: str) -> str:
+    return (
+        f"the trial of {name} is done" if trials == 1 else f"all {trials} trials of {name} are done"
+    )
 
 
 def _conclude(search: StoredSearch, study: StudyConfig, reason: str, more: str) -> FinishedRun:

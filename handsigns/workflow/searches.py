@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 
+AFTER_TEST = " (picked by hand after a test)"
+"""Marks an accuracy that is no honest estimate."""
+
+
 @contextlib.contextmanager
 def opened(results: Path, name: str, storage: str | None = None) -> Iterator[StoredSearch]:
     """Open a search, with its folder and its copy in a storage in step before and after.
@@ -67,13 +71,19 @@ def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
 
 
 def winner_status(paths: SearchPaths) -> str:
-    """Return how far the winner of a search has come, in words."""
-    from handsigns.results.winner import TEST_FILE, read_test
+    """Return how far the winner of a search has come, in words; a choice after a test is marked."""
+    from handsigns.results.winner import TEST_FILE, read_card, read_test
 
     try:
         test = read_test(paths.winner)
     except ResultsError:
         return f"{TEST_FILE} is damaged"
     if test is not None:
-        return f"test accuracy {percent(test.accuracy)}"
-    return "retrained" if paths.winner.is_dir() else MISSING
+        mark = AFTER_TEST if test.chosen_after_test else ""
+        return f"test accuracy {percent(test.accuracy)}{mark}"
+    if not paths.winner.is_dir():
+        return MISSING
+    try:
+        return "retrained" + (AFTER_TEST if read_card(paths.winner).chosen_after_test else "")
+    except ResultsError:
+        return "retrained"

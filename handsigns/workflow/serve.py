@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from handsigns.workflow.next_step import ensure_winner
+
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
 
@@ -30,6 +32,7 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
     from handsigns.winner.serve import HOST, check_extra, check_port, served
 
     check_extra()
+    ensure_winner(paths)
     read_card(paths.winner)
     check_port(port)
     print(f"starting; Ray's own output goes to {paths.log}", flush=True)

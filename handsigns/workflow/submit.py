@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 import shutil
@@ -14,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handsigns.console.progress import progress
-from handsigns.console.sanitize import note, printable
+from handsigns.console.sanitize import note
 from handsigns.errors import ConfigError, ResourceError, ResultsError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.new_search import NewSearchRequest, choose_space
+from handsigns.workflow.next_step import next_step
+from handsigns.workflow.searches import open_at
 from handsigns.workflow.sync import ensure_name_free, pull
 from handsigns.workflow.user_code import user_code_of_space
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _SPACE = "space.yaml"
 _SUCCEEDED = "SUCCEEDED"
+_LONGEST_MESSAGE = 500
+"""Characters of what Ray says of a job that are shown."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,16 @@ class Submission:
     def job(self) -> str:
         """The job's name."""
         return f"handsigns-{self.paths.name}"
+
+    @property
+    def log(self) -> Path:
+        """Where what Ray's client prints goes."""
+        return self.paths.root.with_name(f"{self.paths.root.name}.submit.log")
+
+    @property
+    def again(self) -> str:
+        """How to follow the job again."""
+        return f"the same command with --name {self.paths.name} follows it"
 
     @property
     def command(self) -> list[str]:
@@ -97,11 +110,15 @@ def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: boo
 
     from handsigns.cluster.jobs import job_client
 
-    with _job_server(address):
-        client = job_client(address)
-        if not _is_known(client, submission.job):
-            ensure_name_free(paths, storage)
+    with _job_server(submission, "nothing was submitted"):
+        client = job_client(address, submission.log)
+        known = _is_known(client, submission.job)
+    if not known:
+        ensure_name_free(paths, storage)
+        unsure = f"it is not known whether {submission.job} was submitted; {submission.again}"
+        with _job_server(submission, unsure):
             _send(client, submission, study, user_code)
+    with _job_server(submission, f"{submission.job} was submitted; {submission.again}"):
         status = _follow(client, submission)
     return _fetch(submission, status)
 
@@ -122,19 +139,27 @@ def _storage(study: StudyConfig, request: NewSearchRequest) -> str:
 
 
 @contextlib.contextmanager
-def _job_server(address: str) -> Iterator[None]:
-    """Report what to do where the cluster's job server cannot be reached, or refuses us."""
+def _job_server(submission: Submission, stands: str) -> Iterator[None]:
+    """Report what to do where the cluster's job server cannot be reached, or refuses us.
+
+    Args:
+        submission: what is submitted.
+        stands: what is known of the job if this fails, or the user interrupts it.
+    """
     from handsigns.cluster.jobs import troubles
 
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"interrupted; {stands}") from error
     except troubles() as error:
+        more = f"; more in {submission.log}" if submission.log.is_file() else ""
         raise ResourceError(
-            f"the job server at {address} cannot be used: {' '.join(str(error).split())}\n"
-            f"give the address of the cluster's dashboard (--address http://HOST:8265; from afar "
-            f"by way of 'ssh -L 8265:localhost:8265 HOST'), and let RAY_AUTH_MODE=token and "
-            f"RAY_AUTH_TOKEN_PATH name its token. What was submitted goes on; the same command, "
-            f"with its --name, follows it again"
+            f"the job server at {submission.address} cannot be used: "
+            f"{' '.join(str(error).split())}{more}\n{stands}. Give the address of the cluster's "
+            f"dashboard (--address http://HOST:8265; from afar by way of "
+            f"'ssh -L 8265:localhost:8265 HOST'), and let RAY_AUTH_MODE=token and "
+            f"RAY_AUTH_TOKEN_PATH name its token"
         ) from error
 
 
@@ -179,22 +204,24 @@ def _stage(folder: Path, study: StudyConfig, user_code: OwnCode | None) -> None:
 
 def _follow(client: Any, submission: Submission) -> str | None:
     """Print what the job prints; return its status at the end, None where the user leaves."""
+    from handsigns.cluster.jobs import print_log
+
     job = submission.job
-    again = f"the same command with --name {submission.paths.name} follows it again"
-    print(f"{job} runs on the cluster, also without this command; Ctrl-C leaves it: {again}")
+    print(
+        f"{job} runs on the cluster, also without this command; Ctrl-C leaves it: "
+        f"{submission.again} again"
+    )
     try:
-        asyncio.run(_print_log(client, job))
+        print_log(client, job)
     except KeyboardInterrupt:
         return None
     finally:
-        status = client.get_job_info(job).status
-    return str(status.value) if status.is_terminal() else None
-
-
-async def _print_log(client: Any, job: str) -> None:
-    async for lines in client.tail_job_logs(job):
-        for line in lines.splitlines():
-            print(printable(line), flush=True)
+        info = client.get_job_info(job)
+    if not info.status.is_terminal():
+        return None
+    if info.status.value != _SUCCEEDED and info.message:
+        note(f"the cluster says of {job}: {' '.join(info.message.split())[:_LONGEST_MESSAGE]}")
+    return str(info.status.value)
 
 
 def _fetch(submission: Submission, status: str | None) -> bool:
@@ -202,22 +229,21 @@ def _fetch(submission: Submission, status: str | None) -> bool:
     job, paths, storage = submission.job, submission.paths, submission.storage
     if status is None:
         print(
-            f"{job} goes on; the same command with --name {paths.name} follows it again, and "
-            f"'ray job stop {job} --address {submission.address}' ends it",
+            f"{job} was left as it is; {submission.again} again, and 'ray job stop {job} "
+            f"--address {submission.address}' ends it",
             file=sys.stderr,
         )
         return True
-    if status != _SUCCEEDED:
-        print(
-            f"{job} ended as {status}; its log says why. What it had done is kept: "
-            f"{paths.command('resume', '--storage', storage)}; or submit anew, under another "
-            f"--name",
-            file=sys.stderr,
-        )
+    succeeded = status == _SUCCEEDED
+    if not succeeded:
+        print(f"{job} ended as {status}; its log, above, may say why", file=sys.stderr)
     try:
         pull(paths, storage)
     except ResultsError as error:
-        note(f"nothing was fetched: {error}")
+        other = f"submit it anew, under another --name than {paths.name}"
+        note(f"nothing was fetched: {error}; {'' if succeeded else other}".removesuffix("; "))
         return False
     print(f"its results are here, in {paths.root}, and in {storage}")
-    return status == _SUCCEEDED
+    if not succeeded:
+        print(f"next: {next_step(open_at(paths))}")
+    return succeeded

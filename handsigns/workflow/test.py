@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from handsigns.workflow.data import Sources, open_unchanged
+from handsigns.workflow.next_step import ensure_winner
 from handsigns.workflow.trackers import publish_winner
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def evaluate_on_test(
     """
     from handsigns.winner.test import check_choice, test_winner
 
+    ensure_winner(search.paths)
     check_choice(search.paths, after_test=after_test)
     data = open_unchanged(search, sources.data)
     result = test_winner(

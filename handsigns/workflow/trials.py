@@ -84,7 +84,7 @@ def run_trials(
     try:
         outcome = SearchSession(request).run()
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"interrupted; go on with: {search.paths.go_on}") from error
+        raise KeyboardInterrupt(f"interrupted; resume with: {search.paths.go_on}") from error
     return FinishedRun(reloaded(search), outcome)
 
 

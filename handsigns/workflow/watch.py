@@ -8,12 +8,13 @@ from handsigns.console.sanitize import note
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
+    from handsigns.results.store import StoredSearch
 
 _INTERVAL_S = 0.5
 
 
-def watch(paths: SearchPaths, *, once: bool = False) -> None:
-    """Show a search until it ends.
+def watch(paths: SearchPaths, *, once: bool = False) -> StoredSearch:
+    """Show a search until it ends; return it as it was read last.
 
     Args:
         paths: of the search.
@@ -32,6 +33,7 @@ def watch(paths: SearchPaths, *, once: bool = False) -> None:
     watched = Watched(paths)
     if once:
         show_once(watched, console)
-        return
+        return watched.search
     with kept_fresh(paths, note):
         follow(watched, console, _INTERVAL_S)
+    return watched.search

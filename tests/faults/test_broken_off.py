@@ -19,7 +19,7 @@ def test_broken_off_in_every_way_it_goes_on(place):
     place.wait_for_epochs("broken-off", 5, process)
     ctrl_c(process)
     output = place.finish(process, 130)
-    assert f"go on with: {place.suggested('resume', 'broken-off')}" in output
+    assert f"resume it: {place.suggested('resume', 'broken-off')}" in output
     rows = place.rows("broken-off")
     assert "interrupted" in {row["status"] for row in rows}
     assert sum(int(row["epochs"]) for row in rows) == len(place.events("broken-off", "epoch"))
@@ -37,7 +37,7 @@ def test_broken_off_in_every_way_it_goes_on(place):
     process = place.start("resume", "broken-off", "--trials", "4")
     place.wait_for_epochs("broken-off", 80, process)
     process.terminate()
-    assert "go on with" in place.finish(process, 130)
+    assert "resume it: " in place.finish(process, 130)
 
     place.run("resume", "broken-off")
     rows = place.rows("broken-off")

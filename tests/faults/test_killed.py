@@ -96,7 +96,7 @@ def test_a_killed_trial_is_retried_a_limited_number_of_times(place):
     output = place.finish(process)
     assert not half.exists()
     assert f"trial {victim} failed: the trial's process died" in output
-    assert "it had been started anew 1 times" in output
+    assert "it had been restarted 1 time" in output
     rows = {row["trial_id"]: row for row in place.rows("hurt", "trials")}
     assert rows.pop(victim)["status"] == "failed"
     assert [row["status"] for row in rows.values()] == ["completed"] * 2, "the search continues"

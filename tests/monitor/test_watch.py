@@ -17,7 +17,8 @@ from handsigns.config.validate import check_study
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.metrics import EpochMetrics
-from handsigns.monitor.watch import Watched, show_once, sparkline, watch
+from handsigns.monitor.bars import sparkline
+from handsigns.monitor.watch import Watched, show_once, watch
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, begin_search, held
@@ -86,7 +87,7 @@ def test_a_search_under_way(script):
     assert "mine is run by process " in text
     assert "2/4 trials" in text
     assert "1 running, 1 completed, 1 stopped early" in text
-    assert "best: trial 0000, val_accuracy 100.00%" in text
+    assert "best: trial 0000, val_loss 0.0000, val_accuracy 100.00%" in text
     assert "7 epochs trained, 11 saved" in text
     assert "running    0002 ▁▄        60.00% 2/8" in text
     assert "best       0000 ▁▃▆█     100.00% 4/8" in text
@@ -97,9 +98,9 @@ def test_time_goes_on_between_events_while_it_runs(script):
     script.journal.clock = lambda: 50.0
     script.begin("0000")
     later = time.time() + 3600
-    assert "1h gone" in shown(Watched(script.paths, now=lambda: later)).replace("1h50s", "1h")
+    assert "1h elapsed" in shown(Watched(script.paths, now=lambda: later)).replace("1h50s", "1h")
     script.leave()
-    assert "50s gone" in shown(Watched(script.paths, now=lambda: later))
+    assert "50s elapsed" in shown(Watched(script.paths, now=lambda: later))
 
 
 def test_only_what_is_new_is_read(script):
@@ -157,7 +158,7 @@ def test_watching_ends_with_the_search_and_tells_of_each_trial(script, terminal)
     if not terminal:
         assert "\x1b" not in text
         assert "trial 0000 completed after 8 epochs: val_accuracy 50.00%" in text
-        assert text.count("trial 0001 stopped early after 1 epochs") == 1
+        assert text.count("trial 0001 stopped early after 1 epoch:") == 1
 
 
 def test_watching_follows_a_resumed_search_with_its_new_budget(script):

@@ -56,15 +56,17 @@ def test_a_killed_search_resumes_the_same_runs(played):
     assert after.info.status == "KILLED"
     assert resumed["0004"].info.run_id == children["0004"].info.run_id
     assert [resumed[t].info.status for t in ("0004", "0005")] == ["FINISHED", "KILLED"]
-    assert after.data.metrics["best_val_loss"] == pytest.approx(1 / 9)
+    assert after.data.metrics["best_trial_val_loss"] == pytest.approx(1 / 9)
     assert after.data.tags["handsigns.best_trial"] == "0000"
     for trial_id, run in resumed.items():
         epochs = played.journal[trial_id].epochs
         assert history(played, run) == [(m.epoch, m.val_loss) for m in epochs]
     played.hand_to("mlflow")
     again = runs(played)[0]
-    assert history(played, again, "best_val_loss") == history(played, after, "best_val_loss")
-    assert len(history(played, again, "best_val_loss")) == 1
+    assert history(played, again, "best_trial_val_loss") == history(
+        played, after, "best_trial_val_loss"
+    )
+    assert len(history(played, again, "best_trial_val_loss")) == 1
 
 
 def test_what_starts_over_and_what_was_copied(played):

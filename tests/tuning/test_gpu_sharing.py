@@ -69,7 +69,7 @@ def test_how_many_trials_share_a_gpu(place, node, ray_folder):
     else:
         assert "4 trials share a GPU, as that was not measured on" in printed
         assert "PyTorch sees no CUDA device there" in printed
-        assert "2 trials at a time on 2 CPUs and 1 GPUs" in printed
+        assert "2 trials at a time on 2 CPUs and 1 GPU" in printed
     assert {row["status"] for row in place.rows("shared")} <= {"completed", "stopped"}
     port = node[node.index(":") :]  # its host is there by another address
     assert (ray_folder / "ray_current_cluster").read_text().endswith(port)

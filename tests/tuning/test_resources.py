@@ -71,7 +71,7 @@ def test_what_no_node_has():
     nodes = [Node(2, 0), Node(4, 0)]
     with pytest.raises(ResourceError, match="a node has at most 4 CPUs; use --cpus-per-trial 4"):
         share_out(Resources(cpus_per_trial=6), nodes)
-    with pytest.raises(ResourceError, match="4, but a node has at most 1 CPUs beside so many GPUs"):
+    with pytest.raises(ResourceError, match="4, but a node has at most 1 CPU beside so many GPUs"):
         share_out(Resources(cpus_per_trial=4, gpus_per_trial=1), [Node(8, 0), Node(1, 1)])
     with pytest.raises(ResourceError, match="no node with a T4"):
         share_out(Resources(accelerator_type="T4"), nodes)

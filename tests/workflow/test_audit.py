@@ -84,7 +84,7 @@ def leave_something(paths):
 
 def test_nothing_is_wrong_with_a_finished_search(whole, capsys):
     assert main(["audit", "whole"]) == 0
-    assert capsys.readouterr().out == "1 trials, 0 resumed, 1 replayed\n"
+    assert capsys.readouterr().out == "1 trial, 0 resumed, 1 replayed\n"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_nothing_is_wrong_with_a_finished_search(whole, capsys):
     [
         (alter_epoch, "wrong: trial 0000, epoch 1: val_loss was "),
         (alter_table, "wrong: trials.csv is another than it should be"),
-        (ask_for_more, "wrong: 1 trials instead of 2"),
+        (ask_for_more, "wrong: 1 trial instead of 2"),
         (leave_something, "wrong: results/whole/.journal.1-dead.tmp was left behind"),
     ],
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from handsigns.cli.interruption import UNCHANGED, interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.cli.show import FAILED
+from handsigns.console.format import counted
 from handsigns.console.sanitize import printable
 from handsigns.workflow.audit import audit
 from handsigns.workflow.searches import opened
@@ -26,8 +28,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Audit a search and print what does not hold."""
     with opened(options.results, options.name, options.storage) as search:
-        found = audit(search, sources(options))
-    print(f"{found.trials} trials, {found.resumed} resumed, {found.replayed} replayed")
+        again = search.paths.command("audit", *source_options(sources(options)))
+        with interruption(UNCHANGED, again):
+            found = audit(search, sources(options))
+    print(f"{counted(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed")
     for problem in found.problems:
         print(f"wrong: {printable(problem)}")
     return FAILED if found.problems else 0

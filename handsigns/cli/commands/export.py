@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from handsigns.cli.interruption import interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.workflow.export import export
 from handsigns.workflow.searches import opened
@@ -29,7 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Export the winner of a search and print how exact the graph is."""
     with opened(options.results, options.name, options.storage) as search:
-        graph = export(search, options.format, options.out, sources(options))
+        form = ["--format", options.format]
+        place = [] if options.out is None else ["--out", options.out]
+        again = search.paths.command("export", *form, *place, *source_options(sources(options)))
+        with interruption("no graph was written", again):
+            graph = export(search, options.format, options.out, sources(options))
     print(
         f"largest difference of a probability: {graph.difference:.2g} "
         f"(allowed: {graph.tolerance:g})"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.options import add_name, positive
-from handsigns.cli.show import show_leaderboard
+from handsigns.cli.show import show_leaderboard, show_next
 from handsigns.workflow.searches import opened
 
 SUMMARY = "print a search's trials, best first"
@@ -25,4 +26,6 @@ def run(options: Namespace) -> int:
     """Print the leaderboard."""
     with opened(options.results, options.name, options.storage) as search:
         show_leaderboard(search, options.top, options.format)
+        if options.format == "table":
+            show_next(search, sys.stderr)
     return 0

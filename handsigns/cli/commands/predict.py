@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.cli.interruption import UNCHANGED, interruption
 from handsigns.cli.options import add_name, add_user_code
 from handsigns.cli.show import FAILED, show_table
 from handsigns.console.format import percent
@@ -44,8 +45,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Classify images and print a line, or a JSON object, for each; then those that are none."""
     with synced(options.results, options.name, options.storage) as paths:
-        winner = load_winner(paths, trust_user_code=options.own_code)
-        found = predict(winner, options.images)
+        code = ["--own-code"] if options.own_code else []
+        with interruption(UNCHANGED, paths.command("predict", *options.images, *code)):
+            winner = load_winner(paths, trust_user_code=options.own_code)
+            found = predict(winner, options.images)
     show = _show_json if options.format == "json" else _show_table
     show(found.good)
     for bad in found.bad:

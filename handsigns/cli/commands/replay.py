@@ -5,8 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from handsigns.cli.interruption import UNCHANGED, interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.cli.show import FAILED
+from handsigns.console.format import counted
 from handsigns.workflow.replay import replay
 from handsigns.workflow.searches import opened
 
@@ -27,7 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Replay a trial and print where it differs from the record."""
     with opened(options.results, options.name, options.storage) as search:
-        result = replay(search, options.trial, sources(options))
+        again = search.paths.command("replay", options.trial, *source_options(sources(options)))
+        with interruption(UNCHANGED, again):
+            result = replay(search, options.trial, sources(options))
     for found in result.differences:
         print(f"epoch {found.epoch}: {found.metric} {found.recorded!r} became {found.replayed!r}")
     print(_verdict(result))
@@ -39,4 +43,4 @@ def _verdict(result: ReplayResult) -> str:
         return f"different: {result.failure}"
     verdict = "identical" if result.identical else "different"
     end = ", and diverged again" if result.diverged else ""
-    return f"{verdict}: trial {result.trial_id}, {len(result.epochs)} epochs{end}"
+    return f"{verdict}: trial {result.trial_id}, {counted(len(result.epochs), 'epoch')}{end}"

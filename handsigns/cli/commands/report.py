@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.options import add_name, add_reports
+from handsigns.cli.show import show_next
 from handsigns.console.sanitize import note, printable
 from handsigns.errors import HandsignsError
 from handsigns.workflow.report import follow_report, write_report
@@ -36,7 +37,9 @@ def run(options: Namespace) -> int:
             page = follow_report(paths, options.reports)
             print(f"no process runs {paths.name} any more; the report is complete: {_shown(page)}")
         else:
-            _write_and_show(open_at(paths), options.reports)
+            search = open_at(paths)
+            _write_and_show(search, options.reports)
+            show_next(search)
     return 0
 
 

@@ -14,11 +14,11 @@ from handsigns.cli.options import (
     run_options,
     sources,
 )
-from handsigns.cli.show import show_run
+from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.resume import ResumeRequest, resume
 from handsigns.workflow.searches import opened
 
-SUMMARY = "go on with a search that was broken off, or give one more trials or time"
+SUMMARY = "resume a search that was interrupted, or give one more trials or time"
 EXAMPLE = "resume first --trials 80"
 
 
@@ -56,4 +56,5 @@ def run(options: Namespace) -> int:
         finished = resume(search, request, run_options(options))
         status = show_run(finished)
         report_at_end(finished.search, options)
+        show_next(finished.search)
     return status

@@ -9,6 +9,7 @@ from handsigns.cli.commands.reevaluate import reevaluate_and_show
 from handsigns.cli.commands.report import report_at_end
 from handsigns.cli.commands.retrain import retrain_and_show
 from handsigns.cli.commands.test import evaluate_and_show
+from handsigns.cli.interruption import interruption
 from handsigns.cli.options import (
     DEFAULT_SPACE,
     add_new_search,
@@ -16,7 +17,7 @@ from handsigns.cli.options import (
     run_options,
     search_request,
 )
-from handsigns.cli.show import show_run
+from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.data import Sources
 from handsigns.workflow.new_search import plan_search, print_plan, start_search
 from handsigns.workflow.sync import pushed
@@ -44,7 +45,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Go the whole way from a search space to a tested winner and a report."""
-    new = plan_search(search_request(options), dry_run=options.dry_run)
+    with interruption("no search was started"):
+        new = plan_search(search_request(options), dry_run=options.dry_run)
     if options.dry_run:
         print_plan(new.study)
         return 0
@@ -54,6 +56,8 @@ def run(options: Namespace) -> int:
         if status == 0:
             search, status = _choose_and_test(search, options)
         report_at_end(search, options)
+        if status:
+            show_next(search)
     return status
 
 
@@ -71,13 +75,12 @@ def _choose_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSe
 
 
 def _show_places(paths: SearchPaths) -> None:
-    own_code = ["--own-code"] if paths.own_code.is_dir() else []
     print(
         f"\neverything is in {paths.root}:\n"
         f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
         f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
         f"  winner/test.json           its test result\n"
         f"  study.yaml                 the search as it was run\n"
-        f"try it: {paths.command('predict', 'IMAGE…', *own_code)}\n"
-        f"check:  {paths.command('replay', 'TRIAL', *own_code)}"
+        f"try it: {paths.command('predict', 'IMAGE…', *paths.trust)}\n"
+        f"check:  {paths.command('replay', 'TRIAL', *paths.trust)}"
     )

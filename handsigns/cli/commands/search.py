@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.commands.report import report_at_end
+from handsigns.cli.interruption import interruption
 from handsigns.cli.options import add_new_search, add_space, run_options, search_request
-from handsigns.cli.show import show_run
+from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.new_search import plan_search, print_plan, start_search
 from handsigns.workflow.sync import pushed
 
@@ -22,7 +23,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run a new search, print its outcome and write its report."""
-    new = plan_search(search_request(options), dry_run=options.dry_run)
+    with interruption("no search was started"):
+        new = plan_search(search_request(options), dry_run=options.dry_run)
     if options.dry_run:
         print_plan(new.study)
         return 0
@@ -30,4 +32,5 @@ def run(options: Namespace) -> int:
         finished = start_search(new, run_options(options))
         status = show_run(finished)
         report_at_end(finished.search, options)
+        show_next(finished.search)
     return status

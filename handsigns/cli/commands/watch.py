@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.options import add_name
+from handsigns.cli.show import show_next
 from handsigns.workflow.sync import synced
 from handsigns.workflow.watch import watch
 
@@ -23,7 +24,7 @@ def run(options: Namespace) -> int:
     """Show a search as it stands, until it ends or the user leaves."""
     with synced(options.results, options.name, options.storage) as paths:
         try:
-            watch(paths, once=options.once)
+            show_next(watch(paths, once=options.once))
         except KeyboardInterrupt:
             # To leave is how watching ends; the search continues.
             print(f"\n{paths.name} is not touched by this", file=sys.stderr)

@@ -1,0 +1,203 @@
+"""Every command that reads a search, in every state that a search can be in."""
+
+import contextlib
+import dataclasses
+import re
+import shlex
+
+import pytest
+
+from handsigns.cli import main
+from handsigns.cli.parser import parse
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.results.journal import Journal
+from handsigns.results.store import held, open_search
+from handsigns.results.trial import Session
+from handsigns.results.winner import ModelCard, add_opening, read_test, write_card, write_test
+from tests.support.records import make_spec
+from tests.support.scripted import retrained
+
+STATES = (
+    "empty", "running", "interrupted", "finished", "without result",
+    "retrained", "tested", "picked after a test", "tested after a test", "damaged test",
+)  # fmt: skip
+UNFINISHED = ("empty", "interrupted")
+RUNNING = ("running",)
+WITHOUT_RESULT = ("empty", "without result")
+WITH_WINNER = STATES[STATES.index("retrained") :]
+AFTER_TEST = ("picked after a test", "tested after a test")
+COMMANDS = (
+    "leaderboard it", "leaderboard it --format json", "list", "watch it --once", "report it",
+    "compare it it", "resume it", "reevaluate it", "retrain it", "test it", "predict it none.png",
+    "export it --format torch-export", "replay it 0000", "audit it",
+)  # fmt: skip
+NEXT = {
+    "empty": "resume it",
+    "running": "watch it",
+    "interrupted": "resume it",
+    "finished": "retrain it",
+    "without result": "resume it --trials 2",
+    "retrained": "test it",
+    "tested": "predict it IMAGE…",
+    "picked after a test": "test it --after-test",
+    "tested after a test": "predict it IMAGE…",
+    "damaged test": "test it",
+}
+
+
+@pytest.fixture
+def in_state(make_search, tmp_path, monkeypatch):
+    """Makes a search named `it` in a state, in the current results folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("handsigns.data.dataset.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+    monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
+    with contextlib.ExitStack() as stack:
+
+        def make(state):
+            unfinished = state in ("running", "interrupted")
+            stored = make_search("it", trials=6, end=not unfinished, trouble=False)
+            paths = stored.paths
+            if state in WITHOUT_RESULT:
+                paths.journal.unlink()
+            if state == "without result":
+                journal = Journal(paths.journal, writable=True)
+                journal.open_session(Session(stored.data.info.fingerprint, {}))
+                journal.start(make_spec("0000", {"learning_rate": 0.01}))
+                journal.end("0000", "failed", "Traceback\nRuntimeError: no")
+                journal.pause("all trials are done", by_user=False)
+                journal.close()
+            if state == "running":
+                stack.enter_context(held(paths))
+            if state in WITH_WINNER:
+                add_winner(stored, state)
+            return open_search(paths)
+
+        yield make
+
+
+def add_winner(stored, state):
+    """Add a winner, and its test, as they are in a state."""
+    retrained(stored)
+    folder, after = stored.paths.winner, state in AFTER_TEST
+    record = stored.trial(None)
+    card = ModelCard(
+        config=TrialConfig(), classes=stored.data.info.classes, size=64, epochs=36,
+        seeds=(5,), search="it", trial_id=record.trial_id,
+        chosen="by hand" if after else "by rank", chosen_after_test=after,
+        fingerprint=stored.data.info.fingerprint, git_revision=None, own_code={},
+        trained_seeds=(5,),
+    )  # fmt: skip
+    write_card(folder, card)
+    if state == "retrained":
+        stored.paths.test_ledger.unlink()
+    if state in ("retrained", "picked after a test"):
+        (folder / "test.json").unlink()
+    elif state == "tested after a test":
+        result = dataclasses.replace(read_test(folder), chosen_after_test=True)
+        add_opening(stored.paths.test_ledger, record.trial_id, "x", 1, 2)
+        write_test(folder, result)
+    elif state == "damaged test":
+        (folder / "test.json").write_text('{"accuracy":')
+
+
+def suggested(text):
+    """The commands that a text suggests, as arguments."""
+    return [shlex.split(found) for found in re.findall(r"python -m handsigns ([^;\n)]*)", text)]
+
+
+def is_possible(arguments, state):
+    verb, options = arguments[0], arguments[2:]
+    if state in RUNNING and verb in ("resume", "reevaluate", "retrain", "audit"):
+        return False
+    match verb:
+        case "resume":
+            return state in UNFINISHED or "--trials" in options
+        case "reevaluate" | "retrain":
+            return state not in WITHOUT_RESULT
+        case "test":
+            return state in WITH_WINNER and (state in AFTER_TEST) == ("--after-test" in options)
+        case "predict" | "export" | "serve":
+            return state in WITH_WINNER
+        case "watch":
+            return state in RUNNING
+    return True
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_what_each_command_says_is_so(in_state, capsys, state):
+    in_state(state)
+    for line in COMMANDS:
+        status = main(line.split())
+        said = "".join(capsys.readouterr())
+        assert status in (0, 1, 2), line
+        assert "Traceback (most" not in said, line
+        assert not re.search(r"\b1 (trials|epochs|seeds|runs|times)\b", said), (line, said)
+        for arguments in suggested(said):
+            parse(arguments)
+            assert is_possible(arguments, state), (line, said)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_command_ends_with_what_is_next(in_state, capsys, state):
+    in_state(state)
+    assert main(["leaderboard", "it"]) == 0
+    output = capsys.readouterr()
+    assert output.err.strip().endswith(f"python -m handsigns {NEXT[state]}")
+    assert "next: " not in output.out
+    assert main(["report", "it"]) == 0
+    assert capsys.readouterr().out.strip().endswith(f"python -m handsigns {NEXT[state]}")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_list_marks_what_was_picked_after_a_test(in_state, capsys, state):
+    in_state(state)
+    assert main(["list"]) == 0
+    assert ("(picked by hand after a test)" in capsys.readouterr().out) == (state in AFTER_TEST)
+
+
+@pytest.mark.parametrize(
+    ("state", "line", "stands"),
+    [
+        ("finished", "retrain it --trial 3 --seeds 1", "there is no winner of it yet"),
+        ("tested", "retrain it --trial 0 --ensemble", "the earlier winner is whole, in results/it"),
+        ("retrained", "test it", "no test result was recorded"),
+        ("picked after a test", "test it --after-test --data x", "no test result was recorded"),
+        ("tested", "predict it 'a b.png'", "nothing of the search was changed"),
+        ("finished", "replay it 0001", "nothing of the search was changed"),
+        ("finished", "audit it --own-code", "nothing of the search was changed"),
+        ("tested", "export it --format torch-export", "no graph was written"),
+    ],
+)
+def test_an_interruption_says_what_stands(in_state, capsys, monkeypatch, state, line, stands):
+    in_state(state)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = shlex.split(line)
+    monkeypatch.setattr("handsigns.workflow.data.open_data", interrupt)
+    monkeypatch.setattr("handsigns.cli.commands.predict.load_winner", interrupt)
+    assert main(arguments) == 130
+    said = capsys.readouterr().err
+    assert f"interrupted; {stands}" in said
+    (again,) = suggested(said)
+    assert vars(parse(again)) | {"seeds": 0} == vars(parse(arguments)) | {"seeds": 0}
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "retrain", "watch"])
+def test_a_path_for_a_name_is_told_the_name(in_state, capsys, tmp_path, monkeypatch, command):
+    in_state("finished")
+    for path in ("results/it", "results/it/", "./results/it/journal.jsonl"):
+        assert main([command, path]) == 2
+        assert (
+            capsys.readouterr()
+            .err.strip()
+            .endswith("is a path; a search is called by its name: it")
+        )
+    monkeypatch.chdir(tmp_path.parent)
+    elsewhere = f"{tmp_path.name}/results/it"
+    assert main([command, elsewhere]) == 2
+    hint = f"it --results {tmp_path.name}/results"
+    assert capsys.readouterr().err.strip().endswith(hint)
+    assert main([command, "no/such"]) == 2
+    assert "is no name for a search" in capsys.readouterr().err
