@@ -105,20 +105,21 @@ def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     show_line(f"{counted(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
     print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
     show_leaderboard(search, _TOP)
-    _show_failures(search, records)
+    show_failures(search.paths, records)
     print(f"\nall of it: {search.paths.leaderboard}")
     if search.best is None and not outcome.by_user:
         print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
 
 
-def _show_failures(search: StoredSearch, records: Iterable[TrialRecord]) -> None:
+def show_failures(paths: SearchPaths, records: Iterable[TrialRecord]) -> None:
+    """Print why trials failed, a line for each cause, and where the tracebacks are."""
     found = failures((r.trial_id, r.error) for r in records if r.status == "failed")
     for failure, failed in found:
         which = f"trial {failed[0]}" if len(failed) == 1 else f"{len(failed)} trials"
         more = f" (the first is {failed[0]})" if len(failed) > 1 else ""
         show_line(f"{which} failed{more}: {failure}")
     if found:
-        print(f"full tracebacks: {printable(str(search.paths.journal))}")
+        print(f"full tracebacks: {printable(str(paths.journal))}")
 
 
 def _why_none(search: StoredSearch) -> str:

@@ -11,8 +11,6 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-
 GAP = "  "
 _NARROWEST_TEXT = 10
 """Columns that text, which can be wrapped at words, is left with at least."""
@@ -91,7 +89,7 @@ def _wrap_text(
         missing = _total(headers, cells) - width
         if missing <= 0:
             return
-        least = max(_NARROWEST_TEXT, *map(cell_len, headers[name]))
+        least = max(_NARROWEST_TEXT, *map(_cells, headers[name]))
         room = max(least, int(_width(headers[name], cells[name]) - missing))
         cells[name] = [textwrap.wrap(lines[0], room) or [""] for lines in cells[name]]
 
@@ -102,8 +100,8 @@ def _folded(name: str) -> list[str]:
 
 
 def _width(header: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
-    widest = max((cell_len(line) for lines in cells for line in lines), default=0)
-    return max(widest, *map(cell_len, header))
+    widest = max((_cells(line) for lines in cells for line in lines), default=0)
+    return max(widest, *map(_cells, header))
 
 
 def _total(
@@ -123,6 +121,15 @@ def _lines(
     for line in zip(*cells.values(), strict=True):
         aligned = []
         for name, cell in zip(cells, line, strict=True):
-            blank = " " * (widths[name] - cell_len(cell))
+            blank = " " * (widths[name] - _cells(cell))
             aligned.append(cell + blank if name in text else blank + cell)
         yield GAP.join(aligned).rstrip()
+
+
+def _cells(text: str) -> int:
+    """Columns that a text takes up; East Asian letters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

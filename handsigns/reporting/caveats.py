@@ -42,7 +42,7 @@ def _about_test(search: StoredSearch, known: Winner) -> Iterator[str]:
             f"that is trial {best.trial_id}."
         )
     if test.fingerprint != search.data.info.fingerprint:
-        yield "The pictures have changed since the test."
+        yield "The images have changed since the test."
 
 
 def _about_choice(search: StoredSearch) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _about_choice(search: StoredSearch) -> Iterator[str]:
     count = validation_pictures(search)
     if 0 < count < _FEW_PICTURES:
         yield (
-            f"The validation split has {count} pictures: each counts {100 / count:.1f} points of "
+            f"The validation split has {count} images: each counts {100 / count:.1f} points of "
             f"accuracy, so small differences mean little."
         )
     yield from (printable(note) for note in search.data.info.notes)
@@ -71,7 +71,7 @@ def _about_run(search: StoredSearch) -> Iterator[str]:
             f"leaderboard."
         )
     if diverged := sum(record.status == "diverged" for record in records):
-        yield f"{diverged} of {len(records)} trials diverged and have no rank."
+        yield f"{diverged} of {len(records)} trials diverged (no rank)."
     sessions = search.journal.sessions
     for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
         changes = [
@@ -79,7 +79,7 @@ def _about_run(search: StoredSearch) -> Iterator[str]:
             *changed_machine(then.environment, now.environment),
         ]
         if then.fingerprint != now.fingerprint:
-            changes.append("the pictures were others")
+            changes.append("the images were others")
         if changes:
             yield f"In session {number}, {printable('; '.join(changes))}."
 

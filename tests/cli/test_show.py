@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from handsigns.cli import main
-from handsigns.cli.show import show_test
+from handsigns.cli.show import show_failures, show_test
 from handsigns.results.paths import SearchPaths
 from handsigns.results.winner import Misclassified, TestResult, Unseen, read_test
 from handsigns.stats.calibration import Calibration
@@ -62,6 +62,23 @@ def test_of_many_classes_the_worst_are_printed(make_search, retrain, capsys, cla
     assert f"{4 / 36:.1%}" in (listed[0] if classes > 20 else listed[-1])
     assert ("lowest recall of" in output) == (classes > 20)
     assert len(lines) < 50
+
+
+def test_failures_are_told_of_once_each_in_a_line(tmp_path, capsys, make_record):
+    trace = (
+        'Traceback (most recent call last):\n  File "/home/ann/net.py", line 12, in forward\n'
+        "    x = y\nNameError: name 'y' is not defined\n"
+    )
+    records = [make_record(f"000{n}", status="failed") for n in range(3)]
+    errors = (trace, trace, "killed")
+    records = [dataclasses.replace(r, error=e) for r, e in zip(records, errors, strict=True)]
+    show_failures(SearchPaths(tmp_path), [make_record("0009"), *records])
+    assert capsys.readouterr().out.splitlines() == [
+        "2 trials failed (the first is 0000): NameError: name 'y' is not defined "
+        "(at /home/ann/net.py, line 12, in forward)",
+        "trial 0002 failed: killed",
+        f"full tracebacks: {tmp_path / 'journal.jsonl'}",
+    ]
 
 
 def test_a_list_tells_how_far_each_winner_has_come(make_search, retrain, capsys):
