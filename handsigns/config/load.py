@@ -139,6 +139,7 @@ def _override(document: Document, key: str, value: object, label: str) -> list[P
             k for k in node if document.places.get((*path[:-1], k), "").startswith("line")
         ]:
             del node[other]
+            del document.places[(*path[:-1], other)]
     node[path[-1]] = value
     for known in [p for p in document.places if p[: len(path)] == path]:
         del document.places[known]

@@ -84,6 +84,8 @@ def test_another_scheduler_or_searcher_comes_with_its_own_defaults(load):
     assert (study.scheduler.grace_period, study.scheduler.reduction_factor) == (2, None)
     study = load(text, ["scheduler.name=asha"])
     assert study.scheduler.reduction_factor == 2
+    study = load(text, ["scheduler.name=none"], {"budget.max_epochs": 2})
+    assert (study.scheduler.name, study.scheduler.grace_period) == ("none", None)
 
 
 def test_a_whole_parameter_can_be_given_as_an_override(load):
