@@ -136,7 +136,7 @@ def test_the_winner_is_the_best_of_the_reevaluated(done):
     assert "was not measured" not in place.run("reevaluate", "first"), "nothing is left to be done"
     assert "identical" in place.run("replay", "first", f"{best[0]}-seed2")
     page = (place.root / "reports" / "first" / "index.html").read_text()
-    assert "The best, trained again" in page
+    assert "Top trials, re-evaluated with fresh seeds" in page
 
 
 def test_folds_of_the_best(done):
