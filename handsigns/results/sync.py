@@ -11,12 +11,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import re
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from handsigns.config.search import StudyConfig
@@ -25,41 +22,15 @@ from handsigns.errors import ResultsError
 from handsigns.host import is_of_this_host, this_process
 from handsigns.io.atomic import replacing, staged_folder
 from handsigns.io.digest import digest
-from handsigns.io.json_file import parse_json, write_json
+from handsigns.io.json_file import write_json
 from handsigns.io.lock import wait_for
 from handsigns.io.storage import FolderStorage, Storage, open_storage
-from handsigns.io.throttle import Throttle
 from handsigns.results.paths import SearchPaths
+from handsigns.results.sync_listing import Listing, follows, is_copied, read_listing
 
 _LISTING = "files.json"
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@-]{0,254}")
-_SILENCE_SECONDS = 300.0
+LEASE_S = 300.0
 """Lease timeout: a driver that has not written for longer is considered dead."""
-_COPYING = Throttle(interval_s=10.0, share=0.02, longest_s=_SILENCE_SECONDS / 4)
-"""While a search runs; its driver's time is for its trials."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a copy holds.
-
-    Attributes:
-        place: of the copy, as `open_storage` knows it.
-        version: of its own.
-        before: version that it follows; empty for the first.
-        files: digest of each file, by its name.
-        by: who wrote it, for people.
-        running: whether the search was being run.
-        written_at: in seconds since the Unix epoch.
-    """
-
-    place: str
-    version: str
-    before: str
-    files: Mapping[str, str]
-    by: str
-    running: bool
-    written_at: float
 
 
 class Mirror:
@@ -122,7 +93,7 @@ class Mirror:
         there, seen = self._listing(), self._seen()
         if there is None or self._has(there):  # another process was faster
             return False
-        if seen is None or not _follows(self._digests(), seen.files, there.files):
+        if seen is None or not follows(self._digests(), seen.files, there.files):
             raise self._both_changed(there)
         self._fetch_into(self._paths.root, there, seen.files)
         for name in seen.files.keys() - there.files.keys():
@@ -191,11 +162,11 @@ class Mirror:
         if there is None or not there.running or there.by == self._me:
             return
         silence = time.time() - there.written_at
-        if silence < _SILENCE_SECONDS and not _is_here(there):  # where the folder's lock tells
+        if silence < LEASE_S and not is_of_this_host(there.by):  # where the folder's lock tells
             raise ResultsError(
                 f"{self._paths.name} is being run by {there.by}, which wrote to {self._place} "
                 f"{silence:.0f} seconds ago; wait for it. If it is dead, try again in "
-                f"{_SILENCE_SECONDS - silence:.0f} seconds"
+                f"{LEASE_S - silence:.0f} seconds"
             )
 
     def _both_changed(self, there: Listing) -> ResultsError:
@@ -208,7 +179,7 @@ class Mirror:
 
     def _listing(self) -> Listing | None:
         try:
-            return _read(self._place.read(_LISTING))
+            return read_listing(self._place.read(_LISTING))
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -216,7 +187,7 @@ class Mirror:
 
     def _seen(self) -> Listing | None:
         try:
-            return _read(self._paths.copied.read_bytes())
+            return read_listing(self._paths.copied.read_bytes())
         except (FileNotFoundError, ValueError):
             return None
 
@@ -270,7 +241,7 @@ def mirror_of(study: StudyConfig, paths: SearchPaths) -> Mirror | None:
 def known_mirror(paths: SearchPaths) -> Mirror | None:
     """The copy that a search's folder remembers; None where it has none."""
     try:
-        place = _read(paths.copied.read_bytes()).place
+        place = read_listing(paths.copied.read_bytes()).place
     except (OSError, ValueError):
         return None
     return _unless_itself(paths, open_storage(place))
@@ -279,12 +250,12 @@ def known_mirror(paths: SearchPaths) -> Mirror | None:
 def run_elsewhere(paths: SearchPaths) -> str:
     """Which other machine runs a search, as far as is known here, in words; empty where none."""
     try:
-        there = _read(paths.copied.read_bytes())
+        there = read_listing(paths.copied.read_bytes())
         # Not by what the other machine's clock said.
-        recent = time.time() - paths.copied.stat().st_mtime < _SILENCE_SECONDS
+        recent = time.time() - paths.copied.stat().st_mtime < LEASE_S
     except (OSError, ValueError):
         return ""
-    return printable(there.by) if there.running and recent and not _is_here(there) else ""
+    return printable(there.by) if there.running and recent and not is_of_this_host(there.by) else ""
 
 
 def named_mirror(paths: SearchPaths, storage: str) -> Mirror | None:
@@ -296,128 +267,3 @@ def _unless_itself(paths: SearchPaths, place: Storage) -> Mirror | None:
     if isinstance(place, FolderStorage) and place.path.resolve() == paths.root.resolve():
         return None
     return Mirror(paths, place)
-
-
-def is_copied(name: str) -> bool:
-    """Whether a file of a search's folder is part of the copy: not checkpoints, which trials keep
-    in the storage themselves, nor anything hidden; nor a name that would lead out of the folder.
-    """
-    parts = name.split("/")
-    return "checkpoints" not in parts and all(_PART.fullmatch(part) for part in parts)
-
-
-def _is_here(listing: Listing) -> bool:
-    """Whether it was written by a process of this machine."""
-    return is_of_this_host(listing.by)
-
-
-def _follows(here: Mapping[str, str], seen: Mapping[str, str], there: Mapping[str, str]) -> bool:
-    """Whether nothing was changed here that is not there; some may have been fetched before."""
-    names = here.keys() | seen.keys()
-    return all(here.get(name) in (seen.get(name), there.get(name)) for name in names)
-
-
-def _read(data: bytes) -> Listing:
-    """A listing; ValueError where it is damaged, or names what is no file of a copy."""
-    listing = parse_json(data, Listing)
-    strange = [name for name in listing.files if not is_copied(name)]
-    if strange:
-        raise ValueError(f"it names {strange[0]!r}")
-    return listing
-
-
-@contextlib.contextmanager
-def kept_up(
-    mirror: Mirror | None, say: Callable[[str], None], lost: Callable[[str], None]
-) -> Iterator[None]:
-    """Copy what changes while a search is run, and that it is being run.
-
-    Args:
-        mirror: of the search; None where there is no copy.
-        say: tells the user of trouble that may pass; the copying is tried again.
-        lost: ends the search, as another machine runs it now.
-
-    Raises:
-        ResultsError: it is being run elsewhere, or the copy was changed there.
-        OSError: the storage cannot be written.
-    """
-    if mirror is None:
-        yield
-        return
-    mirror.push(running=True)
-
-    def copy() -> str | None:
-        try:
-            mirror.push(running=True)
-        except ResultsError as error:
-            lost(str(error))
-            return None
-        except OSError as error:
-            return f"the copy in the storage is behind: {error}"
-        return ""
-
-    try:
-        with _meanwhile(copy, say):
-            yield
-    finally:
-        try:
-            mirror.push()
-        except (OSError, ResultsError) as error:  # the end of the command tries again, and tells
-            say(f"the copy in the storage is behind: {error}")
-
-
-@contextlib.contextmanager
-def kept_fresh(paths: SearchPaths, say: Callable[[str], None]) -> Iterator[None]:
-    """Bring here what another machine that runs a search writes, while it is looked at.
-
-    Args:
-        paths: of the search.
-        say: tells the user that what is shown may be old, and why.
-    """
-    mirror = known_mirror(paths) if run_elsewhere(paths) else None
-    if mirror is None:
-        yield
-        return
-
-    def fetch() -> str:
-        try:
-            mirror.fetch()
-        except (OSError, ResultsError) as error:
-            with contextlib.suppress(OSError):  # whom we do not hear is not therefore silent
-                paths.copied.touch()
-            return f"what is shown may be old: {error}"
-        return ""
-
-    with _meanwhile(fetch, say):
-        yield
-
-
-@contextlib.contextmanager
-def _meanwhile(work: Callable[[], str | None], say: Callable[[str], None]) -> Iterator[None]:
-    """Do something now and then, in a thread.
-
-    Args:
-        work: returns what went wrong, in words; empty for nothing, None to be done no more.
-        say: is told what went wrong, once for as long as it stays the same.
-    """
-    over = threading.Event()
-
-    def again_and_again() -> None:
-        pause, told = _COPYING.pause_s(0.0), ""
-        while not over.wait(pause):
-            begun = time.monotonic()
-            trouble = work()
-            if trouble is None:
-                return
-            if trouble and trouble != told:
-                say(trouble)
-            told = trouble
-            pause = _COPYING.pause_s(time.monotonic() - begun)
-
-    working = threading.Thread(target=again_and_again, daemon=True)
-    working.start()
-    try:
-        yield
-    finally:
-        over.set()
-        working.join()

@@ -18,12 +18,13 @@ from handsigns.io.remedies import remedy_for
 from handsigns.io.storage import check_writable, unusable
 from handsigns.monitor.live import Display
 from handsigns.policy.stopping import StoppingCriteria
+from handsigns.results.background_sync import kept_up
 from handsigns.results.checkpoints import checkpoints_of
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
 from handsigns.results.observer import Observer
 from handsigns.results.paths import SearchPaths
-from handsigns.results.sync import kept_up, mirror_of
+from handsigns.results.sync import mirror_of
 from handsigns.results.trial import Session, TrialRecord
 from handsigns.tracking.base import TrackedSearch
 from handsigns.tracking.worker import tracking

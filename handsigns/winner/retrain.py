@@ -51,9 +51,6 @@ _LOWEST_LOSS = "lowest loss on the pictures it learnt from"
 _ENSEMBLE = "all that did not diverge, as an ensemble"
 
 
-Retraining = SeedRun  # imported from here by workflow and cli
-
-
 def retrain(
     search: StoredSearch,
     data: DataSet,

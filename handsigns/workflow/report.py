@@ -43,7 +43,7 @@ def follow_report(paths: SearchPaths, reports: Path = REPORTS) -> Path:
         ResultsError, OSError: see `write_report`.
     """
     from handsigns.reporting.follow import follow
-    from handsigns.results.sync import kept_fresh
+    from handsigns.results.background_sync import kept_fresh
 
     def print_written(search: StoredSearch, page: Path) -> None:
         ended = sum(record.ended for record in search.journal.records)

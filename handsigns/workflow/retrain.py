@@ -11,8 +11,7 @@ from handsigns.workflow.user_code import user_code_of_trial
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
-    from handsigns.results.winner import Chosen, ModelCard
-    from handsigns.winner.retrain import Retraining
+    from handsigns.results.winner import Chosen, ModelCard, SeedRun
 
 
 def retrain(
@@ -22,7 +21,7 @@ def retrain(
     trial: str | None = None,
     seeds: int,
     ensemble: bool = False,
-) -> tuple[ModelCard, list[Retraining]]:
+) -> tuple[ModelCard, list[SeedRun]]:
     """Train a trial's configuration again with fresh seeds, showing progress; keep the winner.
 
     Args:

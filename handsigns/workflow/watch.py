@@ -27,7 +27,7 @@ def watch(paths: SearchPaths, *, once: bool = False) -> StoredSearch:
 
     from handsigns.monitor.watch import Watched, show_once
     from handsigns.monitor.watch import watch as follow
-    from handsigns.results.sync import kept_fresh
+    from handsigns.results.background_sync import kept_fresh
 
     console = Console(highlight=False)
     watched = Watched(paths)

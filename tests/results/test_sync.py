@@ -12,16 +12,11 @@ import pytest
 from handsigns.errors import ResultsError
 from handsigns.io.storage import open_storage
 from handsigns.io.throttle import Throttle
+from handsigns.results.background_sync import kept_fresh, kept_up
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import held, holder
-from handsigns.results.sync import (
-    Mirror,
-    is_copied,
-    kept_fresh,
-    kept_up,
-    known_mirror,
-    named_mirror,
-)
+from handsigns.results.sync import Mirror, known_mirror, named_mirror
+from handsigns.results.sync_listing import is_copied
 from handsigns.workflow.sync import pull, push
 from tests.support.s3 import names
 from tests.support.workplace import until
@@ -166,7 +161,7 @@ def test_a_dead_machine_is_waited_for_a_while(place, here, there, monkeypatch):
         mirror(there, place).fetch()
         with pytest.raises(ResultsError, match="If it is dead, try again in"):
             mirror(there, place).push(running=True)
-        monkeypatch.setattr("handsigns.results.sync._SILENCE_SECONDS", 0.0)
+        monkeypatch.setattr("handsigns.results.sync.LEASE_S", 0.0)
         mirror(there, place).push(running=True)
 
 
@@ -204,7 +199,7 @@ def test_an_interrupted_push_is_completed_by_the_next(place, here, there, monkey
 
 
 def test_the_copy_is_kept_up_while_a_search_runs(place, here, monkeypatch):
-    monkeypatch.setattr("handsigns.results.sync._COPYING", Throttle(0.02))
+    monkeypatch.setattr("handsigns.results.background_sync._COPYING", Throttle(0.02))
     lost = []
     with kept_up(mirror(here, place), print, lost.append):
         change(here, "journal.jsonl", "one\ntwo\n")
@@ -215,11 +210,11 @@ def test_the_copy_is_kept_up_while_a_search_runs(place, here, monkeypatch):
 
 
 def test_a_search_that_another_machine_took_over_ends(place, here, there, monkeypatch):
-    monkeypatch.setattr("handsigns.results.sync._COPYING", Throttle(0.3))
+    monkeypatch.setattr("handsigns.results.background_sync._COPYING", Throttle(0.3))
     lost, said = [], []
     with kept_up(mirror(here, place), said.append, lost.append):
         with elsewhere(monkeypatch), monkeypatch.context() as impatient:
-            impatient.setattr("handsigns.results.sync._SILENCE_SECONDS", 0.0)
+            impatient.setattr("handsigns.results.sync.LEASE_S", 0.0)
             until(lambda: not take_over(there, place) and stands(place))
         change(here, "journal.jsonl", "one\nand more\n")
         until(lambda: lost)
@@ -331,7 +326,7 @@ def test_a_copy_that_is_gone_is_made_anew(tmp_path, here):
 
 
 def test_a_search_that_another_machine_runs_is_followed(place, here, there, monkeypatch):
-    monkeypatch.setattr("handsigns.results.sync._COPYING", Throttle(0.2))
+    monkeypatch.setattr("handsigns.results.background_sync._COPYING", Throttle(0.2))
     with elsewhere(monkeypatch):
         mirror(here, place).push(running=True)
     mirror(there, place).fetch()
@@ -358,7 +353,7 @@ def test_a_long_silent_search_counts_as_not_running(place, here, there, monkeypa
 
 
 def test_who_cannot_be_heard_is_not_silent(place, here, there, monkeypatch):
-    monkeypatch.setattr("handsigns.results.sync._COPYING", Throttle(0.1))
+    monkeypatch.setattr("handsigns.results.background_sync._COPYING", Throttle(0.1))
     with elsewhere(monkeypatch):
         mirror(here, place).push(running=True)
     mirror(there, place).fetch()
