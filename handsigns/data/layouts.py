@@ -8,18 +8,25 @@ this program, leave behind is skipped silently.
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from handsigns.console.sanitize import printable
-from handsigns.data.file_types import is_image, is_litter, unread_kind
+from handsigns.data.file_types import unread_kind
+from handsigns.data.folders import (
+    data_folder,
+    entries,
+    folders_below,
+    folders_in,
+    has_images,
+    images_in,
+    leads_out,
+)
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
-from handsigns.io.own_output import is_own_output
 
 SIGN_CLASSES = ("0", "1", "2", "3", "4", "5")
 """The labels of the course's layout: the number of fingers."""
@@ -83,15 +90,15 @@ def list_pictures(source: Path) -> Listing:
     Raises:
         DataError: it is no folder, cannot be read, or is of no known layout.
     """
-    root = _folder(source)
-    inside = _folders_in(root)
+    root = data_folder(source)
+    inside = folders_in(root)
     signs = _split_folders(source, inside, _sign_split)
     if "train" in signs:
         return _with_unread(_list_signs(root, signs), root, signs)
     splits = _split_folders(source, inside, _split_of)
     if "train" in splits and not _is_a_class(splits["train"], inside):
         return _with_unread(_list_classes(root, splits), root, splits)
-    folders = [folder for folder in inside.values() if _has_images(folder)]
+    folders = [folder for folder in inside.values() if has_images(folder)]
     if folders and (not (signs or splits) or "train" in splits):
         return _with_unread(_list_classes(root, {"train": root}), root, {})
     problem = "no train folder" if signs or splits else "no pictures in a known layout"
@@ -114,54 +121,24 @@ def _is_a_class(train: Path, inside: Mapping[str, Path]) -> bool:
     beside it, that are no splits, have images as it has.
     """
     others = [folder for name, folder in inside.items() if _split_of(name) is None]
-    if any(_has_images(folder) for folder in _folders_in(train).values()):
+    if any(has_images(folder) for folder in folders_in(train).values()):
         return False
-    return bool(_images_in(train)) and any(_images_in(folder) for folder in others)
+    return bool(images_in(train)) and any(images_in(folder) for folder in others)
 
 
 def _with_unread(listing: Listing, root: Path, splits: Mapping[SplitName, Path]) -> Listing:
     """The listing with the images and folders of images beside what was read."""
-    unread = [entry.name for entry in _images_in(root)]
+    unread = [entry.name for entry in images_in(root)]
     if splits:
-        beside = (f for f in _folders_in(root).values() if f not in splits.values())
-        unread += [f"{folder.name}/" for folder in beside if _has_images(folder)]
+        beside = (f for f in folders_in(root).values() if f not in splits.values())
+        unread += [f"{folder.name}/" for folder in beside if has_images(folder)]
     return replace(listing, unread=tuple(unread))
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Return the images in a folder and below it, in the order of their names.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    return [below / e.name for below in _folders_below(folder) for e in _images_in(below)]
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts ``2`` before ``10``."""
     parts = re.split(r"(\d+)", name)
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p)
-
-
-def _folder(source: Path) -> Path:
-    shown = printable(str(source))
-    if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
-        raise DataError(
-            f"{shown} is a URL; download it, unpack it, and name the folder (--data DIR)"
-        )
-    try:
-        source = source.expanduser()
-        if not source.exists():
-            raise DataError(f"no folder {shown}; name one that exists (--data DIR)")
-        if not source.is_dir():
-            archive = source.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"))
-            advice = (
-                "unpack it, and name the folder" if archive else "name the folder that holds it"
-            )
-            raise DataError(f"{shown} is a file; {advice} (--data DIR)")
-        return source.resolve()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{shown} cannot be read: {error}") from error
 
 
 def _split_folders(
@@ -185,13 +162,13 @@ def _layout_error(source: Path, problem: str, inside: Mapping[str, Path]) -> Dat
     found = ", ".join(printable(name) for name in list(inside)[:8]) or "no folders"
     lines = [f"{printable(str(source))}: {problem} (found: {found}); {_LAYOUTS}"]
     folders = [source, *inside.values()]
-    tables = [e.name for f in folders for e in _entries(f) if e.name.lower().endswith(".csv")]
+    tables = [e.name for f in folders for e in entries(f) if e.name.lower().endswith(".csv")]
     if tables:
         lines.append(
             f"labels in a table ({printable(tables[0])}) are not read: sort the images into a "
             f"folder for each class, as docs/your-own-data.md shows"
         )
-    elif any(_images_in(folder) for folder in folders):
+    elif any(images_in(folder) for folder in folders):
         lines.append("the images lie in one folder: sort them into a folder for each class")
     return DataError("\n".join(lines))
 
@@ -227,7 +204,7 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> Listing:
             _add(listing, split, root, splits[split], _no_label)
         for label in sorted(by_class, key=natural_key):
             for folder in by_class[label]:
-                for below in _folders_below(folder):
+                for below in folders_below(folder):
                     _add(listing, split, root, below, _folder_label(label, classes))
     return listing
 
@@ -240,7 +217,7 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     foreign = []
-    for name, path in _folders_in(folder).items():
+    for name, path in folders_in(folder).items():
         try:
             name.encode()
         except UnicodeEncodeError:
@@ -293,15 +270,15 @@ def _add(
 ) -> None:
     """Put the images in one folder into the listing, the unusable among its bad files."""
     within = folder.relative_to(root).as_posix()
-    astray = _leads_out(folder, root)
-    for entry in _images_in(folder):
+    astray = leads_out(folder, root)
+    for entry in images_in(folder):
         path, name = folder / entry.name, f"{within}/{entry.name}"
         try:
             label = label_of(entry.name)
             kind = unread_kind(entry.name)
             if kind:
                 raise _UnusableError(f"{kind} pictures are not read; save it as JPEG or PNG")
-            if astray or (entry.is_symlink() and _leads_out(path, root)):
+            if astray or (entry.is_symlink() and leads_out(path, root)):
                 raise _UnusableError(
                     "a link that leads out of the data folder",
                     "put images there in place of links, or name the folder that they lie in",
@@ -309,49 +286,3 @@ def _add(
             listing.pictures[split].append(Picture(path, name, label))
         except _UnusableError as error:
             listing.bad.append(BadFile(name, *error.args))
-
-
-def _folders_in(folder: Path) -> dict[str, Path]:
-    return {
-        entry.name: folder / entry.name
-        for entry in _entries(folder)
-        if _is_folder(entry) and not is_own_output(folder / entry.name)
-    }
-
-
-def _folders_below(folder: Path) -> Iterator[Path]:
-    """A folder and all in it, but not through links, which may lead in circles."""
-    yield folder
-    for below in _folders_in(folder).values():
-        if not below.is_symlink():
-            yield from _folders_below(below)
-
-
-def _has_images(folder: Path) -> bool:
-    return any(_images_in(below) for below in _folders_below(folder))
-
-
-def _images_in(folder: Path) -> list[os.DirEntry[str]]:
-    return [e for e in _entries(folder) if not _is_folder(e) and is_image(folder / e.name)]
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, sorted by name; hidden and system files are left out."""
-    try:
-        with os.scandir(folder) as found:
-            return sorted((e for e in found if not is_litter(e.name)), key=lambda e: e.name)
-    except OSError as error:
-        raise DataError(f"{printable(str(folder))} cannot be read: {error.strerror}") from error
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # A link to itself; reading it as a file says what is wrong.
-
-
-def _leads_out(path: Path, root: Path) -> bool:
-    """A symbolic link, of the file or of a folder above it, to a place outside the data."""
-    # realpath, as Path.resolve raises on a link to itself.
-    return not Path(os.path.realpath(path)).is_relative_to(root)

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from handsigns.console.sanitize import printable
+from handsigns.data.folders import images_below
 from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
-from handsigns.data.layouts import BadFile, images_below
+from handsigns.data.layouts import BadFile
 from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
