@@ -12,8 +12,8 @@ from tests.benchmarks.conftest import BENCHMARKS
 
 PROGRAMS = {path.stem for path in BENCHMARKS.glob("*.py") if "main() -> int" in path.read_text()}
 LIGHT = ("objectives", "recipes", "trackers", "training")
-SEARCHES = ("faults", "memory", "overhead", "startup")
-LONG = ("peers", "scale")
+SEARCHES = ("overhead", "startup")
+LONG = ("faults", "memory", "peers", "scale")  # make bench-smoke runs them, too
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
     OPTIONS["peers"] = (
@@ -72,5 +72,5 @@ def test_smoke_with_searches(name, smoke):
 @pytest.mark.ray
 @pytest.mark.long
 @pytest.mark.parametrize("name", LONG)
-def test_smoke_with_many_processes(name, smoke):
+def test_smoke_with_many_searches(name, smoke):
     smoke(name)

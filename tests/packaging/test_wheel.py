@@ -143,7 +143,7 @@ def test_search_retrain_test_and_predict_without_a_checkout(installed):
     found = installed.run(
         "handsigns", "search", "quick", *options, "--set", "reevaluation.top=0", "--name", "tiny"
     )
-    assert "1/1 trials ended" in found
+    assert "1/1 trial ended" in found
     assert "Traceback" not in found
     results = installed.folder / "results" / "tiny"
     assert (results / "leaderboard.csv").stat().st_size > 0
