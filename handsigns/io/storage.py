@@ -224,8 +224,13 @@ class ObjectStorage:
     def read(self, name: str) -> bytes:
         """See `Storage`."""
         system, root = self._opened
-        with self._told(), system.open_input_stream(f"{root}/{name}") as stream:
-            return bytes(stream.read())
+        with self._told():
+            while True:
+                with system.open_input_stream(f"{root}/{name}") as stream:
+                    data = bytes(stream.read())
+                # Its size is asked for first: of one replaced since, that much would be read.
+                if system.get_file_info(f"{root}/{name}").size == len(data):
+                    return data
 
     def write(self, name: str, data: bytes, keep: str | None = None) -> None:
         """See `Storage`."""
