@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import percent
+from handsigns.console.format import counted, percent
 from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def summary_html(results: SearchResults) -> str:
 def _counts(results: SearchResults) -> str:
     counts = results.trials["status"].value_counts()
     each = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    total = len(results.trials)
-    trials = "1 trial" if total == 1 else f"{total} trials"
+    trials = counted(len(results.trials), "trial")
     return f"{trials} ({each})" if each else trials
 
 

@@ -210,8 +210,8 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
         show_line(
             f"misclassified: {mistake.picture} (true {mistake.true}, predicted {mistake.predicted})"
         )
-    if more := len(result.wrong) - _TOP if len(result.wrong) > _TOP else 0:
-        print(f"and {more} more")
+    if len(result.wrong) > _TOP:
+        print(f"and {len(result.wrong) - _TOP} more")
     print(f"written to {printable(str(file))}")
 
 
