@@ -15,10 +15,15 @@ from handsigns.workflow.trials import RunOptions
 DEFAULT_SPACE = "quick"
 
 
-def add_space(parser: ArgumentParser) -> None:
-    """Add the search space as a positional argument."""
+def add_space(parser: ArgumentParser, default: str | None = None) -> None:
+    """Add the search space as a positional argument, which may be left out if it has a default."""
     parser.add_argument(
-        "space", metavar="SPACE", help="search-space file, or a name from search_spaces/"
+        "space",
+        nargs="?" if default else None,
+        default=default,
+        metavar="SPACE",
+        help="search-space file, or a name from search_spaces/"
+        + (f" (default: {default})" if default else ""),
     )
 
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from handsigns.cli.commands.reevaluate import reevaluate_and_show
 from handsigns.cli.commands.report import report_at_end
 from handsigns.cli.commands.retrain import retrain_and_show
+from handsigns.cli.commands.search import planned
 from handsigns.cli.commands.test import evaluate_and_show
-from handsigns.cli.interruption import interruption
 from handsigns.cli.options import (
     DEFAULT_SPACE,
     add_new_search,
     add_retraining,
+    add_space,
     run_options,
-    search_request,
 )
 from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.data import Sources
-from handsigns.workflow.new_search import plan_search, print_plan, start_search
+from handsigns.workflow.new_search import start_search
 from handsigns.workflow.sync import pushed
 
 if TYPE_CHECKING:
@@ -32,23 +32,15 @@ EXAMPLE = "run default --data my/photographs --time-budget 15m"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `search` has, with a default space, and what `retrain` has."""
-    parser.add_argument(
-        "space",
-        nargs="?",
-        default=DEFAULT_SPACE,
-        metavar="SPACE",
-        help=f"search-space file, or a name from search_spaces/ (default: {DEFAULT_SPACE})",
-    )
+    add_space(parser, DEFAULT_SPACE)
     add_new_search(parser)
     add_retraining(parser)
 
 
 def run(options: Namespace) -> int:
     """Go the whole way from a search space to a tested winner and a report."""
-    with interruption("no search was started"):
-        new = plan_search(search_request(options), dry_run=options.dry_run)
-    if options.dry_run:
-        print_plan(new.study)
+    new = planned(options)
+    if new is None:
         return 0
     with pushed(new.paths):
         finished = start_search(new, run_options(options))
