@@ -83,7 +83,7 @@ def show_run(finished: FinishedRun) -> int:
     search, outcome = finished.search, finished.outcome
     _show_outcome(search, outcome)
     if finished.hint:
-        print(finished.hint)
+        show_line(finished.hint)
     show_trackers(search.paths, search.study)
     if outcome.by_user:
         return INTERRUPTED
@@ -92,7 +92,7 @@ def show_run(finished: FinishedRun) -> int:
 
 def show_next(search: StoredSearch, file: TextIO | None = None) -> None:
     """Print what can be done next with a search, as it stands."""
-    print(f"next: {printable(next_step(search))}", file=file)
+    show_line(f"next: {next_step(search)}", file)
 
 
 def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
@@ -103,12 +103,14 @@ def _show_outcome(search: StoredSearch, outcome: SearchOutcome) -> None:
     print()
     show_line(f"the search ended after {spent}: {outcome.reason}")
     show_line(f"{counted(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
-    print(f"\nleaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
+    print()
+    show_line(f"leaderboard (best {min(_TOP, len(records))} by {search.study.objective.metric}):")
     show_leaderboard(search, _TOP)
     show_failures(search.paths, records)
-    print(f"\nall of it: {search.paths.leaderboard}")
+    print()
+    show_line(f"all of it: {search.paths.leaderboard}")
     if search.best is None and not outcome.by_user:
-        print(f"there is no winner: {_why_none(search)}", file=sys.stderr)
+        show_line(f"there is no winner: {_why_none(search)}", sys.stderr)
 
 
 def show_failures(paths: SearchPaths, records: Iterable[TrialRecord]) -> None:
@@ -119,7 +121,7 @@ def show_failures(paths: SearchPaths, records: Iterable[TrialRecord]) -> None:
         more = f" (the first is {failed[0]})" if len(failed) > 1 else ""
         show_line(f"{which} failed{more}: {failure}")
     if found:
-        print(f"full tracebacks: {printable(str(paths.journal))}")
+        show_line(f"full tracebacks: {paths.journal}")
 
 
 def _why_none(search: StoredSearch) -> str:
@@ -164,10 +166,13 @@ def show_reevaluation(search: StoredSearch, outcome: SearchOutcome | None) -> No
     from handsigns.reporting.reevaluation import COLUMNS, left_out, rows, verdict
 
     if outcome is not None:
-        print(f"\nthe re-evaluation ended: {outcome.reason}")
+        print()
+        show_line(f"the re-evaluation ended: {outcome.reason}")
         _show_incomplete(outcome.records)
     if not search.finalists:
-        print("note: no run of all of them was finished, so the leaderboard's first stays the best")
+        show_line(
+            "note: no run of all of them was finished, so the leaderboard's first stays the best"
+        )
         return
     print()
     show_table(COLUMNS, rows(search), objective=search.study.objective.metric)
@@ -211,8 +216,8 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
             f"misclassified: {mistake.picture} (true {mistake.true}, predicted {mistake.predicted})"
         )
     if len(result.wrong) > _TOP:
-        print(f"and {len(result.wrong) - _TOP} more")
-    print(f"written to {printable(str(file))}")
+        show_line(f"and {len(result.wrong) - _TOP} more")
+    show_line(f"written to {file}")
 
 
 def _show_accuracy(result: TestResult) -> None:

@@ -43,6 +43,7 @@ def wrapped(text: str, width: int | None) -> str:
     return "\n".join(lines)
 
 
-def show_line(text: str) -> None:
-    """Print a line on standard output. The text may be from outside."""
-    print(wrapped(printable(text), width_of(sys.stdout)))
+def show_line(text: str, file: IO[str] | None = None) -> None:
+    """Print a line on standard output, or another stream. The text may be from outside."""
+    stream = file or sys.stdout
+    print(wrapped(printable(text), width_of(stream)), file=stream)

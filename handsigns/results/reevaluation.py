@@ -7,8 +7,9 @@ validation pictures where folds are asked for; so they can be compared run by ru
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -17,7 +18,8 @@ from handsigns.config.hyperparameters import seed_of
 from handsigns.config.search import Objective
 from handsigns.data.folds import Fold
 from handsigns.data.splits import DataInfo
-from handsigns.io.json_file import read_json
+from handsigns.errors import ResultsError
+from handsigns.io.json_file import read_json, write_json
 from handsigns.results.paths import RepeatPaths
 from handsigns.results.trial import TrialRecord, TrialSpec
 
@@ -63,17 +65,20 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class RepeatPlan:
-    """What is to be trained again, and then compared; the latest one of a search counts.
+    """What is to be trained again, and then compared.
 
     Attributes:
         trial_ids: of the search's trials.
         seeds: how many fresh ones.
         folds: 0 keeps the validation split.
+        earlier: the latest finished plan before it, whose result counts until this one has as
+            many runs to compare, or is finished.
     """
 
     trial_ids: Annotated[tuple[str, ...], Field(max_length=1000)]
     seeds: Annotated[int, Field(ge=1, le=1000)]
     folds: Annotated[int, Field(ge=0, le=100)]
+    earlier: RepeatPlan | None = field(default=None, compare=False)
 
     @property
     def runs(self) -> list[Run]:
@@ -92,6 +97,10 @@ class RepeatPlan:
         """The ids of all runs."""
         return {run.trial_id(trial_id) for trial_id, run in self.repeats}
 
+    def finished(self, runs: Iterable[TrialRecord]) -> bool:
+        """Return whether every run of it has ended."""
+        return self.names <= {run.trial_id for run in runs if run.ended}
+
 
 def read_plan(paths: RepeatPaths) -> RepeatPlan | None:
     """Return the latest plan of a re-evaluation; None where there is none.
@@ -103,6 +112,19 @@ def read_plan(paths: RepeatPaths) -> RepeatPlan | None:
         return read_json(paths.plan, RepeatPlan, f"to have it made anew: {paths.go_on}")
     except FileNotFoundError:
         return None
+
+
+def write_plan(paths: RepeatPaths, plan: RepeatPlan, runs: Iterable[TrialRecord]) -> None:
+    """Make a plan the latest one; the result of the one before counts until it is finished."""
+    try:
+        before = read_plan(paths)
+    except ResultsError:
+        before = None
+    if before is not None:
+        earlier = dataclasses.replace(before, earlier=None)
+        earlier_counts = before != plan and before.finished(runs)
+        plan = dataclasses.replace(plan, earlier=earlier if earlier_counts else before.earlier)
+    write_json(paths.plan, dataclasses.asdict(plan))
 
 
 def pictures_of_rarest(info: DataInfo) -> int:
@@ -152,21 +174,33 @@ def finalists(
     left out for all; without a common run there are none.
 
     Args:
-        plan: what is compared.
+        plan: what is compared; or its earlier one, see there.
         records: the search's trials.
         repeats: as the journal of the repeats has them.
         objective: by which they are compared.
     """
+    records, repeats = list(records), list(repeats)
+    found = _common_runs(plan, records, repeats)
+    if plan.earlier and not plan.finished(repeats):
+        before = _common_runs(plan.earlier, records, repeats)
+        if sum(len(one.runs) for one in before) > sum(len(one.runs) for one in found):
+            found = before
+    return sorted(found, key=lambda finalist: _key(finalist, objective))
+
+
+def _common_runs(
+    plan: RepeatPlan, records: Iterable[TrialRecord], repeats: Iterable[TrialRecord]
+) -> list[Finalist]:
+    """The plan's configurations with the runs that all of them have ended, in no order."""
     planned = {r.trial_id: r for r in records if r.trial_id in plan.trial_ids and r.has_result}
     ended = {run.trial_id: run for run in repeats if run.ended}
     common = [run for run in plan.runs if all(run.trial_id(trial) in ended for trial in planned)]
     if not common:
         return []
-    found = [
+    return [
         Finalist(record, tuple(common), tuple(ended[run.trial_id(trial_id)] for run in common))
         for trial_id, record in planned.items()
     ]
-    return sorted(found, key=lambda finalist: _key(finalist, objective))
 
 
 def _key(finalist: Finalist, objective: Objective) -> tuple[bool, float, str]:

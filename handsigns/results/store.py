@@ -80,8 +80,7 @@ class StoredSearch:
     @property
     def plan_finished(self) -> bool:
         """Whether every run of the latest plan has ended."""
-        ended = {record.trial_id for record in self.repeats.records if record.ended}
-        return self.repeat_plan is None or self.repeat_plan.names <= ended
+        return self.repeat_plan is None or self.repeat_plan.finished(self.repeats.records)
 
     @functools.cached_property
     def finalists(self) -> list[Finalist]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from handsigns.config.search import Reevaluation, Scheduler, StudyConfig, Tracking
 from handsigns.config.user_code import OwnCode
 from handsigns.console.format import counted
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import free_name
-from handsigns.io.json_file import write_json
 from handsigns.policy.reevaluation import PlannedRuns
 from handsigns.results.journal import Journal
 from handsigns.results.paths import RepeatPaths
@@ -18,6 +15,7 @@ from handsigns.results.reevaluation import (
     RepeatPlan,
     fitting_folds,
     pictures_of_rarest,
+    write_plan,
 )
 from handsigns.results.store import StoredSearch
 from handsigns.tuning.recovery import conclude_search
@@ -72,8 +70,8 @@ def reevaluate(
     """
     paths = stored.paths.repeats
     _make_room(paths, data.info.fingerprint)
-    write_json(paths.plan, dataclasses.asdict(plan))
     journal = Journal(paths.journal)
+    write_plan(paths, plan, journal.records)
     known = {record.trial_id: record for record in journal.records}
     limit = None if time_budget is None else journal.elapsed + time_budget
     ended = {name for name, record in known.items() if record.ended}

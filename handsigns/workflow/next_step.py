@@ -23,7 +23,7 @@ def next_step(search: StoredSearch) -> str:
     if by:
         return f"follow it while it runs: {paths.command('watch')}"
     if (paths.winner / CONFIG_FILE).exists():
-        return _winner_step(paths)
+        return winner_step(paths)
     if not journal.ended_because or journal.interrupted:
         return f"resume it: {paths.go_on}"
     if search.best is None:
@@ -55,7 +55,13 @@ def _reevaluation_unfinished(search: StoredSearch) -> bool:
         return True
 
 
-def _winner_step(paths: SearchPaths) -> str:
+def winner_step(paths: SearchPaths, done: str = "") -> str:
+    """Return what can be done next with a retrained winner.
+
+    Args:
+        paths: of its search.
+        done: the command that was just run, which is not suggested again.
+    """
     from handsigns.results.winner import read_card, read_test
 
     try:
@@ -69,4 +75,6 @@ def _winner_step(paths: SearchPaths) -> str:
         return f"the test result is damaged; test again: {test}"
     if result is None:
         return f"test the retrained winner, once: {test}"
+    if done == "predict":
+        return f"answer requests with it: {paths.command('serve', *paths.trust)}"
     return f"classify images: {paths.command('predict', 'IMAGE…', *paths.trust)}"

@@ -78,7 +78,7 @@ def test_every_command_explains_itself_with_an_example(command, capsys):
 
 def test_no_search_yet(capsys):
     assert main(["list"]) == 0
-    assert f"no search in results yet; begin one: {program()} run" in capsys.readouterr().out
+    assert f"no search in results yet; start one: {program()} run" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", shipped_spaces())

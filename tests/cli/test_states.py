@@ -29,7 +29,8 @@ AFTER_TEST = ("picked after a test", "tested after a test")
 COMMANDS = (
     "leaderboard it", "leaderboard it --format json", "list", "watch it --once", "report it",
     "compare it it", "resume it", "reevaluate it", "retrain it", "test it", "predict it none.png",
-    "export it --format torch-export", "replay it 0000", "audit it",
+    "export it --format torch-export", "replay it 0000", "audit it", "serve it", "dashboard it",
+    "track it --to tensorboard",
 )  # fmt: skip
 NEXT = {
     "empty": "resume it",
@@ -124,8 +125,11 @@ def is_possible(arguments, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_each_command_says_is_so(in_state, capsys, state):
+def test_what_each_command_says_is_so(in_state, capsys, monkeypatch, state):
     in_state(state)
+    # Both would answer until Ctrl-C.
+    monkeypatch.setattr("handsigns.winner.serve.serving", contextlib.nullcontext)
+    monkeypatch.setattr("handsigns.reporting.optuna_dashboard.serve", lambda *_: None)
     for line in COMMANDS:
         status = main(line.split())
         said = "".join(capsys.readouterr())

@@ -5,7 +5,15 @@ import pytest
 from handsigns.config.search import Objective
 from handsigns.data.folds import training_splits
 from handsigns.data.splits import DataInfo
-from handsigns.results.reevaluation import RepeatPlan, Run, finalists, fitting_folds
+from handsigns.results.paths import SearchPaths
+from handsigns.results.reevaluation import (
+    RepeatPlan,
+    Run,
+    finalists,
+    fitting_folds,
+    read_plan,
+    write_plan,
+)
 
 
 def test_all_configurations_get_the_same_fresh_seeds_and_folds(make_record):
@@ -81,6 +89,33 @@ def test_only_what_was_asked_for_last_counts(make_record, measure):
     assert order(("0000", "0001"), 2, 0) == [("0001", 2), ("0000", 2)]
     assert order(("0000", "0001", "0002"), 2, 0) == [("0002", 1), ("0000", 1), ("0001", 1)]
     assert order(("0000", "0001"), 1, 2) == [("0001", 2), ("0000", 2)], "folds alone"
+
+
+def test_an_unfinished_plan_replaces_no_larger_result(make_record, measure):
+    records = [make_record(f"{n:04d}") for n in range(3)]
+    runs = measure("0000", [0.1, 0.5]) + measure("0001", [0.2, 0.2])
+    larger = RepeatPlan(("0000", "0001", "0002"), 2, 0, earlier=RepeatPlan(("0000", "0001"), 2, 0))
+
+    def compared():
+        found = finalists(larger, records, runs, Objective())
+        return [(one.record.trial_id, len(one.runs)) for one in found]
+
+    assert compared() == [("0001", 2), ("0000", 2)]
+    runs += measure("0002", [0.0])
+    assert compared() == [("0001", 2), ("0000", 2)], "three runs of the new plan, four before"
+    runs += measure("0002", [0.0, 0.1])[1:]
+    assert [trial for trial, _ in compared()] == ["0002", "0001", "0000"]
+
+
+def test_a_plan_keeps_the_finished_one_before_it(make_record, measure, tmp_path):
+    paths = SearchPaths(tmp_path).repeats
+    paths.root.mkdir()
+    small, large, larger = (RepeatPlan(("0000",), seeds, 0) for seeds in (1, 2, 3))
+    runs = measure("0000", [0.1])
+    for plan, earlier in ((small, None), (large, small), (large, small), (larger, small)):
+        write_plan(paths, plan, runs)
+        assert read_plan(paths) == plan
+        assert read_plan(paths).earlier == earlier
 
 
 def test_a_run_that_diverged_puts_a_configuration_last(make_record, measure):

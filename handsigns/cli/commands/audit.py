@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.interruption import UNCHANGED, interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
-from handsigns.cli.show import FAILED
+from handsigns.cli.show import FAILED, show_next
 from handsigns.console.format import counted
-from handsigns.console.sanitize import printable
+from handsigns.console.wrap import show_line
 from handsigns.workflow.audit import audit
 from handsigns.workflow.searches import opened
 
@@ -31,7 +31,12 @@ def run(options: Namespace) -> int:
         again = search.paths.command("audit", *source_options(sources(options)))
         with interruption(UNCHANGED, again):
             found = audit(search, sources(options))
-    print(f"{counted(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed")
+    show_line(
+        f"{counted(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed"
+    )
     for problem in found.problems:
-        print(f"wrong: {printable(problem)}")
-    return FAILED if found.problems else 0
+        show_line(f"wrong: {problem}")
+    if found.problems:
+        return FAILED
+    show_next(search)
+    return 0

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.options import add_reports, add_results
 from handsigns.cli.show import show_table
-from handsigns.console.sanitize import printable
+from handsigns.console.wrap import show_line
 from handsigns.workflow.report import compare
 
 SUMMARY = "put searches side by side: best so far, cost, best configurations, spaces"
@@ -25,8 +25,8 @@ def run(options: Namespace) -> int:
     comparison, page = compare(options.names, options.results, options.reports)
     show_table(comparison.columns, comparison.summary, left=comparison.columns[:1])
     for line in (comparison.verdict, *comparison.tests):
-        print(printable(line))
+        show_line(line)
     for warning in comparison.warnings:
-        print(f"note: {printable(warning)}")
-    print(f"written to {printable(str(page))}; open it in a browser")
+        show_line(f"note: {warning}")
+    show_line(f"written to {page}; open it in a browser")
     return 0

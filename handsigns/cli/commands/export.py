@@ -7,7 +7,9 @@ from pathlib import Path
 
 from handsigns.cli.interruption import interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
+from handsigns.console.wrap import show_line
 from handsigns.workflow.export import export
+from handsigns.workflow.next_step import winner_step
 from handsigns.workflow.searches import opened
 
 SUMMARY = "write the winner as one graph, from pictures to probabilities, for other programs"
@@ -35,9 +37,10 @@ def run(options: Namespace) -> int:
         again = search.paths.command("export", *form, *place, *source_options(sources(options)))
         with interruption("no graph was written", again):
             graph = export(search, options.format, options.out, sources(options))
-    print(
+    show_line(
         f"largest difference of a probability: {graph.difference:.2g} "
         f"(allowed: {graph.tolerance:g})"
     )
-    print(f"written to {graph.path}")
+    show_line(f"written to {graph.path}")
+    show_line(f"next: {winner_step(search.paths, 'export')}")
     return 0

@@ -9,6 +9,7 @@ from handsigns.cli.options import add_results
 from handsigns.cli.show import show_table
 from handsigns.console.format import MISSING, percent
 from handsigns.console.program import command
+from handsigns.console.wrap import show_line
 from handsigns.workflow.searches import open_all, winner_status
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run(options: Namespace) -> int:
     """Print a line for each search; for one whose files are damaged, its name and the error."""
     found = open_all(options.results)
     if not found:
-        print(f"no search in {options.results} yet; begin one: {command('run')}")
+        show_line(f"no search in {options.results} yet; start one: {command('run')}")
         return 0
     rows = [
         [one[0], str(one[1]), "", "", "", ""] if isinstance(one, tuple) else _row(one)

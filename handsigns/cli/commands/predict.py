@@ -13,7 +13,8 @@ from handsigns.cli.interruption import UNCHANGED, interruption
 from handsigns.cli.options import add_name, add_user_code
 from handsigns.cli.show import FAILED, show_table
 from handsigns.console.format import percent
-from handsigns.console.sanitize import printable
+from handsigns.console.wrap import show_line
+from handsigns.workflow.next_step import winner_step
 from handsigns.workflow.predict import load_winner, predict
 from handsigns.workflow.sync import synced
 
@@ -52,7 +53,9 @@ def run(options: Namespace) -> int:
     show = _show_json if options.format == "json" else _show_table
     show(found.good)
     for bad in found.bad:
-        print(f"not classified: {printable(bad.name)}: {printable(bad.reason)}", file=sys.stderr)
+        show_line(f"not classified: {bad.name}: {bad.reason}", sys.stderr)
+    if options.format == "table":
+        show_line(f"next: {winner_step(paths, 'predict')}", sys.stderr)
     return 0 if options.skip_bad or not found.bad else FAILED
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handsigns.cli.options import add_size, add_skip_bad
 from handsigns.console.program import command
+from handsigns.console.wrap import show_line
 from handsigns.workflow.data import prepare_data
 
 SUMMARY = "make a data set of small pictures from photographs of any size"
@@ -32,9 +33,9 @@ def run(options: Namespace) -> int:
         skip_bad=options.skip_bad,
     )
     for remark in done.notes:
-        print(f"note: {remark}")
+        show_line(f"note: {remark}")
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
-    print(f"{done.folder} is ready: {counts} ({done.made} made now)")
+    show_line(f"{done.folder} is ready: {counts} ({done.made} made now)")
     size = () if options.size == 64 else ("--size", str(options.size))
-    print(f"search on it: {command('run', 'default', '--data', done.folder, *size)}")
+    show_line(f"next: search on it: {command('run', 'default', '--data', done.folder, *size)}")
     return 0

@@ -9,6 +9,7 @@ from handsigns.cli.interruption import UNCHANGED, interruption, source_options
 from handsigns.cli.options import add_name, add_sources, sources
 from handsigns.cli.show import FAILED
 from handsigns.console.format import counted
+from handsigns.console.wrap import show_line
 from handsigns.workflow.replay import replay
 from handsigns.workflow.searches import opened
 
@@ -33,8 +34,10 @@ def run(options: Namespace) -> int:
         with interruption(UNCHANGED, again):
             result = replay(search, options.trial, sources(options))
     for found in result.differences:
-        print(f"epoch {found.epoch}: {found.metric} {found.recorded!r} became {found.replayed!r}")
-    print(_verdict(result))
+        show_line(
+            f"epoch {found.epoch}: {found.metric} {found.recorded!r} became {found.replayed!r}"
+        )
+    show_line(_verdict(result))
     return 0 if result.identical else FAILED
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from handsigns.cli.options import add_name, add_reports
 from handsigns.cli.show import show_next
-from handsigns.console.sanitize import note, printable
+from handsigns.console.sanitize import note
+from handsigns.console.wrap import show_line
 from handsigns.errors import HandsignsError
 from handsigns.workflow.report import follow_report, write_report
 from handsigns.workflow.searches import open_at
@@ -35,7 +36,7 @@ def run(options: Namespace) -> int:
     with synced(options.results, options.name, options.storage) as paths:
         if options.follow:
             page = follow_report(paths, options.reports)
-            print(f"no process runs {paths.name} any more; the report is complete: {_shown(page)}")
+            show_line(f"no process runs {paths.name} any more; the report is complete: {page}")
         else:
             search = open_at(paths)
             _write_and_show(search, options.reports)
@@ -54,8 +55,4 @@ def report_at_end(search: StoredSearch, options: Namespace) -> None:
 
 
 def _write_and_show(search: StoredSearch, reports: Path) -> None:
-    print(f"report: {_shown(write_report(search, reports))} (open it in a browser)")
-
-
-def _shown(page: Path) -> str:
-    return printable(str(page))
+    show_line(f"report: {write_report(search, reports)} (open it in a browser)")

@@ -12,6 +12,7 @@ from handsigns.cli.interruption import interruption, source_options, written
 from handsigns.cli.options import add_name, add_report, add_retraining, add_sources, sources
 from handsigns.cli.show import show_next
 from handsigns.console.format import counted
+from handsigns.console.wrap import show_line
 from handsigns.workflow.data import Sources
 from handsigns.workflow.retrain import retrain
 from handsigns.workflow.searches import opened
@@ -63,8 +64,9 @@ def retrain_and_show(
     kept = "the one with the lowest loss on these images" if len(runs) > 1 else "it"
     if len(card.seeds) > 1:
         kept = f"{len(card.seeds)} as an ensemble"
-    print(
-        f"\nretrained trial {card.trial_id} ({card.chosen}) for {counted(card.epochs, 'epoch')} "
+    print()
+    show_line(
+        f"retrained trial {card.trial_id} ({card.chosen}) for {counted(card.epochs, 'epoch')} "
         f"with {counted(len(runs), 'fresh seed')}, {statistics.mean(seconds):.1f} s each; kept "
         f"{kept}: {search.paths.winner / 'model.safetensors'}"
     )
