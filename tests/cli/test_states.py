@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import re
 import shlex
+import socket
 
 import pytest
 
@@ -29,7 +30,7 @@ AFTER_TEST = ("picked after a test", "tested after a test")
 COMMANDS = (
     "leaderboard it", "leaderboard it --format json", "list", "watch it --once", "report it",
     "compare it it", "resume it", "reevaluate it", "retrain it", "test it", "predict it none.png",
-    "export it --format torch-export", "replay it 0000", "audit it", "serve it", "dashboard it",
+    "export it --format torch-export", "replay it 0000", "audit it", "dashboard it",
     "track it --to tensorboard",
 )  # fmt: skip
 NEXT = {
@@ -74,6 +75,13 @@ def in_state(make_search, tmp_path, monkeypatch):
             return open_search(paths)
 
         yield make
+
+
+@pytest.fixture
+def taken_port():
+    """A port at which another program listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
 
 
 def add_winner(stored, state):
@@ -125,12 +133,11 @@ def is_possible(arguments, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_each_command_says_is_so(in_state, capsys, monkeypatch, state):
+def test_what_each_command_says_is_so(in_state, capsys, monkeypatch, taken_port, state):
     in_state(state)
-    # Both would answer until Ctrl-C.
-    monkeypatch.setattr("handsigns.winner.serve.serving", contextlib.nullcontext)
+    # It would answer until Ctrl-C.
     monkeypatch.setattr("handsigns.reporting.optuna_dashboard.serve", lambda *_: None)
-    for line in COMMANDS:
+    for line in (*COMMANDS, f"serve it --port {taken_port}"):
         status = main(line.split())
         said = "".join(capsys.readouterr())
         assert status in (0, 1, 2), line
