@@ -1,4 +1,4 @@
-# make help lists what there is. Needs Python 3.11+, pip and make; everything else goes into .venv.
+# `make help` lists the targets. Needs Python 3.11+, pip and make; everything else goes into .venv.
 
 PYTHON ?= python3
 # Which torch to install: auto (CUDA on Linux) or cpu (a tenth of the size, no GPU): make setup TORCH=cpu
@@ -16,23 +16,23 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-versions check audit format lock clean
+.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-versions check docs audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-smoke
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "variables: SPACE=default DATA=my/photographs (run), TORCH=cpu (setup), PYTHON=python3.12"
 
-setup: $(READY) ## make .venv and install what is pinned in requirements.txt
+setup: $(READY) ## create .venv with the pinned dependencies (requirements.txt)
 
-setup-dev: $(DEV) ## the same with all extras and what tests need (requirements-dev.txt)
+setup-dev: $(DEV) ## the same with all extras and development tools (requirements-dev.txt)
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
-# A CPU-only torch comes from PyTorch's own index, without the CUDA packages that the pins name; so
-# the pins are constraints there, and the whole list otherwise.
+# A CPU-only torch comes from PyTorch's own index, without the CUDA packages that the pins list; the
+# pins are therefore constraints there, and the complete list otherwise.
 $(READY): requirements.txt pyproject.toml | $(BIN)/uv
 ifeq ($(TORCH),cpu)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
@@ -51,33 +51,33 @@ else
 endif
 	@touch $@
 
-run: $(READY) ## search, retrain and test (SPACE=quick on drawn hands)
+run: $(READY) ## search, retrain and test (SPACE=quick on synthetic hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
-# Tests that start Ray mostly wait, so a few files at a time.
-test: $(DEV) ## all tests but those of test-cluster and the longest of test-faults
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not cluster and not long"
+# Tests that start Ray mostly wait, so several files run at once.
+test: $(DEV) ## all tests except test-cluster and the longest of test-faults
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster and not long"
 
-test-fast: $(DEV) ## the tests that need no Ray, in seconds
-	$(BIN)/python -m pytest -m "not ray"
+test-fast: $(DEV) ## unit tests, in about a minute: without Ray and other slow parts
+	$(BIN)/python -m pytest -n 2 -m "not ray and not slow and not cluster"
 
-test-faults: $(DEV) ## the tests that kill processes and fill disks, in minutes
+test-faults: $(DEV) ## tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults
 
-# Who is not root becomes it in namespaces, as far as networks and mounts go, where that is allowed.
+# Non-root users become root in user namespaces (network and mounts), where that is allowed.
 NAMESPACES := unshare --map-root-user --net --mount
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),$(shell $(NAMESPACES) true && echo "$(NAMESPACES) \
 	sh -c 'ip link set lo up && mount -t tmpfs none /run && exec \"\$$0\" \"\$$@\"'"))
 
-test-cluster: $(DEV) ## searches over several machines, made of namespaces: on Linux
+test-cluster: $(DEV) ## searches on several machines emulated by namespaces (Linux)
 	$(AS_ROOT) $(BIN)/python -m pytest -m cluster
 
-# Environments of their own, made anew each time: a new release counts as soon as it is there.
+# Separate environments, created afresh each time, so that new releases are picked up.
 VERSIONS := lowest newest
 INSTALL_lowest := --resolution lowest-direct
 INSTALL_newest := --upgrade
 
-test-versions: $(VERSIONS:%=test-%) ## real flows on the lowest declared and on the newest dependencies
+test-versions: $(VERSIONS:%=test-%) ## end-to-end tests with the lowest declared and the newest dependencies
 
 .PHONY: $(VERSIONS:%=test-%)
 $(VERSIONS:%=test-%): test-%: | $(BIN)/uv
@@ -86,17 +86,20 @@ $(VERSIONS:%=test-%): test-%: | $(BIN)/uv
 		$(if $(filter cpu,$(TORCH)),--torch-backend cpu) -e '.[test]'
 	.venv-$*/bin/python -m pytest -m versions $$(grep -rl mark.versions tests --include='test_*.py')
 
-check: $(DEV) ## lint, formatting and types
+check: $(DEV) docs ## lint, formatting, types and documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale ## all benchmarks, over two hours; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale
+docs: $(DEV) ## build the documentation into site/; broken links and missing docstrings fail
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale ## all benchmarks, over two hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale
 
 bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
-bench-smoke: $(DEV) ## check that every benchmark runs, in tiny sizes
+bench-smoke: $(DEV) ## smoke test of every benchmark, in tiny sizes
 	$(BIN)/python -m pytest tests/benchmarks/test_smoke.py
 
 bench-peers: $(DEV)
@@ -107,7 +110,7 @@ format: $(DEV) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-audit: | $(BIN)/uv ## look the pinned dependencies up among known vulnerabilities
+audit: | $(BIN)/uv ## check the pinned dependencies for known vulnerabilities
 	$(BIN)/uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements-dev.txt
 
 lock: | $(BIN)/uv ## pin the newest versions of all dependencies
@@ -115,5 +118,5 @@ lock: | $(BIN)/uv ## pin the newest versions of all dependencies
 	$(PIN) --upgrade --extra dev -c requirements.txt -o requirements-dev.txt
 	$(PIN) --upgrade --extra peers -c requirements.txt -o benchmarks/requirements.txt
 
-clean: ## remove .venv and caches; results stay
-	rm -rf $(VENV) $(VERSIONS:%=.venv-%) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean: ## remove .venv, site and caches; results are kept
+	rm -rf $(VENV) $(VERSIONS:%=.venv-%) site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,17 +1,18 @@
-"""Kills processes of real searches, a hundred times, and tells what was lost.
+"""Fault injection: kills processes of real searches a hundred times and checks for losses.
 
     python benchmarks/faults.py
     python benchmarks/faults.py --kills 20 --seed 1 --json faults.json
 
-Small searches with ASHA are run as a user runs them. At random moments, from the first second on, a
-trial's process is killed (SIGKILL), or the driver's, or both at once; a search whose driver died is
-resumed, and may be killed again while it resumes. After each kill, what had been recorded before
-must stand in the journal unchanged. A search that finished is audited (the command `audit`): every
-trial is trained again, ASHA's decisions are computed again, the tables compared with both.
+Small ASHA searches run through the command line. At random moments, from the first second on, a
+trial's process, the driver, or both are killed (SIGKILL); a search whose driver died is resumed,
+and may be killed again while it resumes. After each kill, the events recorded before must be in the
+journal unchanged. A finished search is audited (the command `audit`): every trial is retrained,
+ASHA's decisions are recomputed, and the tables compared with both.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
@@ -24,23 +25,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness import (
-    TUNE,
+    CLI,
     Table,
+    Target,
     at_least,
     at_most,
-    draw_pictures,
     epochs,
     finish,
-    options,
+    log_progress,
+    make_parser,
     parse,
-    tell,
-    workplace,
+    temporary_folder,
+    write_synthetic_images,
 )
 
 from handsigns.io.event_log import read_events
 from handsigns.workflow.audit import audit
-from handsigns.workflow.data import Sources
-from handsigns.workflow.searches import open_named
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.searches import open_by_name
 
 SPACE = """
 space:
@@ -50,92 +52,92 @@ space:
 budget: {trials: %d, max_epochs: 243}
 scheduler: {name: asha, grace_period: 9, reduction_factor: 3}
 resources: {cpus_per_trial: 1, gpus_per_trial: 0}
-faults: {retries: 1000}
+fault_tolerance: {max_retries: 1000}
 """
-KINDS = ("trial", "driver", "both")
-WITHIN_SECONDS = 25.0
-"""Of the start of the driver, after which it is killed at the latest."""
-OF_TRAINING_SECONDS = 4.0
-"""The same for a trial, from when trials train."""
-KILLS_OF_A_SEARCH = 12
+FAULT_KINDS = ("trial", "driver", "both")
+MAX_DRIVER_LIFETIME_S = 25.0
+"""Longest time from the start of the driver to its kill."""
+MAX_TRIAL_LIFETIME_S = 4.0
+"""Longest time from the start of the training to the kill of a trial."""
+KILLS_PER_SEARCH = 12
 
 
-class Campaign:
-    """Kills, and what came of them."""
+class FaultInjection:
+    """Campaign of kills, with counts and the problems found."""
 
-    def __init__(self, place: Path, seed: int) -> None:
-        self._place = place
-        self._random = random.Random(seed)
+    def __init__(self, root: Path, seed: int) -> None:
+        self._root = root
+        self._rng = random.Random(seed)
         self.kills = Counter[str]()
         self.searches = self.trials = self.resumed = self.replayed = 0
-        self.lost: list[str] = []
+        self.failures: list[str] = []
         self.differences: list[str] = []
 
     def search(self, kills: int) -> None:
-        """Run one search to its end through at most so many kills, and audit it."""
-        root = self._place / "results" / f"search-{self.searches}"
+        """Run a search to its end with at most `kills` kills, and audit it."""
+        root = self._root / "results" / f"search-{self.searches}"
         self.searches += 1
-        command = ["search", str(self._place / "space.yaml"), "--name", root.name, "--seed",
-                   str(self.searches), "--data", str(self._place / "hands"), "--size", "16",
+        command = ["search", str(self._root / "space.yaml"), "--name", root.name, "--seed",
+                   str(self.searches), "--data", str(self._root / "hands"), "--size", "16",
                    "--results", str(root.parent)]  # fmt: skip
         resume = ["resume", root.name, "--results", str(root.parent)]
         before = self.kills.total()
         while True:
-            left = kills - (self.kills.total() - before)
-            status, output = self._session(command, root, left)
+            remaining = kills - (self.kills.total() - before)
+            status, output = self._run_session(command, root, remaining)
             if status == 0 or ("trials of " in output and " are done" in output):
-                break  # the latter where it was killed with everything written
+                break  # the latter where it was killed after everything was written
             if status != -signal.SIGKILL:
-                self.lost.append(f"{root.name} ended with status {status}: {output[-500:]}")
+                self.failures.append(f"{root.name} ended with status {status}: {output[-500:]}")
                 return
-            if (root / "study.yaml").exists():
+            if (root / "search.yaml").exists():
                 command = resume
-        found = audit(open_named(root.parent, root.name), Sources())
-        self.trials += found.trials
-        self.resumed += found.resumed
-        self.replayed += found.replayed
-        self.differences += [f"{root.name}: {problem}" for problem in found.problems]
+        result = audit(open_by_name(root.parent, root.name), InputOptions())
+        self.trials += result.trials
+        self.resumed += result.resumed
+        self.replayed += result.replayed
+        self.differences += [f"{root.name}: {problem}" for problem in result.problems]
 
-    def _session(self, command: list[str], root: Path, kills: int) -> tuple[int, str]:
-        """One process of a search, from start to end or to its death; its status and output."""
+    def _run_session(self, command: list[str], root: Path, kills: int) -> tuple[int, str]:
+        """Run one process of a search until it ends or is killed; return status and output."""
         journal = root / "journal.jsonl"
         with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen([*TUNE, *command], stdout=output, stderr=output)
+            process = subprocess.Popen([*CLI, *command], stdout=output, stderr=output)
             for _ in range(kills):
-                kind = self._random.choice(KINDS)
-                self._wait(kind, process, journal)
+                kind = self._rng.choice(FAULT_KINDS)
+                self._wait_until_kill(kind, process, journal)
                 recorded = journal.read_bytes() if journal.exists() else b""
                 if process.poll() is not None or not self._kill(kind, process, journal):
                     continue
                 self.kills[kind] += 1
-                tell(f"{root.name}: {kind} killed, {self.kills.total()} in all")
-                self._compare(root.name, recorded, journal)
+                log_progress(f"{root.name}: {kind} killed, {self.kills.total()} in all")
+                self._check_journal(root.name, recorded, journal)
                 if kind != "trial":
                     break
             status = process.wait()
             output.seek(0)
             return status, output.read()
 
-    def _wait(self, kind: str, process: subprocess.Popen[bytes], journal: Path) -> None:
-        """Until the moment to kill: from the start on, or once a trial trains that is to die."""
+    def _wait_until_kill(self, kind: str, process: subprocess.Popen[bytes], journal: Path) -> None:
+        """Wait for a random moment after the start or, to kill a trial, after it trains."""
         size = journal.stat().st_size if journal.exists() else 0
-        limit = WITHIN_SECONDS
+        limit = MAX_DRIVER_LIFETIME_S
         if kind != "driver":
-            limit = OF_TRAINING_SECONDS
-            # Beyond what a session writes as it begins.
-            while process.poll() is None and len(epochs_since(journal, size)) < 2:
+            limit = MAX_TRIAL_LIFETIME_S
+            # Epochs beyond those in the journal at the start of the session.
+            while process.poll() is None and len(epoch_lines_since(journal, size)) < 2:
                 time.sleep(0.05)
-        moment = time.monotonic() + self._random.uniform(0, limit)
+        moment = time.monotonic() + self._rng.uniform(0, limit)
         while process.poll() is None and time.monotonic() < moment:
             time.sleep(0.01)
 
     def _kill(self, kind: str, process: subprocess.Popen[bytes], journal: Path) -> bool:
-        """Whether there was something to kill: before the first epoch there is no trial."""
-        trained = epochs(journal)[-2:]  # of those that train now, most likely
+        """Kill, and return whether it was possible: before the first epoch there is no trial."""
+        recent = epochs(journal)[-2:]  # most likely of the running trials
         if kind != "driver":
-            if not trained:
+            if not recent:
                 return False
-            victim = int(self._random.choice(trained)["node"].rpartition("/")[2])
+            victim = int(self._rng.choice(recent)["node"].rpartition("/")[2])
             try:
                 os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:
@@ -146,18 +148,18 @@ class Campaign:
             process.wait()
         return True
 
-    def _compare(self, name: str, recorded: bytes, journal: Path) -> None:
-        """Whole lines of before must be there still, readable and unchanged."""
-        now = journal.read_bytes() if journal.exists() else b""
-        whole = recorded[: recorded.rfind(b"\n") + 1]
-        if not now.startswith(whole):
-            self.lost.append(f"{name}: the journal is not what it was")
-        elif now:
+    def _check_journal(self, name: str, recorded: bytes, journal: Path) -> None:
+        """Check that all complete lines recorded before are readable and unchanged."""
+        content = journal.read_bytes() if journal.exists() else b""
+        complete_lines = recorded[: recorded.rfind(b"\n") + 1]
+        if not content.startswith(complete_lines):
+            self.failures.append(f"{name}: recorded lines of the journal have changed")
+        elif content:
             read_events(journal)
 
 
-def epochs_since(journal: Path, size: int) -> list[bytes]:
-    """The lines of epochs beyond so many bytes of a journal."""
+def epoch_lines_since(journal: Path, size: int) -> list[bytes]:
+    """Return the epoch lines of a journal after its first `size` bytes."""
     if not journal.exists():
         return []
     with journal.open("rb") as file:
@@ -166,44 +168,48 @@ def epochs_since(journal: Path, size: int) -> list[bytes]:
 
 
 def main() -> int:
-    """Kill, audit, and print the tally."""
-    parser = options(__doc__ or "")
-    parser.add_argument("--kills", type=int, default=100, metavar="N", help="in all")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
-    parser.add_argument("--trials", type=int, default=12, metavar="N", help="of each search")
-    chosen = parse(parser, kills=1, trials=2)
-    with workplace() as place:
-        (place / "space.yaml").write_text(SPACE % chosen.trials)
-        os.environ["HANDSIGNS_CACHE"] = str(place / "cache")
-        draw_pictures(place / "hands", {"train": 120, "val": 48, "test": 6}, 16, "png")
-        campaign = Campaign(place, chosen.seed)
-        while (left := chosen.kills - campaign.kills.total()) > 0:
-            campaign.search(min(left, KILLS_OF_A_SEARCH))
-            if campaign.lost:
+    """Kill, audit, and print the counts."""
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--kills", type=int, default=100, metavar="N", help="total number of kills")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments and victims")
+    parser.add_argument("--trials", type=int, default=12, metavar="N", help="trials per search")
+    args = parse(parser, kills=1, trials=2)
+    with temporary_folder() as root:
+        (root / "space.yaml").write_text(SPACE % args.trials)
+        os.environ["HANDSIGNS_CACHE"] = str(root / "cache")
+        write_synthetic_images(root / "hands", {"train": 120, "val": 48, "test": 6}, 16, "png")
+        campaign = FaultInjection(root, args.seed)
+        while (remaining := args.kills - campaign.kills.total()) > 0:
+            campaign.search(min(remaining, KILLS_PER_SEARCH))
+            if campaign.failures:
                 break
-        for problem in (*campaign.lost, *campaign.differences):
-            print(f"wrong: {problem}", file=sys.stderr)
-        tally = Table(
-            f"{campaign.kills.total()} kills at random moments, seed {chosen.seed}",
-            ("what", "count"),
-            [
-                *((f"kills of the {kind}", str(campaign.kills[kind])) for kind in KINDS[:2]),
-                ("kills of both at once", str(campaign.kills["both"])),
-                ("searches", str(campaign.searches)),
-                ("trials", str(campaign.trials)),
-                ("trials that were resumed", str(campaign.resumed)),
-                ("trials replayed", str(campaign.replayed)),
-                ("losses", str(len(campaign.lost))),
-                ("differences", str(len(campaign.differences))),
-            ],
-        )
-        aims = [
-            at_least("kills", campaign.kills.total(), chosen.kills),
-            at_least("trials replayed", campaign.replayed, campaign.trials),
-            at_most("finished trials lost or changed", len(campaign.lost), 0),
-            at_most("differences from the replays", len(campaign.differences), 0),
-        ]
-        return finish([tally], aims, chosen)
+    return _report(campaign, args)
+
+
+def _report(campaign: FaultInjection, args: argparse.Namespace) -> int:
+    for problem in (*campaign.failures, *campaign.differences):
+        print(f"problem: {problem}", file=sys.stderr)
+    counts = Table(
+        f"{campaign.kills.total()} kills at random moments, seed {args.seed}",
+        ("event", "count"),
+        [
+            *((f"kills of the {kind}", str(campaign.kills[kind])) for kind in FAULT_KINDS[:2]),
+            ("kills of both at once", str(campaign.kills["both"])),
+            ("searches", str(campaign.searches)),
+            ("trials", str(campaign.trials)),
+            ("trials that were resumed", str(campaign.resumed)),
+            ("trials replayed", str(campaign.replayed)),
+            ("failures", str(len(campaign.failures))),
+            ("differences", str(len(campaign.differences))),
+        ],
+    )
+    targets: list[Target] = [
+        at_least("kills", campaign.kills.total(), args.kills),
+        at_least("trials replayed", campaign.replayed, campaign.trials),
+        at_most("finished trials lost or changed", len(campaign.failures), 0),
+        at_most("differences from the replays", len(campaign.differences), 0),
+    ]
+    return finish([counts], targets, args)
 
 
 if __name__ == "__main__":

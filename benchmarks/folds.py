@@ -1,7 +1,7 @@
-"""Trainings on folds of training and validation pictures, for the benchmarks of accuracy.
+"""Trainings on folds of the training and validation images, for the accuracy benchmarks.
 
-The test split stays closed. Every training is kept in a file of lines where one is named, so that a
-benchmark that was broken off goes on, and tables can be made again.
+The test split is never opened. Results can be cached in a JSON-lines file, so that an interrupted
+benchmark resumes, and tables can be recomputed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import draw_pictures, events, tell, workplace
+from harness import events, log_progress, temporary_folder, write_synthetic_images
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.results.environment import describe_environment
@@ -26,106 +26,116 @@ from handsigns.results.environment import describe_environment
 if TYPE_CHECKING:
     import torch
 
-    from handsigns.training.ema import WeightAverage
+    from handsigns.training.ema import ExponentialMovingAverage
     from handsigns.training.optimizer import Optimizer
     from handsigns.training.train import TrainingPlan
 
 
-DRAWN = 2400
-"""Pictures of drawn hands from which a network may learn first."""
+NUM_PRETRAINING_IMAGES = 2400
+"""Number of synthetic images for pretraining."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: on all folds but one, measured on that one.
+    """Training on all folds but one, evaluated on that one.
 
     Attributes:
-        params: the hyperparameters that differ from their defaults.
-        epochs: how many, to which the schedule is tied.
-        fold, folds: which of how many is held out.
-        cut: seed of the cut into folds.
-        seed: number of the training on this fold.
-        pretrained: how many epochs it has learnt from drawn hands before.
-        averages: also measure averages of the weights over so many epochs each, beside what
-            ``weight_average`` has measured.
+        params: hyperparameters that differ from their defaults.
+        epochs: number of epochs, also that of the learning-rate schedule.
+        fold, folds: index of the held-out fold, and number of folds.
+        split_seed: seed of the partition into folds.
+        seed: index of the training on this fold.
+        pretrain_epochs: number of epochs of pretraining on synthetic hands.
+        ema_epochs: horizons, in epochs, of additional weight averages to evaluate, beside the one
+            of the hyperparameter ``ema_epochs``.
     """
 
     params: dict[str, Scalar]
     epochs: int
     fold: int
     folds: int
-    cut: int = 0
+    split_seed: int = 0
     seed: int = 0
-    pretrained: int = 0
-    averages: tuple[float, ...] = ()
+    pretrain_epochs: int = 0
+    ema_epochs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a training came to after each epoch, on the pictures held out.
+    """Learning curve of a training, on the held-out images.
 
     Attributes:
-        loss, accuracy: of the network that a search would measure.
-        averaged_loss, averaged_accuracy: of each of the averages asked for, its curve.
-        seconds: of the whole training, the evaluations of these averages left out.
-        probabilities: at the end, of each picture held out for each class.
-        labels: of those pictures.
+        loss, accuracy: values after each epoch, of the model that a search would evaluate.
+        ema_loss, ema_accuracy: curves of the additional weight averages.
+        seconds: duration of the training without the evaluation of these averages.
+        probabilities: final class probabilities of each held-out image.
+        labels: labels of the held-out images.
     """
 
     loss: list[float]
     accuracy: list[float]
     seconds: float
-    averaged_loss: list[list[float]] = field(default_factory=list)
-    averaged_accuracy: list[list[float]] = field(default_factory=list)
+    ema_loss: list[list[float]] = field(default_factory=list)
+    ema_accuracy: list[list[float]] = field(default_factory=list)
     probabilities: list[list[float]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
 
 
-def fold_options(parser: argparse.ArgumentParser, folds: int) -> None:
-    """The options of a benchmark on folds."""
-    parser.add_argument("--data", type=Path, metavar="DIR", help="None: drawn hands")
-    parser.add_argument("--folds", type=int, default=folds, metavar="F", help="how many")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at once")
-    parser.add_argument("--curves", type=Path, metavar="FILE", help="keep trainings; go on there")
-    parser.add_argument("--max-epochs", type=int, metavar="N", help="of a training, at most")
+def add_fold_arguments(parser: argparse.ArgumentParser, folds: int) -> None:
+    """Add the options of a benchmark on folds."""
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="image data set (None: synthetic hands)"
+    )
+    parser.add_argument("--folds", type=int, default=folds, metavar="F", help="number of folds")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="concurrent trainings")
+    parser.add_argument(
+        "--curves", type=Path, metavar="FILE", help="cache finished trainings in this file"
+    )
+    parser.add_argument("--max-epochs", type=int, metavar="N", help="upper limit of epochs")
 
 
-SMOKE: dict[str, int] = {"folds": 3, "jobs": 1, "max_epochs": 2}
-"""Options of a smoke run."""
+SMOKE_DEFAULTS: dict[str, int] = {"folds": 3, "jobs": 1, "max_epochs": 2}
+"""Defaults of a smoke run."""
 
 
 @contextmanager
-def pictures_of(chosen: argparse.Namespace) -> Iterator[Path | None]:
-    """The pictures to train on: those of a smoke run are a few hands, gone afterwards."""
-    if not chosen.smoke or chosen.data:
-        yield chosen.data
+def benchmark_data(args: argparse.Namespace) -> Iterator[Path | None]:
+    """Yield the data set to train on; that of a smoke run is temporary, with a few images."""
+    if not args.smoke or args.data:
+        yield args.data
         return
-    with workplace() as folder:
-        draw_pictures(folder / "hands", {"train": 24, "val": 12, "test": 6}, 16, "png")
+    with temporary_folder() as folder:
+        write_synthetic_images(folder / "hands", {"train": 24, "val": 12, "test": 6}, 16, "png")
         yield folder / "hands"
 
 
 def train_all(
-    trainings: Sequence[Training], data: Path | None, jobs: int, kept: Path | None
+    trainings: Sequence[Training], data: Path | None, jobs: int, cache_file: Path | None
 ) -> list[Curve]:
-    """Train them in that order, several at once, each on one core; those kept are not repeated.
+    """Run the trainings that are not cached, several in parallel, each on one core.
+
+    Returns:
+        The curves of all trainings, in order.
 
     Raises:
         DivergedError: a loss became NaN or infinite.
     """
     from handsigns.data.dataset import open_data
 
-    fingerprint = open_data(data).info.fingerprint  # decoded once, before all processes want it
-    curves = _read(kept, fingerprint)
+    fingerprint = open_data(data).info.fingerprint  # decodes once, before all processes need it
+    curves = _read(cache_file, fingerprint)
     missing = [training for training in trainings if _key(training) not in curves]
     with ProcessPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(train, data, training): training for training in missing}
+        futures = {pool.submit(train, data, training): training for training in missing}
         try:
-            for count, done in enumerate(as_completed(waiting), 1):
-                training, curve = waiting[done], done.result()
+            for count, future in enumerate(as_completed(futures), 1):
+                training, curve = futures[future], future.result()
                 curves[_key(training)] = curve
-                _append(kept, fingerprint, training, curve)
-                tell(f"{count} of {len(missing)}: {curve.accuracy[-1]:.2%} on fold {training.fold}")
+                _append(cache_file, fingerprint, training, curve)
+                log_progress(
+                    f"training {count} of {len(missing)}: accuracy {curve.accuracy[-1]:.2%} "
+                    f"on fold {training.fold}"
+                )
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -133,48 +143,48 @@ def train_all(
 
 
 def train(data: Path | None, training: Training) -> Curve:
-    """One training, on one core."""
+    """Run one training on one core."""
     import torch
 
     from handsigns.data.dataset import open_data
     from handsigns.data.folds import Fold
-    from handsigns.models import as_evaluated
-    from handsigns.training.ema import WeightAverage
+    from handsigns.models import inference_model
+    from handsigns.training.ema import ExponentialMovingAverage
     from handsigns.training.evaluate import evaluate, predict_logits
-    from handsigns.training.train import TrainingPlan, fit, start
+    from handsigns.training.train import TrainingPlan, init_state, train_epochs
 
     torch.set_num_threads(1)
-    found = open_data(data)
-    fold = Fold(training.fold, training.folds, training.cut)
-    pictures, held_out = fold.hold_out(found.train, found.val)
+    data_set = open_data(data)
+    fold = Fold(training.fold, training.folds, training.split_seed)
+    train_split, val_split = fold.hold_out(data_set.train, data_set.val)
     plan = TrainingPlan(
         config=TrialConfig.from_params(training.params),
-        classes=len(found.info.classes),
-        size=found.info.size,
+        num_classes=len(data_set.info.classes),
+        image_size=data_set.info.size,
         max_epochs=training.epochs,
-        seed=10_000 * training.seed + 1000 * training.cut + training.fold,
+        seed=10_000 * training.seed + 1000 * training.split_seed + training.fold,
         device=torch.device("cpu"),
     )
-    state = start(plan)
-    begun = time.perf_counter()
-    if training.pretrained:
-        state.model.load_state_dict(_learn_from_drawn_hands(plan, training.pretrained))
-    steps = max(1, len(pictures) // plan.config.batch_size)
-    averages = [WeightAverage(state.model) for _ in training.averages]
-    reach = [epochs * steps for epochs in training.averages]
-    state.optimizer = _Averaging(state.optimizer, averages, reach)  # type: ignore[assignment]
-    images, labels = torch.from_numpy(held_out.images), torch.from_numpy(held_out.labels)
+    state = init_state(plan)
+    started = time.perf_counter()
+    if training.pretrain_epochs:
+        state.model.load_state_dict(_pretrain_on_synthetic_hands(plan, training.pretrain_epochs))
+    steps_per_epoch = max(1, len(train_split) // plan.config.batch_size)
+    averages = [ExponentialMovingAverage(state.model) for _ in training.ema_epochs]
+    horizons = [epochs * steps_per_epoch for epochs in training.ema_epochs]
+    state.optimizer = _EMAOptimizer(state.optimizer, averages, horizons)  # type: ignore[assignment]
+    images, labels = torch.from_numpy(val_split.images), torch.from_numpy(val_split.labels)
     curve = Curve([], [], 0.0, [[] for _ in averages], [[] for _ in averages])
-    seconds = time.perf_counter() - begun
-    for metrics in fit(state, pictures, held_out):
+    seconds = time.perf_counter() - started
+    for metrics in train_epochs(state, train_split, val_split):
         seconds += metrics.epoch_seconds
         curve.loss.append(metrics.val_loss)
         curve.accuracy.append(metrics.val_accuracy)
         for number, average in enumerate(averages):
-            scores = evaluate(as_evaluated(average.model, plan.config), images, labels)
-            curve.averaged_loss[number].append(scores.loss)
-            curve.averaged_accuracy[number].append(scores.accuracy)
-    logits = predict_logits(as_evaluated(state.result, plan.config), images)
+            scores = evaluate(inference_model(average.model, plan.config), images, labels)
+            curve.ema_loss[number].append(scores.loss)
+            curve.ema_accuracy[number].append(scores.accuracy)
+    logits = predict_logits(inference_model(state.eval_model, plan.config), images)
     return dataclasses.replace(
         curve,
         seconds=seconds,
@@ -183,59 +193,64 @@ def train(data: Path | None, training: Training) -> Curve:
     )
 
 
-def _learn_from_drawn_hands(plan: TrainingPlan, epochs: int) -> dict[str, torch.Tensor]:
-    """Weights after so many epochs on drawn hands."""
+def _pretrain_on_synthetic_hands(plan: TrainingPlan, epochs: int) -> dict[str, torch.Tensor]:
+    """Return the weights after pretraining on synthetic hands."""
     from handsigns.data.splits import Split
-    from handsigns.data.synthetic import draw_hands
-    from handsigns.training.train import fit, start
+    from handsigns.data.synthetic import generate_hands
+    from handsigns.training.train import init_state, train_epochs
 
-    images, labels = draw_hands(DRAWN, plan.seed, plan.size)
-    state = start(dataclasses.replace(plan, max_epochs=epochs))
-    for _ in fit(state, Split(images, labels, tuple(map(str, range(DRAWN)))), None):
+    images, labels = generate_hands(NUM_PRETRAINING_IMAGES, plan.seed, plan.image_size)
+    state = init_state(dataclasses.replace(plan, max_epochs=epochs))
+    for _ in train_epochs(
+        state, Split(images, labels, tuple(map(str, range(NUM_PRETRAINING_IMAGES)))), None
+    ):
         pass
     return state.model.state_dict()
 
 
-class _Averaging:
-    """An optimiser after each step of which averages take in the weights."""
+class _EMAOptimizer:
+    """Optimiser that also updates weight averages after each step."""
 
     def __init__(
-        self, inner: Optimizer, averages: Sequence[WeightAverage], steps: Sequence[float]
+        self,
+        inner: Optimizer,
+        averages: Sequence[ExponentialMovingAverage],
+        horizons: Sequence[float],
     ) -> None:
         self._inner = inner
-        self._averages = list(zip(averages, steps, strict=True))
+        self._averages = list(zip(averages, horizons, strict=True))
 
-    def clear_gradients(self) -> None:
-        self._inner.clear_gradients()
+    def zero_grad(self) -> None:
+        self._inner.zero_grad()
 
-    def step(self, rate: float) -> None:
-        self._inner.step(rate)
-        for average, steps in self._averages:
-            average.update(steps)
+    def step(self, lr: float) -> None:
+        self._inner.step(lr)
+        for average, horizon in self._averages:
+            average.update(horizon)
 
 
 def _key(training: Training) -> str:
-    """With all hyperparameters and the code: with other defaults, or other code, it is another."""
+    """Return the cache key, which includes all hyperparameters, with defaults, and the code."""
     config = TrialConfig.from_params(training.params).hyperparameters()
-    return json.dumps(dataclasses.asdict(training) | {"config": config, "code": _code()})
+    return json.dumps(dataclasses.asdict(training) | {"config": config, "code": _code_version()})
 
 
 @functools.cache
-def _code() -> str:
+def _code_version() -> str:
     return str(describe_environment()["code"])
 
 
-def _append(kept: Path | None, fingerprint: str, training: Training, curve: Curve) -> None:
-    if kept is None:
+def _append(cache_file: Path | None, fingerprint: str, training: Training, curve: Curve) -> None:
+    if cache_file is None:
         return
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
     line = {"data": fingerprint, "training": _key(training), "curve": dataclasses.asdict(curve)}
-    with kept.open("a", encoding="utf-8") as file:
+    with cache_file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 
-def _read(kept: Path | None, fingerprint: str) -> dict[str, Curve]:
-    lines = events(kept) if kept is not None else []
+def _read(cache_file: Path | None, fingerprint: str) -> dict[str, Curve]:
+    lines = events(cache_file) if cache_file is not None else []
     return {
         line["training"]: Curve(**line["curve"]) for line in lines if line["data"] == fingerprint
     }

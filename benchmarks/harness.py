@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, aims, tables, the machine, and the pictures they use."""
+"""Shared parts of the benchmarks: options, targets, tables, machine description and images."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from handsigns.results.environment import describe_environment
 from handsigns.results.trial import TrialSpec
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TUNE = (sys.executable, str(REPOSITORY / "tune_main.py"))
+CLI = (sys.executable, str(REPOSITORY / "tune_main.py"))
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A figure that was measured and what it is held against.
+class Target:
+    """Performance target: a measured value and its bound.
 
     Attributes:
-        name: what was measured.
-        value: the figure.
-        aim: the bound.
-        met: whether it is kept.
+        name: name of the quantity.
+        value: measured value.
+        bound: required value.
+        met: whether the value keeps the bound.
     """
 
     name: str
     value: float
-    aim: float
+    bound: float
     met: bool
 
 
-def at_least(name: str, value: float, aim: float) -> Aim:
-    """A figure that is better when higher."""
-    return Aim(name, value, aim, value >= aim)
+def at_least(name: str, value: float, bound: float) -> Target:
+    """Return a target with a lower bound."""
+    return Target(name, value, bound, value >= bound)
 
 
-def at_most(name: str, value: float, aim: float) -> Aim:
-    """A figure that is better when lower."""
-    return Aim(name, value, aim, value <= aim)
+def at_most(name: str, value: float, bound: float) -> Target:
+    """Return a target with an upper bound."""
+    return Target(name, value, bound, value <= bound)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a title."""
+    """Table with a title, column names and rows of cells."""
 
     title: str
     columns: Sequence[str]
@@ -72,21 +72,23 @@ class Table:
         return f"\n{self.title}\n\n" + "\n".join(f"| {line} |" for line in lines)
 
 
-def options(description: str, *, repeats: int | None = None) -> argparse.ArgumentParser:
-    """The options that every benchmark has.
+def make_parser(description: str, *, repeats: int | None = None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all benchmarks have.
 
     Args:
-        description: what it measures.
-        repeats: how often, unless the user says otherwise; None where nothing is repeated.
+        description: description of the benchmark.
+        repeats: default number of repetitions; None for a benchmark without any.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     if repeats is not None:
-        parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="how often")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the aims there as well")
+        parser.add_argument("--repeats", type=int, default=repeats, metavar="N", help="repetitions")
     parser.add_argument(
-        "--smoke", action="store_true", help="only check that it runs: tiny sizes, aims not judged"
+        "--json", type=Path, metavar="FILE", help="also write tables and targets to this file"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="only check that it runs: tiny sizes, no targets"
     )
     return parser
 
@@ -95,85 +97,90 @@ def parse(parser: argparse.ArgumentParser, **smoke: Any) -> argparse.Namespace:
     """Parse the command line.
 
     Args:
-        parser: made by `options`.
-        smoke: what takes the place of the defaults with ``--smoke``.
+        parser: parser returned by `make_parser`.
+        **smoke: defaults of a run with ``--smoke``.
     """
     if "--smoke" in sys.argv:
         parser.set_defaults(**smoke)
     return parser.parse_args()
 
 
-def finish(tables: Sequence[Table], aims: Sequence[Aim], chosen: argparse.Namespace) -> int:
-    """Print the tables, the aims and the machine; returns the exit status.
+def finish(tables: Sequence[Table], targets: Sequence[Target], args: argparse.Namespace) -> int:
+    """Print the tables, the targets and the machine; return the exit status.
 
-    That is 0 even if an aim is missed: the measurement was made. A smoke run has no aims.
+    The status is 0 even if a target is missed. A smoke run has no targets.
     """
-    if chosen.smoke:
-        aims = ()
-    rows = [(a.name, f"{a.value:.3g}", f"{a.aim:g}", "yes" if a.met else "no") for a in aims]
-    held_against = [Table("Aims", ("figure", "measured", "aim", "met"), rows)] if rows else []
-    for table in (*tables, *held_against):
+    if args.smoke:
+        targets = ()
+    rows = [(t.name, f"{t.value:.3g}", f"{t.bound:g}", "yes" if t.met else "no") for t in targets]
+    comparison = [Table("Targets", ("target", "measured", "bound", "met"), rows)] if rows else []
+    for table in (*tables, *comparison):
         print(table, flush=True)
     print(f"\n{machine()}")
-    if (json_file := chosen.json) is not None:
+    if (json_file := args.json) is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"aims": [dataclasses.asdict(aim) for aim in aims], "machine": machine()}
+        content = {"targets": [dataclasses.asdict(t) for t in targets], "machine": machine()}
         write_json(json_file, content | {"tables": [dataclasses.asdict(t) for t in tables]})
     return 0
 
 
 def machine() -> str:
-    """This machine and the versions that matter, in a line."""
+    """Return a one-line description of this machine, the versions and the date."""
     about = describe_environment()
     packages = about["packages"]
     versions = ", ".join(f"{name} {packages[name]}" for name in ("torch", "ray", "optuna"))
     memory = f"{(about['memory_bytes'] or 0) / 2**30:.0f} GiB"
-    where = f"{about['cpus']} cores ({about['processor']}), {memory}, {platform.system()}"
-    return f"{where}; Python {about['python']}, {versions}; {time.strftime('%Y-%m-%d')}"
+    hardware = f"{about['cpus']} cores ({about['processor']}), {memory}, {platform.system()}"
+    return f"{hardware}; Python {about['python']}, {versions}; {time.strftime('%Y-%m-%d')}"
 
 
-def middle(values: Sequence[float], form: str = "{:.3g}") -> str:
-    """The median and, in brackets, the least and the greatest."""
-    low, high = form.format(min(values)), form.format(max(values))
-    return f"{form.format(statistics.median(values))} [{low} to {high}]"
+def format_median(values: Sequence[float], spec: str = "{:.3g}") -> str:
+    """Format the median and, in brackets, the minimum and the maximum."""
+    low, high = spec.format(min(values)), spec.format(max(values))
+    return f"{spec.format(statistics.median(values))} [{low} to {high}]"
 
 
-def ratios(values: Sequence[float], bases: Sequence[float]) -> list[float]:
-    """Each value over the base that was measured beside it."""
-    return [value / base for value, base in zip(values, bases, strict=True)]
+def ratios(values: Sequence[float], baselines: Sequence[float]) -> list[float]:
+    """Divide each value by the baseline of the same repetition."""
+    return [value / baseline for value, baseline in zip(values, baselines, strict=True)]
 
 
-def tell(what: str) -> None:
-    """Progress, on standard error."""
-    print(f"[{time.strftime('%H:%M:%S')}] {what}", file=sys.stderr, flush=True)
+def log_progress(message: str) -> None:
+    """Print a progress message with the time to standard error."""
+    print(f"[{time.strftime('%H:%M:%S')}] {message}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
-    """A folder that is gone afterwards."""
+def temporary_folder() -> Iterator[Path]:
+    """Create a temporary folder, and remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="handsigns-bench-") as folder:
         yield Path(folder)
 
 
-def draw_pictures(folder: Path, counts: dict[str, int], size: int, suffix: str) -> None:
-    """Write drawn hands as files, ``folder/SPLIT/CLASS/N.suffix``.
+def write_synthetic_images(folder: Path, counts: dict[str, int], size: int, suffix: str) -> None:
+    """Write synthetic hands as files, ``folder/SPLIT/CLASS/N.suffix``.
 
     Args:
-        counts: pictures of each split; the six classes take turns.
+        folder: root folder of the splits.
+        counts: number of images of each split, spread over the six classes.
+        size: height and width of the images in pixels.
+        suffix: file suffix, which determines the format.
     """
     from PIL import Image
 
-    from handsigns.data.synthetic import draw_hands
+    from handsigns.data.synthetic import generate_hands
 
     for seed, (split, count) in enumerate(counts.items()):
-        for number, (image, label) in enumerate(zip(*draw_hands(count, seed, size), strict=True)):
+        for number, (image, label) in enumerate(
+            zip(*generate_hands(count, seed, size), strict=True)
+        ):
             path = folder / split / str(label) / f"{number}.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path, quality=95)
 
 
 def events(journal: Path) -> list[dict[str, Any]]:
-    """The whole lines of a log of events; none where there is no file yet."""
+    """Return the events of a log's complete lines; none if the file does not exist yet."""
     if not journal.exists():
         return []
     lines = journal.read_bytes().splitlines(keepends=True)
@@ -181,57 +188,59 @@ def events(journal: Path) -> list[dict[str, Any]]:
 
 
 def epochs(journal: Path) -> list[dict[str, Any]]:
-    """The epochs among the events of a log."""
+    """Return the epoch events of a log."""
     return [event for event in events(journal) if event["event"] == "epoch"]
 
 
-def epoch_begin(event: dict[str, Any]) -> float:
-    """When an epoch's training began, in seconds since the Unix epoch."""
+def epoch_start_time(event: dict[str, Any]) -> float:
+    """Return when an epoch's training started, in seconds since the Unix epoch."""
     return float(event["time"] - event["metrics"]["epoch_seconds"])
 
 
-def tune(
+def run_cli(
     *command: str,
     status: int = 0,
-    look: Callable[[int], object] | None = None,
-    every: float = 0.3,
+    on_poll: Callable[[int], object] | None = None,
+    poll_interval: float = 0.3,
 ) -> None:
-    """Run one of our commands without a word.
+    """Run a command of the handsigns CLI without showing its output.
 
     Args:
-        status: with which it must exit.
-        look: called with the id of its process, every so many seconds.
+        *command: the command and its arguments.
+        status: expected exit status.
+        on_poll: called with the process id at each interval.
+        poll_interval: seconds between calls of `on_poll`.
 
     Raises:
-        RuntimeError: it exits with another status.
+        RuntimeError: the command exits with another status.
     """
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen([*TUNE, *command], stdout=output, stderr=output)
-        while look is not None and process.poll() is None:
-            time.sleep(every)
-            look(process.pid)
-        if (found := process.wait()) != status:
+        process = subprocess.Popen([*CLI, *command], stdout=output, stderr=output)
+        while on_poll is not None and process.poll() is None:
+            time.sleep(poll_interval)
+            on_poll(process.pid)
+        if (actual := process.wait()) != status:
             output.seek(0)
             printed = output.read().decode(errors="replace")
-            raise RuntimeError(f"{command} exited with {found}, not {status}:\n{printed}")
+            raise RuntimeError(f"{command} exited with {actual}, not {status}:\n{printed}")
 
 
-def family(pid: int) -> set[int]:
-    """A process and all that descend from it."""
+def process_tree(pid: int) -> set[int]:
+    """Return the ids of a process and all its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
         except OSError:
             continue  # it has ended
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    tree = {pid}
+    while children := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= children
+    return tree
 
 
-def resident(pid: int) -> float:
-    """MiB of a process in memory; 0 where it has ended or the system does not tell."""
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process in MiB; 0 if it has ended or /proc is missing."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -239,14 +248,14 @@ def resident(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that the work takes."""
-    begun = time.perf_counter()
+def measure_seconds(work: Callable[[], object]) -> float:
+    """Return the wall-clock seconds that a call takes."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
-def spec(trial_id: str, params: Mapping[str, Scalar], study_seed: int = 0) -> TrialSpec:
-    """A trial as a sampler suggests it, for a journal that is written without a search."""
+def make_trial_spec(trial_id: str, params: Mapping[str, Scalar], search_seed: int = 0) -> TrialSpec:
+    """Return a trial as a sampler would suggest it, for a simulated journal."""
     config = TrialConfig.from_params(params)
-    return TrialSpec(trial_id, dict(params), config, trial_seed(study_seed, config))
+    return TrialSpec(trial_id, dict(params), config, trial_seed(search_seed, config))

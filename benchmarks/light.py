@@ -1,8 +1,8 @@
-"""Our command line with trials that train nothing: what is left is what a search costs beside them.
+"""The handsigns command line with no-op trials, to measure the overhead of a search.
 
-    python benchmarks/light.py HOLD search space.yaml --address HOST:6379 …
+    python benchmarks/light.py SLOW_MARKER search space.yaml --address HOST:6379 …
 
-An epoch of such a trial takes a second while there is a file HOLD, and no time when there is none.
+An epoch of such a trial takes a second while the file SLOW_MARKER exists, and no time otherwise.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from handsigns.cli import main
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import Placement, TrialSpec
 from handsigns.tuning import session
-from handsigns.tuning.messages import TrialReport, TrialTask
+from handsigns.tuning.protocol import TrialContext, TrialReport
 
 
-def light(hold: Path) -> Callable[[dict[str, Any], TrialTask], None]:
-    """A trial that is slow while there is a file; its process loads Ray Tune, but not torch."""
+def make_noop_trainable(slow_marker: Path) -> Callable[[dict[str, Any], TrialContext], None]:
+    """Return a no-op trainable that is slow while a file exists; it imports Tune, not torch."""
 
-    def train_nothing(config: dict[str, Any], task: TrialTask) -> None:
+    def noop_trial(config: dict[str, Any], context: TrialContext) -> None:
         from ray import tune
 
         spec = TrialSpec.from_dict(config)
-        chance = random.Random(spec.seed)
+        rng = random.Random(spec.seed)
         placement = Placement(f"{socket.gethostname()}/{os.getpid()}", "cpu", 1)
-        for epoch in range(spec.epochs_done + 1, task.max_epochs + 1):
-            seconds = 1.0 if hold.exists() else 0.0
+        for epoch in range(spec.epochs_done + 1, context.max_epochs + 1):
+            seconds = 1.0 if slow_marker.exists() else 0.0
             time.sleep(seconds)
-            loss, accuracy = chance.random(), chance.random()
+            loss, accuracy = rng.random(), rng.random()
             metrics = EpochMetrics(epoch, loss, accuracy, loss, accuracy, accuracy, 0.001, seconds)
             tune.report(TrialReport("epoch", metrics=metrics, placement=placement).to_dict())
 
-    return train_nothing
+    return noop_trial
 
 
 if __name__ == "__main__":
-    vars(session)["train_trial"] = light(Path(sys.argv.pop(1)))
+    vars(session)["train_trial"] = make_noop_trainable(Path(sys.argv.pop(1)))
     sys.exit(main(sys.argv[1:]))

@@ -1,14 +1,14 @@
-"""What a trial needs beside the libraries, and how often a node holds the pictures.
+"""Memory of a trial in addition to its libraries, and copies of the images per node.
 
     python benchmarks/memory.py
-    python benchmarks/memory.py --pictures 20000 --json memory.json
+    python benchmarks/memory.py --images 20000 --json memory.json
 
-A trial is run in a fresh process, whose own memory (anonymous pages: no files, nothing shared) is
-looked at after the libraries are loaded and while it trains. Held against it are the bytes of its
-weights, gradients and moments and of what one batch keeps for the backward pass and hands back.
+A trial runs in a new process, whose private memory (anonymous pages: no files, nothing shared) is
+measured after the libraries are imported and during training. It is compared with the bytes of the
+weights, gradients and moments, and of one batch's saved activations and their gradients.
 
-Then the same small search is run on few pictures and on many. What all its processes together hold
-more, in pages of their own and in shared ones, is held against the pictures' bytes. Linux only.
+Then the same small search runs on few images and on many. The increase of the private and shared
+memory of all its processes is compared with the size of the images. Linux only.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from harness import (
     Table,
     at_most,
     epochs,
-    family,
     finish,
-    middle,
-    options,
+    format_median,
+    log_progress,
+    make_parser,
     parse,
+    process_tree,
     ratios,
-    tell,
-    tune,
-    workplace,
+    run_cli,
+    temporary_folder,
 )
 from PIL import Image
 
@@ -41,10 +41,10 @@ from handsigns.config.hyperparameters import TrialConfig
 
 MIB = 2**20
 SIZE = 64
-NETWORKS = {
+MODELS = {
     "default": TrialConfig(),
     "default, batches of 64, 24 channels": TrialConfig(batch_size=64, channel_width=24),
-    "course": TrialConfig(architecture="course", channel_width=32),
+    "CS230": TrialConfig(architecture="cs230", channel_width=32),
 }
 SPACE = """
 space:
@@ -56,135 +56,141 @@ scheduler: {name: none}
 
 
 def main() -> int:
-    """Measure, print, and write the aims."""
-    parser = options(__doc__ or "", repeats=3)
-    parser.add_argument("--pictures", type=int, default=12_000, help="of the large data set")
-    chosen = parse(parser, repeats=1, pictures=200)
+    """Measure and print the tables and targets."""
+    parser = make_parser(__doc__ or "", repeats=3)
+    parser.add_argument("--images", type=int, default=12_000, help="size of the large data set")
+    args = parse(parser, repeats=1, images=200)
     context = multiprocessing.get_context("spawn")
     rows, worst = [], 0.0
-    for name, config in NETWORKS.items():
-        tell(f"a trial: {name}")
-        added, wanted, loaded = [], [], []
-        for _ in range(chosen.repeats):
+    for name, config in MODELS.items():
+        log_progress(f"trial: {name}")
+        libraries, required, added = [], [], []
+        for _ in range(args.repeats):
             with context.Pool(1) as pool:
-                before, peak, bytes_needed = pool.apply(probe, (config, min(480, chosen.pictures)))
-            loaded.append(before / MIB)
+                before, peak, num_bytes = pool.apply(
+                    measure_trial_memory, (config, min(480, args.images))
+                )
+            libraries.append(before / MIB)
             added.append((peak - before) / MIB)
-            wanted.append(bytes_needed / MIB)
-        share = ratios(added, wanted)
-        worst = max(worst, statistics.median(share))
+            required.append(num_bytes / MIB)
+        ratio = ratios(added, required)
+        worst = max(worst, statistics.median(ratio))
         rows.append(
-            (name, *(middle(v, "{:.0f}") for v in (loaded, wanted, added)), middle(share, "{:.2f}"))
+            (
+                name,
+                *(format_median(v, "{:.0f}") for v in (libraries, required, added)),
+                format_median(ratio, "{:.2f}"),
+            )
         )
     trial = Table(
-        "A trial's own memory, MiB",
-        ("network", "libraries", "needed", "added", "added to needed"),
+        "Memory of a trial, MiB",
+        ("model", "libraries", "required", "added", "added / required"),
         rows,
     )
-    with workplace() as folder:
-        few, many = chosen.pictures // 10, chosen.pictures
-        totals = {count: held(folder, count) for count in (few, many)}
+    with temporary_folder() as folder:
+        few, many = args.images // 10, args.images
+        totals = {count: peak_memory(folder, count) for count in (few, many)}
     size = (many - few) * SIZE * SIZE * 3
     copies = (totals[many] - totals[few]) / size
     node = Table(
-        "All processes of a search with two slots, MiB",
-        ("pictures", "their bytes", "own and shared pages"),
+        "All processes of a search with two workers, MiB",
+        ("images", "size of the images", "private and shared pages"),
         [
             (str(count), f"{count * SIZE * SIZE * 3 / MIB:.0f}", f"{total / MIB:.0f}")
             for count, total in totals.items()
         ]
         + [("difference", f"{size / MIB:.0f}", f"{copies * size / MIB:.0f}")],
     )
-    aims = [
-        at_most("copies of the pictures on a node", copies, 1.1),
-        at_most("a trial's memory, to its model, optimiser and one batch", worst, 1.0),
+    targets = [
+        at_most("copies of the images per node", copies, 1.1),
+        at_most("memory of a trial, relative to model, optimiser and one batch", worst, 1.0),
     ]
-    return finish([trial, node], aims, chosen)
+    return finish([trial, node], targets, args)
 
 
-def probe(config: TrialConfig, pictures: int) -> tuple[int, int, int]:
-    """Bytes of this process before a trial, at most during it, and those that it needs."""
+def measure_trial_memory(config: TrialConfig, num_images: int) -> tuple[int, int, int]:
+    """Return this process's bytes before a trial, their peak during it, and those required."""
     import torch
 
     from handsigns.data.splits import Split
-    from handsigns.training.train import TrainingPlan, fit, start
-    from handsigns.tuning import trainable  # noqa: F401  # all that a trial's process loads
+    from handsigns.training.train import TrainingPlan, init_state, train_epochs
+    from handsigns.tuning import trainable  # noqa: F401  # all that a trial's process imports
 
     torch.set_num_threads(1)
-    images = np.zeros((pictures, SIZE, SIZE, 3), np.uint8)
-    labels = np.arange(pictures) % 6
+    images = np.zeros((num_images, SIZE, SIZE, 3), np.uint8)
+    labels = np.arange(num_images) % 6
     split = Split(images, labels, tuple(map(str, labels)))
-    images += 1  # touched, so that they do not count as the trial's
-    before = anonymous(["self"])
-    peak, done = [before], threading.Event()
+    images += 1  # allocates the pages now, so that they do not count as the trial's
+    before = anonymous_memory(["self"])
+    samples, done = [before], threading.Event()
 
-    def watch() -> None:
+    def sample() -> None:
         while not done.wait(0.002):
-            peak.append(anonymous(["self"]))
+            samples.append(anonymous_memory(["self"]))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     plan = TrainingPlan(config, 6, SIZE, 2, 0, torch.device("cpu"))
-    state = start(plan)
-    for _ in fit(state, split, split):
+    state = init_state(plan)
+    for _ in train_epochs(state, split, split):
         pass
     done.set()
-    watcher.join()
-    return before, max(peak), needed(config)
+    sampler.join()
+    return before, max(samples), required_bytes(config)
 
 
-def needed(config: TrialConfig) -> int:
-    """Bytes of weights, their averages, gradients and moments, and of what one batch keeps."""
+def required_bytes(config: TrialConfig) -> int:
+    """Return the bytes of weights, average, gradients, moments and one batch's activations."""
     import torch
 
     from handsigns.models import build_model
 
     model = build_model(config, 6, SIZE)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     images = torch.rand(config.batch_size, 3, SIZE, SIZE)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         logits = model(images)
     torch.autograd.backward(logits.sum())
-    # The widest gradient that flows back is as large as the widest activation.
-    return 5 * weights + sum(kept.values()) + max(kept.values())
+    # The largest gradient of the backward pass is as large as the largest activation.
+    return 5 * weights + sum(saved.values()) + max(saved.values())
 
 
-def held(folder: Path, pictures: int) -> int:
-    """Bytes that all processes of a search hold at most while its trials train."""
-    tell(f"a search on {pictures} pictures")
-    data = folder / f"pictures-{pictures}"
-    chance = np.random.default_rng(0)
-    for number in range(pictures):
+def peak_memory(folder: Path, num_images: int) -> int:
+    """Return the peak memory, in bytes, of all processes of a search while its trials train."""
+    log_progress(f"search on {num_images} images")
+    data = folder / f"images-{num_images}"
+    rng = np.random.default_rng(0)
+    for number in range(num_images):
         split = "train" if number % 10 else "val"
         path = data / split / str(number % 7 % 2) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(chance.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)).save(
+        Image.fromarray(rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)).save(
             path, compress_level=0
         )
     space = folder / "space.yaml"
     space.write_text(SPACE)
-    name = f"search-{pictures}"
+    name = f"search-{num_images}"
     command = ["search", str(space), "--data", str(data), "--size", str(SIZE)]
     command += ["--name", name, "--results", str(folder)]
-    seen = [0]
+    samples = [0]
 
-    def look(pid: int) -> None:
+    def on_poll(pid: int) -> None:
         if epochs(folder / name / "journal.jsonl"):
-            seen.append(anonymous(family(pid), shared=True))
+            samples.append(anonymous_memory(process_tree(pid), shared=True))
 
-    tune(*command, look=look, every=0.3)
-    return max(seen)
+    run_cli(*command, on_poll=on_poll, poll_interval=0.3)
+    return max(samples)
 
 
-def anonymous(pids: Iterable[int | str], *, shared: bool = False) -> int:
-    """Bytes in pages of the processes' own, and in shared ones if asked: each page once."""
+def anonymous_memory(pids: Iterable[int | str], *, shared: bool = False) -> int:
+    """Return the bytes in private and, if `shared`, in shared pages, counting each page once."""
     fields = ("Pss_Anon:", "Pss_Shmem:") if shared else ("Pss_Anon:",)
     total = 0
     for pid in pids:

@@ -1,11 +1,11 @@
-"""Measures changes of the recommended recipe on folds of training and validation pictures.
+"""Ablations of the recommended recipe on folds of training and validation images.
 
     python benchmarks/recipes.py --data my/photographs
     python benchmarks/recipes.py --data my/photographs --only "batch 16,width 24" --seeds 2
 
-Each recipe is trained on the same folds with the same seeds, so that it can be compared with the
-recommended one run by run. The test split stays closed. An interval of a difference that holds 0
-says that the change may be no good; it is made wider because folds share pictures.
+Each recipe is trained on the same folds with the same seeds, for paired differences from the
+recommended one. The test split is never opened. A confidence interval of a difference that contains
+0 shows no evidence of an improvement; it is corrected for the images that folds share.
 """
 
 from __future__ import annotations
@@ -18,34 +18,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from folds import SMOKE, Curve, Training, fold_options, pictures_of, train_all
-from harness import Table, finish, options, parse, ratios
+from folds import SMOKE_DEFAULTS, Curve, Training, add_fold_arguments, benchmark_data, train_all
+from harness import Table, finish, make_parser, parse, ratios
 
 from handsigns.config.hyperparameters import Scalar
 from handsigns.data.dataset import open_data
 from handsigns.data.folds import Fold
-from handsigns.stats.intervals import mean_interval
+from handsigns.stats.intervals import mean_confidence_interval
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs from the recommended recipe.
+    """Recipe, as a change of the recommended one.
 
     Attributes:
-        changes: of hyperparameters.
-        epochs: of training.
-        pretrained: epochs on drawn hands before.
+        name: name of the recipe.
+        changes: changed hyperparameters.
+        epochs: number of training epochs.
+        pretrain_epochs: number of epochs of pretraining on synthetic hands.
     """
 
     name: str
     changes: dict[str, Scalar] = field(default_factory=dict)
     epochs: int = 36
-    pretrained: int = 0
+    pretrain_epochs: int = 0
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was measured of one recipe on one fold at the end: loss, accuracy, seconds it took."""
+class FoldResult:
+    """Final loss and accuracy of a recipe on a fold, and the seconds of its training."""
 
     loss: float
     accuracy: float
@@ -58,15 +59,15 @@ _STRONGER: dict[str, Scalar] = {
 _WEAKER: dict[str, Scalar] = {
     "rotation": 8.0, "scale": 0.08, "translation": 0.05, "color_jitter": 0.1,
 }  # fmt: skip
-_COURSE: dict[str, Scalar] = {
-    "architecture": "course", "channel_width": 32, "dropout": 0.8, "optimizer": "adam",
-    "learning_rate": 1e-3, "weight_decay": 0.0, "weight_average": 0.0, "schedule": "constant",
+_CS230: dict[str, Scalar] = {
+    "architecture": "cs230", "channel_width": 32, "dropout": 0.8, "optimizer": "adam",
+    "learning_rate": 1e-3, "weight_decay": 0.0, "ema_epochs": 0.0, "schedule": "constant",
     "label_smoothing": 0.0, "rotation": 0.0, "scale": 0.0, "translation": 0.0,
-    "color_jitter": 0.0, "test_time_flip": False,
+    "color_jitter": 0.0, "flip_tta": False,
 }  # fmt: skip
 RECIPES = (
     Recipe("recommended"),
-    Recipe("no test-time flip", {"test_time_flip": False}),
+    Recipe("no flip TTA", {"flip_tta": False}),
     Recipe("no label smoothing", {"label_smoothing": 0.0}),
     Recipe("label smoothing 0.1", {"label_smoothing": 0.1}),
     Recipe("stronger augmentation", _STRONGER),
@@ -82,23 +83,23 @@ RECIPES = (
     Recipe("width 24 for 72 epochs", {"channel_width": 24}, epochs=72),
     Recipe("dropout 0.5", {"dropout": 0.5}),
     Recipe("72 epochs", epochs=72),
-    Recipe("weights not averaged", {"weight_average": 0.0}),
-    Recipe("12 epochs on drawn hands before", pretrained=12),
-    Recipe("sgd", {"optimizer": "sgd", "learning_rate": 5e-2, "weight_decay": 5e-4}),
-    Recipe("cosine", {"schedule": "cosine"}),
-    Recipe("course network", {"architecture": "course", "channel_width": 32}),
-    Recipe("the course's recipe", _COURSE, epochs=10),
+    Recipe("no weight averaging", {"ema_epochs": 0.0}),
+    Recipe("pretraining: 12 epochs on synthetic hands", pretrain_epochs=12),
+    Recipe("SGD", {"optimizer": "sgd", "learning_rate": 5e-2, "weight_decay": 5e-4}),
+    Recipe("cosine schedule", {"schedule": "cosine"}),
+    Recipe("CS230 model", {"architecture": "cs230", "channel_width": 32}),
+    Recipe("CS230 model and recipe", _CS230, epochs=10),
 )
 RECOMMENDED = RECIPES[0].name
 
 
-def outcome(curve: Curve) -> Outcome:
-    """Of one training."""
-    return Outcome(curve.loss[-1], curve.accuracy[-1], curve.seconds)
+def fold_result(curve: Curve) -> FoldResult:
+    """Return the final result of a training."""
+    return FoldResult(curve.loss[-1], curve.accuracy[-1], curve.seconds)
 
 
-def together(curves: Sequence[Curve]) -> Outcome:
-    """Networks that were measured on the same pictures, with their probabilities averaged."""
+def ensemble_result(curves: Sequence[Curve]) -> FoldResult:
+    """Return the result of an ensemble: probabilities averaged over models on the same images."""
     labels = curves[0].labels
     rows = [
         [statistics.fmean(column) for column in zip(*rows, strict=True)]
@@ -106,128 +107,139 @@ def together(curves: Sequence[Curve]) -> Outcome:
     ]
     losses = [-math.log(max(row[label], 1e-5)) for row, label in zip(rows, labels, strict=True)]
     seconds = sum(curve.seconds for curve in curves)
-    right = hits(dataclasses.replace(curves[0], probabilities=rows))
-    return Outcome(statistics.fmean(losses), statistics.fmean(right), seconds)
+    correct = is_correct(dataclasses.replace(curves[0], probabilities=rows))
+    return FoldResult(statistics.fmean(losses), statistics.fmean(correct), seconds)
 
 
-def compare(found: dict[str, list[Outcome]], folds: int) -> Table:
-    """Every recipe beside the recommended one, run by run."""
-    usual = found[RECOMMENDED]
+def comparison_table(results: dict[str, list[FoldResult]], folds: int) -> Table:
+    """Compare every recipe with the recommended one by paired differences."""
+    baseline = results[RECOMMENDED]
     rows = []
-    for name, outcomes in found.items():
-        losses = [one.loss for one in outcomes]
-        accuracies = [one.accuracy for one in outcomes]
-        times = ratios([one.seconds for one in outcomes], [one.seconds for one in usual])
+    for name, runs in results.items():
+        losses = [run.loss for run in runs]
+        accuracies = [run.accuracy for run in runs]
+        times = ratios([run.seconds for run in runs], [run.seconds for run in baseline])
         rows.append(
             (
                 name,
                 f"{statistics.fmean(accuracies):.2%}",
                 f"{statistics.fmean(losses):.4f}",
-                _difference(accuracies, [one.accuracy for one in usual], folds, "%"),
-                _difference(losses, [one.loss for one in usual], folds, "f"),
+                _difference(accuracies, [run.accuracy for run in baseline], folds, "%"),
+                _difference(losses, [run.loss for run in baseline], folds, "f"),
                 f"{statistics.fmean(times):.2f}",
             )
         )
     columns = (
-        *("recipe", "accuracy", "loss", "difference in accuracy [95 %]"),
-        *("difference in loss [95 %]", "time to the recommended"),
+        *("recipe", "accuracy", "loss", "difference in accuracy [95 % CI]"),
+        *("difference in loss [95 % CI]", "relative time"),
     )
-    return Table(f"{len(usual)} runs each, on {folds} folds", columns, rows)
+    return Table(f"{len(baseline)} runs each, on {folds} folds", columns, rows)
 
 
-HARDEST = 12
-"""Pictures that are listed."""
+NUM_HARDEST = 12
+"""Number of images that are listed."""
 
 
-def hardest(
-    found: dict[tuple[int, int, int], dict[str, Curve]], data: Path | None, folds: int
+def hardest_images(
+    curves_by_run: dict[tuple[int, int, int], dict[str, Curve]], data: Path | None, folds: int
 ) -> Table:
-    """The pictures that most trainings get wrong: look at them, their labels may be."""
-    opened = open_data(data)
-    wrong: Counter[str] = Counter()
-    seen: Counter[str] = Counter()
-    for (_, cut, fold), curves in found.items():
-        names = Fold(fold, folds, cut).hold_out(opened.train, opened.val)[1].names
+    """List the images that most trainings misclassify, as candidates for label errors."""
+    data_set = open_data(data)
+    misclassified: Counter[str] = Counter()
+    evaluated: Counter[str] = Counter()
+    for (_, split_seed, fold), curves in curves_by_run.items():
+        names = Fold(fold, folds, split_seed).hold_out(data_set.train, data_set.val)[1].names
         for curve in curves.values():
-            seen.update(names)
-            wrong.update(name for name, hit in zip(names, hits(curve), strict=True) if not hit)
-    rows = [(name, f"{count} of {seen[name]}") for name, count in wrong.most_common(HARDEST)]
-    return Table("The pictures that most trainings get wrong", ("picture", "wrong"), rows)
+            evaluated.update(names)
+            misclassified.update(
+                name for name, correct in zip(names, is_correct(curve), strict=True) if not correct
+            )
+    hardest = misclassified.most_common(NUM_HARDEST)
+    rows = [(name, f"{count} of {evaluated[name]}") for name, count in hardest]
+    return Table("Images that most trainings misclassify", ("image", "misclassified"), rows)
 
 
-def hits(curve: Curve) -> list[bool]:
-    """Of each picture held out, whether its class is the likeliest."""
+def is_correct(curve: Curve) -> list[bool]:
+    """Return, for each held-out image, whether its class has the highest probability."""
     return [
         row.index(max(row)) == label
         for row, label in zip(curve.probabilities, curve.labels, strict=True)
     ]
 
 
-def _difference(values: list[float], usual: list[float], folds: int, kind: str) -> str:
-    differences = [a - b for a, b in zip(values, usual, strict=True)]
-    ends = mean_interval(differences, overlap=1 / (folds - 1))
+def _difference(values: list[float], baseline: list[float], folds: int, kind: str) -> str:
+    differences = [a - b for a, b in zip(values, baseline, strict=True)]
+    ends = mean_confidence_interval(differences, test_train_ratio=1 / (folds - 1))
     values = [statistics.fmean(differences), *(ends or ())]
     mean, *interval = (f"{value:+.2%}" if kind == "%" else f"{value:+.4f}" for value in values)
-    return f"{mean} [{' to '.join(interval) or 'the same on each'}]"
+    return f"{mean} [{' to '.join(interval) or 'identical on each fold'}]"
 
 
 def main() -> int:
-    """Train them all in turns, and print the table."""
-    parser = options(__doc__ or "")
-    fold_options(parser, folds=5)
-    parser.add_argument("--cuts", type=int, default=1, metavar="N", help="cuts into folds")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings on a fold")
-    parser.add_argument("--only", metavar="NAMES", help="of recipes, beside the recommended one")
-    chosen = parse(parser, seeds=2, only="batch 16", **SMOKE)
-    names = chosen.only.split(",") if chosen.only else [recipe.name for recipe in RECIPES]
+    """Train all recipes, interleaved, and print the tables."""
+    parser = make_parser(__doc__ or "")
+    add_fold_arguments(parser, folds=5)
+    parser.add_argument(
+        "--splits", type=int, default=1, metavar="N", help="random partitions into folds"
+    )
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings per fold")
+    parser.add_argument(
+        "--only", metavar="NAMES", help="comma-separated recipes to compare with the recommended"
+    )
+    args = parse(parser, seeds=2, only="batch 16", **SMOKE_DEFAULTS)
+    names = args.only.split(",") if args.only else [recipe.name for recipe in RECIPES]
     unknown = sorted(set(names) - {recipe.name for recipe in RECIPES})
     if unknown:
         parser.error(f"no recipes named {', '.join(unknown)}")
     recipes = [r for r in RECIPES if r.name in names or r.name == RECOMMENDED]
     runs = [
-        (seed, cut, fold)
-        for seed in range(chosen.seeds)
-        for cut in range(chosen.cuts)
-        for fold in range(chosen.folds)
+        (seed, split_seed, fold)
+        for seed in range(args.seeds)
+        for split_seed in range(args.splits)
+        for fold in range(args.folds)
     ]
-    # In turns, so that a busy hour of the machine meets all of them.
+    # Interleaved, so that other load on the machine affects all recipes alike.
     trainings = [
         Training(
             recipe.changes,
-            min(recipe.epochs, chosen.max_epochs or recipe.epochs),
-            *(fold, chosen.folds, cut, seed),
-            pretrained=recipe.pretrained,
+            min(recipe.epochs, args.max_epochs or recipe.epochs),
+            *(fold, args.folds, split_seed, seed),
+            pretrain_epochs=recipe.pretrain_epochs,
         )
-        for seed, cut, fold in runs
+        for seed, split_seed, fold in runs
         for recipe in recipes
     ]
-    with pictures_of(chosen) as data:
-        curves = iter(train_all(trainings, data, chosen.jobs, chosen.curves))
-        found = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
-        pictures = hardest(found, data, chosen.folds)
-    outcomes = {
-        recipe.name: [outcome(found[run][recipe.name]) for run in runs] for recipe in recipes
+    with benchmark_data(args) as data:
+        curves = iter(train_all(trainings, data, args.jobs, args.curves))
+        curves_by_run = {run: {recipe.name: next(curves) for recipe in recipes} for run in runs}
+        hardest = hardest_images(curves_by_run, data, args.folds)
+    results = {
+        recipe.name: [fold_result(curves_by_run[run][recipe.name]) for run in runs]
+        for recipe in recipes
     }
-    tables = [compare(outcomes, chosen.folds), pictures]
-    if chosen.seeds > 1:
-        tables.append(_ensembles(found, recipes, chosen.folds))
-    return finish(tables, [], chosen)
+    tables = [comparison_table(results, args.folds), hardest]
+    if args.seeds > 1:
+        tables.append(_ensembles(curves_by_run, recipes, args.folds))
+    return finish(tables, [], args)
 
 
 def _ensembles(
-    found: dict[tuple[int, int, int], dict[str, Curve]], recipes: Sequence[Recipe], folds: int
+    curves_by_run: dict[tuple[int, int, int], dict[str, Curve]],
+    recipes: Sequence[Recipe],
+    folds: int,
 ) -> Table:
-    """Each recipe's seeds together, beside the recommended recipe's first seed alone."""
-    places = sorted({(cut, fold) for _, cut, fold in found})
-    seeds = 1 + max(seed for seed, _, _ in found)
-    usual = [outcome(found[0, *place][RECOMMENDED]) for place in places]
-    rows = {RECOMMENDED: usual}
+    """Compare each recipe's ensemble over seeds with the recommended recipe's first seed."""
+    splits = sorted({(split_seed, fold) for _, split_seed, fold in curves_by_run})
+    seeds = 1 + max(seed for seed, _, _ in curves_by_run)
+    results = {
+        RECOMMENDED: [fold_result(curves_by_run[0, *split][RECOMMENDED]) for split in splits]
+    }
     for recipe in recipes:
-        rows[f"{recipe.name}, ensemble of {seeds}"] = [
-            together([found[seed, *place][recipe.name] for seed in range(seeds)])
-            for place in places
+        results[f"{recipe.name}, ensemble of {seeds}"] = [
+            ensemble_result([curves_by_run[seed, *split][recipe.name] for seed in range(seeds)])
+            for split in splits
         ]
-    return compare(rows, folds)
+    return comparison_table(results, folds)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How many workers one search can keep busy: its driver beside trials that train nothing.
+"""Scaling of the driver: how many workers one search keeps busy, measured with no-op trials.
 
     python benchmarks/scale.py
-    python benchmarks/scale.py --at-once 8,64 --trials 5000 --json scale.json
+    python benchmarks/scale.py --concurrent 8,64 --trials 5000 --json scale.json
 
-Several Ray nodes are started on this machine, which all listen on loopback, and searches join
-them. First more and more trials at once: how long it takes until all are there, and how fast they
-can report when their epochs take no time. Then a long search of short trials: what becomes slow,
-and what large. The driver's processor time counts, as the trials' processes share these cores with
+Several Ray nodes are started on this machine, bound to loopback, and searches join them. First with
+increasing numbers of concurrent trials: the time until all have reported, and the throughput of
+reports when epochs take no time. Then a long search of short trials: whether throughput falls and
+memory grows. The driver's CPU time is what counts, as the trials' processes share these cores with
 it, which they would not on a cluster.
 """
 
@@ -28,22 +28,22 @@ from typing import IO
 
 import numpy as np
 from harness import (
-    Aim,
     Table,
+    Target,
     at_least,
     at_most,
-    draw_pictures,
     events,
     finish,
-    options,
+    log_progress,
+    make_parser,
     parse,
-    resident,
-    tell,
-    workplace,
+    resident_mib,
+    temporary_folder,
+    write_synthetic_images,
 )
-from memory import anonymous
+from memory import anonymous_memory
 
-from handsigns.cluster.session import SEALED_OFF, new_token
+from handsigns.cluster.session import LOOPBACK_ONLY_ENV, create_token
 from handsigns.io.event_log import EventReader
 
 NODES = 4
@@ -56,62 +56,66 @@ space:
 scheduler: {name: asha, grace_period: 1, reduction_factor: 3}
 searcher: {name: random}
 """
-SETTINGS = {name: value for name, value in SEALED_OFF.items() if value is not None} | {
+SETTINGS = {name: value for name, value in LOOPBACK_ONLY_ENV.items() if value is not None} | {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Processes that wait for work which none will get: each trial's has our code, so a new one.
+    # Prestarted workers would stay idle: trials ship our code, so each gets a new process.
     "RAY_enable_worker_prestart": "0",
     "RAY_prestart_worker_first_driver": "0",
 }
-HOLD = "hold"
-"""The file that makes trials slow."""
-LIGHT = (sys.executable, str(Path(__file__).with_name("light.py")))
-_TICKS = os.sysconf("SC_CLK_TCK")
-_LONGEST_START = 1800.0
-"""Seconds until all trials at once must have reported."""
-_LONGEST_END = 300.0
-"""Seconds until a search that was told to must have ended."""
+SLOW_MARKER = "slow"
+"""File whose existence makes trials slow."""
+NOOP_CLI = (sys.executable, str(Path(__file__).with_name("light.py")))
+_CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_START_TIMEOUT_S = 1800.0
+"""Timeout until all concurrent trials have reported."""
+_STOP_TIMEOUT_S = 300.0
+"""Timeout of a search's end after SIGTERM."""
 
 
 def main() -> int:
-    """Measure, print, and write the aims."""
-    parser = options(__doc__ or "")
-    parser.add_argument("--at-once", default="8,32", metavar="N,N", help="trials at a time")
-    parser.add_argument("--seconds", type=float, default=30, help="of full load, for each of these")
-    parser.add_argument("--trials", type=int, default=20_000, help="of the long search")
-    chosen = parse(parser, at_once="2", seconds=1, trials=100)
-    most = [int(count) for count in chosen.at_once.split(",")]
-    if chosen.trials < 100:
-        parser.error("--trials: at least 100, as each tenth is measured")
-    with workplace() as folder:
+    """Measure and print the tables and targets."""
+    parser = make_parser(__doc__ or "")
+    parser.add_argument(
+        "--concurrent", default="8,32", metavar="N,N", help="numbers of concurrent trials"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="duration of full load for each number"
+    )
+    parser.add_argument("--trials", type=int, default=20_000, help="trials of the long search")
+    args = parse(parser, concurrent="2", seconds=1, trials=100)
+    concurrencies = [int(count) for count in args.concurrent.split(",")]
+    if args.trials < 100:
+        parser.error("--trials: at least 100, as each decile is measured")
+    with temporary_folder() as folder:
         os.environ |= SETTINGS | {
-            "RAY_AUTH_TOKEN_PATH": str(new_token(folder)),
-            # Not the machine's own, where any other Ray would look for the address of ours.
+            "RAY_AUTH_TOKEN_PATH": str(create_token(folder)),
+            # Not the machine's default, where any other Ray would find this cluster's address.
             "RAY_TMPDIR": str(folder),
         }
         (folder / "space.yaml").write_text(SPACE)
-        draw_pictures(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
+        write_synthetic_images(folder / "few", {"train": 12, "val": 6, "test": 6}, 16, "png")
         loads = []
-        with local_nodes(max(most)) as address:
-            for count in most:
-                tell(f"{count} trials at once")
-                loads.append(load(folder, address, count, chosen.seconds))
-                tell(" | ".join(loads[-1]))
-        # Where there is room, Tune starts processes for trials that are over before those are up.
-        tell(f"{chosen.trials} trials of two epochs, two at a time")
+        with local_nodes(max(concurrencies)) as address:
+            for count in concurrencies:
+                log_progress(f"{count} concurrent trials")
+                loads.append(measure_load(folder, address, count, args.seconds))
+                log_progress(" | ".join(loads[-1]))
+        # With spare CPUs, Tune would start processes for trials that end before those are ready.
+        log_progress(f"{args.trials} trials of two epochs, two at a time")
         with local_nodes(NODES) as address:
-            long, aims = many_trials(folder, address, chosen.trials, at_once=2)
-    title = f"Trials at once, on {NODES} nodes of this machine"
+            deciles, targets = many_trials(folder, address, args.trials, concurrent=2)
+    title = f"Concurrent trials on {NODES} nodes of this machine"
     columns = (
-        "trials", "until all have reported, s", "of that the driver's processor, s",
-        "reports a second", "driver's processor, ms a report", "driver's memory, MiB",
-        "a trial's process, MiB",
+        "concurrent trials", "time until all have reported, s", "driver CPU time of that, s",
+        "reports per second", "driver CPU time, ms per report", "driver memory, MiB",
+        "trial process, MiB",
     )  # fmt: skip
-    return finish([Table(title, columns, loads), long], aims, chosen)
+    return finish([Table(title, columns, loads), deciles], targets, args)
 
 
 @contextmanager
-def local_nodes(slots: int) -> Iterator[str]:
-    """A head without CPUs and some workers, with as many CPUs in all as they are told to have."""
+def local_nodes(num_cpus: int) -> Iterator[str]:
+    """Start a head node without CPUs and worker nodes that declare `num_cpus` in total."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(
@@ -120,7 +124,7 @@ def local_nodes(slots: int) -> Iterator[str]:
     )
     try:
         for _ in range(NODES):
-            cpus = -(-slots // NODES)
+            cpus = -(-num_cpus // NODES)
             cluster.add_node(
                 num_cpus=cpus, node_ip_address=LOOPBACK, object_store_memory=80 * 2**20
             )
@@ -130,176 +134,185 @@ def local_nodes(slots: int) -> Iterator[str]:
 
 
 @dataclass
-class Driver:
-    """A search's process, looked at while it runs.
+class DriverMonitor:
+    """Monitor of a search's driver process.
 
     Attributes:
-        process, output: it, and what it prints.
-        seen: seconds since the Unix epoch, seconds of its processor, MiB of its memory.
+        process: the process.
+        output: its output.
+        samples: Unix time in seconds, CPU time in seconds, and resident memory in MiB.
     """
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]
-    seen: list[tuple[float, float, float]]
+    samples: list[tuple[float, float, float]]
 
-    def look(self) -> None:
-        """Add what it has used by now."""
+    def sample(self) -> None:
+        """Add a sample of the process's current usage."""
         pid = self.process.pid
-        self.seen.append((time.time(), _processor(pid), resident(pid)))
+        self.samples.append((time.time(), _cpu_seconds(pid), resident_mib(pid)))
 
-    def failed(self) -> RuntimeError:
-        """That it ended otherwise than it should, with what it printed."""
+    def error(self) -> RuntimeError:
+        """Return an error about an unexpected end, with the process's output."""
         self.output.seek(0)
         return RuntimeError(self.output.read().decode())
 
-    def processor(self, begun: float, ended: float) -> float:
-        """Seconds of its processor between two times."""
-        times = [at for at, _, _ in self.seen]
-        used = [seconds for _, seconds, _ in self.seen]
-        first, last = np.interp([begun, ended], times, used)
+    def cpu_seconds(self, started: float, ended: float) -> float:
+        """Return the CPU time used between two times."""
+        times = [at for at, _, _ in self.samples]
+        cpu_times = [seconds for _, seconds, _ in self.samples]
+        first, last = np.interp([started, ended], times, cpu_times)
         return float(last - first)
 
-    def memory(self, begun: float, ended: float) -> float:
-        """The most MiB that it had between two times."""
-        return max((mib for at, _, mib in self.seen if begun <= at <= ended), default=float("nan"))
+    def peak_memory_mib(self, started: float, ended: float) -> float:
+        """Return the peak resident memory between two times in MiB."""
+        return max(
+            (mib for at, _, mib in self.samples if started <= at <= ended), default=float("nan")
+        )
 
 
 @contextmanager
-def search(folder: Path, address: str, name: str, *arguments: str) -> Iterator[Driver]:
-    """A search of light trials; asked to end when the block does."""
-    command = [*LIGHT, str(folder / HOLD), "search", str(folder / "space.yaml"), "--name", name]
+def search(folder: Path, address: str, name: str, *arguments: str) -> Iterator[DriverMonitor]:
+    """Run a search of no-op trials, and terminate it at the end of the context."""
+    command = [*NOOP_CLI, str(folder / SLOW_MARKER), "search", str(folder / "space.yaml")]
+    command += ["--name", name]
     command += ["--data", str(folder / "few"), "--size", "16", "--results", str(folder)]
     command += ["--address", address, "--cpus-per-trial", "1", "--gpus-per-trial", "0"]
     command += ["--no-report"]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
-        driver = Driver(process, output, [])
+        driver = DriverMonitor(process, output, [])
         try:
             yield driver
             process.terminate()
-            if process.wait(timeout=_LONGEST_END) not in (0, 130):
-                raise driver.failed()
+            if process.wait(timeout=_STOP_TIMEOUT_S) not in (0, 130):
+                raise driver.error()
         finally:
             process.kill()
 
 
-def load(folder: Path, address: str, count: int, seconds: float) -> tuple[str, ...]:
-    """A search whose trials, when all are there, do nothing but report: a row of the table."""
+def measure_load(folder: Path, address: str, count: int, seconds: float) -> tuple[str, ...]:
+    """Measure a search whose trials only report, once all have started; return a table row."""
     name = f"load-{count}"
-    journal = folder / name / "journal.jsonl"
+    journal = JournalFollower(folder / name / "journal.jsonl")
     settings = ("--trials", str(count), "--max-epochs", "100000", "--set", "scheduler.name=none",
-                "--set", f"resources.concurrent_trials={count}")  # fmt: skip
-    follow = Follower(journal)
-    (folder / HOLD).touch()
+                "--set", f"resources.max_concurrent_trials={count}")  # fmt: skip
+    (folder / SLOW_MARKER).touch()
     with search(folder, address, name, *settings) as driver:
-        late = time.monotonic() + _LONGEST_START
-        while len(follow.reporting) < count:
-            if time.monotonic() > late:
-                reporting = f"{len(follow.reporting)} of {count} trials"
-                raise RuntimeError(f"after {_LONGEST_START:.0f} s only {reporting} have reported")
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while len(journal.reporting) < count:
+            if time.monotonic() > deadline:
+                reporting = f"{len(journal.reporting)} of {count} trials"
+                raise RuntimeError(f"after {_START_TIMEOUT_S:.0f} s only {reporting} have reported")
             _wait(driver, 0.2)
-            follow.read()
-        all_there = time.time()
-        (folder / HOLD).unlink()
-        while time.time() < all_there + 2 + seconds:
+            journal.read()
+        all_reported = time.time()
+        (folder / SLOW_MARKER).unlink()
+        while time.time() < all_reported + 2 + seconds:
             _wait(driver, 0.5)
-        follow.read()
-        trials = [anonymous([pid]) / 2**20 for pid in follow.processes]
-    # As fast as they can: from then on the driver is never without a report to take.
-    begun, ended = all_there + 2, all_there + 2 + seconds
-    reports = sum(begun <= at < ended for at in follow.times)
-    used = driver.processor(begun, ended)
+        journal.read()
+        trial_mib = [anonymous_memory([pid]) / 2**20 for pid in journal.processes]
+    # At full load: the driver always has another report pending.
+    started, ended = all_reported + 2, all_reported + 2 + seconds
+    reports = sum(started <= at < ended for at in journal.times)
+    cpu_seconds = driver.cpu_seconds(started, ended)
     return (
         str(count),
-        f"{all_there - follow.begun:.1f}",
-        f"{driver.processor(follow.begun, all_there):.1f}",
+        f"{all_reported - journal.started:.1f}",
+        f"{driver.cpu_seconds(journal.started, all_reported):.1f}",
         f"{reports / seconds:.0f}",
-        f"{1000 * used / reports:.2f}",
-        f"{driver.memory(begun, ended):.0f}",
-        f"{statistics.median(trials):.0f}",
+        f"{1000 * cpu_seconds / reports:.2f}",
+        f"{driver.peak_memory_mib(started, ended):.0f}",
+        f"{statistics.median(trial_mib):.0f}",
     )
 
 
-class Follower:
-    """What a journal says while it grows."""
+class JournalFollower:
+    """Incremental reader of a growing journal."""
 
     def __init__(self, path: Path) -> None:
         self._reader = EventReader(path)
-        self.begun = float("nan")
-        """When the first trial was begun."""
+        self.started = float("nan")
+        """Unix time of the start of the first trial."""
         self.reporting: set[str] = set()
         self.times: list[float] = []
         self.processes: set[int] = set()
 
     def read(self) -> None:
-        """Take in what is new."""
-        for event in self._reader.new():
-            if event["event"] == "start" and math.isnan(self.begun):
-                self.begun = event["time"]
+        """Read the new events."""
+        for event in self._reader.read_new():
+            if event["event"] == "trial_started" and math.isnan(self.started):
+                self.started = event["time"]
             elif event["event"] == "epoch":
                 self.reporting.add(event["trial_id"])
                 self.times.append(event["time"])
                 self.processes.add(int(event["node"].rpartition("/")[2]))
 
 
-def many_trials(folder: Path, address: str, trials: int, at_once: int) -> tuple[Table, list[Aim]]:
-    """A long search of short trials, a tenth of it after the other."""
+def many_trials(
+    folder: Path, address: str, trials: int, concurrent: int
+) -> tuple[Table, list[Target]]:
+    """Measure a long search of short trials by deciles."""
     settings = ("--trials", str(trials), "--max-epochs", "2",
-                "--set", f"resources.concurrent_trials={at_once}")  # fmt: skip
+                "--set", f"resources.max_concurrent_trials={concurrent}")  # fmt: skip
     with search(folder, address, "many", *settings) as driver:
         while driver.process.poll() is None:
             _wait(driver, 1.0, may_end=True)
     journal = folder / "many" / "journal.jsonl"
-    begins = [event["time"] for event in events(journal) if event["event"] == "start"]
-    rows, aims = tenths(begins, driver, at_once)
-    columns = ("trials", "trials a second", "driver's processor, ms a trial", "its memory, MiB")
+    starts = [event["time"] for event in events(journal) if event["event"] == "trial_started"]
+    rows, targets = by_decile(starts, driver, concurrent)
+    columns = (
+        "trials", "trials per second", "driver CPU time, ms per trial", "driver memory, MiB"
+    )  # fmt: skip
     size = journal.stat().st_size / 2**20
-    title = f"{trials} trials of at most two epochs, {at_once} at a time (journal: {size:.0f} MiB)"
-    return Table(title, columns, rows), aims
+    title = (
+        f"{trials} trials of at most two epochs, {concurrent} at a time (journal: {size:.0f} MiB)"
+    )
+    return Table(title, columns, rows), targets
 
 
-def tenths(
-    begins: Sequence[float], driver: Driver, at_once: int
-) -> tuple[list[tuple[str, ...]], list[Aim]]:
-    """Each tenth of a long search, and whether the last is as the first.
+def by_decile(
+    starts: Sequence[float], driver: DriverMonitor, concurrent: int
+) -> tuple[list[tuple[str, ...]], list[Target]]:
+    """Measure each decile of a long search, and compare the last with the first.
 
     Args:
-        begins: when each trial was begun, in seconds since the Unix epoch.
-        driver: as it was seen meanwhile.
-        at_once: trials at a time; the first of them wait for their processes, which is a matter of
-            the start.
+        starts: start of each trial, in seconds since the Unix epoch.
+        driver: monitor with samples of the driver during that time.
+        concurrent: number of concurrent trials; the first ones wait for their processes, which
+            belongs to the startup.
     """
-    trials = len(begins)
-    marks = [at_once, *(trials * tenth // 10 for tenth in range(1, 11))]
+    trials = len(starts)
+    marks = [concurrent, *(trials * decile // 10 for decile in range(1, 11))]
     rows: list[tuple[str, ...]] = []
-    rates, costs, memory = [], [], []
+    rates, cpu_ms, memory = [], [], []
     for low, high in pairwise(marks):
-        begun, ended = begins[low - 1], begins[high - 1]
-        rates.append((high - low) / (ended - begun))
-        costs.append(1000 * driver.processor(begun, ended) / (high - low))
-        memory.append(driver.memory(begun, ended))
-        figures = (f"{rates[-1]:.1f}", f"{costs[-1]:.1f}", f"{memory[-1]:.0f}")
+        started, ended = starts[low - 1], starts[high - 1]
+        rates.append((high - low) / (ended - started))
+        cpu_ms.append(1000 * driver.cpu_seconds(started, ended) / (high - low))
+        memory.append(driver.peak_memory_mib(started, ended))
+        figures = (f"{rates[-1]:.1f}", f"{cpu_ms[-1]:.1f}", f"{memory[-1]:.0f}")
         rows.append((f"{low} to {high}", *figures))
-    grown = 1024 * (memory[-1] - memory[0]) / (marks[-1] - marks[1])
-    dearer = costs[-1] / costs[0]
+    growth_kib = 1024 * (memory[-1] - memory[0]) / (marks[-1] - marks[1])
+    cpu_ratio, rate_ratio = cpu_ms[-1] / cpu_ms[0], rates[-1] / rates[0]
     return rows, [
-        at_most("the last tenth's processor time a trial to the first's", dearer, 1.5),
-        at_least("the last tenth's rate to the first's", rates[-1] / rates[0], 0.75),
-        at_most("driver's growth a trial, KiB", grown, 100),
+        at_most("CPU time per trial in the last decile relative to the first", cpu_ratio, 1.5),
+        at_least("throughput in the last decile relative to the first", rate_ratio, 0.75),
+        at_most("driver memory growth per trial, KiB", growth_kib, 100),
     ]
 
 
-def _wait(driver: Driver, seconds: float, *, may_end: bool = False) -> None:
+def _wait(driver: DriverMonitor, seconds: float, *, may_end: bool = False) -> None:
     time.sleep(seconds)
-    driver.look()
+    driver.sample()
     if driver.process.poll() is not None and not may_end:
-        raise driver.failed()
+        raise driver.error()
 
 
-def _processor(pid: int) -> float:
-    """Seconds that all threads of a process that has not been waited for have used."""
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of all threads of a process that has not been reaped."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How long until something happens: the first training step of a search, and the quick commands.
+"""Startup latency of a search and of the quick commands.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --repeats 9 --json startup.json
 
-A search's start is the time from its command to its first training step. The floor beside it is a
-bare script that starts Ray, one worker, and imports torch there. Beside both: a bare script that
-has Ray Tune run two trials which import torch. The three take turns.
+The startup of a search is the time from the command to the first training step. It is compared with
+a floor, a bare script that starts Ray with one worker and imports torch there, and with a bare
+script in which Ray Tune runs two trials that import torch. The three are interleaved.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from functools import partial
 from pathlib import Path
 
 from harness import (
-    Aim,
     Table,
+    Target,
     at_most,
-    epoch_begin,
+    epoch_start_time,
     epochs,
     finish,
-    middle,
-    options,
+    format_median,
+    log_progress,
+    make_parser,
+    measure_seconds,
     parse,
     ratios,
-    tell,
-    timed,
-    tune,
-    workplace,
+    run_cli,
+    temporary_folder,
 )
 
-FLOOR = """
+RAY_ONLY_SCRIPT = """
 import time
 import ray
 
@@ -50,7 +50,7 @@ def load():
 print(ray.get(load.remote()))
 """
 
-TUNE_FLOOR = """
+RAY_TUNE_SCRIPT = """
 import time
 import ray
 from ray import tune
@@ -64,12 +64,12 @@ def train(config):
 results = tune.Tuner(train, tune_config=tune.TuneConfig(num_samples=2)).fit()
 print(min(result.metrics["time"] for result in results))
 """
-"""What Ray Tune itself needs until two trials have torch."""
+"""Bare Ray Tune script with two trials that import torch."""
 
 STARTS = ("floor: Ray, one worker, torch", "bare Ray Tune, two trials, torch",
-          "search, its first slot", "search, its second slot")  # fmt: skip
+          "search, first worker", "search, second worker")  # fmt: skip
 
-QUICK = {
+QUICK_COMMANDS = {
     "--help": ("--help",),
     "an unknown space": ("run", "no-such-space"),
     "a wrong value": ("run", "quick", "--set", "space.dropout=9"),
@@ -78,86 +78,87 @@ QUICK = {
     "leaderboard": ("leaderboard", "first"),
     "list": ("list",),
 }
-FAILS = {"an unknown space": 2, "a wrong value": 2, "an unknown search": 2}
-"""Their exit status."""
-AT_ONCE, SOON = 0.5, 1.5
-"""Seconds that help and errors may take, and the others."""
+EXPECTED_EXIT_STATUS = {"an unknown space": 2, "a wrong value": 2, "an unknown search": 2}
+"""Exit status of the commands that fail."""
+ERROR_LIMIT_S, COMMAND_LIMIT_S = 0.5, 1.5
+"""Time limits of help and errors, and of the other commands."""
 
 
 def main() -> int:
-    """Measure, print, and write the aims."""
-    chosen = parse(options(__doc__ or "", repeats=5), repeats=1)
+    """Measure and print the tables and targets."""
+    args = parse(make_parser(__doc__ or "", repeats=5), repeats=1)
     starts: dict[str, list[float]] = {name: [] for name in STARTS}
-    with workplace() as results:
-        tell("drawing hands, once")
+    with temporary_folder() as results:
+        log_progress("rendering synthetic hands, once")
         _run(("run", "quick", "--dry-run"), results)
-        for repeat in range(chosen.repeats):
-            tell(f"search {repeat + 1} of {chosen.repeats}")
+        for repeat in range(args.repeats):
+            log_progress(f"search {repeat + 1} of {args.repeats}")
             name = "first" if repeat == 0 else f"search-{repeat}"
-            each = (_script(FLOOR), _script(TUNE_FLOOR), *_search(results, name))
-            for start, measured in zip(STARTS, each, strict=True):
-                starts[start].append(measured)
+            seconds = (_script(RAY_ONLY_SCRIPT), _script(RAY_TUNE_SCRIPT), *_search(results, name))
+            for start, value in zip(STARTS, seconds, strict=True):
+                starts[start].append(value)
         latencies = {}
-        for what, command in QUICK.items():
-            tell(f"{what}, {2 * chosen.repeats} times")
-            work = partial(_run, command, results, status=FAILS.get(what, 0))
-            latencies[what] = [timed(work) for _ in range(2 * chosen.repeats)]
-    return _report(starts, latencies, chosen)
+        for label, command in QUICK_COMMANDS.items():
+            log_progress(f"{label}, {2 * args.repeats} times")
+            work = partial(_run, command, results, status=EXPECTED_EXIT_STATUS.get(label, 0))
+            latencies[label] = [measure_seconds(work) for _ in range(2 * args.repeats)]
+    return _report(starts, latencies, args)
 
 
 def _report(
-    starts: dict[str, list[float]], latencies: dict[str, list[float]], chosen: argparse.Namespace
+    starts: dict[str, list[float]], latencies: dict[str, list[float]], args: argparse.Namespace
 ) -> int:
     floors = starts[STARTS[0]]
-    firsts = starts[STARTS[2]]
-    slow = Table(
+    first_workers = starts[STARTS[2]]
+    startup = Table(
         "From the command to the first training step",
-        ("", "seconds", "to the floor"),
+        ("", "seconds", "relative to the floor"),
         [
-            (name, middle(values, "{:.1f}"), middle(ratios(values, floors), "{:.2f}"))
+            (name, format_median(values, "{:.1f}"), format_median(ratios(values, floors), "{:.2f}"))
             for name, values in starts.items()
         ],
     )
     quick = Table(
         "Quick commands, the whole process",
-        ("", "seconds", "aim"),
-        [(w, middle(v, "{:.2f}"), f"{_allowed(w)}") for w, v in latencies.items()],
+        ("", "seconds", "target"),
+        [(c, format_median(v, "{:.2f}"), f"{_time_limit(c)}") for c, v in latencies.items()],
     )
-    aims: list[Aim] = [
-        at_most("start of a search to the floor", statistics.median(ratios(firsts, floors)), 1.25),
-        *(at_most(f"{w}, s", statistics.median(v), _allowed(w)) for w, v in latencies.items()),
+    startup_ratio = statistics.median(ratios(first_workers, floors))
+    targets: list[Target] = [
+        at_most("start of a search relative to the floor", startup_ratio, 1.25),
+        *(at_most(f"{c}, s", statistics.median(v), _time_limit(c)) for c, v in latencies.items()),
     ]
-    return finish([slow, quick], aims, chosen)
+    return finish([startup, quick], targets, args)
 
 
-def _allowed(what: str) -> float:
-    return SOON if what in ("run --dry-run", "leaderboard", "list") else AT_ONCE
+def _time_limit(label: str) -> float:
+    return COMMAND_LIMIT_S if label in ("run --dry-run", "leaderboard", "list") else ERROR_LIMIT_S
 
 
 def _script(text: str) -> float:
-    """Seconds from the start of a script to the time that it prints."""
-    begun = time.time()
-    done = subprocess.run(
+    """Return the seconds from the start of a script to the time that it prints."""
+    started = time.time()
+    completed = subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=300
     )
-    return float(done.stdout.split()[-1]) - begun
+    return float(completed.stdout.split()[-1]) - started
 
 
 def _search(results: Path, name: str) -> tuple[float, float]:
-    """Seconds to the first training step in the first slot and in the second."""
-    begun = time.time()
+    """Return the seconds to the first training step of the first and of the second worker."""
+    started = time.time()
     _run(("search", "quick", "--trials", "2", "--max-epochs", "2", "--name", name), results)
     steps: dict[str, float] = {}
     for event in epochs(results / name / "journal.jsonl"):
-        steps.setdefault(event["trial_id"], epoch_begin(event) - begun)
+        steps.setdefault(event["trial_id"], epoch_start_time(event) - started)
     first, *later = sorted(steps.values())
     return first, later[-1]
 
 
 def _run(command: Sequence[str], results: Path, status: int = 0) -> None:
-    """Run one of our commands, which must exit with that status."""
-    where = () if command[0].startswith("-") else ("--results", str(results))
-    tune(*command, *where, status=status)
+    """Run a command of the handsigns CLI, and check its exit status."""
+    location = () if command[0].startswith("-") else ("--results", str(results))
+    run_cli(*command, *location, status=status)
 
 
 if __name__ == "__main__":

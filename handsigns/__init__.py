@@ -1,7 +1,7 @@
 """handsigns: distributed hyperparameter search for image classifiers.
 
-The functions of `handsigns.api` can be used from here: `handsigns.search(…)`, `resume`, `retrain`,
-`predict` and the others of `__all__`. They are loaded at first use.
+The public functions of `handsigns.api` are exported here (`handsigns.search(…)`, `resume`,
+`retrain`, `predict`, …; see `__all__`) and loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run the command line as `python -m handsigns`."""
+"""Entry point of `python -m handsigns`."""
 
 import sys
 

@@ -1,3 +1,3 @@
-"""The version of this package, in a module of its own: light, and importable from anywhere."""
+"""Package version, in a separate module that is cheap to import from anywhere."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

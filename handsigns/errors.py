@@ -1,27 +1,27 @@
-"""The errors a user can cause and mend; each ends a command with a message and exit status 2.
+"""Errors that a user can cause and fix; each ends a command with a message and exit status 2.
 
-A message says what is wrong, where, and what to do. Anything else that is raised is a bug and keeps
-its traceback.
+A message says what is wrong, where, and the remedy. Any other exception is a bug and keeps its
+traceback.
 """
 
 from __future__ import annotations
 
 
 class HandsignsError(Exception):
-    """Base of all errors that are the user's to mend. `str(error)` is what the user reads."""
+    """Base class of errors that the user can fix; `str(error)` is the message shown."""
 
 
 class ConfigError(HandsignsError):
-    """A search-space file, an override or an option that cannot be used."""
+    """Invalid search-space file, override or option."""
 
 
 class DataError(HandsignsError):
-    """A data set that cannot be read as asked."""
+    """Data set that cannot be read as requested."""
 
 
 class ResultsError(HandsignsError):
-    """A search, trial or winner that is missing, unfinished or already there."""
+    """Search, trial or winner that is missing, unfinished, damaged or already exists."""
 
 
 class ResourceError(HandsignsError):
-    """More CPUs or GPUs asked for than the machine or cluster has."""
+    """Request for more CPUs or GPUs than the machine or cluster has."""

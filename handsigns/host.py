@@ -1,4 +1,4 @@
-"""This process and its machine: its name, and the CPUs that are there for it."""
+"""This process and its machine: identification, available CPUs and OpenMP wait policy."""
 
 from __future__ import annotations
 
@@ -9,49 +9,50 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_WAIT_POLICY = "OMP_WAIT_POLICY"
+_CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_OMP_WAIT_POLICY_VAR = "OMP_WAIT_POLICY"
 
 
-def available_cpus(quota: Path = _QUOTA) -> int:
-    """CPUs that its affinity and its container's quota leave to this process; at least 1.
+def available_cpus(quota: Path = _CGROUP_CPU_MAX) -> int:
+    """Return the number of CPUs that affinity and container quota allow this process; at least 1.
 
     Args:
-        quota: where Linux tells microseconds of CPU and of time they are for, or ``max``.
+        quota: cgroup file with the CPU quota and its period in microseconds; the quota may be
+            ``max``.
     """
     try:
         count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
+    except AttributeError:  # not available on every platform
         count = os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):  # no container, or no limit
+    with contextlib.suppress(OSError, ValueError):  # no cgroup, or no limit
         used, period = quota.read_text(encoding="ascii").split()
         count = min(count, math.ceil(int(used) / int(period)))
     return max(1, count)
 
 
 @contextlib.contextmanager
-def passive_waiting() -> Iterator[None]:
-    """Load libraries whose OpenMP threads sleep while they wait for each other.
+def passive_omp_wait() -> Iterator[None]:
+    """Make OpenMP libraries imported within this context use sleeping instead of spinning waits.
 
-    By default they spin. Beside other work, which may hold back one of them, the others then keep
-    the CPUs busy that it waits for. OpenMP reads the setting as it is loaded, so this does nothing
-    for a library that is loaded already. A policy that the user has set is kept.
+    By default threads spin at a barrier. When other processes delay one thread, the spinning ones
+    occupy the CPUs that it needs. OpenMP reads the setting when it is loaded, so libraries that are
+    already loaded are unaffected. A policy set by the user is kept.
     """
-    if _WAIT_POLICY in os.environ:
+    if _OMP_WAIT_POLICY_VAR in os.environ:
         yield
         return
-    os.environ[_WAIT_POLICY] = "passive"
+    os.environ[_OMP_WAIT_POLICY_VAR] = "passive"
     try:
         yield
     finally:
-        del os.environ[_WAIT_POLICY]
+        del os.environ[_OMP_WAIT_POLICY_VAR]
 
 
-def this_process() -> str:
-    """Return how people tell this process from others: ``process 12 on laptop``."""
+def describe_process() -> str:
+    """Return a readable identifier of this process: ``process 12 on laptop``."""
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def is_of_this_host(process: str) -> bool:
-    """Whether what `this_process` returned somewhere was returned on this machine."""
+def is_local_process(process: str) -> bool:
+    """Return whether an identifier from `describe_process` names a process of this machine."""
     return process.endswith(f" on {socket.gethostname()}")

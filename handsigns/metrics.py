@@ -1,4 +1,4 @@
-"""What one epoch yields. Free of torch, so that tables and reports can use it."""
+"""Metrics of one epoch; free of torch, so that tables and reports can import them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One epoch's outcome. Losses in nats, accuracies in [0, 1], the time in seconds.
+    """Metrics of one epoch: losses in nats, accuracies in [0, 1], the duration in seconds.
 
-    `train_loss` and `train_accuracy` are over the augmented batches as they were trained on (with
-    label smoothing); `val_loss` and `val_accuracy` are NaN where there is no validation split.
+    `train_loss` and `train_accuracy` are computed on the augmented training batches (with label
+    smoothing); `val_loss` and `val_accuracy` are NaN without a validation split.
     """
 
     epoch: int

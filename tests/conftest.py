@@ -1,8 +1,9 @@
-"""What tests share: tiny images, scripted trials, and a place to use the command line in."""
+"""Shared fixtures: tiny images, scripted searches, and a workspace for the command line."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,29 +20,42 @@ from handsigns.results.trial import TrialRecord
 from tests.support import records, scripted
 from tests.support.command_server import CommandServer
 from tests.support.s3 import CREDENTIALS, s3_server_at
-from tests.support.workplace import REPOSITORY, Workplace
+from tests.support.workspace import REPOSITORY, Workspace
 
-# How long an example takes says nothing on a shared machine.
+# The duration of an example is meaningless on a shared machine.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# Where pytest was started with `&` by a script, it and all its children are deaf to Ctrl-C.
+# A pytest started with `&` by a script ignores Ctrl-C, and so do all its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SIGNS = REPOSITORY.parent / "shared" / "data" / "signs_dev"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files that need Ray first: they take longest, and one started last runs alone."""
+    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
+    items.sort(key=lambda item: item.path not in with_ray)
+
+
+@pytest.fixture(scope="session")
+def image_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image cache of this test run, in which synthetic hands are generated once."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "image-cache"
+
+
 @pytest.fixture(scope="session")
 def signs() -> Path:
-    """The real photographs; the test is skipped where they are absent."""
+    """Return the folder of the real photographs; skip the test if they are missing."""
     if not SIGNS.is_dir():
-        pytest.skip("the real photographs are not here")
+        pytest.skip("the real photographs are not available")
     return SIGNS
 
 
 @pytest.fixture
 def make_split() -> Callable[..., Split]:
-    """Pictures whose class is easy to see: a bright band at a height of its own, in noise."""
+    """Return a factory of noise images with a bright band, whose height determines the class."""
 
     def make(count: int, seed: int = 0, classes: int = 3, size: int = 16) -> Split:
         rng = np.random.default_rng(seed)
@@ -58,25 +72,26 @@ def make_split() -> Callable[..., Split]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[CommandServer]:
-    """Runs commands in one process, with one Ray for all of their searches."""
-    one = CommandServer()
-    yield one
-    one.close()
+    """Yield a command server: one process, and one Ray, for the commands of all tests."""
+    server = CommandServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, server) -> Iterator[Workplace]:
-    """A workplace that the tests of a module share."""
-    workplace = Workplace(tmp_path_factory.mktemp("place"), server)
-    yield workplace
-    workplace.close()
+def workspace(tmp_path_factory, server) -> Iterator[Workspace]:
+    """Yield a workspace shared by the tests of a module."""
+    workspace = Workspace(tmp_path_factory.mktemp("workspace"), server)
+    yield workspace
+    workspace.close()
 
 
 @pytest.fixture
 def ray_folder() -> Iterator[Path]:
-    """A folder for Ray's files, sockets with short names among them.
+    """Yield a temporary folder for Ray's files, with a path short enough for sockets.
 
-    In its usual one `ray start` writes the address that every `ray.init()` of the machine joins.
+    In its default folder, `ray start` would write the address that every `ray.init()` on the
+    machine joins.
     """
     with tempfile.TemporaryDirectory(
         prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
@@ -86,14 +101,14 @@ def ray_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """Such a server on loopback."""
+    """Yield the address of an S3 server on loopback."""
     with s3_server_at("127.0.0.1") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def serve_s3() -> Callable[[str], contextlib.AbstractContextManager[str]]:
-    """Starts such a server at another address, which lets in whoever has `CREDENTIALS`."""
+    """Return a function that starts an S3 server, which accepts `CREDENTIALS`, at an address."""
     return s3_server_at
 
 
@@ -101,7 +116,7 @@ def serve_s3() -> Callable[[str], contextlib.AbstractContextManager[str]]:
 def s3(
     s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Callable[..., str]:
-    """Makes the URL of a folder of this test in a bucket of the server (`runs` is there)."""
+    """Return a factory of URLs of this test's folder in a bucket of the server (`runs` exists)."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
 
@@ -113,32 +128,32 @@ def s3(
 
 
 @pytest.fixture
-def make_study() -> Callable[..., records.StudyConfig]:
-    """Makes a search from its sections; see `records.make_study`."""
-    return records.make_study
+def make_search_config() -> Callable[..., records.SearchConfig]:
+    """Return a factory of search configurations; see `records.make_search_config`."""
+    return records.make_search_config
 
 
 @pytest.fixture
-def epoch_of() -> Callable[..., EpochMetrics]:
-    """Makes an epoch's metrics with a given validation loss."""
-    return records.epoch_of
+def make_epoch_metrics() -> Callable[..., EpochMetrics]:
+    """Return a factory of epoch metrics with a given validation loss."""
+    return records.make_epoch_metrics
 
 
 @pytest.fixture
 def make_record() -> Callable[..., TrialRecord]:
-    """Makes a trial that ended with given validation losses."""
+    """Return a factory of finished trials with given validation losses."""
     return records.make_record
 
 
 @pytest.fixture
 def make_search(tmp_path) -> Callable[..., StoredSearch]:
-    """Makes scripted searches in a results folder of the test's own."""
-    return lambda name="scripted", trials=12, **options: scripted.scripted(
+    """Return a factory of scripted searches in a results folder of the test."""
+    return lambda name="scripted", trials=12, **options: scripted.simulate_search(
         tmp_path / "results", name, trials, **options
     )
 
 
 @pytest.fixture
-def retrain() -> Callable[..., None]:
-    """Adds a retrained and tested winner to a search."""
-    return scripted.retrained
+def add_scripted_winner() -> Callable[..., None]:
+    """Return a function that adds a retrained and tested winner to a search."""
+    return scripted.write_scripted_winner

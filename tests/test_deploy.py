@@ -1,4 +1,4 @@
-"""What is in deploy/, held against the tools that read it."""
+"""Files in deploy/, validated with the tools that read them."""
 
 import os
 import re
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from ray.autoscaler._private.kuberay.autoscaling_config import (
-    _derive_autoscaling_config_from_ray_cr as rays_view,
+    _derive_autoscaling_config_from_ray_cr as derive_autoscaling_config,
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from handsigns.cli.parser import make_parser
-from tests.support.workplace import REPOSITORY
+from tests.support.workspace import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 
@@ -26,25 +26,25 @@ def read(name):
 
 
 @pytest.mark.parametrize("name", ["aws.yaml"])
-def test_rays_cluster_launcher_takes_it(name):
+def test_the_ray_cluster_launcher_accepts_the_config(name):
     config = read(name)
     validate_config(prepare_config(config))
     kinds = config["available_node_types"]
-    assert kinds[config["head_node_type"]]["resources"]["CPU"] == 0, "the head has no trials"
-    assert kinds["worker"]["min_workers"] == 0, "none while none are needed"
+    assert kinds[config["head_node_type"]]["resources"]["CPU"] == 0, "the head runs no trials"
+    assert kinds["worker"]["min_workers"] == 0, "no idle workers"
     assert kinds["worker"]["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
 
 
-def test_rays_autoscaler_grows_the_kubernetes_cluster_from_none():
+def test_the_kubernetes_cluster_scales_from_zero():
     cluster = read("kuberay-cluster.yaml")
     cluster["metadata"]["namespace"] = "default"
-    kinds = rays_view(cluster)["available_node_types"]
-    assert kinds["headgroup"]["resources"]["CPU"] == 0, "the head has no trials"
+    kinds = derive_autoscaling_config(cluster)["available_node_types"]
+    assert kinds["headgroup"]["resources"]["CPU"] == 0, "the head runs no trials"
     assert (kinds["trials"]["min_workers"], kinds["trials"]["max_workers"]) == (0, 8)
     assert kinds["trials"]["resources"]["CPU"] == 4
 
 
-def test_the_kubernetes_job_runs_an_existing_command_on_the_cluster():
+def test_the_kubernetes_job_runs_a_valid_command():
     job = read("kuberay-job.yaml")["spec"]
     assert job["rayClusterSpec"] == read("kuberay-cluster.yaml")["spec"]
     python, script, *command = shlex.split(job["entrypoint"])
@@ -59,7 +59,7 @@ def test_the_kubernetes_job_runs_an_existing_command_on_the_cluster():
     assert f"ray=={job['rayClusterSpec']['rayVersion']}\n" in pinned
 
 
-def test_the_image_has_what_is_copied_into_it():
+def test_files_copied_into_the_image_exist():
     text = (DEPLOY / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
     assert len(copied) == 4
@@ -70,8 +70,8 @@ def test_the_image_has_what_is_copied_into_it():
     assert used == {"my-registry/handsigns:latest"}
 
 
-def test_the_images_packages_are_those_that_are_pinned(tmp_path):
-    """By the very command of the image, which is asked what it would install."""
+def test_the_image_installs_the_pinned_packages(tmp_path):
+    """Run the install command of the Dockerfile as a dry run."""
     (step,) = re.findall(
         r"^RUN (pip install .*?[^\\])$", (DEPLOY / "Dockerfile").read_text(), re.M | re.S
     )
@@ -83,14 +83,14 @@ def test_the_images_packages_are_those_that_are_pinned(tmp_path):
     install = install.replace(
         "uv pip install --system", f"{uv} pip install --dry-run --target there"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         ["sh", "-c", install], cwd=tmp_path, env={**os.environ, "TORCH": "auto"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if "Failed to fetch" in done.stderr:
+    if "Failed to fetch" in completed.stderr:
         pytest.skip("the package index cannot be reached")
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     for line in (REPOSITORY / "requirements.txt").read_text().splitlines():
         if re.fullmatch(r"(ray|torch|optuna)==\S+", line):
-            assert f"+ {line}" in done.stderr
-    assert "+ aiohttp-cors==" in done.stderr, "what the job server needs"
+            assert f"+ {line}" in completed.stderr
+    assert "+ aiohttp-cors==" in completed.stderr, "required by the job server"

@@ -1,56 +1,76 @@
-"""What the pages say is there, is there."""
+"""Documentation agrees with the code: links, commands, names, figures and version."""
 
 import importlib
 import re
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import handsigns
 from handsigns.cli.parser import make_parser
-from handsigns.config.load import load_study
-from handsigns.config.presets import shipped_spaces
+from handsigns.config.load import load_search_config
+from handsigns.config.presets import list_presets
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
-    for folder in (".", "docs", "results", "reports")
-    for path in (REPOSITORY / folder).glob("*.md")
+    for pattern in ("*.md", "docs/**/*.md", "results/*.md", "reports/*.md")
+    for path in REPOSITORY.glob(pattern)
     if "ray" not in path.name
 )
 README = (REPOSITORY / "README.md").read_text()
+DOCS = REPOSITORY / "docs"
+COMMAND = re.compile(r"^(?:python tune_main\.py|handsigns) (.*?)(?:  +.*)?$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def page_id(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def commands_of(text: str) -> list[str]:
+    """Return the arguments of the commands in code blocks, continuation lines joined."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    shell = "\n".join(block for language, block in blocks if language in ("", "sh"))
+    return [line.partition(" #")[0] for line in COMMAND.findall(shell.replace("\\\n", ""))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_relative_links_have_a_target(page):
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
 
 
-def test_commands_of_the_readme_are_understood():
-    commands = re.findall(r"^python tune_main\.py (.*?)(?:  +.*)?$", README, re.MULTILINE)
-    assert len(commands) >= 7
-    for command in commands:
-        make_parser().parse_args(command.split())
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_on_a_page_are_valid(page):
+    for command in commands_of(page.read_text()):
+        make_parser().parse_args(shlex.split(command))
 
 
-def test_commands_of_the_page_about_the_winner_are_understood():
-    page = (REPOSITORY / "docs" / "use-the-winner.md").read_text()
-    commands = re.findall(r"^python tune_main\.py (.*)$", page, re.MULTILINE)
-    assert {command.split()[0] for command in commands} == {"predict", "export", "serve"}
-    for command in commands:
-        make_parser().parse_args(command.split())
+def test_pages_show_the_commands_they_explain():
+    assert len(commands_of(README)) >= 7
+    winner = commands_of((DOCS / "how-to" / "use-the-winner.md").read_text())
+    assert {command.split()[0] for command in winner} == {"predict", "export", "serve"}
 
 
-def test_the_search_space_of_the_readme_is_valid(tmp_path):
-    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+def test_the_search_space_of_the_reference_is_valid(tmp_path):
+    page = (DOCS / "reference" / "search-space.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "example.yaml").write_text(example)
-    assert load_study(tmp_path / "example.yaml").budget.patience == 20
+    assert load_search_config(tmp_path / "example.yaml").budget.patience == 20
 
 
-def test_the_readme_names_the_whole_menu():
-    assert all(f"`{name}`" in README for name in shipped_spaces())
+def test_the_readme_lists_all_presets():
+    assert all(f"`{name}`" in README for name in list_presets())
+
+
+def test_the_api_reference_has_every_function():
+    page = (DOCS / "reference" / "python-api.md").read_text()
+    documented = set(re.findall(r"^::: handsigns\.(\w+)$", page, re.MULTILINE)) - {"errors"}
+    assert documented == set(handsigns.__all__) - {"__version__"}
 
 
 def test_make_targets_exist():
@@ -62,10 +82,42 @@ def test_make_targets_exist():
         assert f"make {target}" in listed
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_tests_that_a_page_names_are_there(page):
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_tests_named_on_a_page_exist(page):
     for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text()):
         assert f"def {name}(" in (REPOSITORY / path).read_text(), name
+
+
+def test_the_duration_of_make_bench_is_stated_once():
+    duration = re.compile(r"make bench`?[ ,:].{0,60}\bhours?\b|all benchmarks, .*\bhours?\b")
+    pages = [*PAGES, REPOSITORY / "Makefile"]
+    stated = [page_id(page) for page in pages for _ in duration.findall(page.read_text())]
+    assert stated == ["Makefile"]
+
+
+@pytest.mark.parametrize(
+    ("section", "page"), [("Results", "evidence.md"), ("Speed", "performance.md")]
+)
+def test_numbers_in_the_readme_match_the_docs(section, page):
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    source = (DOCS / "explanation" / page).read_text()
+    measured = {float(value) for value in re.findall(r"\d+(?:\.\d+)?", source)}
+    numbers = re.findall(r"(?<![\w.])\d+\.\d+", text)
+    assert len(numbers) >= 6
+    for number in numbers:
+        digits = len(number.partition(".")[2])
+        assert float(number) in {round(value, digits) for value in measured}, number
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    headings = re.findall(r"^## \[(.+?)\](.*)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.M)
+    releases = [heading for heading in headings if heading[0] != "Unreleased"]
+    version, date = releases[0]
+    assert re.fullmatch(r" - \d{4}-\d\d-\d\d", date)
+    assert version == handsigns.__version__
+    command = [sys.executable, REPOSITORY / "tune_main.py", "--version"]
+    printed = subprocess.check_output(command, text=True)
+    assert printed == f"handsigns {version}\n"
 
 
 def test_the_test_split_is_opened_in_one_place():
@@ -79,10 +131,10 @@ def test_the_test_split_is_opened_in_one_place():
 
 def test_contributing_names_every_package_and_real_functions():
     text = (REPOSITORY / "CONTRIBUTING.md").read_text()
-    house = text[text.index("## The house") : text.index("## Adding a hyperparameter")]
+    architecture = text[text.index("## Architecture") : text.index("## Adding a hyperparameter")]
     packages = {path.parent.name for path in (REPOSITORY / "handsigns").glob("*/__init__.py")}
-    assert not {name for name in packages if not re.search(rf"\b{name}\b", house)}
-    for chain in re.findall(r"`([a-z_]+\.[a-z_]+(?:\.\w+)*)`", house):
+    assert not {name for name in packages if not re.search(rf"\b{name}\b", architecture)}
+    for chain in re.findall(r"`([a-z_]+\.[a-z_]+(?:\.\w+)*)`", architecture):
         module, _, names = chain.partition(".")
         part, _, members = names.partition(".")
         found = importlib.import_module(f"handsigns.{module}.{part}")

@@ -1,4 +1,4 @@
-"""The example, run as a reader runs it: in a notebook's kernel, with a real Ray."""
+"""Example notebook, executed in a kernel with a real Ray."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,13 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 pytestmark = pytest.mark.ray
 
 
-def test_the_whole_flow_runs_in_a_notebook(tmp_path):
+def test_the_example_notebook_runs(tmp_path):
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     notebook = nbformat.read(EXAMPLES / "whole_flow.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
-    own = {"PYTHONPATH": str(EXAMPLES.parent), "HANDSIGNS_CACHE": str(tmp_path / "cache")}
+    assert not any(cell.get("outputs") for cell in notebook.cells), "committed without outputs"
+    variables = {"PYTHONPATH": str(EXAMPLES.parent), "HANDSIGNS_CACHE": str(tmp_path / "cache")}
     client = nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3")
-    client.execute(cwd=str(tmp_path), env=os.environ | own)
+    client.execute(cwd=str(tmp_path), env=os.environ | variables)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     texts = ["\n".join(map(text_of, cell.outputs)) for cell in code]
     search = texts[1]

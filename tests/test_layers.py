@@ -1,4 +1,4 @@
-"""The house's rules: who may import whom, what stays light, who may touch Ray's private parts."""
+"""Architecture rules: layering, lightweight imports, and access to Ray's private API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAYERS = (
     ("api",),
     ("cli",),
 )
-"""From the ground up; packages of one layer do not import each other."""
+"""Layers from the bottom up; packages of one layer do not import each other."""
 
 HEAVY = ("torch", "torchvision", "ray")
 FORBIDDEN = {
@@ -35,14 +35,14 @@ FORBIDDEN = {
          "results", "monitor"),
         (*HEAVY, "optuna"),
     ),
-    # Optuna estimates importances, for a report that wants them.
+    # Optuna estimates hyperparameter importances for the report.
     **dict.fromkeys(("policy", "tracking", "reporting"), HEAVY),
     **dict.fromkeys(("models", "training"), ("ray", "optuna")),
     "cluster": ("torch", "torchvision", "optuna"),
     **dict.fromkeys(("workflow", "cli"), (*HEAVY, "optuna")),
 }  # fmt: skip
-"""What a package never imports itself, not even inside a function."""
-LOADED = {
+"""Libraries that a package never imports directly, not even inside a function."""
+NOT_LOADED = {
     "handsigns": ("numpy", "pandas", "pydantic", "rich"),
     "handsigns.cli": ("numpy", "pandas", "pydantic", "rich"),
     "handsigns.results.store": (*HEAVY, "optuna", "pandas"),
@@ -54,11 +54,11 @@ LOADED = {
     "handsigns.winner.retrain": ("ray", "optuna"),
     "handsigns.api": (*HEAVY, "optuna", "numpy", "pandas", "pydantic", "rich"),
 }
-"""What is not loaded by importing a module, by way of whatever it imports."""
+"""Libraries that importing a module does not load, not even indirectly."""
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it; members of packages as modules, too."""
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports anywhere, including imported members as modules."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -67,56 +67,59 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def part(module: str) -> str:
-    """The package, or single module, of ours to which a module belongs."""
+def package_of(module: str) -> str:
+    """Return the subpackage, or top-level module, of handsigns that a module belongs to."""
     return module.split(".")[1]
 
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-OURS = [name for name in MODULES if name not in ("__init__.py", "__main__.py")]
+LAYERED = [name for name in MODULES if name not in ("__init__.py", "__main__.py")]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 
-def own_part(name: str) -> str:
+def package_of_file(name: str) -> str:
     return name.split("/")[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", LAYERED)
 def test_imports_only_from_lower_layers(name):
-    own = own_part(name)
-    used = {part(m) for m in imports(PACKAGE / name) if m.startswith("handsigns.")} - {own}
-    reaching = {p for p in used if LAYER.get(p, 99) >= LAYER[own]}
-    assert not reaching, f"{name} reaches beside or above itself: {reaching}"
+    package = package_of_file(name)
+    used = {
+        package_of(m) for m in imported_modules(PACKAGE / name) if m.startswith("handsigns.")
+    } - {package}
+    violations = {p for p in used if LAYER.get(p, 99) >= LAYER[package]}
+    assert not violations, f"{name} imports from its own layer or a higher one: {violations}"
 
 
-@pytest.mark.parametrize("name", [m for m in OURS if own_part(m) in FORBIDDEN])
-def test_light_packages_stay_light(name):
-    used = {m.split(".")[0] for m in imports(PACKAGE / name)}
-    assert not used & set(FORBIDDEN[own_part(name)])
+@pytest.mark.parametrize("name", [m for m in LAYERED if package_of_file(m) in FORBIDDEN])
+def test_packages_do_not_import_forbidden_libraries(name):
+    used = {m.split(".")[0] for m in imported_modules(PACKAGE / name)}
+    assert not used & set(FORBIDDEN[package_of_file(name)])
 
 
-@pytest.mark.parametrize("module", LOADED)
-def test_importing_a_module_loads_nothing_heavy(module):
+@pytest.mark.slow
+@pytest.mark.parametrize("module", NOT_LOADED)
+def test_importing_a_module_loads_no_heavy_libraries(module):
     code = f"import sys, {module}; print(*sys.modules)"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     )
-    assert not set(LOADED[module]) & set(done.stdout.split())
+    assert not set(NOT_LOADED[module]) & set(completed.stdout.split())
 
 
-def test_no_two_modules_import_each_other():
-    """At the top of a module: what is imported within a function waits until it is called."""
+def test_there_are_no_circular_imports():
+    """Only module-level imports count: those within functions run later."""
     graph = {}
     for name in MODULES:
         module = ".".join(["handsigns", *name.removesuffix(".py").split("/")])
         top = ast.parse((PACKAGE / name).read_text()).body
-        needed = set()
+        imported = set()
         for node in top:
             if isinstance(node, ast.ImportFrom) and node.module:
-                needed |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
-        graph[module.removesuffix(".__init__")] = needed
+                imported |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        graph[module.removesuffix(".__init__")] = imported
     order = graphlib.TopologicalSorter(
-        {module: {n for n in needed if n in graph} for module, needed in graph.items()}
+        {module: {m for m in imported if m in graph} for module, imported in graph.items()}
     )
     order.prepare()  # raises CycleError
 
@@ -124,29 +127,29 @@ def test_no_two_modules_import_each_other():
 PRIVATE_RAY = ("ray._", "ray.tune.execution", "ray.tune.utils", "ray.serve._private")
 
 
-@pytest.mark.parametrize("name", [m for m in OURS if m != "cluster/ray_compat.py"])
-def test_only_ray_compat_touches_private_ray(name):
-    private = {m for m in imports(PACKAGE / name) if m.startswith(PRIVATE_RAY)}
+@pytest.mark.parametrize("name", [m for m in LAYERED if m != "cluster/ray_compat.py"])
+def test_only_ray_compat_uses_rays_private_api(name):
+    private = {m for m in imported_modules(PACKAGE / name) if m.startswith(PRIVATE_RAY)}
     assert not private
-    if own_part(name) in ("cluster", "tuning"):
+    if package_of_file(name) in ("cluster", "tuning"):
         assert not foreign_attributes(ast.parse((PACKAGE / name).read_text()))
 
 
 def foreign_attributes(tree: ast.Module) -> set[str]:
-    """Private attributes of objects that are not a class's own, or that it never sets."""
+    """Return accesses to private attributes of other objects, or that the class never defines."""
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    own = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
-    own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    defined = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    defined |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     private = [a for a in attributes if re.fullmatch("_(?!_|exit).*", a.attr)]
     return {
         ast.unparse(node)
         for node in private
         if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
-        or node.attr not in own
+        or node.attr not in defined
     }
 
 
-def test_a_private_attribute_of_rays_is_noticed():
+def test_private_attributes_of_ray_are_detected():
     code = "class A(Ray):\n    def f(self, other):\n        self._x = other._y\n        self._z()"
     assert foreign_attributes(ast.parse(code)) == {"other._y", "self._z"}
 

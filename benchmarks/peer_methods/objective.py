@@ -1,7 +1,7 @@
-"""What all methods share: the space, the training function, the log of epochs.
+"""Shared parts of all methods: the search space, the training function, the log of epochs.
 
-A method's processes append a line for each epoch to one log: the trial, the epoch, its validation
-loss, its seconds, and the time. A search of ours writes such a journal by itself.
+A method's processes append a line per epoch to one log: the trial, the epoch, its validation loss,
+its duration, and the time. The journal of a handsigns search has the same format.
 """
 
 from __future__ import annotations
@@ -30,44 +30,43 @@ space:
 budget: {{trials: 10000, max_epochs: {MAX_EPOCHS}}}
 scheduler: {{name: asha, grace_period: {GRACE_PERIOD}, reduction_factor: {REDUCTION_FACTOR}}}
 """
-"""The same for `tune_main.py`; searcher and resources are its defaults."""
+"""The same space as a search.yaml for handsigns, with default searcher and resources."""
 
 Params = dict[str, Any]
 
 
-def draw(chance: random.Random) -> Params:
-    """A random configuration."""
+def sample_config(rng: random.Random) -> Params:
+    """Sample a random configuration."""
     return {
-        "learning_rate": LEARNING_RATE[0]
-        * (LEARNING_RATE[1] / LEARNING_RATE[0]) ** chance.random(),
-        "dropout": chance.uniform(*DROPOUT),
-        "batch_size": chance.choice(BATCH_SIZES),
-        "channel_width": chance.choice(CHANNEL_WIDTHS),
+        "learning_rate": LEARNING_RATE[0] * (LEARNING_RATE[1] / LEARNING_RATE[0]) ** rng.random(),
+        "dropout": rng.uniform(*DROPOUT),
+        "batch_size": rng.choice(BATCH_SIZES),
+        "channel_width": rng.choice(CHANNEL_WIDTHS),
     }
 
 
 def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterator[Any]:
-    """Train one configuration on one thread; yields (epoch, validation loss, state) as it goes."""
+    """Train one configuration on one thread; yield (epoch, validation loss, state)."""
     import torch
 
     from handsigns.config.hyperparameters import TrialConfig, trial_seed
     from handsigns.data.dataset import open_data
-    from handsigns.training.train import TrainingPlan, fit, start
+    from handsigns.training.train import TrainingPlan, init_state, train_epochs
 
     torch.set_num_threads(1)
-    pictures = open_data(Path(data), size=SIZE)
+    data_set = open_data(Path(data), size=SIZE)
     config = TrialConfig.from_params(params)
-    classes = len(pictures.info.classes)
+    classes = len(data_set.info.classes)
     device = torch.device("cpu")
     plan = TrainingPlan(config, classes, SIZE, MAX_EPOCHS, trial_seed(seed, config), device)
-    state = start(plan)
-    for metrics in fit(state, pictures.train, pictures.val):
-        note(log, trial, metrics.epoch, metrics.val_loss, metrics.epoch_seconds)
+    state = init_state(plan)
+    for metrics in train_epochs(state, data_set.train, data_set.val):
+        log_epoch(log, trial, metrics.epoch, metrics.val_loss, metrics.epoch_seconds)
         yield metrics.epoch, metrics.val_loss, state
 
 
-def note(log: str, trial: str, epoch: int, val_loss: float, seconds: float) -> None:
-    """Append an epoch to the log, whole, whatever other processes write."""
+def log_epoch(log: str, trial: str, epoch: int, val_loss: float, seconds: float) -> None:
+    """Append an epoch to the log atomically, as other processes append to it, too."""
     metrics = {"epoch": epoch, "val_loss": val_loss, "epoch_seconds": seconds}
     event = {"event": "epoch", "trial_id": trial, "metrics": metrics, "time": time.time()}
     descriptor = os.open(log, os.O_APPEND | os.O_CREAT | os.O_WRONLY)

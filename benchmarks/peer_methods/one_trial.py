@@ -1,4 +1,4 @@
-"""One trial in a process of its own: for Syne Tune, which hears of each epoch, and for the course.
+"""Training script of a single trial, for Syne Tune, to which it reports, and the CS230 search.
 
 python one_trial.py --learning_rate 1e-3 --dropout 0.2 --batch_size 32 --channel_width 8
     --data DATA --log LOG --seed 0 [--trial NAME]
@@ -13,7 +13,7 @@ from objective import train
 
 
 def main() -> None:
-    """Train, and tell Syne Tune where it is it that asks."""
+    """Train, and report to Syne Tune unless a trial name is given."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--learning_rate", type=float, required=True)
     parser.add_argument("--dropout", type=float, required=True)

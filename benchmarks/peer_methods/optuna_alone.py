@@ -1,4 +1,4 @@
-"""Optuna by itself: two processes over its journal storage, TPE and its successive-halving pruner.
+"""Optuna alone: two processes on its journal storage, TPE and its successive-halving pruner.
 
 python optuna_alone.py DATA LOG SEED
 """
@@ -22,8 +22,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 
-def work(data: str, log: str, seed: int, worker: int) -> None:
-    """One of the processes: asks, trains, reports, until it is ended."""
+def run_worker(data: str, log: str, seed: int, worker: int) -> None:
+    """Optimise in one of the processes until it is killed."""
 
     def objective(trial: optuna.Trial) -> float:
         params = {
@@ -56,7 +56,9 @@ def work(data: str, log: str, seed: int, worker: int) -> None:
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=work, args=(sys.argv[1], sys.argv[2], int(sys.argv[3]), number))
+        context.Process(
+            target=run_worker, args=(sys.argv[1], sys.argv[2], int(sys.argv[3]), number)
+        )
         for number in range(2)
     ]
     for process in workers:

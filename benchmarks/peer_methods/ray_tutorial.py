@@ -1,4 +1,4 @@
-"""Ray Tune as PyTorch's tutorial on it does: random search, ASHA, a checkpoint each epoch.
+"""Ray Tune as in PyTorch's tutorial: random search, ASHA, a checkpoint after each epoch.
 
 python ray_tutorial.py DATA LOG SEED
 """
@@ -16,15 +16,15 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
 
-def train_hands(config: dict[str, Any], data: str, log: str, seed: int) -> None:
-    """The tutorial's loop: after each epoch a checkpoint is written and reported."""
+def train_trial(config: dict[str, Any], data: str, log: str, seed: int) -> None:
+    """Train as in the tutorial: write and report a checkpoint after each epoch."""
     import torch
 
     trial = tune.get_context().get_trial_id()
     for _, loss, state in train(config, seed, data, log, trial):
         content = {
             "net": state.model.state_dict(),
-            "optimizer": state.optimizer.state(),
+            "optimizer": state.optimizer.state_dict(),
         }
         with tempfile.TemporaryDirectory() as folder:
             torch.save(content, Path(folder) / "data.pt")
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     ray.init("local")
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(train_hands, data=data, log=log, seed=seed), {"cpu": 1, "gpu": 0}
+            tune.with_parameters(train_trial, data=data, log=log, seed=seed), {"cpu": 1, "gpu": 0}
         ),
         param_space={
             "learning_rate": tune.loguniform(*LEARNING_RATE),

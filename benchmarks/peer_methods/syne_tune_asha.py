@@ -1,4 +1,4 @@
-"""Syne Tune: its ASHA on its local backend, which gives each trial a process.
+"""Syne Tune: ASHA on its local backend, which runs each trial in a process.
 
 python syne_tune_asha.py DATA LOG SEED
 """

@@ -1,6 +1,6 @@
-"""handsigns from Python: every step from a search to predictions, as the command line takes it.
+"""Python API of handsigns: the same operations as the command line, from search to prediction.
 
-All errors that a user can mend are `HandsignsError`s.
+All errors that a user can fix are `HandsignsError`s.
 """
 
 from handsigns.api.reports import compare, report

@@ -1,11 +1,11 @@
-"""How results are shown at a prompt and in a notebook."""
+"""Representation of results at a prompt and in a notebook."""
 
 from __future__ import annotations
 
 import html
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import counted, percent
+from handsigns.console.format import percent, pluralize
 from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ _COLUMNS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs")
 
 
 def summary_line(results: SearchResults) -> str:
-    """Return name, counts and best trial, on one line."""
+    """Return name, trial counts and best trial on one line."""
     return printable(f"{results.name}: {_counts(results)}; {_best(results)}")
 
 
 def summary_html(results: SearchResults) -> str:
-    """Return the same with the best trials as a table, for a notebook."""
+    """Return the summary with a table of the best trials, as HTML for a notebook."""
     head = results.leaderboard.head(_TOP)
-    varied = [name for name in results.study.space.varied if name in head.columns]
+    varied = [name for name in results.config.space.searched_names if name in head.columns]
     table = head[[*_COLUMNS, *varied]].to_html(index=False, escape=True, na_rep="–", border=0)
     text = printable(f"{_counts(results)}; {_best(results)}")
     return (
@@ -35,7 +35,7 @@ def summary_html(results: SearchResults) -> str:
 def _counts(results: SearchResults) -> str:
     counts = results.trials["status"].value_counts()
     each = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    trials = counted(len(results.trials), "trial")
+    trials = pluralize(len(results.trials), "trial")
     return f"{trials} ({each})" if each else trials
 
 

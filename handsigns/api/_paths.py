@@ -1,4 +1,4 @@
-"""Paths as users give them."""
+"""Path arguments."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ PathLike = str | Path
 
 
 def as_path(path: PathLike | None) -> Path | None:
-    """Return it as a path; None stays None."""
+    """Convert a path argument to a `Path`; None stays None."""
     return None if path is None else Path(path)

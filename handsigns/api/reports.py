@@ -1,4 +1,4 @@
-"""Turn searches into pages."""
+"""Reports and comparisons of searches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import report as reporting
-from handsigns.workflow.searches import opened
+from handsigns.workflow.searches import open_synced
 
 if TYPE_CHECKING:
     from handsigns.reporting.compare import Comparison
@@ -24,19 +24,19 @@ def report(
     """Write the report of a search, also while it runs.
 
     Args:
-        name: of the search.
-        storage: where a copy of it is, which is pulled; None: where it is known to be.
-        results: the folder of all searches.
-        reports: the folder of all reports; this one's is of the search's name.
+        name: name of the search.
+        storage: storage to pull its copy from; None: the recorded one, if any.
+        results: folder of all searches.
+        reports: folder of all reports; this one is in a subfolder named after the search.
 
     Returns:
-        the page, to be opened in a browser.
+        Path of the page, to be opened in a browser.
 
     Raises:
-        ResultsError: there is no such search, its journal is damaged, or another page is in the
-            report's place.
+        ResultsError: there is no such search, its journal is damaged, or the page's path
+            holds something that is not a report.
     """
-    with opened(Path(results), name, storage) as search:
+    with open_synced(Path(results), name, storage) as search:
         return reporting.write_report(search, Path(reports))
 
 
@@ -46,17 +46,20 @@ def compare(
     results: PathLike = "results",
     reports: PathLike | None = "reports",
 ) -> Comparison:
-    """Compare searches: how fast they found what, for how much, in which spaces.
+    """Compare searches: best result over time, cost, and search spaces.
 
     Args:
-        names: of two or more searches.
-        results: the folder of all searches.
-        reports: the folder of all reports, in which a page goes to ``compare-A-B/``; None writes
-            none.
+        names: names of two or more searches.
+        results: folder of all searches.
+        reports: folder of all reports; the page is in its subfolder ``compare-A-B``. None: write
+            no page.
+
+    Returns:
+        The comparison.
 
     Raises:
-        ConfigError: these are fewer than two.
-        ResultsError: there is no such search, or another page is in the place of this.
+        ConfigError: fewer than two searches are named.
+        ResultsError: a search does not exist, or the page's path holds something else.
     """
     comparison, _ = reporting.compare(list(names), Path(results), as_path(reports))
     return comparison

@@ -1,4 +1,4 @@
-"""Start, resume and load searches."""
+"""Starting, resuming and loading of searches."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from handsigns.api._display import summary_html, summary_line
 from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import new_search
 from handsigns.workflow import resume as resuming
-from handsigns.workflow.data import Sources
+from handsigns.workflow.data import InputOptions
 from handsigns.workflow.report import write_report
-from handsigns.workflow.searches import opened
-from handsigns.workflow.sync import pushed
+from handsigns.workflow.searches import open_synced
+from handsigns.workflow.sync import push_on_exit
 from handsigns.workflow.trials import FinishedRun, RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from handsigns.config.search import StudyConfig
+    from handsigns.config.search import SearchConfig
     from handsigns.data.splits import DataInfo
     from handsigns.results.store import StoredSearch
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SearchResults:
-    """A search as read from its files. docs/results.md explains each column of the frames.
+    """Results of a search. docs/reference/result-files.md explains each column of the data frames.
 
     Attributes:
-        name: of the search.
-        study: the search, resolved.
-        data: what is known of its images.
-        trials: a row for each trial, in the order they were started.
-        epochs: a row for each epoch of each trial.
-        decisions: a row for each decision of the scheduler.
+        name: name of the search.
+        config: resolved search configuration.
+        data: metadata of its images.
+        trials: one row per trial, in order of start.
+        epochs: one row per epoch of each trial.
+        decisions: one row per decision of the scheduler.
         leaderboard: the trials, best first.
-        reason: why the search ended; None where it was read from its files.
-        by_user: whether the user interrupted it (`resume` continues it).
+        reason: why the search ended; None if it was loaded from its files.
+        interrupted: whether the user interrupted it (`resume` continues it).
     """
 
     name: str
-    study: StudyConfig
+    config: SearchConfig
     data: DataInfo
     trials: pd.DataFrame
     epochs: pd.DataFrame
     decisions: pd.DataFrame
     leaderboard: pd.DataFrame
     reason: str | None = None
-    by_user: bool = False
+    interrupted: bool = False
 
     def __repr__(self) -> str:
         return f"<SearchResults {summary_line(self)}>"
@@ -78,40 +78,46 @@ def search(
     storage: str | None = None,
     address: str | None = None,
     dashboard: bool = False,
-    own_code: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
     reports: PathLike | None = "reports",
 ) -> SearchResults:
     """Search hyperparameters, showing progress.
 
-    Ctrl-C, or a notebook's stop button, ends the search in order.
+    Ctrl-C, or a notebook's stop button, ends the search gracefully.
 
     Args:
-        space: a search-space file, or the name of a preset (``quick``, ``default``, …).
-        data: a folder of photographs; None draws synthetic hands.
-        name: of the search; None makes one from the space's, with the time.
+        space: search-space file, or name of a preset (``quick``, ``default``, …).
+        data: folder of images; None: synthetic hands.
+        name: name of the search; None: name of the space with a timestamp.
         size: height and width of the images in pixels.
-        skip_bad: continue without files that cannot be used.
-        trials, max_epochs, time_budget, target: the budget, where the space's is not wanted;
-            time in seconds or as ``15m``.
-        seed: of the search.
-        cpus_per_trial, gpus_per_trial: a number, or ``auto``.
+        skip_bad: skip files that cannot be used.
+        trials: number of configurations; this and the next three override the space's budget.
+        max_epochs: epochs of a trial that is not stopped early.
+        time_budget: time limit in seconds, or text such as ``15m``.
+        target: validation accuracy at which the search ends.
+        seed: seed of the search.
+        cpus_per_trial: number, or ``auto``.
+        gpus_per_trial: number, or ``auto``.
         overrides: any other value of the space, each as ``dotted.key=value``.
         track: experiment trackers: ``tensorboard,mlflow=http://localhost:5000``.
         warm_start: name of an earlier search to start from.
-        storage: a folder that all nodes share, or the URL of an object store, for checkpoints and a
-            copy of the results.
-        address: of a Ray cluster to search on; None starts a Ray on this machine.
+        storage: folder shared by all nodes, or URL of an object store, for checkpoints and a copy
+            of the results.
+        address: address of a Ray cluster; None starts a local Ray.
         dashboard: start Ray's dashboard, on loopback.
-        own_code: run user code that the search space names.
-        results: the folder of all searches.
-        reports: where the report is written, in a folder of the search's name; None writes none.
+        trust_user_code: run user code that the search space names.
+        results: folder of all searches.
+        reports: folder of all reports; None: write no report.
+
+    Returns:
+        The results, also of an interrupted search.
 
     Raises:
-        ConfigError: the search space, or a value, cannot be used.
+        ConfigError: the search space, or a value, is invalid.
         DataError: the data cannot be used.
         ResultsError: the name is taken, or results cannot be written.
-        ResourceError: a trial asks for more than there is.
+        ResourceError: a trial requires more resources than are available.
     """
     settings = {
         "trials": trials,
@@ -134,12 +140,12 @@ def search(
         size=size,
         skip_bad=skip_bad,
         warm_start=warm_start,
-        trust_user_code=own_code,
+        trust_user_code=trust_user_code,
     )
     new = new_search.plan_search(request)
-    with pushed(new.paths):
+    with push_on_exit(new.paths):
         finished = new_search.start_search(new, RunOptions(address, dashboard))
-        return _reported(finished, reports)
+        return _report_and_load(finished, reports)
 
 
 def resume(
@@ -154,73 +160,77 @@ def resume(
     storage: str | None = None,
     address: str | None = None,
     dashboard: bool = False,
-    own_code: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
     reports: PathLike | None = "reports",
 ) -> SearchResults:
-    """Continue a search that was interrupted, or give one more trials or time.
+    """Resume an interrupted search, or extend one by more trials or time.
 
     It continues with exactly the decisions that an uninterrupted search would have made.
 
     Args:
-        name: of the search.
-        trials, time_budget: the budget in all, with what is used already; None: as before.
+        name: name of the search.
+        trials: total number of configurations; None: as before.
+        time_budget: total time, including what is already used; None: as before.
         track: experiment trackers to add: ``tensorboard,mlflow=http://localhost:5000``.
-        data: where the images are now, if they were moved.
+        data: current folder of the images, if they were moved.
         accept_changed_data: resume on a changed data set; unfinished trials restart.
         accept_changed_code: resume with changed code or libraries.
-        storage: where a copy of the search is, which is pulled; None: where it is known to be.
-        address: of a Ray cluster to search on; None starts a Ray on this machine.
+        storage: storage to pull its copy from; None: the recorded one, if any.
+        address: address of a Ray cluster; None starts a local Ray.
         dashboard: start Ray's dashboard, on loopback.
-        own_code: run user code that the search names.
-        results: the folder of all searches.
-        reports: where the report is written, in a folder of the search's name; None writes none.
+        trust_user_code: run user code that the search names.
+        results: folder of all searches.
+        reports: folder of all reports; None: write no report.
+
+    Returns:
+        The results, also of an interrupted search.
 
     Raises:
-        ConfigError: a value cannot be used.
+        ConfigError: a value is invalid.
         DataError: the data have changed, and that was not accepted.
-        ResultsError: there is no such search, it is done or running, or the code has changed.
-        ResourceError: a trial asks for more than there is.
+        ResultsError: there is no such search, it is finished or running, or the code has changed.
+        ResourceError: a trial requires more resources than are available.
     """
     request = resuming.ResumeRequest(
         settings={"trials": trials, "time_budget": time_budget, "storage": storage},
-        sources=Sources(as_path(data), own_code),
+        inputs=InputOptions(as_path(data), trust_user_code),
         track=track,
         accept_changed_data=accept_changed_data,
         accept_changed_code=accept_changed_code,
     )
-    with opened(Path(results), name, storage) as stored:
+    with open_synced(Path(results), name, storage) as stored:
         finished = resuming.resume(stored, request, RunOptions(address, dashboard))
-        return _reported(finished, reports)
+        return _report_and_load(finished, reports)
 
 
 def load_results(
     name: str, *, storage: str | None = None, results: PathLike = "results"
 ) -> SearchResults:
-    """Read a search, also while it runs.
+    """Load the results of a search, also while it runs.
 
     Args:
-        name: of the search.
-        storage: where a copy of it is, which is pulled; None: where it is known to be.
-        results: the folder of all searches.
+        name: name of the search.
+        storage: storage to pull its copy from; None: the recorded one, if any.
+        results: folder of all searches.
 
     Raises:
-        ResultsError, ConfigError: there is none of that name, or its files are damaged.
+        ResultsError, ConfigError: there is no such search, or its files are damaged.
     """
-    with opened(Path(results), name, storage) as stored:
+    with open_synced(Path(results), name, storage) as stored:
         return _results(stored)
 
 
-def _reported(finished: FinishedRun, reports: PathLike | None) -> SearchResults:
-    """Write the report of a search that has ended, unless there is no folder for it."""
+def _report_and_load(finished: FinishedRun, reports: PathLike | None) -> SearchResults:
+    """Return the results of a finished run, after writing its report unless `reports` is None."""
     if reports is not None:
         write_report(finished.search, Path(reports))
     outcome = finished.outcome
-    return _results(finished.search, reason=outcome.reason, by_user=outcome.by_user)
+    return _results(finished.search, reason=outcome.reason, interrupted=outcome.interrupted)
 
 
 def _results(
-    stored: StoredSearch, *, reason: str | None = None, by_user: bool = False
+    stored: StoredSearch, *, reason: str | None = None, interrupted: bool = False
 ) -> SearchResults:
     from handsigns.results.frames import (
         decision_frame,
@@ -231,12 +241,12 @@ def _results(
 
     return SearchResults(
         name=stored.paths.name,
-        study=stored.study,
+        config=stored.config,
         data=stored.data.info,
         trials=trial_frame(stored.journal),
         epochs=epoch_frame(stored.journal),
         decisions=decision_frame(stored.journal),
-        leaderboard=leaderboard_frame(stored.journal, stored.study.objective),
+        leaderboard=leaderboard_frame(stored.journal, stored.config.objective),
         reason=reason,
-        by_user=by_user,
+        interrupted=interrupted,
     )

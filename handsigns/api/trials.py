@@ -1,4 +1,4 @@
-"""Train trials of a search again: for a re-evaluation, as the winner, or to compare them."""
+"""Re-evaluation, retraining and replay of trials."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import reevaluate as reevaluating
 from handsigns.workflow import replay as replaying
 from handsigns.workflow import retrain as retraining
-from handsigns.workflow.data import Sources
+from handsigns.workflow.data import InputOptions
 from handsigns.workflow.predict import load_winner
 from handsigns.workflow.replay import ReplayResult
-from handsigns.workflow.searches import opened
+from handsigns.workflow.searches import open_synced
 from handsigns.workflow.trials import RunOptions
 
 if TYPE_CHECKING:
@@ -30,40 +30,43 @@ def reevaluate(
     time_budget: str | float | None = None,
     data: PathLike | None = None,
     address: str | None = None,
-    own_code: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
 ) -> pd.DataFrame:
-    """Train the top trials again with fresh seeds, so that `retrain` takes the best of these.
+    """Re-evaluate the top trials with fresh seeds, so that `retrain` picks the best of these.
 
-    What was trained already is not trained again; what was interrupted continues.
+    Finished runs are kept, and an interrupted re-evaluation is resumed.
 
     Args:
-        name: of the search.
-        top, seeds, folds, time_budget: where the search's own are not wanted; see `Reevaluation`.
-        data: where the images are now, if they were moved.
-        address: of a Ray cluster to train on; None starts a Ray on this machine.
-        own_code: run user code that the search space names.
-        results: the folder of all searches.
+        name: name of the search.
+        top: number of top trials; this and the next three override the search's settings.
+        seeds: number of fresh seeds, the same for each trial.
+        folds: number of folds, each held out once per seed; 0 keeps the validation split.
+        time_budget: time limit in seconds, or ``10m``; runs finished for all trials are compared.
+        data: current folder of the images, if they were moved.
+        address: address of a Ray cluster; None starts a local Ray.
+        trust_user_code: run user code that the search space names.
+        results: folder of all searches.
 
     Returns:
-        a row for each of these trials, best first: trial_id, runs, and of val_loss and val_accuracy
-        the mean and the ends of its 95 % interval (NaN where a run has no result).
+        One row per trial, best first: trial_id, runs, and mean and bounds of the 95 % confidence
+        interval of val_loss and val_accuracy (NaN where a run has no result).
 
     Raises:
-        ConfigError: a setting cannot be used.
+        ConfigError: a setting is invalid.
         ResultsError: there is no such search, or no trial of it has a result.
         DataError: the data have changed.
-        ResourceError: a trial asks for more than there is.
+        ResourceError: a trial requires more resources than are available.
     """
     values = {"top": top, "seeds": seeds, "folds": folds, "time_budget": time_budget}
-    with opened(Path(results), name) as search:
+    with open_synced(Path(results), name) as search:
         search, _ = reevaluating.reevaluate(
-            search, values, Sources(as_path(data), own_code), RunOptions(address)
+            search, values, InputOptions(as_path(data), trust_user_code), RunOptions(address)
         )
 
-    from handsigns.reporting.reevaluation import finals_frame
+    from handsigns.reporting.reevaluation import reevaluation_frame
 
-    return finals_frame(search)
+    return reevaluation_frame(search)
 
 
 def retrain(
@@ -73,36 +76,38 @@ def retrain(
     seeds: int = 2,
     ensemble: bool = False,
     data: PathLike | None = None,
-    own_code: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
 ) -> Winner:
-    """Train the best configuration again, on train and validation split together.
+    """Retrain the best configuration on the training and validation splits combined.
 
     Args:
-        name: of the search.
-        trial: another trial than the best, by its id.
-        seeds: number of models to train; the one with the lowest loss on the images it was trained
-            on is kept.
+        name: name of the search.
+        trial: ID of the trial; None: the best.
+        seeds: number of models to train; the one with the lowest training loss is kept.
         ensemble: keep all of them instead, as a model that averages their probabilities.
-        data: where the images are now, if they were moved.
-        own_code: run user code that the trial names.
-        results: the folder of all searches.
+        data: current folder of the images, if they were moved.
+        trust_user_code: run user code that the trial names.
+        results: folder of all searches.
+
+    Returns:
+        The winner, ready to classify.
 
     Raises:
         ResultsError: there is no such search or trial, or every seed diverged.
         DataError: the data have changed.
     """
     if seeds < 1:
-        raise ValueError(f"seeds is {seeds}, and must be at least 1")
-    with opened(Path(results), name) as search:
+        raise ValueError(f"seeds is {seeds}; it must be at least 1")
+    with open_synced(Path(results), name) as search:
         retraining.retrain(
             search,
-            Sources(as_path(data), own_code),
+            InputOptions(as_path(data), trust_user_code),
             trial=trial,
             seeds=seeds,
             ensemble=ensemble,
         )
-        return load_winner(search.paths, trust_user_code=own_code)
+        return load_winner(search.paths, trust_user_code=trust_user_code)
 
 
 def replay(
@@ -111,25 +116,25 @@ def replay(
     *,
     data: PathLike | None = None,
     storage: str | None = None,
-    own_code: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
 ) -> ReplayResult:
     """Train a trial again and compare every epoch with the record.
 
     Args:
-        name: of the search.
-        trial: a trial_id, also of a re-evaluation: ``0007``, or ``0007-seed1``.
-        data: where the images are now, if they were moved.
-        storage: where a copy of the search is, which is pulled; None: where it is known to be.
-        own_code: run user code that the trial names.
-        results: the folder of all searches.
+        name: name of the search.
+        trial: trial ID, also of a re-evaluation: ``0007``, or ``0007-seed1``.
+        data: current folder of the images, if they were moved.
+        storage: storage to pull its copy from; None: the recorded one, if any.
+        trust_user_code: run user code that the trial names.
+        results: folder of all searches.
 
     Returns:
-        what came out; `identical` says whether all of it is as recorded.
+        The comparison; `identical` is true if every epoch matches.
 
     Raises:
         ResultsError: there is no such search or trial.
         DataError: the data have changed.
     """
-    with opened(Path(results), name, storage) as search:
-        return replaying.replay(search, trial, Sources(as_path(data), own_code))
+    with open_synced(Path(results), name, storage) as search:
+        return replaying.replay(search, trial, InputOptions(as_path(data), trust_user_code))

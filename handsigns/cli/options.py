@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what is made of them."""
+"""Arguments shared by several commands, and their conversion into requests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.results.paths import RESULTS
-from handsigns.workflow.data import Sources
-from handsigns.workflow.new_search import SETTINGS, NewSearchRequest
+from handsigns.results.paths import DEFAULT_RESULTS_DIR
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.new_search import SETTING_KEYS, NewSearchRequest
 from handsigns.workflow.report import REPORTS
 from handsigns.workflow.trials import RunOptions
 
@@ -16,49 +16,47 @@ DEFAULT_SPACE = "quick"
 
 
 def add_space(parser: ArgumentParser, default: str | None = None) -> None:
-    """Add the search space as a positional argument, which may be left out if it has a default."""
+    """Add the search space as a positional argument, optional if it has a default."""
     parser.add_argument(
         "space",
         nargs="?" if default else None,
         default=default,
         metavar="SPACE",
-        help="search-space file, or a name from search_spaces/"
+        help="search-space file, or name of a preset"
         + (f" (default: {default})" if default else ""),
     )
 
 
 def add_new_search(parser: ArgumentParser) -> None:
-    """Add what a new search on this machine, or from it, is told beside its space."""
-    add_search_settings(parser, "folder of photographs")
-    where = parser.add_argument_group("where")
-    add_ray(where)
-    add_results(where)
+    """Add all options of a new search but its space."""
+    add_search_settings(parser, "folder of images")
+    locations = parser.add_argument_group("execution and results")
+    add_ray(locations)
+    add_results(locations)
     add_search_storage(parser)
     parser.add_argument(
         "--warm-start",
         metavar="NAME",
-        help="begin with what an earlier search found; its space may have been another",
+        help="start from the results of an earlier search, possibly with another space",
     )
     add_report(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="show what would be searched, and end"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="print the resolved search and exit")
 
 
 def add_search_settings(parser: ArgumentParser, data: str) -> None:
-    """Add what a new search is told wherever it runs; `data` says what --data names."""
-    parser.add_argument("--name", help="name of the search (default: the space's, with the time)")
+    """Add the settings of a new search, local or submitted; `data` is the help of --data."""
+    parser.add_argument("--name", help="name of the search (default: SPACE with a timestamp)")
     _add_data(parser, data)
-    budget = parser.add_argument_group("budget (each overrides the search space's)")
-    budget.add_argument("--trials", type=int, metavar="N", help="configurations to try")
-    budget.add_argument("--max-epochs", type=int, metavar="N", help="epochs of a whole trial")
-    budget.add_argument("--time-budget", metavar="T", help="of the search: 90s, 20m, 1h30m")
+    budget = parser.add_argument_group("budget (overrides the search space's)")
+    budget.add_argument("--trials", type=int, metavar="N", help="number of trials")
+    budget.add_argument("--max-epochs", type=int, metavar="N", help="maximum epochs per trial")
+    budget.add_argument("--time-budget", metavar="T", help="time limit: 90s, 20m, 1h30m")
     budget.add_argument(
-        "--target", type=float, metavar="A", help="end at this validation accuracy (0.98)"
+        "--target", type=float, metavar="A", help="stop at this validation accuracy (e.g. 0.98)"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="of the search")
-    parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs of a trial, or auto")
-    parser.add_argument("--gpus-per-trial", metavar="X", help="GPUs of a trial (0.25), or auto")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
+    parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs per trial, or auto")
+    parser.add_argument("--gpus-per-trial", metavar="X", help="GPUs per trial (e.g. 0.25), or auto")
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -72,11 +70,11 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
 
 
 def search_request(options: Namespace) -> NewSearchRequest:
-    """Return the new search that is asked for."""
+    """Build the request for a new search."""
     values = vars(options)
     return NewSearchRequest(
         space=options.space,
-        settings={name: values.get(name) for name in SETTINGS},
+        settings={name: values.get(name) for name in SETTING_KEYS},
         overrides=options.overrides,
         track=options.track,
         results=options.results,
@@ -85,135 +83,142 @@ def search_request(options: Namespace) -> NewSearchRequest:
         size=options.size,
         skip_bad=options.skip_bad,
         warm_start=values.get("warm_start"),
-        trust_user_code=options.own_code,
+        trust_user_code=options.trust_user_code,
     )
 
 
 def add_name(parser: ArgumentParser) -> None:
-    """Add the name of a stored search, and where it is."""
+    """Add arguments for the name and location of a stored search."""
     parser.add_argument("name", metavar="NAME", help="name of the search")
     add_results(parser)
     parser.add_argument(
-        "--storage",
-        metavar="PLACE",
-        help="folder or URL with a copy of it, where it is not here",
+        "--storage", metavar="URL", help="folder or URL to pull a copy of the search from"
     )
 
 
 def add_results(parser: argparse._ActionsContainer) -> None:
-    """Add the folder of all searches."""
+    """Add the option for the folder of all searches."""
     parser.add_argument(
-        "--results", type=Path, default=RESULTS, metavar="DIR", help=f"default: {RESULTS}"
+        "--results",
+        type=Path,
+        default=DEFAULT_RESULTS_DIR,
+        metavar="DIR",
+        help=f"folder of all searches (default: {DEFAULT_RESULTS_DIR})",
     )
 
 
 def add_search_storage(parser: ArgumentParser) -> None:
-    """Add the storage of a new search."""
+    """Add the option for the storage of a new search."""
     parser.add_argument(
         "--storage",
-        metavar="PLACE",
-        help="where all nodes keep checkpoints and a copy of the results: a shared folder, "
-        "s3://bucket/runs, gs://bucket/runs",
+        metavar="URL",
+        help="storage of checkpoints and a copy of the results, accessible to all nodes: a shared "
+        "folder, s3://bucket/runs, gs://bucket/runs",
     )
 
 
 def add_ray(parser: argparse._ActionsContainer) -> None:
-    """Add where trials run."""
-    parser.add_argument("--address", metavar="A", help="Ray cluster to search on")
+    """Add the options of Ray."""
+    parser.add_argument("--address", metavar="A", help="address of a Ray cluster (default: local)")
     parser.add_argument(
-        "--dashboard", action="store_true", help="start Ray's dashboard, for this machine alone"
+        "--dashboard", action="store_true", help="start Ray's dashboard, on loopback"
     )
 
 
 def run_options(options: Namespace) -> RunOptions:
-    """Return where trials run; a second Ctrl-C ends the whole command."""
-    return RunOptions(options.address, options.dashboard, exit_at_second_interrupt=True)
+    """Build the run options; a second Ctrl-C ends the process."""
+    return RunOptions(options.address, options.dashboard, exit_on_second_interrupt=True)
 
 
 def add_report(parser: ArgumentParser) -> None:
-    """Add where the report at the end of a command goes, and that there need not be one."""
+    """Add the options of the report that a command writes at its end."""
     add_reports(parser)
-    parser.add_argument("--no-report", action="store_true", help="write no report at the end")
+    parser.add_argument("--no-report", action="store_true", help="write no report")
 
 
 def add_reports(parser: ArgumentParser) -> None:
-    """Add the folder of all reports."""
+    """Add the option for the folder of all reports."""
     parser.add_argument(
         "--reports", type=Path, default=REPORTS, metavar="DIR", help=f"default: {REPORTS}"
     )
 
 
 def add_retraining(parser: ArgumentParser) -> None:
-    """Add how often a winner is trained, and what is kept of that."""
+    """Add the options of retraining: number of seeds, and whether to keep an ensemble."""
     parser.add_argument(
-        "--seeds", type=positive, default=2, metavar="N", help="retrain so often (default: 2)"
+        "--seeds", type=positive_int, default=2, metavar="N", help="models to retrain (default: 2)"
     )
     parser.add_argument(
         "--ensemble",
         action="store_true",
-        help="keep the models of all seeds as one that averages their probabilities, not the one "
-        "with the lowest loss on the pictures it learnt from",
+        help="keep the models of all seeds and average their probabilities, instead of keeping the "
+        "one with the lowest training loss",
     )
 
 
-def add_sources(parser: ArgumentParser) -> None:
-    """Add what a stored search is used with: its data and user code."""
+def add_input_options(parser: ArgumentParser) -> None:
+    """Add arguments for the inputs of an operation on a stored search: its data and user code."""
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="where the pictures are now, if they were moved"
+        "--data", type=Path, metavar="DIR", help="current folder of the images, if they were moved"
     )
     add_user_code(parser)
 
 
-def sources(options: Namespace) -> Sources:
-    """Return what a stored search is used with."""
-    return Sources(options.data, options.own_code)
+def input_options(options: Namespace) -> InputOptions:
+    """Build the inputs of an operation on a stored search."""
+    return InputOptions(options.data, options.trust_user_code)
 
 
 def add_skip_bad(parser: argparse._ActionsContainer) -> None:
-    """Add what is done about files that cannot be used."""
-    parser.add_argument("--skip-bad", action="store_true", help="go on without bad files")
+    """Add the option to skip files that cannot be used."""
+    parser.add_argument("--skip-bad", action="store_true", help="skip files that cannot be used")
 
 
 def add_size(parser: argparse._ActionsContainer) -> None:
-    """Add the size of images."""
-    parser.add_argument("--size", type=_pixels, default=64, metavar="N", help="pixels (64)")
+    """Add the option for the image size."""
+    parser.add_argument(
+        "--size",
+        type=_image_size,
+        default=64,
+        metavar="N",
+        help="image size in pixels (default: 64)",
+    )
 
 
 def add_user_code(parser: ArgumentParser) -> None:
-    """Add the flag without which no user code runs."""
+    """Add the flag that allows user code to run."""
     parser.add_argument(
-        "--own-code",
+        "--trust-user-code",
         action="store_true",
-        help="run the functions named module:function, which are code that is not ours; only for "
-        "code that you trust",
+        help="run user code (functions named module:function); only for code that you trust",
     )
 
 
 def add_trackers(parser: ArgumentParser, flag: str, *, required: bool = False) -> None:
-    """Add the experiment trackers."""
+    """Add the option for the experiment trackers."""
     parser.add_argument(
         flag,
         metavar="TOOLS",
         required=required,
-        help="tell tensorboard, mlflow or wandb of every trial (with commas: several; "
-        "mlflow=http://localhost:5000: a server)",
+        help="log every trial to tensorboard, mlflow or wandb (comma-separated; a server: "
+        "mlflow=http://localhost:5000)",
     )
 
 
-def _add_data(parser: ArgumentParser, what: str) -> None:
+def _add_data(parser: ArgumentParser, description: str) -> None:
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
-        help=f"{what}: train|val|test/<class>/*.jpg or {{train,val,test}}_signs/{{label}}_*.jpg "
-        f"(default: drawn hands)",
+        help=f"{description}: train|val|test/<class>/*.jpg or "
+        "{train,val,test}_signs/{label}_*.jpg (default: synthetic hands)",
     )
     add_size(data)
     add_skip_bad(data)
 
 
-def _pixels(text: str) -> int:
+def _image_size(text: str) -> int:
     number = int(text)
     if not 16 <= number <= 1024:
         raise argparse.ArgumentTypeError(f"{number} is not between 16 and 1024")
@@ -221,7 +226,7 @@ def _pixels(text: str) -> int:
 
 
 def port(text: str) -> int:
-    """Parse the number of a port."""
+    """Parse a port number."""
     number = port_or_free(text)
     if number == 0:
         raise argparse.ArgumentTypeError("0 is not between 1 and 65535")
@@ -229,15 +234,15 @@ def port(text: str) -> int:
 
 
 def port_or_free(text: str) -> int:
-    """Parse the number of a port; 0 is for a free one."""
+    """Parse a port number; 0 stands for any free port."""
     number = int(text)
     if not 0 <= number < 65536:
         raise argparse.ArgumentTypeError(f"{number} is not between 0 and 65535")
     return number
 
 
-def positive(text: str) -> int:
-    """Parse a number that is at least 1."""
+def positive_int(text: str) -> int:
+    """Parse an integer of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not at least 1")

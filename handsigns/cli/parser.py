@@ -1,6 +1,6 @@
-"""The parser of the whole program; each command adds its own arguments.
+"""Argument parser of the program; each command adds its own arguments.
 
-Only the module of the command that is called is loaded; all of them for `--help`.
+Only the module of the invoked command is imported; all of them for `--help`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ COMMANDS = (
     "reevaluate", "retrain", "test", "predict", "export", "serve",
     "replay", "audit", "prepare", "dashboard", "track",
 )  # fmt: skip
-"""In the order of `--help`; each is a module of `handsigns.cli.commands`."""
+"""Commands in the order of `--help`; each is a module of `handsigns.cli.commands`."""
 
 _DESCRIPTION = (
-    "Search hyperparameters for an image classifier: Ray Tune runs the trials, Optuna chooses "
-    "them, ASHA stops the poor ones early; the winner is retrained and tested."
+    "Search hyperparameters for an image classifier: Ray Tune runs the trials, Optuna suggests "
+    "configurations, ASHA stops unpromising ones early; the winner is retrained and tested."
 )
 _EXAMPLES = {
-    "run": "search, retrain and test on drawn hands",
-    "run default --data my/photographs": "the same on your own photographs",
+    "run": "search, retrain and test on synthetic hands",
+    "run default --data my/photographs": "the same on your own images",
     "search default --set space.learning_rate.low=1e-4 --dry-run": "",
     "leaderboard NAME --top 10": "",
     "COMMAND --help": "the options of a command, with examples",
@@ -34,14 +34,14 @@ _EXAMPLE_WIDTH = 35
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line; the result has `run`, the command's function that takes it."""
+    """Parse a command line; the result's `run` is the function of the command."""
     called = arguments[0] if arguments else None
     names = [called] if called in COMMANDS else COMMANDS
     return make_parser(names).parse_args(arguments)
 
 
 def make_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
-    """Make a parser that knows these commands."""
+    """Create a parser for these commands."""
     parser = argparse.ArgumentParser(
         prog=program(),
         description=_DESCRIPTION,
@@ -75,4 +75,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from handsigns._version import __version__
 
-        parser.exit(message=f"handsigns {__version__}\n")
+        print(f"handsigns {__version__}")
+        parser.exit()

@@ -1,1 +1,1 @@
-"""Ray itself: where trials can run."""
+"""Ray cluster: starting or joining it, its nodes and how trials share them."""

@@ -1,4 +1,4 @@
-"""How the trials of a search share the nodes of a running Ray."""
+"""Allocation of a Ray cluster's resources to the trials of a search."""
 
 from __future__ import annotations
 
@@ -8,43 +8,49 @@ import ray
 
 from handsigns.cluster.gpu_sharing import trials_per_gpu
 from handsigns.cluster.preflight import check_nodes
-from handsigns.cluster.resources import Node, Room, Slots, nodes_of, share_out
-from handsigns.config.search import StudyConfig
-from handsigns.config.user_code import OwnCode
+from handsigns.cluster.resources import (
+    Node,
+    ResourceAllocation,
+    WorkerCapacity,
+    alive_nodes,
+    allocate,
+)
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.results.checkpoints import CheckpointStore
 
 
-def allocate(
-    study: StudyConfig,
+def allocate_on_cluster(
+    search_config: SearchConfig,
     data: DataSet,
-    checkpoints: Checkpoints,
-    user_code: OwnCode | None,
+    checkpoints: CheckpointStore,
+    user_code: UserCode | None,
     notify: Callable[[str], None],
     *,
     joined: bool,
-) -> tuple[Slots, Room]:
-    """Decide what each trial takes, on nodes that can do what is asked of them.
+) -> tuple[ResourceAllocation, WorkerCapacity]:
+    """Allocate resources to trials, after a check of the nodes of a joined cluster.
 
     Args:
         notify: prints a notice.
-        joined: Ray is not our own: it may have several nodes, which may come and go.
+        joined: whether Ray was joined, not started here; nodes may then be added and removed.
 
     Raises:
-        ResourceError: a trial asks for more than any node has, or nodes lack something.
+        ResourceError: a trial requests more than any node has, or a node fails the check.
     """
-    resources = study.resources
-    slots = share_out(resources, _nodes(), growing=joined)
+    resources = search_config.resources
+    allocation = allocate(resources, _nodes(), autoscaling=joined)
     if joined:
-        for note in check_nodes(checkpoints, slots):
+        for note in check_nodes(checkpoints, allocation):
             notify(note)
-    if slots.gpus and resources.gpus_per_trial == "auto":
+    if allocation.gpus_per_trial and resources.gpus_per_trial == "auto":
         notify("measuring how many trials share a GPU")
-        per_gpu, note = trials_per_gpu(study, data, user_code, slots)
-        slots = share_out(resources, _nodes(), growing=joined, per_gpu=per_gpu)
+        per_gpu, note = trials_per_gpu(search_config, data, user_code, allocation)
+        allocation = allocate(resources, _nodes(), autoscaling=joined, per_gpu=per_gpu)
         notify(note)
-    return slots, Room(slots, resources, _nodes if joined else None)
+    return allocation, WorkerCapacity(allocation, resources, _nodes if joined else None)
 
 
 def _nodes() -> list[Node]:
-    return nodes_of(ray.nodes())
+    return alive_nodes(ray.nodes())

@@ -1,63 +1,81 @@
-"""How many trials share a GPU: measured on the GPUs themselves, before the first trial."""
+"""Number of trials per GPU, measured on the GPUs before the first trial."""
 
 from __future__ import annotations
 
-from handsigns.cluster.remote import ask_nodes
-from handsigns.cluster.resources import PER_GPU, Slots
+from handsigns.cluster.remote import run_on_nodes
+from handsigns.cluster.resources import DEFAULT_TRIALS_PER_GPU, ResourceAllocation
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.search import StudyConfig
-from handsigns.config.user_code import OwnCode
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
 from handsigns.data.splits import Split
 
-_PICTURES = 1024
-"""Handed to a GPU: as many as are evaluated at once."""
+_PROBE_BATCH = 1024
+"""Images sent to a GPU: the size of an evaluation batch."""
 
 
 def trials_per_gpu(
-    study: StudyConfig, data: DataSet, own: OwnCode | None, slots: Slots
+    search_config: SearchConfig,
+    data: DataSet,
+    user_code: UserCode | None,
+    allocation: ResourceAllocation,
 ) -> tuple[int, str]:
-    """Measure the space's heaviest network of each architecture on every node for trials.
+    """Measure the space's largest configuration of each architecture on every eligible node.
 
     Args:
-        study, data, own: of the search.
-        slots: what a trial takes, as long as that is not measured; with a share of a GPU.
+        search_config, data, user_code: those of the search.
+        allocation: provisional resources of a trial, with a fraction of a GPU.
 
     Returns:
-        how many trials the weakest of these GPUs carries, the usual number where that cannot be
-        measured; and what to tell the user.
+        The number of trials that fit on the smallest of these GPUs (the default if measuring
+        fails), and a note for the user.
     """
-    answers, problems = ask_nodes(
-        measure, heaviest(study), data.train.first(_PICTURES), data.trial_bytes,
-        len(data.info.classes), own, slots=slots, gpus=1,
-    )  # fmt: skip
+    results, problems = run_on_nodes(
+        measure_max_concurrent,
+        *(largest_configs(search_config), data.train.head(_PROBE_BATCH), data.train_val_nbytes),
+        *(len(data.info.classes), user_code),
+        allocation=allocation,
+        gpus=1,
+    )
     if problems:
-        where, why = next(iter(problems.items()))
-        return PER_GPU, f"{PER_GPU} trials share a GPU, as that was not measured on {where}: {why}"
-    fewest = min(answers.values(), default=PER_GPU)
-    shared = f"{fewest} trials share a GPU" if fewest > 1 else "each trial has a GPU to itself"
-    return fewest, f"{shared}, as measured"
+        node, reason = next(iter(problems.items()))
+        return (
+            DEFAULT_TRIALS_PER_GPU,
+            f"{DEFAULT_TRIALS_PER_GPU} trials share a GPU (the default), as measuring failed on "
+            f"{node}: {reason}",
+        )
+    max_per_gpu = min(results.values(), default=DEFAULT_TRIALS_PER_GPU)
+    shared = (
+        f"{max_per_gpu} trials share a GPU" if max_per_gpu > 1 else "each trial has a GPU to itself"
+    )
+    return max_per_gpu, f"{shared} (measured)"
 
 
-def heaviest(study: StudyConfig) -> list[TrialConfig]:
-    """For each architecture of a space, the largest that its hyperparameters come to."""
-    architecture = study.space.get("architecture")
-    named = (architecture and architecture.values()) or [TrialConfig().architecture]
-    largest = study.space.largest_params
-    return [TrialConfig.from_params(largest({"architecture": name})) for name in named]
+def largest_configs(search_config: SearchConfig) -> list[TrialConfig]:
+    """Return the largest configuration of each architecture in the search space."""
+    architecture = search_config.space.get("architecture")
+    architectures = (architecture and architecture.values()) or [TrialConfig().architecture]
+    largest = search_config.space.largest_params
+    return [TrialConfig.from_params(largest({"architecture": name})) for name in architectures]
 
 
-def measure(
-    configs: list[TrialConfig], sample: Split, resident: int, classes: int, own: OwnCode | None
+def measure_max_concurrent(
+    configs: list[TrialConfig],
+    sample: Split,
+    dataset_bytes: int,
+    classes: int,
+    user_code: UserCode | None,
 ) -> int:
-    """On a node: how many trainings, of whichever configuration is the heaviest, a GPU carries."""
+    """Return how many trainings of the largest configuration fit on this node's GPU."""
     from handsigns.training.device import pick_device
     from handsigns.training.gpu_profile import measure_footprint
     from handsigns.training.train import TrainingPlan
 
     device, size = pick_device(), sample.images.shape[1]
     plans = [
-        TrainingPlan(config, classes, size, max_epochs=1, seed=0, device=device, own=own)
+        TrainingPlan(
+            config, classes, size, max_epochs=1, seed=0, device=device, user_code=user_code
+        )
         for config in configs
     ]
-    return min(measure_footprint(plan, sample, resident).sharing for plan in plans)
+    return min(measure_footprint(plan, sample, dataset_bytes).max_concurrent for plan in plans)

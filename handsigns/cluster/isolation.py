@@ -1,4 +1,4 @@
-"""What a search changes in the process that runs it, and undoing it."""
+"""Isolation of the calling process from the changes that a search makes to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 
 @contextlib.contextmanager
 def environment(settings: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables while this lasts; None unsets one.
+    """Set environment variables within the context (None unsets one), and restore all afterwards.
 
-    Variables that are set, or changed, within it are as before afterwards, too.
+    Variables that the body itself sets or changes are restored, too.
     """
     before = dict(os.environ)
     for name, value in settings.items():
@@ -31,8 +31,8 @@ def environment(settings: Mapping[str, str | None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def process_as_before() -> Iterator[None]:
-    """Undo what Ray and other libraries do to the process: signal handlers, warning filters."""
+def restore_process_state() -> Iterator[None]:
+    """Restore the signal handlers and warning filters that Ray and other libraries change."""
     handlers = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}

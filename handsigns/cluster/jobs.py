@@ -1,4 +1,4 @@
-"""A cluster's job server, through Ray's own client."""
+"""Client of a Ray cluster's job server."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from handsigns.console.sanitize import printable
 from handsigns.errors import ConfigError, ResourceError
 
 
-def troubles() -> tuple[type[Exception], ...]:
-    """What Ray's client raises where the line is cut or the token is not the cluster's."""
+def client_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of Ray's client for a lost connection or a rejected token."""
     try:
         import aiohttp
         from ray.exceptions import RayError
-    except ImportError:  # which was told
+    except ImportError:  # reported by job_client
         return ()
     return RayError, OSError, RuntimeError, ValueError, aiohttp.ClientError
 
 
 def job_client(address: str, log: Path) -> Any:
-    """Ray's client of a cluster's job server.
+    """Connect Ray's client to a cluster's job server.
 
     Args:
-        address: of the cluster's dashboard.
-        log: where what the client logs goes; made once there is something.
+        address: URL of the cluster's dashboard.
+        log: path of the client's log file; created with the first record.
 
     Raises:
-        ConfigError: it can be none, or Ray would take another.
+        ConfigError: the address is not a URL, or Ray would use another one.
         ResourceError: packages are missing.
-        troubles(): there is none, or it does not let us in.
+        client_errors(): no server responds there, or it rejects the token.
     """
     if not address.startswith(("http://", "https://")):
-        raise ConfigError(f"--address {address}: jobs are taken at http://HOST:8265")
+        raise ConfigError(
+            f"--address {address} is not the URL of a job server, such as http://HOST:8265"
+        )
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
         if os.environ.get(name, address) != address:
             raise ConfigError(
-                f"{name} is set to {os.environ[name]}, which Ray would take in place of "
+                f"{name} is set to {os.environ[name]}, which Ray would use instead of "
                 f"--address {address}; unset it"
             )
     try:
@@ -49,12 +51,13 @@ def job_client(address: str, log: Path) -> Any:
         return JobSubmissionClient(address)
     except ImportError as error:
         raise ResourceError(
-            f"handing jobs to a cluster needs more packages ({error}): pip install 'ray[default]'"
+            f"submitting jobs to a cluster needs more packages ({error}): "
+            f"pip install 'ray[default]'"
         ) from error
 
 
-def print_log(client: Any, job: str) -> None:
-    """Print what a job prints, until it ends."""
+def stream_job_logs(client: Any, job: str) -> None:
+    """Print a job's output until the job ends."""
 
     async def follow() -> None:
         async for lines in client.tail_job_logs(job):
@@ -65,14 +68,14 @@ def print_log(client: Any, job: str) -> None:
 
 
 def _log_to(log: Path) -> None:
-    """Send what Ray logs in this process to a file alone."""
+    """Redirect Ray's logging in this process to a file."""
     logger = logging.getLogger("ray")
-    logger.handlers = [_FileOnDemand(log)]
+    logger.handlers = [_LazyFileHandler(log)]
     logger.propagate = False
 
 
-class _FileOnDemand(logging.FileHandler):
-    """Makes its file, and the folder of that, when something is logged."""
+class _LazyFileHandler(logging.FileHandler):
+    """File handler that creates its file and folder with the first record."""
 
     def __init__(self, log: Path) -> None:
         super().__init__(log, delay=True, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Looks, before the first trial, whether the nodes of a cluster can do what trials need."""
+"""Checks of a cluster's nodes before the first trial: packages and access to checkpoints."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from handsigns.cluster.remote import ask_nodes
-from handsigns.cluster.resources import Slots
-from handsigns.console.format import counted
+from handsigns.cluster.remote import run_on_nodes
+from handsigns.cluster.resources import ResourceAllocation
+from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
 from handsigns.io.storage import FolderStorage, Storage, check_writable
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.environment import package_version
 
 _PACKAGES = ("torch", "torchvision", "numpy", "ray", "safetensors")
-"""What trials load; with other versions they may come out otherwise."""
+"""Packages that trials import; with other versions their results may differ."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a node tells of itself.
+class NodeReport:
+    """Result of probing a node.
 
     Attributes:
-        host: its name.
-        versions: of Python and of packages; None for one that is not installed.
-        problem: why it cannot read and write checkpoints; empty where it can.
+        host: host name.
+        versions: versions of Python and of packages; None for one that is not installed.
+        problem: why the node cannot read and write checkpoints; empty if it can.
     """
 
     host: str
@@ -37,54 +37,54 @@ class Answer:
     problem: str
 
 
-def check_nodes(checkpoints: Checkpoints, slots: Slots) -> list[str]:
-    """Have every node on which a trial fits read and write where checkpoints are kept.
+def check_nodes(checkpoints: CheckpointStore, allocation: ResourceAllocation) -> list[str]:
+    """Have every node on which a trial fits read from and write to the checkpoint storage.
 
     Returns:
-        what the user should know: nodes with other versions than this machine's.
+        Notes for the user: packages whose version on a node differs from this machine's.
 
     Raises:
-        ResourceError: nodes cannot, lack a package, or do not answer; each with its reason.
+        ResourceError: nodes have no access, lack a package, or do not respond; with the reasons.
     """
-    place = checkpoints.place
+    storage = checkpoints.storage
     name, content = f".probe-{secrets.token_hex(8)}", secrets.token_bytes(16)
     try:
-        place.write(name, content)
-        answers, problems = ask_nodes(answer, place, name, content, slots=slots)
+        storage.write(name, content)
+        reports, problems = run_on_nodes(probe_node, storage, name, content, allocation=allocation)
     except OSError as error:
-        raise ResourceError(f"{place} cannot be written from here: {error}") from error
+        raise ResourceError(f"cannot write to {storage} from this machine: {error}") from error
     finally:
         with contextlib.suppress(OSError):
-            place.remove(name)
+            storage.remove(name)
     problems |= {
         host: f"{', '.join(missing)} not installed"
-        for host, answer in answers.items()
-        if (missing := [package for package, v in answer.versions.items() if v is None])
+        for host, report in reports.items()
+        if (missing := [package for package, v in report.versions.items() if v is None])
     }
-    unreachable = {host: answer.problem for host, answer in answers.items() if answer.problem}
-    if unreachable or problems:
-        asked = len(answers) + len(problems)
-        raise ResourceError(_refusal(place, unreachable, problems, asked))
-    here = _versions()
+    no_access = {host: report.problem for host, report in reports.items() if report.problem}
+    if no_access or problems:
+        num_nodes = len(reports) + len(problems)
+        raise ResourceError(_preflight_error_message(storage, no_access, problems, num_nodes))
+    local_versions = _versions()
     return [
-        f"{host} has {package} {version}, and this machine {here[package]}: a trial may come out "
-        f"otherwise there"
-        for host, answer in answers.items()
-        for package, version in answer.versions.items()
-        if version != here[package]
+        f"{host} has {package} {version}, this machine {local_versions[package]}: results of "
+        f"trials there may differ"
+        for host, report in reports.items()
+        for package, version in report.versions.items()
+        if version != local_versions[package]
     ]
 
 
-def answer(place: Storage, name: str, content: bytes) -> Answer:
-    """On a node: whether the file written elsewhere is there, and another can be written."""
+def probe_node(storage: Storage, name: str, content: bytes) -> NodeReport:
+    """Check, on a node, that a file written elsewhere can be read and another one written."""
     problem = ""
     try:
-        if place.read(name) != content:
-            raise OSError(errno.EIO, "what is read there is not what was written", str(place))
-        check_writable(place)
+        if storage.read(name) != content:
+            raise OSError(errno.EIO, "content read differs from content written", str(storage))
+        check_writable(storage)
     except OSError as error:
         problem = f"{error.strerror or error}"
-    return Answer(socket.gethostname(), _versions(), problem)
+    return NodeReport(socket.gethostname(), _versions(), problem)
 
 
 def _versions() -> dict[str, str | None]:
@@ -92,24 +92,25 @@ def _versions() -> dict[str, str | None]:
     return {"python": platform.python_version(), **packages}
 
 
-def _refusal(
-    place: Storage, unreachable: Mapping[str, str], problems: Mapping[str, str], asked: int
+def _preflight_error_message(
+    storage: Storage, no_access: Mapping[str, str], problems: Mapping[str, str], num_nodes: int
 ) -> str:
     lines = []
-    if unreachable:
-        lines.append(f"{len(unreachable)} of {counted(asked, 'node')} cannot use {place}:")
-        lines += [f"  {host}: {problem}" for host, problem in unreachable.items()]
+    if no_access:
+        lines.append(f"{len(no_access)} of {pluralize(num_nodes, 'node')} cannot access {storage}:")
+        lines += [f"  {host}: {problem}" for host, problem in no_access.items()]
         lines.append(
-            "name a place that all nodes reach: a shared folder, which each has at the same path "
-            "(--storage /mnt/shared/runs), or an object store (--storage s3://bucket/runs)"
-            if isinstance(place, FolderStorage)
-            else "give the nodes credentials that may read and write there: in the environment of "
-            "their 'ray start', a profile, or the role of the machine"
+            "choose a storage location that all nodes can access: a shared folder, mounted at the "
+            "same path on each (--storage /mnt/shared/runs), or an object store "
+            "(--storage s3://bucket/runs)"
+            if isinstance(storage, FolderStorage)
+            else "give the nodes credentials with read and write access to it: in the environment "
+            "of their 'ray start', a profile, or the role of the machine"
         )
     lines += [f"{host}: {problem}" for host, problem in problems.items()]
     if problems:
         lines.append(
-            "nodes need the packages of requirements.txt (pip install -r requirements.txt); the "
-            "code of handsigns itself is handed to them"
+            "nodes need the packages of requirements.txt (pip install -r requirements.txt); "
+            "handsigns itself is shipped to them"
         )
     return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""Every touch of Ray's private parts: the reason, and what happens on a Ray that has them no more.
+"""All use of Ray's private API: the reason for it, and the fallback on a Ray that lacks it.
 
-Tested with the versions that pyproject.toml declares (`make test-versions`). Patches last as long
-as a search and are undone then. Where a patched part is gone, searches start slower, but run.
+Tested with the versions that pyproject.toml declares (`make test-versions`). Patches are undone at
+the end of a search. Where a patched attribute is missing, searches start slower, but run.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def _patched(module: str, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """Replace an attribute of a module of Ray's while this lasts, if it is there.
+    """Replace an attribute of one of Ray's modules within the context, if it exists.
 
     Args:
         make: returns the replacement, given the original.
     """
     try:
-        owner = importlib.import_module(module)
-        original = getattr(owner, name)
+        module_object = importlib.import_module(module)
+        original = getattr(module_object, name)
         replacement = make(original)
     except (ImportError, AttributeError) as error:
-        _log.warning("this Ray has no %s.%s: %s", module, name, error)
+        _log.warning("this version of Ray has no %s.%s: %s", module, name, error)
         yield
         return
-    setattr(owner, name, replacement)
+    setattr(module_object, name, replacement)
     try:
         yield
     finally:
-        setattr(owner, name, original)
+        setattr(module_object, name, original)
 
 
 def without_dashboard_agents() -> contextlib.AbstractContextManager[None]:
-    """Start Ray as where ray[default] is not installed, also where it is.
+    """Start Ray as if ray[default] were not installed, even if it is.
 
-    Otherwise it loads its dashboard and an agent of it: seconds of two processes that no one asked
-    for, and which listen.
+    Otherwise Ray starts its dashboard and a dashboard agent: two unrequested processes that take
+    seconds to load and listen on ports.
     """
     return _patched(
         "ray._private.utils",
         "get_dashboard_dependency_error",
-        lambda _: lambda: ImportError("no dashboard was asked for"),
+        lambda _: lambda: ImportError("no dashboard requested"),
     )
 
 
 @contextlib.contextmanager
-def trials_in_waiting_processes() -> Iterator[None]:
-    """Let trials run in the processes that a Ray of our own keeps ready.
+def reuse_prestarted_workers() -> Iterator[None]:
+    """Run trials in the worker processes that a local Ray prestarts.
 
-    Tune names some environment variables to each trial, and for a trial that has such wishes Ray
-    starts another process, by way of a third one: seconds, in which Ray is loaded twice more. The
-    processes of a Ray that we started have our environment as it is.
+    Tune gives each trial a runtime environment with some environment variables. For such a trial
+    Ray starts another process via a third one, which takes seconds, as both import Ray again. The
+    workers of a local Ray inherit this process's environment anyway.
     """
     cache = "ray.tune.execution.class_cache"
     with (
@@ -70,24 +70,24 @@ def trials_in_waiting_processes() -> Iterator[None]:
 
 
 def warm_actor_pool(free_workers: Callable[[], int]) -> contextlib.AbstractContextManager[None]:
-    """Have Tune keep as many processes as there are trials to start in them soon.
+    """Have Tune keep an idle actor alive for each trial that can start now.
 
-    Tune itself keeps those that a trial waits for, and one. Where more trials end in the same
-    moment it ends their processes, and has others started for the trials that it asks for next,
-    which take seconds to load.
+    By default Tune keeps one, and those for which trials are pending. If several trials end at
+    once, it kills the other processes, and then starts new ones for the trials that it requests
+    next, which take seconds to load.
 
     Args:
-        free_workers: returns how many trials may start now.
+        free_workers: returns how many trials can start now.
     """
     return _patched(
         "ray.tune.execution.tune_controller",
         "_ObjectCache",
-        lambda original: functools.partial(_expectant(original), free_workers),
+        lambda original: functools.partial(_with_demand_forecast(original), free_workers),
     )
 
 
-def _expectant(cache: Any) -> Any:
-    """Return Tune's cache of processes, in which a trial that is to come counts as waiting."""
+def _with_demand_forecast(cache: Any) -> Any:
+    """Return a subclass of Tune's actor cache in which upcoming trials count as pending."""
 
     class ActorCache(cache):  # type: ignore[misc]
         def __init__(self, free_workers: Callable[[], int], may_keep_one: bool) -> None:
@@ -95,16 +95,16 @@ def _expectant(cache: Any) -> Any:
             self._free_workers = free_workers
 
         def cache_object(self, key: Any, obj: Any) -> bool:
-            with self._expecting([key]):
+            with self._counting_upcoming([key]):
                 return bool(super().cache_object(key, obj))
 
         def flush_cached_objects(self, force_all: bool = False) -> Iterator[Any]:
-            with self._expecting(list(self._cached_objects)):
+            with self._counting_upcoming(list(self._cached_objects)):
                 yield from super().flush_cached_objects(force_all)
 
         @contextlib.contextmanager
-        def _expecting(self, keys: list[Any]) -> Iterator[None]:
-            """All trials of a search ask for the same resources, which are the key."""
+        def _counting_upcoming(self, keys: list[Any]) -> Iterator[None]:
+            # All trials of a search request the same resources, which are the key.
             more = self._free_workers()
             for key in keys:
                 self.increase_max(key, more)
@@ -117,11 +117,11 @@ def _expectant(cache: Any) -> Any:
     return ActorCache
 
 
-def reread_environment() -> None:
-    """Have a Ray that is loaded already read its settings and its token from the environment anew.
+def reload_ray_config() -> None:
+    """Have a Ray that is already imported reread its settings and token from the environment.
 
-    It reads them once, as it is loaded; a search in a process that has loaded Ray before, and the
-    user's own Ray after a search, would run with each other's.
+    Ray reads them once, on import. A search in a process that imported Ray before would otherwise
+    run with stale settings, and so would the user's Ray after a search.
     """
     if "ray" in sys.modules:
         from ray._raylet import (  # type: ignore[attr-defined]
@@ -133,16 +133,16 @@ def reread_environment() -> None:
         AuthenticationTokenLoader.instance().reset_cache()
 
 
-def listening_on_loopback() -> contextlib.AbstractContextManager[None]:
-    """Keep every listener on loopback, also where Ray was loaded before our settings were made."""
+def bind_to_loopback() -> contextlib.AbstractContextManager[None]:
+    """Keep every listener on loopback, even if Ray was imported before our settings were set."""
     return _patched("ray._private.ray_constants", "ENABLE_RAY_CLUSTER", lambda _: False)
 
 
 def serve_on_loopback(host: str) -> None:
-    """Have the server that Ray Serve gives each replica, for others of its kind, listen on `host`.
+    """Have the gRPC server of each Ray Serve replica listen on `host` only.
 
-    Ray Serve would have it on every address. It is started after the deployment's class is made.
-    For the safety of users there is no fallback: on a Ray without this part the command fails.
+    Ray Serve would bind it to every address. It starts after the deployment's class is created.
+    For security there is no fallback: on a Ray without this attribute the command fails.
     """
     from ray.serve._private import replica
 
@@ -150,23 +150,23 @@ def serve_on_loopback(host: str) -> None:
     replica.add_port_to_grpc_server = lambda server, _: add_port(server, f"{host}:0")
 
 
-def actor_of(trial: Any) -> Any:
-    """Return the handle of the process that a Tune trial runs in; None where it has none."""
+def get_actor(trial: Any) -> Any:
+    """Return the handle of the actor that a Tune trial runs in; None if it has none."""
     return trial.temporary_state.ray_actor
 
 
-def loss_of(trial: Any) -> tuple[bool, str]:
-    """Return whether a failed Tune trial lost its whole node, and what Ray says of it.
+def get_failure_cause(trial: Any) -> tuple[bool, str]:
+    """Return whether a failed Tune trial lost its whole node, and Ray's error text.
 
-    Ray tells the two apart in words alone. They are not read by `get_error`, which reads a copy
-    that may be made later.
+    Only the text distinguishes the loss of a node from that of a process. It is read from the file
+    directly, as `get_error` reads a copy that may be written later.
     """
-    cause = Path(trial.error_file).read_text(encoding="utf-8")
-    return "its node has died" in cause, cause
+    error_text = Path(trial.error_file).read_text(encoding="utf-8")
+    return "its node has died" in error_text, error_text
 
 
 class Rung(NamedTuple):
-    """A rung of Ray's ASHA: its epoch, and the values recorded there, higher where better."""
+    """Rung of Ray's ASHA: its epoch, and the values recorded there, where higher is better."""
 
     milestone: float
     values: Mapping[str, float]
@@ -174,16 +174,16 @@ class Rung(NamedTuple):
 
     @property
     def cutoff(self) -> float | None:
-        """The worst value that goes on, by those recorded now."""
+        """Worst value that is promoted, given those recorded so far."""
         cutoff = self.bracket.cutoff(self.values)
         return None if cutoff is None else float(cutoff)
 
 
 def assign_bracket(asha: Any, trial_id: str, choose: Callable[[list[int]], int]) -> None:
-    """Place a trial in a bracket of Ray's ASHA, which would draw it from a global random state.
+    """Assign a trial to a bracket of Ray's ASHA, which would draw it from a global random state.
 
     Args:
-        choose: returns the bracket's number, given the number of rungs of each.
+        choose: returns the index of the bracket, given the number of rungs of each.
     """
     brackets = asha._brackets
     chosen = choose([len(bracket._rungs) for bracket in brackets])
@@ -191,14 +191,16 @@ def assign_bracket(asha: Any, trial_id: str, choose: Callable[[list[int]], int])
 
 
 def rungs(asha: Any, trial_id: str) -> list[Rung]:
-    """Return the rungs of a trial's bracket, the latest first."""
+    """Return the rungs of a trial's bracket, the highest epoch first."""
     bracket = asha._trial_info[trial_id]
     return [Rung(epoch, values, bracket) for epoch, values in bracket._rungs]
 
 
 def median_comparison(rule: Any, trial: Any, epoch: int) -> tuple[float, list[float]]:
-    """Return what Ray's median rule compares after an epoch: the trial's best value, and the
-    running means of the others.
+    """Return the values that Ray's median rule compares after an epoch.
+
+    Returns:
+        The trial's best value, and the running means of the other trials.
     """
     others = [other for other in rule._trials_beyond_time(epoch) if other != trial]
     return float(rule._best_result(trial)), [float(rule._running_mean(o, epoch)) for o in others]

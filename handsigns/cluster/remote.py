@@ -1,4 +1,4 @@
-"""Has nodes of a running Ray answer a question, each in a process of its own."""
+"""Remote calls of a function on the nodes of a running Ray, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,44 +8,46 @@ from typing import Any, TypeVar
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from handsigns.cluster.resources import Slots, nodes_of
+from handsigns.cluster.resources import ResourceAllocation, alive_nodes
 
-_ANSWER_SECONDS = 120.0
-"""A node that is busy takes long to start a process."""
+_PROBE_TIMEOUT_S = 120.0
+"""Timeout of a call; a busy node takes long to start a process."""
 _T = TypeVar("_T")
 
 
-def ask_nodes(
-    question: Callable[..., _T], *given: object, slots: Slots, gpus: int = 0
+def run_on_nodes(
+    fn: Callable[..., _T], *args: object, allocation: ResourceAllocation, gpus: int = 0
 ) -> tuple[dict[str, _T], dict[str, str]]:
     """Call a function on every node on which a trial fits.
 
     Args:
-        question: a function of a module that nodes have.
-        given: what it is called with.
-        slots: what a trial takes.
-        gpus: that it is given there.
+        fn: a function of a module that nodes can import.
+        *args: its arguments.
+        allocation: resources of a trial.
+        gpus: GPUs that the call reserves on its node.
 
     Returns:
-        what each node answered, by its name; and of those that did not, why.
+        The results by node name, and the reasons of the nodes that returned none.
     """
-    probe = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(question)
-    asked: dict[Any, str] = {}
+    probe = ray.remote(num_cpus=0, num_gpus=gpus, max_retries=0)(fn)
+    node_of_ref: dict[Any, str] = {}
     for node in ray.nodes():
-        if slots.fitting(nodes_of([node])):
-            place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        if allocation.max_trials_on(alive_nodes([node])):
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-            asked[probe.options(scheduling_strategy=place).remote(*given)] = name
-    if not asked:
+            node_of_ref[probe.options(scheduling_strategy=strategy).remote(*args)] = name
+    if not node_of_ref:
         return {}, {}
-    answers, problems = {}, {}
-    ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_SECONDS)
-    for answer in ready:
+    results, problems = {}, {}
+    ready, pending = ray.wait(
+        list(node_of_ref), num_returns=len(node_of_ref), timeout=_PROBE_TIMEOUT_S
+    )
+    for ref in ready:
         try:
-            answers[asked[answer]] = ray.get(answer)
+            results[node_of_ref[ref]] = ray.get(ref)
         except ray.exceptions.RayError as error:
-            problems[asked[answer]] = str(error).strip().splitlines()[-1]
-    for answer in late:
-        ray.cancel(answer, force=True)
-        problems[asked[answer]] = f"no answer within {_ANSWER_SECONDS:.0f} seconds"
-    return answers, problems
+            problems[node_of_ref[ref]] = str(error).strip().splitlines()[-1]
+    for ref in pending:
+        ray.cancel(ref, force=True)
+        problems[node_of_ref[ref]] = f"no response within {_PROBE_TIMEOUT_S:.0f} seconds"
+    return results, problems

@@ -1,4 +1,4 @@
-"""Ray: started for this search alone, or joined where the user has a cluster."""
+"""Ray session of a search: a local Ray started for it, or a cluster that it joins."""
 
 from __future__ import annotations
 
@@ -16,48 +16,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handsigns.cluster import ray_compat
-from handsigns.cluster.isolation import environment, process_as_before
+from handsigns.cluster.isolation import environment, restore_process_state
 from handsigns.errors import ResourceError
-from handsigns.io.home import substitute_home
-from handsigns.io.lock import LockedError, hold
-from handsigns.results.environment import CODE
+from handsigns.io.home import fallback_home
+from handsigns.io.lock import LockedError, try_lock
+from handsigns.results.environment import PACKAGE_DIR
 
-_SCRATCH = "handsigns-"
-_TOKEN = "token"
-_LOCK = "lock"
-_OBJECT_STORE_BYTES = 256 * 2**20
-"""Beside the pictures."""
-_LONGEST_FOLDER = 107 - len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1")
-"""Of Ray's files, in bytes: a socket's address has 108 with its end."""
-_START_TRIES = 3
-"""Ray gives its processes 30 seconds to start, which a machine that is very busy may not keep."""
+_SCRATCH_PREFIX = "handsigns-"
+_TOKEN_FILE = "token"
+_LOCK_FILE = "lock"
+_OBJECT_STORE_BASE_BYTES = 256 * 2**20
+"""Size of a local object store, in addition to the images."""
+_MAX_TEMP_DIR_BYTES = 107 - len(
+    "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
+)
+"""Longest path of Ray's files: a Unix socket's address has 108 bytes, with a terminating zero."""
+_MAX_START_ATTEMPTS = 3
+"""Attempts to start Ray: on a very busy machine its processes may miss its 30-second timeout."""
 
-SEALED_OFF: dict[str, str | None] = {
-    # On Linux this keeps every listener of a Ray of our own on 127.0.0.1.
+LOOPBACK_ONLY_ENV: dict[str, str | None] = {
+    # On Linux this keeps every listener of a local Ray on 127.0.0.1.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": None,  # it would count for more than the path of the one made for the run
+    "RAY_AUTH_TOKEN": None,  # it would take precedence over the path of this run's token
 }
-"""A Ray of our own, whatever the environment says of others."""
+"""Environment of a local Ray; overrides what the user has set for other clusters."""
 
-_SETTINGS: dict[str, str | None] = {
+_RAY_ENV: dict[str, str | None] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    # The journal and our display take the place of Ray's loggers, tables and snapshots.
+    # The journal and the live display replace Ray's loggers, tables and snapshots.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # How many trials wait for a place is the searcher's decision.
+    # The searcher decides how many trials are pending.
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
-    # A reused process keeps its working directory, so that relative paths mean the same.
+    # A reused process keeps its working directory, so relative paths stay valid.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # A trial that is told to stop while it evaluates needs more than Ray's two seconds.
+    # A trial that is stopped during an evaluation needs more than Ray's two seconds.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-    # One that does not stop at the end of the search all the same is ended then.
+    # A trial that still does not stop at the end of the search is killed.
     "TUNE_FORCE_TRIAL_CLEANUP_S": "60",
-    # Trials of several threads: see `handsigns.host.passive_waiting`.
+    # For trials with several threads: see `handsigns.host.passive_omp_wait`.
     "OMP_WAIT_POLICY": "passive",
     "RAY_DEDUP_LOGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -66,17 +68,17 @@ _SETTINGS: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class RaySession:
-    """A running Ray.
+    """Running Ray.
 
     Attributes:
-        scratch: a folder on this machine that only its owner reads and that is gone afterwards.
-        joined: whether it is not our own: it may have several nodes, which may come and go.
-        dashboard: where Ray's dashboard is, and what it asks for; empty where it is off.
+        scratch_dir: private temporary folder on this machine, removed at the end.
+        is_external: whether Ray was joined, not started here; nodes may then be added and removed.
+        dashboard_notice: URL of Ray's dashboard and where its token is; empty if it is off.
     """
 
-    scratch: Path
-    joined: bool
-    dashboard: str = ""
+    scratch_dir: Path
+    is_external: bool
+    dashboard_notice: str = ""
 
 
 @contextlib.contextmanager
@@ -87,66 +89,66 @@ def ray_session(
     dashboard: bool = False,
     preload: Sequence[str] = (),
 ) -> Iterator[RaySession]:
-    """A running Ray; the environment of this process is as before when it ends.
+    """Start or join Ray, and restore this process's environment at the end.
 
     Args:
-        address: of a cluster to join (``auto`` finds the one on this machine), whose nodes are
-            handed this package; None takes the Ray that this process is connected to already, or
-            starts one, which listens on loopback only and asks for a token made for this run.
-        data_bytes: of the images that the trials share, for which a Ray of our own makes room.
-        dashboard: start Ray's dashboard with a Ray of our own, on loopback.
-        preload: modules to load while Ray starts, which is mostly waiting for its processes.
+        address: address of a cluster to join (``auto`` finds the one on this machine); this package
+            is shipped to its nodes. None uses the Ray that this process is connected to, or starts
+            a local one, which binds to loopback and requires a per-run token.
+        data_bytes: size of the images that trials share; a local object store has room for them.
+        dashboard: whether to start Ray's dashboard with a local Ray, on loopback.
+        preload: modules to import while Ray starts, which mostly waits for its processes.
 
     Raises:
-        ResourceError: there is no cluster at the address, or it refuses us; or no Ray could start.
+        ResourceError: no cluster accepts a connection at the address, or Ray cannot be started.
     """
     with contextlib.ExitStack() as stack:
-        connected = _is_connected()
-        own = address is None and not connected
-        stack.enter_context(process_as_before())
-        stack.callback(ray_compat.reread_environment)  # when that is as before
+        already_connected = _is_connected()
+        start_local = address is None and not already_connected
+        stack.enter_context(restore_process_state())
+        stack.callback(ray_compat.reload_ray_config)  # runs once the environment is restored
         try:
-            home = substitute_home()
+            home = fallback_home()
         except OSError as error:
             raise ResourceError(f"Ray needs a home folder: {error}") from error
-        if home is not None:  # Ray looks for it as it is loaded
+        if home is not None:  # Ray reads it on import
             stack.enter_context(environment({"HOME": str(home)}))
-        usual = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
-        stack.enter_context(environment(usual | (SEALED_OFF if own else {})))
-        scratch = stack.enter_context(scratch_folder())
-        if connected:
+        ray_env = {name: value for name, value in _RAY_ENV.items() if name not in os.environ}
+        stack.enter_context(environment(ray_env | (LOOPBACK_ONLY_ENV if start_local else {})))
+        scratch = stack.enter_context(scratch_dir())
+        if already_connected:
             if address is not None:
                 raise ResourceError(
-                    "this process is connected to a Ray already, so it cannot join the one at "
-                    f"{address}: call ray.shutdown() first, or leave the address out to use it"
+                    "this process is already connected to Ray, so it cannot join the cluster at "
+                    f"{address}: call ray.shutdown() first, or omit the address to use it"
                 )
-            yield RaySession(scratch, joined=True)
+            yield RaySession(scratch, is_external=True)
             return
-        if own:
-            os.environ["RAY_AUTH_TOKEN_PATH"] = str(new_token(scratch))
-            ray_compat.reread_environment()
+        if start_local:
+            os.environ["RAY_AUTH_TOKEN_PATH"] = str(create_token(scratch))
+            ray_compat.reload_ray_config()
         # The settings above are read as Ray is imported.
         import ray
 
-        if own:
-            stack.enter_context(ray_compat.listening_on_loopback())
+        if start_local:
+            stack.enter_context(ray_compat.bind_to_loopback())
         stack.callback(ray.shutdown)
         loading = threading.Thread(target=lambda: list(map(importlib.import_module, preload)))
         loading.start()
         try:
-            url = _start(address, data_bytes, dashboard)
+            url = _start_or_join(address, data_bytes, dashboard)
         finally:
             loading.join()
-        if own:
-            stack.enter_context(ray_compat.trials_in_waiting_processes())
-        shown = f"Ray's dashboard: http://{url}" if dashboard else ""
-        if shown and own:
-            shown += f" (it asks for the token in {scratch / _TOKEN})"
-        yield RaySession(scratch, not own, shown)
+        if start_local:
+            stack.enter_context(ray_compat.reuse_prestarted_workers())
+        dashboard_notice = f"Ray's dashboard: http://{url}" if dashboard else ""
+        if dashboard_notice and start_local:
+            dashboard_notice += f" (log in with the token in {scratch / _TOKEN_FILE})"
+        yield RaySession(scratch, not start_local, dashboard_notice)
 
 
 def _is_connected() -> bool:
-    """Whether this process uses a Ray already, such as a notebook that has called ray.init()."""
+    """Return whether this process is connected to Ray, as a notebook after ray.init() is."""
     if "ray" not in sys.modules:
         return False
     import ray
@@ -154,8 +156,8 @@ def _is_connected() -> bool:
     return bool(ray.is_initialized())
 
 
-def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
-    """Start or join Ray; host and port of its dashboard, if it has one."""
+def _start_or_join(address: str | None, data_bytes: int, dashboard: bool) -> str:
+    """Start or join Ray; return host and port of its dashboard, if it has one."""
     import ray
 
     if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
@@ -163,25 +165,25 @@ def _start(address: str | None, data_bytes: int, dashboard: bool) -> str:
             "Ray's dashboard (--dashboard) needs more packages: pip install 'ray[default]'"
         )
     if address is None:
-        return _start_own(data_bytes, dashboard)
-    # The nodes run this very code, whatever they have installed.
-    shipped = {"py_modules": [str(CODE)]}
+        return _start_local_ray(data_bytes, dashboard)
+    # The nodes run exactly this code, whatever version they have installed.
+    shipped = {"py_modules": [str(PACKAGE_DIR)]}
     try:
         context = ray.init(address=address, log_to_driver=False, runtime_env=shipped)
         return str(context.dashboard_url)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ResourceError(
-            f"no Ray cluster could be joined at {address}: {error}\n"
-            f"start one with 'ray start --head' there, and let RAY_AUTH_TOKEN_PATH name its "
-            f"token; or leave --address out to search on this machine"
+            f"cannot connect to a Ray cluster at {address}: {error}\n"
+            f"start one with 'ray start --head' there, and set RAY_AUTH_TOKEN_PATH to the path of "
+            f"its token; or omit --address to search on this machine"
         ) from error
 
 
-def _start_own(data_bytes: int, dashboard: bool) -> str:
+def _start_local_ray(data_bytes: int, dashboard: bool) -> str:
     import ray
 
     failures: list[Exception] = []
-    while len(failures) < _START_TRIES:
+    while len(failures) < _MAX_START_ATTEMPTS:
         try:
             with contextlib.nullcontext() if dashboard else ray_compat.without_dashboard_agents():
                 context = ray.init(
@@ -189,64 +191,64 @@ def _start_own(data_bytes: int, dashboard: bool) -> str:
                     include_dashboard=dashboard,
                     dashboard_host="127.0.0.1",
                     log_to_driver=False,
-                    object_store_memory=_OBJECT_STORE_BYTES + data_bytes,
-                    _temp_dir=_ray_folder(),
+                    object_store_memory=_OBJECT_STORE_BASE_BYTES + data_bytes,
+                    _temp_dir=_ray_temp_dir(),
                 )
-        except Exception as error:  # Ray's own, of no type, where its processes are late
+        except Exception as error:  # Ray raises a bare Exception if its processes time out
             ray.shutdown()
             failures.append(error)
         else:
             return str(context.dashboard_url)
     raise ResourceError(
-        f"Ray could not be started on this machine, in {_START_TRIES} tries: {failures[-1]}\n"
-        f"its logs, which may tell more, are in {_ray_folder() or _usual_ray_folder()}"
+        f"cannot start Ray on this machine ({_MAX_START_ATTEMPTS} attempts): {failures[-1]}\n"
+        f"see Ray's logs in {_ray_temp_dir() or _default_ray_temp_dir()}"
     ) from failures[-1]
 
 
-def _usual_ray_folder() -> Path:
+def _default_ray_temp_dir() -> Path:
     return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
 
 
-def _ray_folder() -> str | None:
-    """The folder of Ray's sockets, whose names may not be long; None where its usual one will do.
+def _ray_temp_dir() -> str | None:
+    """Return a folder with a short path for Ray's sockets; None if the default one is short enough.
 
     Raises:
         ResourceError: there is none.
     """
-    usual = _usual_ray_folder()
-    if len(os.fsencode(usual)) <= _LONGEST_FOLDER:
+    default = _default_ray_temp_dir()
+    if len(os.fsencode(default)) <= _MAX_TEMP_DIR_BYTES:
         return None
     for other in ("/tmp", "/var/tmp", "/dev/shm"):
         if os.access(other, os.W_OK):
             return f"{other}/ray"
     raise ResourceError(
-        f"{usual} has too long a name for Ray's sockets, which may have {_LONGEST_FOLDER} "
-        f"characters there, and /tmp cannot be written; name a shorter folder: TMPDIR=/short"
+        f"{default} is too long a path for Ray's sockets (at most {_MAX_TEMP_DIR_BYTES} bytes), "
+        f"and /tmp is not writable; set a shorter folder: TMPDIR=/short"
     )
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder that only its owner reads, removed afterwards; those of killed searches, too."""
-    _sweep_scratch()
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as name:
+def scratch_dir() -> Iterator[Path]:
+    """Create a private temporary folder and remove it at the end, with those of killed searches."""
+    _remove_stale_scratch_dirs()
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX) as name:
         folder = Path(name)
-        # The lock ends with this process, however it ends, and so tells which folders are in use.
-        with hold(folder / "new-lock"):
-            (folder / "new-lock").rename(folder / _LOCK)
+        # The lock is released when this process ends, however it ends: it marks folders in use.
+        with try_lock(folder / "new-lock"):
+            (folder / "new-lock").rename(folder / _LOCK_FILE)
             yield folder
 
 
-def _sweep_scratch() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
-        if (folder / _LOCK).exists():
-            with contextlib.suppress(OSError, LockedError), hold(folder / _LOCK):
+def _remove_stale_scratch_dirs() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH_PREFIX}*"):
+        if (folder / _LOCK_FILE).exists():
+            with contextlib.suppress(OSError, LockedError), try_lock(folder / _LOCK_FILE):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def new_token(folder: Path) -> Path:
-    """A token made for this run, in a file that only its owner reads."""
-    path = folder / _TOKEN
+def create_token(folder: Path) -> Path:
+    """Write a random per-run token to a file that only its owner can read; return its path."""
+    path = folder / _TOKEN_FILE
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return path

@@ -1,1 +1,1 @@
-"""What a user asks for: search spaces, trials and studies, typed and checked."""
+"""Configuration: search spaces, trials and searches, typed and validated."""

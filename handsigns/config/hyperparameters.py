@@ -1,7 +1,7 @@
-"""Everything that decides one trial's training: hyperparameters, defaults and limits.
+"""Hyperparameters of a trial, with their defaults and limits.
 
-This is the one list of hyperparameters. To add one, add a field here and use it in `training/` or
-`model/`; search spaces, overrides, tables and replay follow.
+This is the only list of hyperparameters. To add one, add a field here and use it in `training/` or
+`models/`; search spaces, overrides, tables and replay follow.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from pydantic import (
     field_validator,
 )
 
-from handsigns.config.user_code import OWN_FUNCTION
-from handsigns.io.digest import number_from
+from handsigns.config.user_code import USER_FUNCTION
+from handsigns.io.digest import hash_to_int
 
 Scalar = bool | int | float | str
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["one_cycle", "cosine", "constant"]
-ARCHITECTURES = ("compact", "course")
-"""Of our own; those of torchvision are named ``torchvision/resnet18`` and so on."""
+ARCHITECTURES = ("compact", "cs230")
+"""Built-in architectures; torchvision's are named ``torchvision/resnet18`` and so on."""
 
 CROSS_ENTROPY = "cross_entropy"
-OWN = "own."
-"""What the names of a user's own hyperparameters begin with, in spaces and tables."""
+CUSTOM_PREFIX = "custom."
+"""Prefix of custom hyperparameters in spaces and tables."""
 
 _TORCHVISION = re.compile(r"torchvision/[a-z0-9_]{1,60}")
-_OWN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+_CUSTOM_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
-class Own(Mapping[str, Scalar]):
-    """The user's own hyperparameters by name; never changes, so that it can be compared."""
+class CustomHyperparameters(Mapping[str, Scalar]):
+    """Custom hyperparameters by name; immutable and hashable."""
 
     def __init__(self, values: Mapping[str, Scalar] | None = None) -> None:
         self._values = dict(sorted((values or {}).items()))
@@ -49,7 +49,9 @@ class Own(Mapping[str, Scalar]):
     def __getitem__(self, name: str) -> Scalar:
         if name not in self._values:
             known = ", ".join(self._values) or "none"
-            raise KeyError(f"no own hyperparameter {name} in this configuration (known: {known})")
+            raise KeyError(
+                f"no custom hyperparameter {name} in this configuration (known: {known})"
+            )
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -62,78 +64,82 @@ class Own(Mapping[str, Scalar]):
         return hash(tuple(self._values.items()))
 
     def __repr__(self) -> str:
-        return f"Own({self._values})"
+        return f"CustomHyperparameters({self._values})"
 
 
-def _own(values: object) -> Own:
+def _validate_custom(values: object) -> CustomHyperparameters:
     if not isinstance(values, Mapping):
-        raise ValueError("expected names of your own with their values")
+        raise ValueError("expected custom hyperparameters, a mapping of names to values")
     for name, value in values.items():
-        if not isinstance(name, str) or not _OWN_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _CUSTOM_NAME.fullmatch(name):
             raise ValueError(
-                f"{str(name)[:60]!r} is no name: use letters, digits and _, beginning with a letter"
+                f"{str(name)[:60]!r} is not a valid name; use letters, digits and _, starting with "
+                f"a letter"
             )
         if not isinstance(value, Scalar):
             raise ValueError(f"expected a number, text, true or false, got {str(value)[:60]!r}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{value} is no finite number")
-    return Own(values)
+            raise ValueError(f"{value} is not a finite number")
+    return CustomHyperparameters(values)
 
 
 class TrialConfig(BaseModel):
-    """The hyperparameters of one trial; defaults are the project's recommended recipe."""
+    """Hyperparameters of one trial; the defaults are the recommended recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     architecture: str = "compact"
-    """``compact`` (default), ``course`` (the CS230 network), ``torchvision/NAME``, or a function of
-    your own, ``module:function`` (docs/your-own-model.md)."""
+    """Network: ``compact`` (default), ``cs230`` (the CS230 model), ``torchvision/NAME``, or a user
+    function, ``module:function`` (docs/tutorials/your-own-model.md)."""
     channel_width: int = Field(default=16, ge=1, le=512)
-    """Channels of the first block; later blocks have multiples of it. Not used by torchvision."""
+    """Channels of the first block; later blocks have multiples of it. Ignored by torchvision."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
-    """Probability that an activation before the last layer is dropped."""
+    """Dropout probability before the last layer."""
 
     optimizer: Optimizer = "adamw"
-    """Update rule."""
+    """Optimiser."""
     learning_rate: float = Field(default=3e-3, gt=0.0, le=10.0)
     """Peak learning rate of the schedule."""
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     """Momentum of SGD; beta1 of Adam and AdamW."""
     weight_decay: float = Field(default=1e-2, ge=0.0, le=10.0)
-    """Decoupled for AdamW, an L2 penalty otherwise; not applied to biases and batch norm."""
+    """Weight decay: decoupled for AdamW, an L2 penalty otherwise; not applied to biases and batch
+    norm."""
     schedule: Schedule = "one_cycle"
-    """Course of the learning rate over the full epoch budget."""
+    """Learning-rate schedule over the full epoch budget."""
     batch_size: int = Field(default=32, ge=2, le=65536)
-    """Pictures a step."""
+    """Images per step."""
     loss: str = CROSS_ENTROPY
-    """What a step makes smaller: ``cross_entropy``, or a function of your own, ``module:function``.
-    Trials are compared by their cross entropy in any case."""
+    """Training loss: ``cross_entropy``, or a user function, ``module:function``. Trials are always
+    compared by cross-entropy."""
     label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
-    """Probability mass of the training target spread over all classes. It makes right answers less
-    sure, so that it raises validation loss where it does not cost accuracy."""
+    """Probability mass of the training target spread over all classes. It lowers the confidence of
+    correct predictions, and so raises validation loss even where accuracy is unaffected."""
     gradient_clip: float = Field(default=0.0, ge=0.0)
-    """Largest norm of the gradient; 0 does not clip."""
-    weight_average: float = Field(default=1.0, ge=0.0, le=1000.0)
-    """Epochs over which the weights are averaged, exponentially, for validation, test and use: at
-    most so many, and at most a twentieth of those trained. 0 takes the last weights. The training
-    itself is the same."""
+    """Maximum gradient norm; 0 disables clipping."""
+    ema_epochs: float = Field(default=1.0, ge=0.0, le=1000.0)
+    """Averaging horizon, in epochs, of the exponential moving average of the weights that is used
+    for validation, test and inference; at most a twentieth of the epochs trained. 0 uses the last
+    weights. Training itself is unaffected."""
 
     flip: float = Field(default=0.5, ge=0.0, le=1.0)
-    """Probability that a training picture is mirrored left to right."""
-    test_time_flip: bool = True
-    """Whether a model that was trained on mirrored pictures, too, classifies each picture twice,
-    once mirrored, and averages the probabilities: in validation, test and use alike."""
+    """Probability that a training image is mirrored left to right."""
+    flip_tta: bool = True
+    """Test-time augmentation: whether a model trained with flips classifies each image twice, once
+    mirrored, and averages the probabilities, in validation, test and inference alike."""
     rotation: float = Field(default=15.0, ge=0.0, le=180.0)
-    """Largest rotation in degrees, either way."""
+    """Largest rotation in degrees, in either direction."""
     scale: float = Field(default=0.15, ge=0.0, lt=1.0)
-    """Largest relative change of size, either way."""
+    """Largest relative change of size, in either direction."""
     translation: float = Field(default=0.1, ge=0.0, le=1.0)
-    """Largest shift as a share of the picture, each direction."""
+    """Largest shift as a fraction of the image size, along each axis."""
     color_jitter: float = Field(default=0.2, ge=0.0, le=1.0)
-    """Largest relative change of brightness, contrast and saturation, either way."""
+    """Largest relative change of brightness, contrast and saturation, in either direction."""
 
-    own: Annotated[Own, PlainValidator(_own), PlainSerializer(dict)] = Own()
-    """Hyperparameters of your own, for your own functions; named ``own.NAME`` in tables."""
+    custom: Annotated[
+        CustomHyperparameters, PlainValidator(_validate_custom), PlainSerializer(dict)
+    ] = CustomHyperparameters()
+    """Custom hyperparameters, for user functions; named ``custom.NAME`` in tables."""
 
     @field_validator("architecture")
     @classmethod
@@ -141,69 +147,75 @@ class TrialConfig(BaseModel):
         if (
             name not in ARCHITECTURES
             and not _TORCHVISION.fullmatch(name)
-            and not OWN_FUNCTION.fullmatch(name)
+            and not USER_FUNCTION.fullmatch(name)
         ):
             near = difflib.get_close_matches(name[:100], ARCHITECTURES, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(
-                f"{name[:60]!r} is no architecture; {hint}(known: {', '.join(ARCHITECTURES)}, "
-                f"torchvision/NAME, your own module:function)"
+                f"{name[:60]!r} is not an architecture; {hint}(known: {', '.join(ARCHITECTURES)}, "
+                f"torchvision/NAME, a user function module:function)"
             )
         return name
 
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, name: str) -> str:
-        if name != CROSS_ENTROPY and not OWN_FUNCTION.fullmatch(name):
+        if name != CROSS_ENTROPY and not USER_FUNCTION.fullmatch(name):
             raise ValueError(
-                f"{name[:60]!r} is no loss (known: {CROSS_ENTROPY}, your own module:function)"
+                f"{name[:60]!r} is not a loss (known: {CROSS_ENTROPY}, a user function "
+                f"module:function)"
             )
         return name
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> TrialConfig:
-        """The trial that a searcher's parameters describe; what they leave out has its default.
+        """Create a configuration from a searcher's parameters; the others take their defaults.
 
         Raises:
-            pydantic.ValidationError: a name is unknown or a value is out of its limits.
+            pydantic.ValidationError: a name is unknown or a value is out of bounds.
         """
-        fields = {name: value for name, value in params.items() if not name.startswith(OWN)}
-        own = {name.removeprefix(OWN): v for name, v in params.items() if name.startswith(OWN)}
-        return cls.model_validate(fields | {"own": own} if own else fields)
+        fields = {
+            name: value for name, value in params.items() if not name.startswith(CUSTOM_PREFIX)
+        }
+        custom = {
+            name.removeprefix(CUSTOM_PREFIX): v
+            for name, v in params.items()
+            if name.startswith(CUSTOM_PREFIX)
+        }
+        return cls.model_validate(fields | {"custom": custom} if custom else fields)
 
     def hyperparameters(self) -> dict[str, Scalar]:
-        """Every hyperparameter by its name in spaces and tables, those of the user's own last."""
-        ours = {name: getattr(self, name) for name in HYPERPARAMETERS}
-        return ours | {f"{OWN}{name}": value for name, value in self.own.items()}
+        """Return every hyperparameter by its name in spaces and tables, custom ones last."""
+        built_in = {name: getattr(self, name) for name in HYPERPARAMETERS}
+        return built_in | {f"{CUSTOM_PREFIX}{name}": value for name, value in self.custom.items()}
 
-    def identity(self) -> dict[str, Scalar]:
-        """What makes the training this one.
+    def seed_fields(self) -> dict[str, Scalar]:
+        """Return the hyperparameters that determine the trial's seed.
 
-        A hyperparameter that was added later stands here where it is used alone, so that earlier
-        seeds stay valid; one that changes nothing of how the weights are trained, not at all.
+        A hyperparameter added later is included only where it is used, so that earlier seeds stay
+        valid; one that does not affect the training of the weights is excluded.
         """
         values = self.hyperparameters()
-        del values["test_time_flip"], values["weight_average"]
+        del values["flip_tta"], values["ema_epochs"]
         if self.loss == CROSS_ENTROPY:
             del values["loss"]
         return values
 
 
-HYPERPARAMETERS = tuple(name for name in TrialConfig.model_fields if name != "own")
-"""Names of all but the user's own."""
+HYPERPARAMETERS = tuple(name for name in TrialConfig.model_fields if name != "custom")
+"""Names of the built-in hyperparameters."""
 
 
-def trial_seed(study_seed: int, config: TrialConfig) -> int:
-    """A trial's seed: stable over machines and order, different for every study, and for every
-    configuration that trains differently.
+def trial_seed(search_seed: int, config: TrialConfig) -> int:
+    """Return a trial's seed, an integer in [0, 2**63).
 
-    Returns:
-        an integer in [0, 2**63).
+    It is independent of machine and trial order, and differs between search seeds and between
+    configurations that train differently.
     """
-    text = json.dumps([study_seed, config.identity()], sort_keys=True)
-    return seed_of(text)
+    text = json.dumps([search_seed, config.seed_fields()], sort_keys=True)
+    return derive_seed(text)
 
 
-def seed_of(text: str) -> int:
-    """A seed that follows from a text alone; an integer in [0, 2**63)."""
-    return number_from(text) >> 1
+def derive_seed(text: str) -> int:
+    """Return a seed, an integer in [0, 2**63), that depends on the text alone."""
+    return hash_to_int(text) >> 1

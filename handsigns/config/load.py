@@ -1,4 +1,4 @@
-"""From a search-space file to a `StudyConfig`, with every problem found told at once."""
+"""Loading of a search-space file as a `SearchConfig`, reporting all problems at once."""
 
 from __future__ import annotations
 
@@ -8,72 +8,83 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from handsigns.config.hyperparameters import OWN
-from handsigns.config.search import Reevaluation, StudyConfig
-from handsigns.config.space import Fixed, Space
-from handsigns.config.validate import SECTIONS, Problem, check_study
-from handsigns.config.yaml_tree import Document, Path_, read_document, read_value, write_tree
-from handsigns.console.format import counted, format_duration
+from handsigns.config.hyperparameters import CUSTOM_PREFIX
+from handsigns.config.parameters import Fixed
+from handsigns.config.problems import Problem
+from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Reevaluation
+from handsigns.config.space import Space
+from handsigns.config.validate import SECTIONS, validate_search_config
+from handsigns.config.yaml_document import (
+    Document,
+    KeyPath,
+    dump_yaml,
+    load_yaml_document,
+    parse_yaml_value,
+)
+from handsigns.console.format import format_duration, pluralize
 from handsigns.errors import ConfigError
 
-_NAMES = (("scheduler", "name"), ("searcher", "name"))
+_NAME_KEYS = (("scheduler", "name"), ("searcher", "name"))
 
 
-def load_study(
+def load_search_config(
     path: Path,
     overrides: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
     notify: Callable[[str], None] | None = None,
-) -> StudyConfig:
-    """Read and check a search space.
+) -> SearchConfig:
+    """Load and validate a search space.
 
-    Settings of the file that do not fit those given beside it are adapted.
+    Settings of the file that conflict with the overrides or options are adapted.
 
     Args:
-        path: of the YAML file.
-        overrides: ``dotted.key=value`` each, as given to ``--set``.
-        options: values by dotted key, as given by command-line flags named like the key's end.
-        notify: told what was adapted.
+        path: the YAML file.
+        overrides: settings as given to ``--set``: ``dotted.key=value``.
+        options: values by dotted key, from command-line flags named like the key's last part.
+        notify: called with a note about each adaptation.
 
     Raises:
-        ConfigError: lists every problem with its line or flag, the key, and what to do.
+        ConfigError: lists every problem with its line or flag, the key, and the remedy.
     """
-    document = read_document(path)
-    problems = [Problem((), message, place) for place, message in document.problems]
+    document = load_yaml_document(path)
+    problems = [Problem((), message, location) for location, message in document.problems]
     for key, value in (options or {}).items():
         label = f"--{key.rsplit('.', 1)[-1].replace('_', '-')} {value}"
-        problems += _override(document, key, value, label)
+        problems += _apply_override(document, key, value, label)
     for text in overrides:
         key, equals, value = text.partition("=")
         label = f"--set {text}"
         if equals:
-            problems += _override(document, key, value, label)
+            problems += _apply_override(document, key, value, label)
         else:
             problems.append(Problem((), "give a key and a value: --set budget.trials=20", label))
-    for note in _adapt(document):
+    for note in _drop_unreachable_rungs(document):
         if notify is not None:
             notify(note)
-    study, found = check_study(document.values)
+    config, found = validate_search_config(document.values)
     problems += found
-    if study is None or problems:
-        raise ConfigError(_told(path, problems, document))
-    return study
+    if config is None or problems:
+        raise ConfigError(_format_problems(path, problems, document))
+    return config
 
 
-def reevaluation(study: StudyConfig, wanted: Mapping[str, object]) -> Reevaluation:
-    """The study's settings for its re-evaluation, with others in their place.
+def reevaluation(config: SearchConfig, wanted: Mapping[str, object]) -> Reevaluation:
+    """Return the search's re-evaluation settings, updated with command-line values.
 
     Args:
-        wanted: values by name. Without ``top`` a study that asks for none takes the usual number.
+        config: the search.
+        wanted: values by name; ``top`` falls back to its default if the search disables
+            re-evaluation.
 
     Raises:
-        ConfigError: one cannot be.
+        ConfigError: a value is invalid.
     """
-    settings = study.reevaluation.model_dump()
+    settings = config.reevaluation.model_dump()
     if not settings["top"]:
         del settings["top"]
     if wanted.get("top") == 0:
-        raise ConfigError("--top: 0 leaves nothing to measure; name at least 1")
+        raise ConfigError("--top: 0 re-evaluates no trial; it must be at least 1")
     try:
         return Reevaluation.model_validate(settings | dict(wanted))
     except ValidationError as error:
@@ -82,28 +93,36 @@ def reevaluation(study: StudyConfig, wanted: Mapping[str, object]) -> Reevaluati
         raise ConfigError(f"{flag}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
-def dump_study(study: StudyConfig) -> str:
-    """YAML that `load_study` reads back as the same study."""
-    fields: dict[str, Any] = {"description": study.description} if study.description else {}
-    fields["space"] = _space(study.space)
-    fields |= {name: getattr(study, name).model_dump(exclude_none=True) for name in SECTIONS}
-    for timed in ("budget", "reevaluation"):
-        seconds = fields[timed].get("time_budget")
+def dump_search_config(config: SearchConfig) -> str:
+    """Return YAML that `load_search_config` loads as the same search."""
+    fields: dict[str, Any] = {"description": config.description} if config.description else {}
+    fields["space"] = _space_to_dict(config.space)
+    fields |= {name: getattr(config, name).model_dump(exclude_none=True) for name in SECTIONS}
+    for section in ("budget", "reevaluation"):
+        seconds = fields[section].get("time_budget")
         if seconds is not None and seconds == int(seconds):
-            fields[timed]["time_budget"] = format_duration(seconds)
-    fields |= {"baseline": study.baseline, "seed": study.seed}
-    if study.storage is not None:
-        fields["storage"] = study.storage
-    return write_tree(fields)
+            fields[section]["time_budget"] = format_duration(seconds)
+    fields |= {"baseline": config.baseline, "seed": config.seed}
+    if config.storage is not None:
+        fields["storage"] = config.storage
+    return dump_yaml(fields)
 
 
-def _space(space: Space) -> dict[str, Any]:
-    fields = {name: _plain(p) for name, p in space.items() if not name.startswith(OWN)}
-    own = {name.removeprefix(OWN): _plain(p) for name, p in space.items() if name.startswith(OWN)}
-    return fields | {"own": own} if own else fields
+def _space_to_dict(space: Space) -> dict[str, Any]:
+    fields = {
+        name: _parameter_to_dict(p)
+        for name, p in space.items()
+        if not name.startswith(CUSTOM_PREFIX)
+    }
+    custom = {
+        name.removeprefix(CUSTOM_PREFIX): _parameter_to_dict(p)
+        for name, p in space.items()
+        if name.startswith(CUSTOM_PREFIX)
+    }
+    return fields | {"custom": custom} if custom else fields
 
 
-def _plain(parameter: Any) -> Any:
+def _parameter_to_dict(parameter: Any) -> Any:
     if isinstance(parameter, Fixed) and not parameter.when:
         return parameter.value
     fields = parameter.model_dump(exclude_none=True, by_alias=True)
@@ -115,13 +134,13 @@ def _plain(parameter: Any) -> Any:
     return kind | fields
 
 
-def _override(document: Document, key: str, value: object, label: str) -> list[Problem]:
-    """Set a value in the document and remember where it came from."""
+def _apply_override(document: Document, key: str, value: object, label: str) -> list[Problem]:
+    """Set a value in the document and record its source."""
     path = tuple(key.strip().split("."))
     if not all(path):
-        return [Problem((), f"{key!r} is no dotted key such as budget.trials", label)]
+        return [Problem((), f"{key!r} is not a dotted key such as budget.trials", label)]
     try:
-        value = read_value(value) if isinstance(value, str) else value
+        value = parse_yaml_value(value) if isinstance(value, str) else value
     except ValueError as error:
         return [Problem(path, str(error), label)]
     node = document.values
@@ -129,62 +148,63 @@ def _override(document: Document, key: str, value: object, label: str) -> list[P
         child = node.setdefault(part, {})
         if not isinstance(child, dict):
             above = ".".join(path[:depth])
-            message = f"{above} is the single value {child!r}; set {above} as a whole"
+            message = f"{above} has the fixed value {child!r}; set {above} as a whole"
             return [Problem(path, message, label)]
         node = child
-    if path in _NAMES and node.get("name") != value:
-        # Another scheduler or searcher has settings of its own; the file's are for the one named
-        # there. Those given on the command line too stay.
+    if path in _NAME_KEYS and node.get("name") != value:
+        # The file's settings are for the scheduler or searcher named there, not for another one.
+        # Those given on the command line stay.
         for other in [
-            k for k in node if document.places.get((*path[:-1], k), "").startswith("line")
+            k for k in node if document.locations.get((*path[:-1], k), "").startswith("line")
         ]:
             del node[other]
-            del document.places[(*path[:-1], other)]
+            del document.locations[(*path[:-1], other)]
     node[path[-1]] = value
-    for known in [p for p in document.places if p[: len(path)] == path]:
-        del document.places[known]
-    document.places[path] = label
+    for known in [p for p in document.locations if p[: len(path)] == path]:
+        del document.locations[known]
+    document.locations[path] = label
     return []
 
 
-def _adapt(document: Document) -> Iterator[str]:
-    """Leave out what the file sets and what a flag makes impossible: its rungs were chosen for its
-    own epochs.
+def _drop_unreachable_rungs(document: Document) -> Iterator[str]:
+    """Drop the file's grace period if a flag lowers the epochs below it; yield a note.
+
+    The file's rungs were chosen for the file's number of epochs.
     """
     epochs, grace = ("budget", "max_epochs"), ("scheduler", "grace_period")
-    if not document.places.get(epochs, "").startswith("--") or not _from_file(document, grace):
+    if not document.locations.get(epochs, "").startswith("--") or not _from_file(document, grace):
         return
     limit, period = (document.values[section][key] for section, key in (epochs, grace))
     if isinstance(limit, int) and isinstance(period, int) and period > limit:
         del document.values["scheduler"]["grace_period"]
         yield (
-            f"early stopping is adapted to {document.places[epochs]}: the file's grace period of "
-            f"{counted(period, 'epoch')} is for longer trials"
+            f"early stopping is adapted to {document.locations[epochs]}: the file's grace period "
+            f"of {pluralize(period, 'epoch')} is for longer trials"
         )
 
 
-def _from_file(document: Document, path: Path_) -> bool:
-    return document.places.get(path, "").startswith("line")
+def _from_file(document: Document, path: KeyPath) -> bool:
+    return document.locations.get(path, "").startswith("line")
 
 
-def _told(path: Path, problems: Sequence[Problem], document: Document) -> str:
-    lines = [f"  {_place(p, document)}{p.message}" for p in problems]
+def _format_problems(path: Path, problems: Sequence[Problem], document: Document) -> str:
+    lines = [f"  {_format_location(p, document)}{p.message}" for p in problems]
     unique = list(dict.fromkeys(lines))
     count = "a problem" if len(unique) == 1 else f"{len(unique)} problems"
     return "\n".join([f"{path} has {count}:", *unique])
 
 
-def _place(problem: Problem, document: Document) -> str:
+def _format_location(problem: Problem, document: Document) -> str:
     key = ".".join(problem.path)
-    place = problem.place or _nearest_place(problem.path, document)
-    return "".join(f"{part}, " for part in (place, key) if part)[:-2] + ": "
+    location = problem.location or _nearest_location(problem.path, document)
+    return "".join(f"{part}, " for part in (location, key) if part)[:-2] + ": "
 
 
-def _nearest_place(path: Path_, document: Document) -> str:
-    """The key's own place; that of a flag that changed a part of it; or of the key around it."""
-    for known, place in document.places.items():
-        if known[: len(path)] == path and place.startswith("--"):
-            return place
-    while path and path not in document.places:
+def _nearest_location(path: KeyPath, document: Document) -> str:
+    """Return the location of a flag that set part of the key, of the key, or of its parent."""
+    for other, location in document.locations.items():
+        if other[: len(path)] == path and location.startswith("--"):
+            return location
+    while path and path not in document.locations:
         path = path[:-1]
-    return document.places.get(path, "")
+    return document.locations.get(path, "")

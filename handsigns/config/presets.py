@@ -1,4 +1,4 @@
-"""Search-space presets that ship with handsigns, and how to name one; loads nothing heavy."""
+"""Search-space presets that ship with handsigns; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from handsigns.errors import ConfigError
 _PACKAGE = Path(__file__).resolve().parents[1]
 _PACKAGED = _PACKAGE / "search_spaces"
 PRESETS_DIR = _PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parent / "search_spaces"
-"""Inside the package where a wheel was installed, beside it in a checkout."""
+"""Folder of the presets: inside the package in a wheel, beside it in a checkout."""
 
 
-def shipped_spaces() -> dict[str, Path]:
+def list_presets() -> dict[str, Path]:
     """Return the paths of the presets by name."""
     return {path.stem: path for path in sorted(PRESETS_DIR.glob("*.yaml"))}
 
 
-def resolve_space_path(text: str) -> Path:
-    """Return the search-space file that a user means: the name of a preset, or a path.
+def resolve_search_space(text: str) -> Path:
+    """Return the search-space file for the name of a preset or a path.
 
-    A preset comes first, whatever lies in the working directory; a file of its name is meant by a
-    path (``./full``) or with its ending (``full.yaml``).
+    Presets take precedence over files in the working directory; a file of the same name can be
+    given as a path (``./full``) or with its suffix (``full.yaml``).
 
     Raises:
-        ConfigError: there is no such file; the message lists the presets.
+        ConfigError: there is no such preset or file; the message lists the presets.
     """
-    presets = shipped_spaces()
+    presets = list_presets()
     if text in presets:
         return presets[text]
     path = Path(text)
@@ -36,5 +36,5 @@ def resolve_space_path(text: str) -> Path:
         if path.exists():
             return path
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{text!r} is no path: {error}") from error
+        raise ConfigError(f"{text!r} is not a valid path: {error}") from error
     raise ConfigError(f"no search space {text}; name a YAML file, or one of: {', '.join(presets)}")

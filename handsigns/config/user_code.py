@@ -1,7 +1,7 @@
-"""A user's own code, named in a search space as ``module:function``: found, kept, known by digest.
+"""User code named in a search space as ``module:function``: lookup, storage and digests.
 
-Nothing is run here. An `OwnCode` is the user's consent that it may be: commands make one where
-``--own-code`` was given, and whatever would run such a function asks for it.
+Nothing is executed here. A `UserCode` represents the user's consent to execute it: commands create
+one if ``--trust-user-code`` is given, and whatever runs a user function requires it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.digest import digest
 
-OWN_FUNCTION = re.compile(r"(?!.{200})[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-"""``module:function`` or ``package.module:function``."""
+USER_FUNCTION = re.compile(r"(?!.{200})[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+"""Pattern of ``module:function`` or ``package.module:function``."""
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_LARGEST_BYTES = 2**20
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class OwnModule:
-    """A module of the user's.
+class UserModule:
+    """Module of user code.
 
     Attributes:
-        name: as in a search space.
-        source: its text; what is run is this, wherever the file is by then.
-        file: where it was read.
+        name: name used in the search space.
+        source: source text, which is what runs, even if the file changes later.
+        file: path it was read from.
     """
 
     name: str
@@ -39,45 +39,45 @@ class OwnModule:
 
     @property
     def digest(self) -> str:
-        """Of the source."""
+        """Digest of the source."""
         return digest(self.source)
 
 
 @dataclass(frozen=True)
-class OwnCode:
-    """The modules that the user lets us run, by the names they have in the search space."""
+class UserCode:
+    """Modules that the user trusts, by their names in the search space."""
 
-    modules: Mapping[str, OwnModule]
+    modules: Mapping[str, UserModule]
 
-    def described(self) -> dict[str, dict[str, str]]:
-        """Digest and file of each module, ready for JSON."""
+    def code_metadata(self) -> dict[str, dict[str, str]]:
+        """Return digest and file of each module, ready for JSON."""
         return {
             name: {"digest": module.digest, "file": str(module.file.resolve())}
             for name, module in self.modules.items()
         }
 
 
-def own_functions(values: Iterable[object]) -> list[str]:
-    """Those of a configuration's values, or of a space's, that name a function of the user's."""
-    found = [v for v in values if isinstance(v, str) and OWN_FUNCTION.fullmatch(v)]
+def user_functions(values: Iterable[object]) -> list[str]:
+    """Return the values of a configuration or space that name user functions, each once."""
+    found = [v for v in values if isinstance(v, str) and USER_FUNCTION.fullmatch(v)]
     return list(dict.fromkeys(found))
 
 
 def module_names(functions: Iterable[str]) -> list[str]:
-    """The modules of functions such as ``module:function``, each once."""
+    """Return the module names of functions such as ``module:function``, each once."""
     return list(dict.fromkeys(function.partition(":")[0] for function in functions))
 
 
-def not_allowed(functions: Sequence[str], places: Sequence[str]) -> str:
-    """What to tell a user who has not allowed these functions to be run."""
+def not_trusted_message(functions: Sequence[str], files: Sequence[str]) -> str:
+    """Return the message that running these user functions requires ``--trust-user-code``."""
     return (
-        f"{', '.join(functions)} would run the code of {', '.join(places)}, which can do whatever "
-        f"you can. Look at it, and if you trust it, add --own-code"
+        f"{', '.join(functions)} would run the code in {', '.join(files)} with all your "
+        f"permissions. Review it, and if you trust it, add --trust-user-code"
     )
 
 
-def find_file(name: str, folders: Iterable[Path]) -> Path | None:
-    """The module's file in the first of the folders that has it."""
+def find_module_file(name: str, folders: Iterable[Path]) -> Path | None:
+    """Return the module's file in the first of the folders that has it; None if none has."""
     for folder in folders:
         path = folder / f"{name.replace('.', '/')}.py"
         if path.is_file():
@@ -85,89 +85,89 @@ def find_file(name: str, folders: Iterable[Path]) -> Path | None:
     return None
 
 
-def read_module(name: str, path: Path) -> OwnModule:
+def read_module(name: str, path: Path) -> UserModule:
     """Read a module's source.
 
     Raises:
-        ConfigError: it cannot be read, or is no plain Python file.
+        ConfigError: the file cannot be read, or is too large for a module.
     """
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{path} is larger than 1 MiB; is it a module?")
-        return OwnModule(name, path.read_text(encoding="utf-8"), path)
+        return UserModule(name, path.read_text(encoding="utf-8"), path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 
 
-def kept_file(folder: Path, name: str, digest: str) -> Path:
-    """Where a module's source is kept in a folder of results; each version has its own."""
+def saved_module_path(folder: Path, name: str, digest: str) -> Path:
+    """Return the path of a module version's source in a results folder."""
     return folder / f"{name}-{digest[:16]}.py"
 
 
-def keep(folder: Path, own: OwnCode | None) -> None:
-    """Keep the sources with the results, beside those of earlier versions."""
-    for name, module in own.modules.items() if own else ():
-        path = kept_file(folder, name, module.digest)
+def save_user_code(folder: Path, user_code: UserCode | None) -> None:
+    """Save the sources in a results folder, beside earlier versions."""
+    for name, module in user_code.modules.items() if user_code else ():
+        path = saved_module_path(folder, name, module.digest)
         if not path.exists():
             folder.mkdir(exist_ok=True)
             write_text(path, module.source)
 
 
-def read_kept(
-    folder: Path, functions: Sequence[str], described: object, *, allowed: bool
-) -> OwnCode | None:
-    """The modules that results were made with, as they were then.
+def load_saved_user_code(
+    folder: Path, functions: Sequence[str], code_metadata: object, *, trusted: bool
+) -> UserCode | None:
+    """Load the saved versions of the modules that produced the results; None without functions.
 
     Args:
-        folder: where they were kept.
-        functions: those that are to be run; none needs no code.
-        described: what `OwnCode.described` told then.
-        allowed: whether the user lets them be run (``--own-code``).
+        folder: folder of the saved sources.
+        functions: user functions that will run.
+        code_metadata: recorded `UserCode.code_metadata`.
+        trusted: whether ``--trust-user-code`` is given.
 
     Raises:
-        ResultsError: that was not allowed, or the code is missing or damaged.
+        ResultsError: the code is not trusted, missing or damaged.
     """
     if not functions:
         return None
-    digests = {name: recorded_digest(described, name) for name in module_names(functions)}
-    paths = {name: kept_file(folder, name, digest) for name, digest in digests.items()}
-    if not allowed:
-        raise ResultsError(not_allowed(functions, [str(path) for path in paths.values()]))
+    digests = {name: recorded_digest(code_metadata, name) for name in module_names(functions)}
+    paths = {name: saved_module_path(folder, name, digest) for name, digest in digests.items()}
+    if not trusted:
+        raise ResultsError(not_trusted_message(functions, [str(path) for path in paths.values()]))
     modules = {}
     for name, path in paths.items():
         if not path.is_file():
-            raise ResultsError(f"{path}, the code of {name}, is missing; restore it from a copy")
+            raise ResultsError(f"{path}, the source of {name}, is missing; restore it from a copy")
         modules[name] = read_module(name, path)
         if modules[name].digest != digests[name]:
-            raise ResultsError(f"{path} is not the code that was run; restore it from a copy")
-    return OwnCode(modules)
+            raise ResultsError(f"{path} differs from the code that was run; restore it from a copy")
+    return UserCode(modules)
 
 
-def recorded_digest(described: object, name: str) -> str:
-    """A module's digest as it was recorded.
+def recorded_digest(code_metadata: object, name: str) -> str:
+    """Return a module's recorded digest.
 
     Raises:
-        ResultsError: there is none.
+        ResultsError: no valid digest is recorded.
     """
-    digest = _recorded(described, name).get("digest")
+    digest = _metadata_of(code_metadata, name).get("digest")
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ResultsError(f"these results do not tell which code {name} was")
+        raise ResultsError(f"these results do not record which version of {name} was used")
     return digest
 
 
-def recorded_file(described: object, name: str) -> Path | None:
-    """Where a module's file was; None where that was not recorded."""
-    file = _recorded(described, name).get("file")
+def recorded_file(code_metadata: object, name: str) -> Path | None:
+    """Return the recorded path of a module's file; None if there is none."""
+    file = _metadata_of(code_metadata, name).get("file")
     return Path(file) if isinstance(file, str) and "\0" not in file else None
 
 
-def changed_modules(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, earlier and present digest of each module of `now` that was another."""
-    known = [name for name in now if _recorded(then, name)]
-    pairs = [(name, recorded_digest(then, name), recorded_digest(now, name)) for name in known]
-    return [(name, before, after) for name, before, after in pairs if before != after]
+def changed_modules(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (name, old digest, new digest) of each module whose source changed."""
+    known = [name for name in new if _metadata_of(old, name)]
+    digests = [(name, recorded_digest(old, name), recorded_digest(new, name)) for name in known]
+    return [(name, before, after) for name, before, after in digests if before != after]
 
 
-def _recorded(described: object, name: str) -> Mapping[str, Any]:
-    entry = described.get(name) if isinstance(described, Mapping) else None
+def _metadata_of(code_metadata: object, name: str) -> Mapping[str, Any]:
+    entry = code_metadata.get(name) if isinstance(code_metadata, Mapping) else None
     return entry if isinstance(entry, Mapping) else {}

@@ -1,1 +1,1 @@
-"""What is printed: text made safe, numbers, progress, captured output."""
+"""Terminal output: sanitising, number formats, tables, progress, captured output."""

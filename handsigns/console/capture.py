@@ -1,4 +1,4 @@
-"""Keeps the terminal for us: what Ray and its processes print goes to a log file instead."""
+"""Redirection of everything that Ray and its processes print to a log file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO, cast
 
-from handsigns.console.steady import SteadyStream
+from handsigns.console.safe_stream import BrokenPipeSafeStream
 
 
 @contextlib.contextmanager
-def output_to(log: Path) -> Iterator[TextIO]:
-    """Send standard output and error to `log`, for child processes too; yields the terminal.
+def redirect_output(log: Path) -> Iterator[TextIO]:
+    """Redirect standard output and error to `log`, for child processes too; yield the terminal.
 
-    The terminal may disappear meanwhile, which is noted in the log.
+    If the terminal is closed meanwhile, the log says so.
 
-    Works on the file descriptors, since Ray's processes inherit those. In a notebook Python's own
-    output goes elsewhere, past the descriptors; meanwhile it is sent there, too.
+    Works on the file descriptors, since Ray's processes inherit those. A notebook replaces
+    `sys.stdout` and `sys.stderr`; within this context they write to the descriptors again.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -28,20 +28,20 @@ def output_to(log: Path) -> Iterator[TextIO]:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     terminal = os.fdopen(os.dup(saved[0]), "w", encoding="utf-8", errors="replace")
-    own_out, own_err = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
+    out, err = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
     try:
-        with contextlib.redirect_stdout(own_out), contextlib.redirect_stderr(own_err):
-            yield cast(TextIO, SteadyStream(terminal, _note_loss))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            yield cast(TextIO, BrokenPipeSafeStream(terminal, _report_lost_terminal))
     finally:
         with contextlib.suppress(OSError):
             terminal.close()
         with contextlib.suppress(OSError):  # the disk with the log may be full
-            own_out.flush()
-            own_err.flush()
+            out.flush()
+            err.flush()
         for number, descriptor in enumerate(saved, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
 
 
-def _note_loss(error: OSError) -> None:
-    print(f"nobody reads the output any more ({error}); the search continues", flush=True)
+def _report_lost_terminal(error: OSError) -> None:
+    print(f"the terminal was closed ({error}); the search continues", flush=True)

@@ -1,4 +1,4 @@
-"""Why a trial failed, in a line: the exception, and where in the user's own code it was raised."""
+"""One-line cause of a trial's failure: the exception, and where in the user code it occurred."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FRAME = re.compile(r'^\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
-_INSTALLED = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python[\d.]+)[/\\]|^<")
-_LONGEST = 240
+_INSTALLED_PATH = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python[\d.]+)[/\\]|^<")
+_MAX_LENGTH = 240
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why something failed.
+    """Cause of a failure.
 
     Attributes:
         error: the exception and its message, on one line.
-        location: file, line and function of the innermost frame that is neither of this package nor
-            of an installed one; empty where there is none.
+        location: file, line and function of the innermost frame outside this package and installed
+            ones; empty if there is none.
     """
 
     error: str
@@ -30,32 +30,32 @@ class Failure:
         return f"{self.error} (at {self.location})" if self.location else self.error
 
 
-def failure_of(text: str) -> Failure:
-    """Return the cause of a failure from its traceback, or from whatever is recorded of it."""
+def parse_failure(text: str) -> Failure:
+    """Return the cause of a failure from its traceback or another recorded error message."""
     lines = text.strip().splitlines()
     frames = [(number, match) for number, line in enumerate(lines) if (match := _FRAME.match(line))]
     if frames:
-        # The source line and its markers are indented; what follows them is the exception.
+        # Source lines and their markers are indented; the first line that is not is the exception.
         after = lines[frames[-1][0] + 1 :]
         message = next((line for line in after if line and not line[0].isspace()), lines[-1])
     else:
         message = "; ".join(line.strip() for line in lines if not line.startswith("Traceback"))
-    own = [match for _, match in frames if not _foreign(match["file"])]
-    return Failure(_shortened(message.strip() or "no reason is known"), _location(own))
+    user_frames = [match for _, match in frames if not _is_library_file(match["file"])]
+    return Failure(_truncate(message.strip() or "unknown reason"), _location(user_frames))
 
 
-def failures(errors: Iterable[tuple[str, str]]) -> list[tuple[Failure, list[str]]]:
-    """Group the trials that failed in the same way.
+def group_failures(errors: Iterable[tuple[str, str]]) -> list[tuple[Failure, list[str]]]:
+    """Group trials by the cause of their failure.
 
     Args:
-        errors: id and recorded error of each.
+        errors: (trial ID, recorded error) pairs.
 
     Returns:
-        each failure with the ids of its trials.
+        (failure, trial IDs) pairs.
     """
     found: dict[Failure, list[str]] = {}
     for trial_id, text in errors:
-        found.setdefault(failure_of(text), []).append(trial_id)
+        found.setdefault(parse_failure(text), []).append(trial_id)
     return list(found.items())
 
 
@@ -67,15 +67,16 @@ def _location(frames: list[re.Match[str]]) -> str:
     return f"{last['file']}, line {last['line']}{inside}"
 
 
-def _foreign(file: str) -> bool:
-    """Whether a file is of an installed package or of this one, which may be a checkout elsewhere
-    on another node.
+def _is_library_file(file: str) -> bool:
+    """Return whether a file belongs to an installed package or to any checkout of this one.
+
+    Another node may have its checkout at another path.
     """
-    if _INSTALLED.search(file):
+    if _INSTALLED_PATH.search(file):
         return True
     _, separator, inside = file.replace("\\", "/").rpartition(f"/{_PACKAGE.name}/")
     return bool(separator) and (_PACKAGE / inside).is_file()
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _truncate(text: str) -> str:
+    return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1]}…"

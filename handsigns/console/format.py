@@ -1,40 +1,40 @@
-"""Numbers for people: durations, shares, intervals, counts, values of hyperparameters."""
+"""Human-readable durations, percentages, intervals, counts and hyperparameter values."""
 
 from __future__ import annotations
 
 from handsigns.console.sanitize import printable
 
-UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-"""Of durations, with their seconds."""
+UNIT_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Units of duration, with their length in seconds."""
 MISSING = "–"
-"""Where there is no value."""
+"""Placeholder for a missing value."""
 
 
 def format_duration(seconds: float) -> str:
-    """Return the shortest text for whole seconds: ``90s`` is ``1m30s``."""
+    """Return the shortest text for whole seconds: 90 is ``1m30s``."""
     rest, parts = int(seconds), []
-    for unit, length in UNITS.items():
+    for unit, length in UNIT_SECONDS.items():
         count, rest = divmod(rest, length)
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
+def pluralize(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: ``1 trial``, ``2 trials``, ``3 classes``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def percent(share: float | None, digits: int = 2) -> str:
-    """Return a share in [0, 1] as a percentage."""
-    return MISSING if share is None else f"{share:.{digits}%}"
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """Return a fraction in [0, 1] as a percentage."""
+    return MISSING if fraction is None else f"{fraction:.{digits}%}"
 
 
 def percent_interval(interval: tuple[float, float], digits: int = 1) -> str:
-    """Return the ends of a 95 % interval of a share."""
+    """Return a confidence interval of a proportion as percentages."""
     return f"{percent(interval[0], digits)} to {percent(interval[1], digits)}"
 
 
-def value_text(value: object, digits: int = 4) -> str:
-    """Return a hyperparameter's value, or another one that a table shows."""
+def format_value(value: object, digits: int = 4) -> str:
+    """Return a hyperparameter or another table value as text."""
     return f"{value:.{digits}g}" if isinstance(value, float) else printable(str(value))

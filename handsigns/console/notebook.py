@@ -1,4 +1,4 @@
-"""A block in a notebook's cell that is shown anew as it changes."""
+"""Live display in a notebook cell."""
 
 from __future__ import annotations
 
@@ -10,34 +10,33 @@ from IPython.display import display
 from rich.console import Console, RenderableType
 
 _WIDTH = 110
-_SECONDS_BETWEEN = 0.25
+_MIN_REFRESH_INTERVAL_S = 0.25
 _PAGE = '<pre style="white-space: pre; line-height: normal">{code}</pre>'
 
 
-class NotebookBlock:
-    """Shows what `render` makes, in the place where it was made; rich's own live display would need
-    another package there.
+class NotebookDisplay:
+    """Live display below the current cell; rich's own would need another package in notebooks.
 
     Args:
-        render: makes the block as it is now.
+        render: returns the current content.
     """
 
     def __init__(self, render: Callable[[], RenderableType]) -> None:
         self._render = render
-        self._shown = time.monotonic()
-        self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._last_update = time.monotonic()
+        self._handle = display(self._mime_bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
-    def changed(self) -> None:
-        """Show it anew, if the last time is long enough ago."""
-        if time.monotonic() - self._shown >= _SECONDS_BETWEEN:
+    def refresh(self) -> None:
+        """Redraw, unless the last update was too recent."""
+        if time.monotonic() - self._last_update >= _MIN_REFRESH_INTERVAL_S:
             self.show()
 
     def show(self) -> None:
-        """Show it anew."""
-        self._handle.update(self._bundle(), raw=True)
-        self._shown = time.monotonic()
+        """Redraw."""
+        self._handle.update(self._mime_bundle(), raw=True)
+        self._last_update = time.monotonic()
 
-    def _bundle(self) -> dict[str, str]:
+    def _mime_bundle(self) -> dict[str, str]:
         console = Console(
             file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False, highlight=False
         )

@@ -1,4 +1,4 @@
-"""Progress on what takes more than a moment: a bar in a terminal, a few lines elsewhere."""
+"""Progress of longer operations: a bar in a terminal, a few lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-Report = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
+ProgressCallback = Callable[[int, int], None]
+"""Callback that takes the completed and the total count."""
 
 _QUARTERS = 4
 _QUIET_SECONDS = 2.0
-"""What is done by then needs no progress."""
+"""Operations shorter than this print no progress."""
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Report]:
-    """Show the progress of `what` on standard error while this lasts."""
+def progress(description: str) -> Iterator[ProgressCallback]:
+    """Show progress on standard error, updated by the callback that this yields."""
     if not sys.stderr.isatty():
-        yield _lines(what)
+        yield _line_progress(description)
         return
-    # Loaded only here: errors are to come at once.
+    # Imported only here, so that errors are reported without delay.
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -34,19 +34,19 @@ def progress(what: str) -> Iterator[Report]:
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _lines(what: str) -> Report:
-    said = 0
-    begun = time.monotonic()
+def _line_progress(description: str) -> ProgressCallback:
+    reported = 0
+    started = time.monotonic()
 
     def report(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal reported
         quarter = _QUARTERS * done // max(total, 1)
-        if quarter > said and time.monotonic() - begun > _QUIET_SECONDS:
-            said = quarter
-            print(f"{what}: {done}/{total}", file=sys.stderr, flush=True)
+        if quarter > reported and time.monotonic() - started > _QUIET_SECONDS:
+            reported = quarter
+            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)
 
     return report

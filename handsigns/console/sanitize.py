@@ -1,4 +1,4 @@
-"""Text from outside, made safe to print."""
+"""Sanitising of untrusted text for output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MARKDOWN = frozenset(r"\`*_{}[]()#+-.!|~$@:=\"'")
 
 
 def printable(text: str) -> str:
-    """The text with control characters, such as terminal escapes and line breaks, made visible."""
+    """Return text with control characters, such as terminal escapes and newlines, escaped."""
     return "".join(
         repr(character)[1:-1]
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -18,17 +18,17 @@ def printable(text: str) -> str:
     )
 
 
-def no_formula(text: str) -> str:
-    """The text for a cell of CSV, such that no spreadsheet takes it for a formula."""
+def escape_csv_formula(text: str) -> str:
+    """Return text for a CSV cell that no spreadsheet interprets as a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def inert(text: str) -> str:
-    """The text on one line of Markdown, such that nothing in it is a link, markup or HTML."""
+def escape_markdown(text: str) -> str:
+    """Return text as one line of Markdown without active links, markup or HTML."""
     shown = "".join(f"\\{c}" if c in _MARKDOWN else c for c in printable(text))
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def note(text: str) -> None:
-    """Tell the user something beside what was asked for, on standard error."""
+    """Print a note to standard error."""
     print(f"note: {printable(text)}", file=sys.stderr, flush=True)

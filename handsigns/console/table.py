@@ -1,6 +1,6 @@
-"""Tables as text: as many columns as the width has room for, with each number whole.
+"""Text tables that drop columns rather than truncate numbers when they do not fit.
 
-Aligned by hand: rich's own tables cut cells in the middle, and take a minute for ten thousand rows.
+Aligned here because rich's tables truncate cells, and take a minute for ten thousand rows.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 GAP = "  "
-_NARROWEST_TEXT = 10
-"""Columns that text, which can be wrapped at words, is left with at least."""
+_MIN_TEXT_WIDTH = 10
+"""Smallest width of a wrapped text column, in characters."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A table that fits.
+class TableLayout:
+    """Table fitted to a width.
 
     Attributes:
-        header, body: its lines; a row with wrapped text has several.
-        dropped: names of the columns for which there is no room.
+        header: lines of the header.
+        body: lines of each row; a row with wrapped text has several.
+        dropped: names of the columns that did not fit.
     """
 
     header: list[str]
@@ -30,48 +31,49 @@ class Layout:
     dropped: list[str]
 
 
-def lay_out(
+def fit_table(
     columns: Mapping[str, Sequence[str]],
     width: float = math.inf,
     *,
     text: Collection[str] = (),
-    spared: Sequence[str] = (),
-) -> Layout:
+    droppable: Sequence[str] = (),
+) -> TableLayout:
     """Fit a table into a width: headers are folded, text is wrapped, then columns are dropped.
 
     Args:
         columns: cells by header; every cell is on one line.
-        width: of the terminal.
-        text: columns that hold text: aligned left, and wrapped at words where that helps.
-        spared: columns that can be dropped, the least important first.
+        width: width of the terminal in characters.
+        text: names of text columns: left-aligned, and wrapped at words if necessary.
+        droppable: names of columns that may be dropped, the least important first.
     """
     kept = dict(columns)
     headers = {name: [name] for name in kept}
     cells = {name: [[cell] for cell in column] for name, column in kept.items()}
     dropped: list[str] = []
-    if _total(headers, cells) > width:
-        headers = {name: _folded(name) for name in kept}
+    if _total_width(headers, cells) > width:
+        headers = {name: _fold_header(name) for name in kept}
     _wrap_text(headers, cells, width, text)
-    for name in spared:
-        if _total(headers, cells) <= width:
+    for name in droppable:
+        if _total_width(headers, cells) <= width:
             break
         if name not in kept:
             continue
         del headers[name], cells[name], kept[name]
         dropped.append(name)
-        # What is left may have room for its text again.
+        # The remaining columns may have room for unwrapped text again.
         cells |= {n: [[cell] for cell in kept[n]] for n in kept if n in text}
         _wrap_text(headers, cells, width, text)
     height = max((len(lines) for lines in headers.values()), default=0)
-    widths = {name: _width(headers[name], cells[name]) for name in kept}
-    header = list(_lines({n: _padded(lines, height) for n, lines in headers.items()}, widths, text))
+    widths = {name: _column_width(headers[name], cells[name]) for name in kept}
+    header = list(
+        _format_row({n: _pad_lines(lines, height) for n, lines in headers.items()}, widths, text)
+    )
     body = []
     for row in zip(*cells.values(), strict=True):
         height = max(map(len, row), default=0)
-        whole = {name: _padded(lines, height) for name, lines in zip(cells, row, strict=True)}
-        body.append(list(_lines(whole, widths, text)))
-    order = [name for name in columns if name in dropped]
-    return Layout(header, body, order)
+        padded = {name: _pad_lines(lines, height) for name, lines in zip(cells, row, strict=True)}
+        body.append(list(_format_row(padded, widths, text)))
+    return TableLayout(header, body, [name for name in columns if name in dropped])
 
 
 def _wrap_text(
@@ -80,54 +82,54 @@ def _wrap_text(
     width: float,
     text: Collection[str],
 ) -> None:
-    """Narrow the text, the widest column first, by as much as is missing."""
-    wide = sorted(
+    """Wrap text columns, the widest first, until the table fits."""
+    widest_first = sorted(
         (name for name in cells if name in text),
-        key=lambda name: -_width(headers[name], cells[name]),
+        key=lambda name: -_column_width(headers[name], cells[name]),
     )
-    for name in wide:
-        missing = _total(headers, cells) - width
-        if missing <= 0:
+    for name in widest_first:
+        excess = _total_width(headers, cells) - width
+        if excess <= 0:
             return
-        least = max(_NARROWEST_TEXT, *map(_cells, headers[name]))
-        room = max(least, int(_width(headers[name], cells[name]) - missing))
-        cells[name] = [textwrap.wrap(lines[0], room) or [""] for lines in cells[name]]
+        minimum = max(_MIN_TEXT_WIDTH, *map(_display_width, headers[name]))
+        target = max(minimum, int(_column_width(headers[name], cells[name]) - excess))
+        cells[name] = [textwrap.wrap(lines[0], target) or [""] for lines in cells[name]]
 
 
-def _folded(name: str) -> list[str]:
-    """A header over several lines, broken at blanks alone; a number stays with its unit."""
+def _fold_header(name: str) -> list[str]:
+    """Split a header into lines at whitespace, keeping ``%`` with the preceding word."""
     return re.split(r"\s+(?!%)", name.strip())
 
 
-def _width(header: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
-    widest = max((_cells(line) for lines in cells for line in lines), default=0)
-    return max(widest, *map(_cells, header))
+def _column_width(header: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    widest = max((_display_width(line) for lines in cells for line in lines), default=0)
+    return max(widest, *map(_display_width, header))
 
 
-def _total(
+def _total_width(
     headers: Mapping[str, Sequence[str]], cells: Mapping[str, Sequence[Sequence[str]]]
 ) -> int:
-    widths = [_width(headers[name], cells[name]) for name in headers]
+    widths = [_column_width(headers[name], cells[name]) for name in headers]
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
-def _padded(lines: Sequence[str], height: int) -> list[str]:
+def _pad_lines(lines: Sequence[str], height: int) -> list[str]:
     return [*lines, *[""] * (height - len(lines))]
 
 
-def _lines(
+def _format_row(
     cells: Mapping[str, Sequence[str]], widths: Mapping[str, int], text: Collection[str]
 ) -> Iterator[str]:
     for line in zip(*cells.values(), strict=True):
         aligned = []
         for name, cell in zip(cells, line, strict=True):
-            blank = " " * (widths[name] - _cells(cell))
+            blank = " " * (widths[name] - _display_width(cell))
             aligned.append(cell + blank if name in text else blank + cell)
         yield GAP.join(aligned).rstrip()
 
 
-def _cells(text: str) -> int:
-    """Columns that a text takes up; East Asian letters take two."""
+def _display_width(text: str) -> int:
+    """Return the display width in characters; East Asian letters count as two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

@@ -1,4 +1,4 @@
-"""Lines for a terminal, wrapped at words; in a file or pipe they stay whole."""
+"""Word wrapping for terminals; lines in a file or pipe are not wrapped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import IO
 from handsigns.console.sanitize import printable
 
 _INDENT = "    "
-_NARROWEST = 20
+_MIN_WIDTH = 20
 
 
-def width_of(stream: IO[str]) -> int | None:
-    """Return the columns of the terminal that a stream writes to; None where it is no terminal."""
+def terminal_width(stream: IO[str]) -> int | None:
+    """Return a stream's terminal width in characters; None if it is not a terminal."""
     if not stream.isatty():
         return None
     try:
@@ -27,15 +27,13 @@ def width_of(stream: IO[str]) -> int | None:
     return shutil.get_terminal_size().columns
 
 
-def wrapped(text: str, width: int | None) -> str:
-    """Return the text with line breaks between words, none inside one, at that width (None: no
-    limit).
-    """
+def wrap_text(text: str, width: int | None) -> str:
+    """Wrap text at whitespace to a width in characters (None: unlimited), never inside a word."""
     if width is None or len(text) <= width:
         return text
     lines = textwrap.wrap(
         text,
-        max(_NARROWEST, width),
+        max(_MIN_WIDTH, width),
         subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,
@@ -43,7 +41,7 @@ def wrapped(text: str, width: int | None) -> str:
     return "\n".join(lines)
 
 
-def show_line(text: str, file: IO[str] | None = None) -> None:
-    """Print a line on standard output, or another stream. The text may be from outside."""
+def print_line(text: str, file: IO[str] | None = None) -> None:
+    """Sanitise, wrap and print a line to `file` (default: standard output)."""
     stream = file or sys.stdout
-    print(wrapped(printable(text), width_of(stream)), file=stream)
+    print(wrap_text(printable(text), terminal_width(stream)), file=stream)

@@ -1,1 +1,1 @@
-"""Pictures: formats, splits, packing, and the drawn hands."""
+"""Image data sets: layouts, splits, caching, and the synthetic hands."""

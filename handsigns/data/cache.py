@@ -1,4 +1,4 @@
-"""Packed data sets: decoded once per content, kept in a cache, and known by a fingerprint."""
+"""Cache of decoded data sets, keyed by content, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from handsigns.console.sanitize import printable
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
-from handsigns.io.home import substitute_home
+from handsigns.io.home import fallback_home
 
-FORMAT = 2
-"""Raised when packs of earlier versions can no longer be used."""
+CACHE_FORMAT = 2
+"""Version of the cache format, incremented on incompatible changes."""
 
 Splits = Mapping[SplitName, Split]
 
@@ -28,85 +28,90 @@ _FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 
 @dataclass(frozen=True)
-class Pack:
-    """A packed data set: what is known of it, and its splits on demand."""
+class CachedDataSet:
+    """Decoded data set: its metadata, and its splits on demand."""
 
     info: DataInfo
     open_split: Callable[[SplitName], Split]
 
 
-def cache_folder() -> Path:
-    """Return where packs are kept: $HANDSIGNS_CACHE, handsigns/ in the user's cache folder, or, for
-    a user without a home, a folder of theirs among the temporary ones.
+def cache_dir() -> Path:
+    """Return the cache folder: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder.
+
+    For a user without a home folder it is a private folder in the temporary directory.
 
     Raises:
-        OSError: there is no such place.
+        OSError: there is no such folder.
     """
-    own = os.environ.get("HANDSIGNS_CACHE")
-    if own:
-        return Path(own)
+    override = os.environ.get("HANDSIGNS_CACHE")
+    if override:
+        return Path(override)
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "handsigns"
-    return (substitute_home() or Path.home()) / ".cache" / "handsigns"
+    return (fallback_home() or Path.home()) / ".cache" / "handsigns"
 
 
 def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:
-    """Hex digest of what a model sees: classes, size, and each split's pixels and labels."""
-    whole = hasher()
-    whole.update(json.dumps([classes, size]).encode())
+    """Return the hex digest of classes, size, and each split's pixels and labels."""
+    state = hasher()
+    state.update(json.dumps([classes, size]).encode())
     for name in SPLIT_NAMES:
         split = splits[name]
-        # In an order of their own, so that file names do not matter.
-        pictures = sorted(
+        # Sorted by content, so that file names do not matter.
+        images = sorted(
             bytes.fromhex(digest(image.tobytes())) + bytes(str(label), "ascii")
             for image, label in zip(split.images, split.labels, strict=True)
         )
-        whole.update(f"/{name}/{len(pictures)}/".encode())
-        whole.update(b"".join(pictures))
-    return whole.hexdigest()
+        state.update(f"/{name}/{len(images)}/".encode())
+        state.update(b"".join(images))
+    return state.hexdigest()
 
 
-def packed(key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]) -> Pack:
-    """The pack of that key from the cache, else built and put there.
+def load_or_build(
+    key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]
+) -> CachedDataSet:
+    """Load a data set from the cache, or build and cache it.
 
     Args:
-        key: hex digest of all that decides the content.
-        source: what to call the source now; a pack may come from an equal folder elsewhere.
+        key: hex digest of everything that determines the content.
+        source: current name of the source; an entry may stem from an equal folder elsewhere.
         build: decodes the data set.
     """
     try:
-        folder = cache_folder() / key
+        folder = cache_dir() / key
     except OSError as error:
-        return _unkept(*build(), error)
+        return _uncached(*build(), error)
     info = _read_info(folder)
     if info is None:
         info, splits = build()
         try:
-            _store(folder, info, splits)
+            _write_cache(folder, info, splits)
         except OSError as error:
-            return _unkept(info, splits, error)
-    return Pack(dataclasses.replace(info, source=source), lambda name: _read_split(folder, name))
+            return _uncached(info, splits, error)
+    return CachedDataSet(
+        dataclasses.replace(info, source=source), lambda name: _read_split(folder, name)
+    )
 
 
-def _unkept(info: DataInfo, splits: Splits, error: OSError) -> Pack:
-    """The pack from memory, with a note why it is not in the cache."""
-    note = f"the decoded pictures could not be kept for next time: {printable(str(error))}"
-    return Pack(dataclasses.replace(info, notes=(*info.notes, note)), splits.__getitem__)
+def _uncached(info: DataInfo, splits: Splits, error: OSError) -> CachedDataSet:
+    """Return the data set in memory, with a note why it is not cached."""
+    note = f"the decoded images could not be cached: {printable(str(error))}"
+    return CachedDataSet(dataclasses.replace(info, notes=(*info.notes, note)), splits.__getitem__)
 
 
-def _store(folder: Path, info: DataInfo, splits: Splits) -> None:
-    """Written beside its place and renamed; of two writers the first wins, with equal content."""
+def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
+    """Write atomically; of two concurrent writers the first wins, with equal content."""
     try:
-        with staged_folder(folder) as fresh:
+        with staged_folder(folder) as staging:
             for name in SPLIT_NAMES:
-                np.save(fresh / f"{name}_images.npy", splits[name].images, allow_pickle=False)
-                np.save(fresh / f"{name}_labels.npy", splits[name].labels, allow_pickle=False)
+                np.save(staging / f"{name}_images.npy", splits[name].images, allow_pickle=False)
+                np.save(staging / f"{name}_labels.npy", splits[name].labels, allow_pickle=False)
                 names = json.dumps(splits[name].names)
-                (fresh / f"{name}_names.json").write_text(names, encoding="ascii")
-            files = {path.name: file_digest(path) for path in fresh.iterdir()}
-            content = {"format": FORMAT, "info": dataclasses.asdict(info), "files": files}
-            (fresh / "info.json").write_text(json.dumps(content), encoding="ascii")
+                (staging / f"{name}_names.json").write_text(names, encoding="ascii")
+            files = {path.name: file_digest(path) for path in staging.iterdir()}
+            content = {"format": CACHE_FORMAT, "info": dataclasses.asdict(info), "files": files}
+            (staging / "info.json").write_text(json.dumps(content), encoding="ascii")
             if folder.exists() and _read_info(folder) is None:
                 shutil.rmtree(folder)
     except OSError:
@@ -115,10 +120,10 @@ def _store(folder: Path, info: DataInfo, splits: Splits) -> None:
 
 
 def _read_info(folder: Path) -> DataInfo | None:
-    """What the pack says of itself; None where there is none or any of its files is damaged."""
+    """Return the metadata of a cache entry; None if it is missing or any file is damaged."""
     try:
         content = json.loads((folder / "info.json").read_text(encoding="ascii"))
-        if content["format"] != FORMAT or set(content["files"]) != _FILES:
+        if content["format"] != CACHE_FORMAT or set(content["files"]) != _FILES:
             return None
         if any(file_digest(folder / name) != digest for name, digest in content["files"].items()):
             return None
@@ -131,5 +136,5 @@ def _read_split(folder: Path, name: SplitName) -> Split:
     images = np.load(folder / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
     names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
-    # A plain array over the mapped file: unlike a `memmap`, it is passed on without a copy.
+    # A plain array over the mapped file: unlike a `memmap`, it is pickled without a copy.
     return Split(np.asarray(images), labels, tuple(names))

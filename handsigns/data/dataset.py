@@ -1,4 +1,4 @@
-"""The one entry to all data: a folder of photographs, or the drawn hands."""
+"""Entry point to all data: a folder of images, or the synthetic hands."""
 
 from __future__ import annotations
 
@@ -9,45 +9,51 @@ from typing import TypeVar
 
 import numpy as np
 
-from handsigns.data import cache as pack
-from handsigns.data.cache import Pack, Splits, fingerprint, packed
-from handsigns.data.holdout import SPLIT_SEED, carve_missing
-from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
-from handsigns.data.layouts import BadFile, Listing, Picture, list_pictures
-from handsigns.data.parallel import Progress, for_each, no_report
+from handsigns.data.cache import (
+    CACHE_FORMAT,
+    CachedDataSet,
+    Splits,
+    fingerprint,
+    load_or_build,
+)
+from handsigns.data.holdout import SPLIT_SEED, split_off_missing
+from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.layouts import list_images
+from handsigns.data.listing import BadFile, ImageFile, ImageListing
+from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,
     check_complete,
-    shared_pictures,
+    ignored_notes,
+    shared_image_notes,
     skipped_notes,
-    unread_notes,
 )
 from handsigns.io.digest import digest
 
-DRAWN_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
-DRAWN_SOURCE = "drawn hands"
+SYNTHETIC_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
+SYNTHETIC_SOURCE = "synthetic hands"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """An open data set. The test split stays closed until `open_test`."""
+    """Open data set, whose test split is not read before `open_test`."""
 
     info: DataInfo
     train: Split
     val: Split
-    pack: Pack
+    cached: CachedDataSet
 
     @property
-    def trial_bytes(self) -> int:
-        """Of the pictures that every trial uses: train and validation."""
+    def train_val_nbytes(self) -> int:
+        """Bytes of the images that every trial uses: train and validation."""
         return self.train.images.nbytes + self.val.images.nbytes
 
     def open_test(self) -> Split:
-        """The test split; only the `test` command calls this."""
-        return self.pack.open_split("test")
+        """Return the test split; only the `test` command calls this."""
+        return self.cached.open_split("test")
 
 
 def open_data(
@@ -55,116 +61,126 @@ def open_data(
     *,
     size: int = 64,
     skip_bad: bool = False,
-    progress: Progress = no_report,
+    progress: ProgressCallback = no_progress,
 ) -> DataSet:
-    """Open a data set, decoding it if that was not done before.
+    """Open a data set, decoding it unless it is cached.
 
     Args:
-        source: a folder in one of the layouts of `formats`; None draws hands.
-        size: height and width of the packed images in pixels.
-        skip_bad: go on without files that cannot be used.
-        progress: told of every picture decoded; not called where nothing has to be.
+        source: a folder in one of the layouts of `layouts`; None generates synthetic hands.
+        size: height and width of the decoded images in pixels.
+        skip_bad: skip unusable files.
+        progress: called after every decoded image; never called on a cache hit.
 
     Raises:
         DataError: the folder, or files in it, cannot be used; every bad file is listed.
     """
     if source is None:
-        found = _drawn(size, progress)
+        cached = _open_synthetic(size, progress)
     else:
-        found = _photographs(source, size, skip_bad, progress)
-    return DataSet(found.info, found.open_split("train"), found.open_split("val"), found)
+        cached = _open_folder(source, size, skip_bad, progress)
+    return DataSet(cached.info, cached.open_split("train"), cached.open_split("val"), cached)
 
 
-def _drawn(size: int, report: Progress) -> Pack:
-    # Drawing needs modules that a search on photographs does not.
-    from handsigns.data.synthetic import CLASSES, VERSION, draw_hands
+def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
+    # Rendering needs modules that a search on photographs does not.
+    from handsigns.data.synthetic import CLASSES, VERSION, generate_hands
 
     def build() -> tuple[DataInfo, Splits]:
         splits: dict[SplitName, Split] = {}
-        for number, (name, count) in enumerate(DRAWN_COUNTS.items()):
-            images, labels = draw_hands(count, seed=number, size=size)
+        for seed, (name, count) in enumerate(SYNTHETIC_COUNTS.items()):
+            images, labels = generate_hands(count, seed=seed, size=size)
             names = tuple(f"{name}/{CLASSES[label]}_{i:04d}" for i, label in enumerate(labels))
             splits[name] = Split(images, labels, names)
-            report(sum(len(split) for split in splits.values()), sum(DRAWN_COUNTS.values()))
-        return _info(DRAWN_SOURCE, CLASSES, size, splits, ()), splits
+            done = sum(len(split) for split in splits.values())
+            progress(done, sum(SYNTHETIC_COUNTS.values()))
+        return _info(SYNTHETIC_SOURCE, CLASSES, size, splits, ()), splits
 
-    return packed(_key("drawn", VERSION, DRAWN_COUNTS, size), DRAWN_SOURCE, build)
+    key = _cache_key("synthetic", VERSION, SYNTHETIC_COUNTS, size)
+    return load_or_build(key, SYNTHETIC_SOURCE, build)
 
 
-def _photographs(source: Path, size: int, skip_bad: bool, report: Progress) -> Pack:
-    listing = list_pictures(source)
+def _open_folder(
+    source: Path, size: int, skip_bad: bool, progress: ProgressCallback
+) -> CachedDataSet:
+    listing = list_images(source)
     resolved = str(source.resolve())
 
     def build() -> tuple[DataInfo, Splits]:
-        pixels, undecodable = _each(listing, lambda path: decode(read_bytes(path), size), report)
+        pixels, undecodable = _map_images(
+            listing, lambda path: decode(read_bytes(path), size), progress
+        )
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
         return _assemble(resolved, listing, pixels, bad, size)
 
-    key = _key("photographs", size, skip_bad, SPLIT_SEED, *_content(listing))
-    return packed(key, resolved, build)
+    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, *_content_key(listing))
+    return load_or_build(key, resolved, build)
 
 
-def _content(listing: Listing) -> tuple[object, ...]:
-    """All of the folder that decides the packed data set."""
-    digests, unreadable = _each(listing, _digest)
-    pictures = [
-        (split, p.name, p.label, digests.get(p.name))
-        for split, members in listing.pictures.items()
-        for p in members
+def _content_key(listing: ImageListing) -> tuple[object, ...]:
+    """Return everything about the folder that determines the decoded data set."""
+    digests, unreadable = _map_images(listing, _digest)
+    images = [
+        (split, image.name, image.label, digests.get(image.name))
+        for split, members in listing.images.items()
+        for image in members
     ]
-    return listing.classes, pictures, listing.bad, listing.unread, unreadable
+    return listing.classes, images, listing.bad, listing.ignored, unreadable
 
 
 def _digest(path: Path) -> str:
     return digest(read_bytes(path))
 
 
-def _each(
-    listing: Listing, make: Callable[[Path], T], report: Progress = no_report
+def _map_images(
+    listing: ImageListing, fn: Callable[[Path], T], progress: ProgressCallback = no_progress
 ) -> tuple[dict[str, T], list[BadFile]]:
-    """What `make` makes of each picture, by name, and those it cannot use."""
+    """Apply `fn` to each image; return the results by name, and the files it rejects."""
 
-    def attempt(picture: Picture) -> T | BadFile:
+    def attempt(image: ImageFile) -> T | BadFile:
         try:
-            return make(picture.path)
-        except BadPictureError as error:
-            return BadFile(picture.name, str(error))
+            return fn(image.path)
+        except InvalidImageError as error:
+            return BadFile(image.name, str(error))
 
-    pictures = [p for members in listing.pictures.values() for p in members]
-    made: dict[str, T] = {}
+    images = [image for members in listing.images.values() for image in members]
+    results: dict[str, T] = {}
     bad = []
-    for picture, result in zip(pictures, for_each(attempt, pictures, report), strict=True):
+    for image, result in zip(images, parallel_map(attempt, images, progress), strict=True):
         if isinstance(result, BadFile):
             bad.append(result)
         else:
-            made[picture.name] = result
-    return made, bad
+            results[image.name] = result
+    return results, bad
 
 
 def _assemble(
-    source: str, listing: Listing, pixels: Mapping[str, Pixels], bad: Sequence[BadFile], size: int
+    source: str,
+    listing: ImageListing,
+    pixels: Mapping[str, Pixels],
+    bad: Sequence[BadFile],
+    size: int,
 ) -> tuple[DataInfo, Splits]:
     usable = {
-        split: [p for p in members if p.name in pixels]
-        for split, members in listing.pictures.items()
+        split: [image for image in members if image.name in pixels]
+        for split, members in listing.images.items()
     }
     check_complete(source, usable, listing.classes)
-    pictures, notes = carve_missing(usable, SPLIT_SEED)
-    check_complete(source, pictures, listing.classes, given=usable)
-    splits = {name: _split(pictures[name], listing.classes, pixels) for name in SPLIT_NAMES}
-    notes += [*skipped_notes(bad), *unread_notes(listing.unread), *shared_pictures(splits)]
+    images, notes = split_off_missing(usable, SPLIT_SEED)
+    check_complete(source, images, listing.classes, provided=usable)
+    splits = {name: _pack_split(images[name], listing.classes, pixels) for name in SPLIT_NAMES}
+    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored), *shared_image_notes(splits)]
     return _info(source, listing.classes, size, splits, notes), splits
 
 
-def _split(
-    members: Sequence[Picture], classes: tuple[str, ...], pixels: Mapping[str, Pixels]
+def _pack_split(
+    members: Sequence[ImageFile], classes: tuple[str, ...], pixels: Mapping[str, Pixels]
 ) -> Split:
     return Split(
-        np.stack([pixels[p.name] for p in members]),
-        np.array([classes.index(p.label) for p in members], np.int64),
-        tuple(p.name for p in members),
+        np.stack([pixels[image.name] for image in members]),
+        np.array([classes.index(image.label) for image in members], np.int64),
+        tuple(image.name for image in members),
     )
 
 
@@ -178,5 +194,5 @@ def _info(
     return DataInfo(source, fingerprint(splits, classes, size), classes, size, counts, tuple(notes))
 
 
-def _key(*parts: object) -> str:
-    return digest(repr((pack.FORMAT, parts)))
+def _cache_key(*parts: object) -> str:
+    return digest(repr((CACHE_FORMAT, parts)))

@@ -1,4 +1,4 @@
-"""What lies in a folder of images; hidden files, and what this program writes, are left out."""
+"""Listing of image folders, without hidden files and this program's own output."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handsigns.console.sanitize import printable
-from handsigns.data.file_types import is_image, is_litter
+from handsigns.data.file_types import is_image, is_system_file
 from handsigns.errors import DataError
-from handsigns.io.own_output import is_own_output
+from handsigns.io.output_marker import is_output_folder
 
 
-def data_folder(source: Path) -> Path:
+def resolve_data_folder(source: Path) -> Path:
     """Return the resolved folder of a data set.
 
     Raises:
-        DataError: it is a URL, a file or not there; with what to name in its place.
+        DataError: it is a URL, a file or does not exist; with a remedy.
     """
     shown = printable(str(source))
     if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
         raise DataError(
-            f"{shown} is a URL; download it, unpack it, and name the folder (--data DIR)"
+            f"{shown} is a URL; download and unpack it, then pass the folder (--data DIR)"
         )
     try:
         source = source.expanduser()
         if not source.exists():
-            raise DataError(f"no folder {shown}; name one that exists (--data DIR)")
+            raise DataError(f"folder {shown} does not exist; pass an existing one (--data DIR)")
         if not source.is_dir():
             archive = source.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"))
             advice = (
-                "unpack it, and name the folder" if archive else "name the folder that holds it"
+                "unpack it and pass the folder" if archive else "pass the folder that contains it"
             )
             raise DataError(f"{shown} is a file; {advice} (--data DIR)")
         return source.resolve()
@@ -39,47 +39,47 @@ def data_folder(source: Path) -> Path:
         raise DataError(f"{shown} cannot be read: {error}") from error
 
 
-def images_below(folder: Path) -> list[Path]:
-    """Return the images in a folder and below it, in the order of their names.
+def find_images(folder: Path) -> list[Path]:
+    """Return the images in a folder and its subfolders, sorted by name.
 
     Raises:
         DataError: it cannot be read.
     """
-    return [below / e.name for below in folders_below(folder) for e in images_in(below)]
+    return [below / e.name for below in walk_folders(folder) for e in images_in(below)]
 
 
-def folders_in(folder: Path) -> dict[str, Path]:
+def subfolders(folder: Path) -> dict[str, Path]:
     """Return the folders in a folder by name."""
     return {
         entry.name: folder / entry.name
         for entry in entries(folder)
-        if _is_folder(entry) and not is_own_output(folder / entry.name)
+        if _is_folder(entry) and not is_output_folder(folder / entry.name)
     }
 
 
-def folders_below(folder: Path) -> Iterator[Path]:
-    """Yield a folder and all in it, but not through links, which may lead in circles."""
+def walk_folders(folder: Path) -> Iterator[Path]:
+    """Yield a folder and its subfolders recursively; links are not followed, as they may loop."""
     yield folder
-    for below in folders_in(folder).values():
+    for below in subfolders(folder).values():
         if not below.is_symlink():
-            yield from folders_below(below)
+            yield from walk_folders(below)
 
 
 def has_images(folder: Path) -> bool:
-    """Return whether there are images in a folder or below it."""
-    return any(images_in(below) for below in folders_below(folder))
+    """Return whether a folder or any of its subfolders has images."""
+    return any(images_in(below) for below in walk_folders(folder))
 
 
 def images_in(folder: Path) -> list[os.DirEntry[str]]:
-    """Return the images in a folder, in the order of their names."""
+    """Return the images in a folder, sorted by name."""
     return [e for e in entries(folder) if not _is_folder(e) and is_image(folder / e.name)]
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, sorted by name; hidden and system files are left out."""
+    """Return the entries of a folder, sorted by name, without hidden and system files."""
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not is_litter(e.name)), key=lambda e: e.name)
+            return sorted((e for e in found if not is_system_file(e.name)), key=lambda e: e.name)
     except OSError as error:
         raise DataError(f"{printable(str(folder))} cannot be read: {error.strerror}") from error
 
@@ -88,10 +88,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # A link to itself; reading it as a file says what is wrong.
+        return False  # A link to itself; reading it as a file gives the error message.
 
 
-def leads_out(path: Path, root: Path) -> bool:
-    """Return whether a link, the path or a folder above it, leads to a place outside `root`."""
+def links_outside(path: Path, root: Path) -> bool:
+    """Return whether a path, after following links, is outside `root`."""
     # realpath, as Path.resolve raises on a link to itself.
     return not Path(os.path.realpath(path)).is_relative_to(root)

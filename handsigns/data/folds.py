@@ -1,4 +1,4 @@
-"""Cutting training and validation pictures anew, into folds of which each is held out once."""
+"""Stratified k-fold splits of the training and validation images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def together(*splits: Split) -> Split:
-    """The pictures of all, in that order; a copy."""
+def concat_splits(*splits: Split) -> Split:
+    """Concatenate splits, copying their images."""
     import numpy as np
 
     return Split(
@@ -27,12 +27,12 @@ def together(*splits: Split) -> Split:
 
 @dataclass(frozen=True)
 class Fold:
-    """Which images of training and validation split together are held out.
+    """One fold of the training and validation images, which is held out.
 
     Attributes:
-        index: of the fold that is held out, in [0, count).
+        index: index of the fold, in [0, count).
         count: number of folds, at least 2.
-        seed: of the cut; folds of the same seed share no image.
+        seed: seed of the assignment; folds of one seed are disjoint.
     """
 
     index: int
@@ -40,40 +40,40 @@ class Fold:
     seed: int
 
     def hold_out(self, *splits: Split) -> tuple[Split, Split]:
-        """Return the images of all folds but this one, and of this one; stratified by class."""
+        """Return the images of all other folds and those of this fold, stratified by class."""
         import numpy as np
 
         labels = np.concatenate([split.labels for split in splits])
-        out = fold_numbers(labels, self.count, self.seed) == self.index
-        return _chosen(splits, ~out), _chosen(splits, out)
+        held_out = assign_folds(labels, self.count, self.seed) == self.index
+        return _subset(splits, ~held_out), _subset(splits, held_out)
 
 
 def training_splits(fold: Fold | None, train: Split, val: Split) -> tuple[Split, Split]:
-    """Return what a trial trains on, and what it is validated on."""
+    """Return the training and the validation images of a trial."""
     return (train, val) if fold is None else fold.hold_out(train, val)
 
 
-def fold_numbers(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """The fold (N,) of each picture; the folds' counts of a class differ by one at most."""
+def assign_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Assign each image a fold (N,), with class counts that differ by at most one between folds."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
     numbers = np.empty(len(labels), np.int64)
-    given = 0
+    assigned = 0
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
-        # Going on where the last class ended keeps the folds equally large.
-        numbers[members] = (given + np.arange(len(members))) % folds
-        given += len(members)
+        # Continuing after the last class's fold keeps the folds equally large.
+        numbers[members] = (assigned + np.arange(len(members))) % folds
+        assigned += len(members)
     return numbers
 
 
-def _chosen(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
-    """Those of all pictures that are chosen (N,)."""
-    parts, begin = [], 0
+def _subset(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
+    """Return the chosen images (mask of shape (N,)) of all splits."""
+    parts, start = [], 0
     for split in splits:
-        mask = chosen[begin : begin + len(split)]
+        mask = chosen[start : start + len(split)]
         names = tuple(itertools.compress(split.names, mask))
         parts.append(Split(split.images[mask], split.labels[mask], names))
-        begin += len(split)
-    return together(*parts)
+        start += len(split)
+    return concat_splits(*parts)

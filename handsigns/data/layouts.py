@@ -1,9 +1,9 @@
-"""Finding the images of a data set and their labels; nothing is decoded here.
+"""Data-set layouts: find images and their labels, without decoding anything.
 
-Two layouts are known: the course's (``train_signs/3_IMG_5864.jpg``) and class folders
-(``train/cat/1.jpg``, or ``cat/1.jpg`` with no splits at all), in which images may lie deeper. An
-image that is no part of the data set is listed with the reason; only what operating systems, and
-this program, leave behind is skipped silently.
+Two layouts are supported: that of CS230 (``train_signs/3_IMG_5864.jpg``) and class folders
+(``train/cat/1.jpg``, or ``cat/1.jpg`` without splits), which are searched recursively. An image
+that is not part of the data set is listed with the reason; only files left behind by operating
+systems and by this program are skipped silently.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from handsigns.console.sanitize import printable
-from handsigns.data.file_types import unread_kind
 from handsigns.data.folders import (
-    data_folder,
     entries,
-    folders_below,
-    folders_in,
     has_images,
     images_in,
-    leads_out,
+    resolve_data_folder,
+    subfolders,
+    walk_folders,
 )
+from handsigns.data.listing import ImageListing, UnusableFileError, add_images
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
 
 SIGN_CLASSES = ("0", "1", "2", "3", "4", "5")
-"""The labels of the course's layout: the number of fingers."""
+"""Labels of the CS230 layout: the number of fingers."""
 SIGN_FOLDERS: dict[SplitName, str] = {s: f"{s}_signs" for s in SPLIT_NAMES}
 _SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {
     "train": ("train", "training", "trn"),
@@ -37,71 +36,34 @@ _SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {
     "test": ("test", "testing", "tst", "holdout"),
 }
 _SPLIT_NOUNS = re.compile("(sets?|data|dataset|split|images?|imgs?|pictures?|photos?)$")
-"""What may follow: ``Training_Set``, ``test-images``."""
+"""Optional suffixes of split names: ``Training_Set``, ``test-images``."""
 
-_LAYOUTS = """a data set is one of
-  train_signs/3_IMG_5864.jpg   val_signs/…   test_signs/…      (label 0 to 5, then _; the course's)
-  train/<class>/picture.jpg    val/…         test/…            (any classes; val and test may lack)
-  <class>/picture.jpg                                          (val and test are carved out)"""
+_LAYOUTS = """supported layouts:
+  train_signs/3_IMG_5864.jpg   val_signs/…   test_signs/…      (CS230: label 0 to 5, then _)
+  train/<class>/image.jpg      val/…         test/…            (any classes; val, test optional)
+  <class>/image.jpg                                            (val and test are split off)"""
 _DETECTION = ({"images", "labels"}, {"images", "annotations"})
-"""What the class folders of a set for object detection would be called."""
+"""Folder names of object-detection data sets, which would be taken for class folders."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture file: its path, its name relative to the source, and its class."""
-
-    path: Path
-    name: str
-    label: str
-
-
-@dataclass(frozen=True)
-class BadFile:
-    """A file that cannot be used, why, and what can be done about it beside mending it."""
-
-    name: str
-    reason: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The pictures of a data set by split, in the order of their names.
-
-    Attributes:
-        layout: ``signs`` (the course's) or ``classes``.
-        classes: class names, in the order of the labels.
-        pictures: by split; a split that is missing in the folder is missing here.
-        bad: files that cannot be used.
-        unread: images, and folders with images (with a slash), beside those that the layout names.
-    """
-
-    layout: str
-    classes: tuple[str, ...]
-    pictures: dict[SplitName, list[Picture]]
-    bad: list[BadFile] = field(default_factory=list)
-    unread: tuple[str, ...] = ()
-
-
-def list_pictures(source: Path) -> Listing:
+def list_images(source: Path) -> ImageListing:
     """Find the images in a folder.
 
     Raises:
-        DataError: it is no folder, cannot be read, or is of no known layout.
+        DataError: it is not a folder, cannot be read, or has no supported layout.
     """
-    root = data_folder(source)
-    inside = folders_in(root)
+    root = resolve_data_folder(source)
+    inside = subfolders(root)
     signs = _split_folders(source, inside, _sign_split)
     if "train" in signs:
-        return _with_unread(_list_signs(root, signs), root, signs)
+        return _with_ignored(_list_signs(root, signs), root, signs)
     splits = _split_folders(source, inside, _split_of)
-    if "train" in splits and not _is_a_class(splits["train"], inside):
-        return _with_unread(_list_classes(root, splits), root, splits)
+    if "train" in splits and not _is_class_folder(splits["train"], inside):
+        return _with_ignored(_list_classes(root, splits), root, splits)
     folders = [folder for folder in inside.values() if has_images(folder)]
     if folders and (not (signs or splits) or "train" in splits):
-        return _with_unread(_list_classes(root, {"train": root}), root, {})
-    problem = "no train folder" if signs or splits else "no pictures in a known layout"
+        return _with_ignored(_list_classes(root, {"train": root}), root, {})
+    problem = "no train folder" if signs or splits else "no images in a supported layout"
     raise _layout_error(source, problem, inside)
 
 
@@ -110,33 +72,36 @@ def _sign_split(name: str) -> SplitName | None:
 
 
 def _split_of(name: str) -> SplitName | None:
-    """The split that a folder's name means, however it is spelt."""
+    """Return the split that a folder name denotes, in any common spelling."""
     word = re.sub(r"[\s_.-]+", "", name.lower())
     plain = _SPLIT_NOUNS.sub("", word)
     return next((s for s, words in _SPLIT_WORDS.items() if {word, plain} & {*words}), None)
 
 
-def _is_a_class(train: Path, inside: Mapping[str, Path]) -> bool:
-    """Whether a folder called train holds images of trains: it has no class folders, and others
-    beside it, that are no splits, have images as it has.
+def _is_class_folder(train: Path, inside: Mapping[str, Path]) -> bool:
+    """Return whether a folder called train is a class (images of trains), not a split.
+
+    It is one if it has images but no class folders, and so have siblings that are not splits.
     """
     others = [folder for name, folder in inside.items() if _split_of(name) is None]
-    if any(has_images(folder) for folder in folders_in(train).values()):
+    if any(has_images(folder) for folder in subfolders(train).values()):
         return False
     return bool(images_in(train)) and any(images_in(folder) for folder in others)
 
 
-def _with_unread(listing: Listing, root: Path, splits: Mapping[SplitName, Path]) -> Listing:
-    """The listing with the images and folders of images beside what was read."""
-    unread = [entry.name for entry in images_in(root)]
+def _with_ignored(
+    listing: ImageListing, root: Path, splits: Mapping[SplitName, Path]
+) -> ImageListing:
+    """Add the images and folders of images that are not part of the layout to the listing."""
+    ignored = [entry.name for entry in images_in(root)]
     if splits:
-        beside = (f for f in folders_in(root).values() if f not in splits.values())
-        unread += [f"{folder.name}/" for folder in beside if has_images(folder)]
-    return replace(listing, unread=tuple(unread))
+        others = (f for f in subfolders(root).values() if f not in splits.values())
+        ignored += [f"{folder.name}/" for folder in others if has_images(folder)]
+    return replace(listing, ignored=tuple(ignored))
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts ``2`` before ``10``."""
+def natural_sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key that places ``2`` before ``10``."""
     parts = re.split(r"(\d+)", name)
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p)
 
@@ -144,7 +109,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 def _split_folders(
     source: Path, inside: Mapping[str, Path], split_of: Callable[[str], SplitName | None]
 ) -> dict[SplitName, Path]:
-    """The folders of a layout that are there, by split."""
+    """Return the existing split folders of a layout; refuse two for one split."""
     found: dict[SplitName, Path] = {}
     for name, path in inside.items():
         split = split_of(name)
@@ -165,18 +130,18 @@ def _layout_error(source: Path, problem: str, inside: Mapping[str, Path]) -> Dat
     tables = [e.name for f in folders for e in entries(f) if e.name.lower().endswith(".csv")]
     if tables:
         lines.append(
-            f"labels in a table ({printable(tables[0])}) are not read: sort the images into a "
-            f"folder for each class, as docs/your-own-data.md shows"
+            f"label tables ({printable(tables[0])}) are not supported: sort the images into one "
+            f"folder per class, as docs/tutorials/your-own-images.md shows"
         )
     elif any(images_in(folder) for folder in folders):
-        lines.append("the images lie in one folder: sort them into a folder for each class")
+        lines.append("all images are in one folder: sort them into one folder per class")
     return DataError("\n".join(lines))
 
 
-def _list_signs(root: Path, folders: Mapping[SplitName, Path]) -> Listing:
-    listing = Listing("signs", SIGN_CLASSES, {s: [] for s in SPLIT_NAMES if s in folders})
-    for split in listing.pictures:
-        _add(listing, split, root, folders[split], _sign_label)
+def _list_signs(root: Path, folders: Mapping[SplitName, Path]) -> ImageListing:
+    listing = ImageListing("signs", SIGN_CLASSES, {s: [] for s in SPLIT_NAMES if s in folders})
+    for split in listing.images:
+        add_images(listing, split, root, folders[split], _sign_label)
     return listing
 
 
@@ -185,104 +150,75 @@ def _sign_label(name: str) -> str:
     if rest and label in SIGN_CLASSES:
         return label
     if rest and label.isdecimal():
-        raise _UnusableError(f"label {label} is outside 0 to 5")
-    raise _UnusableError("its name does not begin with a label 0 to 5 and _, as in 3_IMG_5864.jpg")
+        raise UnusableFileError(f"label {label} is outside 0 to 5")
+    raise UnusableFileError("file name does not start with a label 0 to 5 and _, as 3_IMG_5864.jpg")
 
 
-def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> Listing:
+def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> ImageListing:
     folders = {split: _class_folders(splits[split]) for split in SPLIT_NAMES if split in splits}
-    classes = tuple(sorted(folders["train"], key=natural_key))
+    classes = tuple(sorted(folders["train"], key=natural_sort_key))
     if not classes:
         problem = f"no class folders in {splits['train'].name}"
         raise _layout_error(root, problem, {path.name: path for path in splits.values()})
     if {name.lower() for name in classes} == {"images"}:
         raise _layout_error(root, "no class folders", {"images": splits["train"] / classes[0]})
-    _refuse_detection(root, {name.lower() for name in classes})
-    listing = Listing("classes", classes, {split: [] for split in folders})
+    _reject_detection(root, {name.lower() for name in classes})
+    listing = ImageListing("classes", classes, {split: [] for split in folders})
     for split, by_class in folders.items():
         if splits[split] != root:
-            _add(listing, split, root, splits[split], _no_label)
-        for label in sorted(by_class, key=natural_key):
+            add_images(listing, split, root, splits[split], _no_label)
+        for label in sorted(by_class, key=natural_sort_key):
             for folder in by_class[label]:
-                for below in folders_below(folder):
-                    _add(listing, split, root, below, _folder_label(label, classes))
+                for below in walk_folders(folder):
+                    add_images(listing, split, root, below, _folder_label(label, classes))
     return listing
 
 
 def _class_folders(folder: Path) -> dict[str, list[Path]]:
-    """The folders of each class: those of one name in other encodings are one class.
+    """Return the folders of each class; names that are equal in NFC are one class.
 
     Raises:
-        DataError: a name is in no encoding that can be written down.
+        DataError: a name is not valid UTF-8.
     """
     found: dict[str, list[Path]] = {}
-    foreign = []
-    for name, path in folders_in(folder).items():
+    undecodable = []
+    for name, path in subfolders(folder).items():
         try:
             name.encode()
         except UnicodeEncodeError:
-            foreign.append(printable(name))
+            undecodable.append(printable(name))
             continue
         found.setdefault(unicodedata.normalize("NFC", name), []).append(path)
-    if foreign:
+    if undecodable:
         raise DataError(
-            f"{printable(str(folder))}: the names of the class folders {', '.join(foreign)} are "
-            f"not UTF-8, as those of a zip from another system; rename them, or unpack it with "
-            f"its encoding (unzip -O CP850 …)"
+            f"{printable(str(folder))}: class folder names are not UTF-8: "
+            f"{', '.join(undecodable)} (often in a zip from another system); rename them, or "
+            f"unpack the archive with its encoding (unzip -O CP850 …)"
         )
     return found
 
 
-def _refuse_detection(root: Path, classes: set[str]) -> None:
+def _reject_detection(root: Path, classes: set[str]) -> None:
     if classes in _DETECTION:
         raise DataError(
-            f"{printable(str(root))} looks like a set for object detection ("
-            f"{' and '.join(sorted(classes))} in place of classes), and here each image has one "
-            f"class: sort the images into a folder for each class; {_LAYOUTS}"
+            f"{printable(str(root))} looks like an object-detection data set (folders "
+            f"{' and '.join(sorted(classes))}), but classification needs one class per image: "
+            f"sort the images into one folder per class; {_LAYOUTS}"
         )
 
 
 def _no_label(_: str) -> str:
-    raise _UnusableError("it is in no class folder", "images without labels are for predict")
+    raise UnusableFileError("not in a class folder", "classify unlabelled images with predict")
 
 
 def _folder_label(label: str, classes: tuple[str, ...]) -> Callable[[str], str]:
-    """The class of train that a folder means: by its name, or by the only one that differs from it
-    in capitals alone.
-    """
-    alike = [name for name in classes if name.casefold() == label.casefold()]
-    meant = label if label in classes else alike[0] if len(alike) == 1 else None
+    """Map a folder name to a class of train: an exact match, or the only case-insensitive one."""
+    candidates = [name for name in classes if name.casefold() == label.casefold()]
+    match = label if label in classes else candidates[0] if len(candidates) == 1 else None
 
-    def of(_: str) -> str:
-        if meant is None:
-            raise _UnusableError(f"its class {printable(label)} is not among those in train")
-        return meant
+    def label_of(_: str) -> str:
+        if match is None:
+            raise UnusableFileError(f"class {printable(label)} does not occur in train")
+        return match
 
-    return of
-
-
-class _UnusableError(Exception):
-    """Why a file is not part of the data set, and what can be done."""
-
-
-def _add(
-    listing: Listing, split: SplitName, root: Path, folder: Path, label_of: Callable[[str], str]
-) -> None:
-    """Put the images in one folder into the listing, the unusable among its bad files."""
-    within = folder.relative_to(root).as_posix()
-    astray = leads_out(folder, root)
-    for entry in images_in(folder):
-        path, name = folder / entry.name, f"{within}/{entry.name}"
-        try:
-            label = label_of(entry.name)
-            kind = unread_kind(entry.name)
-            if kind:
-                raise _UnusableError(f"{kind} pictures are not read; save it as JPEG or PNG")
-            if astray or (entry.is_symlink() and leads_out(path, root)):
-                raise _UnusableError(
-                    "a link that leads out of the data folder",
-                    "put images there in place of links, or name the folder that they lie in",
-                )
-            listing.pictures[split].append(Picture(path, name, label))
-        except _UnusableError as error:
-            listing.bad.append(BadFile(name, *error.args))
+    return label_of

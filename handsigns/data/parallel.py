@@ -1,4 +1,4 @@
-"""The same work on many pictures, on all cores where that pays."""
+"""Parallel map over images, in threads if that is faster."""
 
 from __future__ import annotations
 
@@ -8,57 +8,59 @@ from contextlib import closing
 from typing import TypeVar
 
 from handsigns.data.images import file_size
-from handsigns.data.layouts import Picture
+from handsigns.data.listing import ImageFile
 
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""Called with the number of pictures done and of all."""
+ProgressCallback = Callable[[int, int], None]
+"""Callback that gets the number of images done and the total."""
 
-_SMALL = 16_000
-"""Mean bytes of a file up to which threads wait for each other longer than they work: 64x64 JPEGs
-are hashed 3 times and decoded 1.5 times as fast in a plain loop."""
-_BATCH = 8
-"""Pictures handed over at a time, as handing over takes time too."""
-
-
-def no_report(done: int, total: int) -> None:
-    """For work that takes a moment only."""
+_SMALL_FILE_BYTES = 16_000
+"""Mean file size up to which threads are slower, as they wait for each other: a plain loop hashes
+64x64 JPEGs 3 times, and decodes them 1.5 times, as fast."""
+_BATCH_SIZE = 8
+"""Images per task, which amortises the overhead of a task."""
 
 
-def for_each(
-    work: Callable[[Picture], Result], pictures: Sequence[Picture], report: Progress = no_report
+def no_progress(done: int, total: int) -> None:
+    """Ignore the progress."""
+
+
+def parallel_map(
+    fn: Callable[[ImageFile], Result],
+    images: Sequence[ImageFile],
+    progress: ProgressCallback = no_progress,
 ) -> list[Result]:
-    """The results of `work` in the order of the pictures; what it raises ends it all."""
-    size = sum(file_size(picture.path) for picture in pictures)
-    run = _one_by_one if size <= _SMALL * len(pictures) else _on_all_cores
+    """Apply `fn` to each image; return the results in order. The first exception propagates."""
+    size = sum(file_size(image.path) for image in images)
+    run = _sequential if size <= _SMALL_FILE_BYTES * len(images) else _threaded
     results: list[Result] = []
-    with closing(run(work, pictures)) as made:
-        for result in made:
+    with closing(run(fn, images)) as iterator:
+        for result in iterator:
             results.append(result)
-            report(len(results), len(pictures))
+            progress(len(results), len(images))
     return results
 
 
-def _one_by_one(
-    work: Callable[[Picture], Result], pictures: Sequence[Picture]
+def _sequential(
+    fn: Callable[[ImageFile], Result], images: Sequence[ImageFile]
 ) -> Generator[Result, None, None]:
-    for picture in pictures:
-        yield work(picture)
+    for image in images:
+        yield fn(image)
 
 
-def _on_all_cores(
-    work: Callable[[Picture], Result], pictures: Sequence[Picture]
+def _threaded(
+    fn: Callable[[ImageFile], Result], images: Sequence[ImageFile]
 ) -> Generator[Result, None, None]:
-    """Threads serve: reading, hashing and Pillow let go of the interpreter."""
+    """Use threads, not processes: reading, hashing and Pillow release the GIL."""
 
-    def work_off(batch: Sequence[Picture]) -> list[Result]:
-        return [work(picture) for picture in batch]
+    def run_batch(batch: Sequence[ImageFile]) -> list[Result]:
+        return [fn(image) for image in batch]
 
     pool = ThreadPoolExecutor()
     try:
-        batches = [pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH)]
-        for future in [pool.submit(work_off, batch) for batch in batches]:
+        batches = [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
+        for future in [pool.submit(run_batch, batch) for batch in batches]:
             yield from future.result()
     finally:
-        # An interrupt must not wait for thousands of pictures that nobody wants any more.
+        # An interrupt must not wait for thousands of pending images.
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The types every data format yields: packed uint8 images, labels, and what is known of them."""
+"""Types of a loaded data set: uint8 image arrays, labels and metadata."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of one split, decoded and packed.
+    """Decoded images of one split.
 
     Attributes:
-        images: uint8 (N, H, W, 3), RGB; memory-mapped read-only where it comes from the cache.
+        images: uint8 (N, H, W, 3), RGB; memory-mapped read-only if it comes from the cache.
         labels: int64 (N,), indices into the data set's `classes`.
         names: N names to show a user, relative to the source (``test_signs/0_IMG_5865.jpg``).
     """
@@ -32,29 +32,29 @@ class Split:
         if not len(self.images) == len(self.labels) == len(self.names):
             raise ValueError(
                 f"{len(self.images)} images, {len(self.labels)} labels and "
-                f"{len(self.names)} names: a split needs one of each for every picture"
+                f"{len(self.names)} names: a split needs one of each per image"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first(self, count: int) -> Split:
-        """Its first pictures, as many as there are, sharing their memory."""
+    def head(self, count: int) -> Split:
+        """Return at most the first `count` images, sharing their memory."""
         return Split(self.images[:count], self.labels[:count], self.names[:count])
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of a data set without opening any picture; stored with every result.
+    """Metadata of a data set, stored with every result.
 
     Attributes:
-        source: the folder as given (absolute), or ``"drawn hands"``.
-        fingerprint: hex digest of class names, image size, and every picture's split, label and
-            decoded pixels (not its file name or place); equal content has an equal fingerprint.
+        source: absolute path of the folder, or ``"synthetic hands"``.
+        fingerprint: hex digest of class names, image size, and every image's split, label and
+            decoded pixels (not its path); equal content has an equal fingerprint.
         classes: class names, in the order of the labels.
-        size: height and width of the packed images in pixels.
-        counts: pictures for each class, in the order of `classes`, by split.
-        notes: what the user should know (carved splits, duplicates across splits, skipped files).
+        size: height and width of the decoded images in pixels.
+        counts: images per class, in the order of `classes`, by split.
+        notes: notes for the user (splits split off, duplicates across splits, skipped files).
     """
 
     source: str
@@ -66,10 +66,10 @@ class DataInfo:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> DataInfo:
-        """Of what `dataclasses.asdict` made of one, read back from JSON.
+        """Build an instance from the JSON form of its `dataclasses.asdict`.
 
         Raises:
-            KeyError, TypeError: something is missing or of the wrong kind.
+            KeyError, TypeError: a field is missing or has the wrong type.
         """
         counts = {split: tuple(numbers) for split, numbers in fields["counts"].items()}
         listed = {name: tuple(fields[name]) for name in ("classes", "notes")}

@@ -1,1 +1,1 @@
-"""Files and storage: whole writes, locks, event logs, object stores."""
+"""Files and storage: atomic writes, locks, event logs, object stores."""

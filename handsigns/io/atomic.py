@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a crash, never meets half of one."""
+"""Atomic writes: neither a reader nor a crash ever sees a partial file."""
 
 from __future__ import annotations
 
@@ -12,76 +12,79 @@ from typing import Literal
 
 
 @contextlib.contextmanager
-def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there takes its place if nothing is raised.
+def atomic_write(path: Path, backup: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, which replaces `path` if nothing is raised.
 
-    Of several writers the last one to finish wins, whole. The folder must exist: one that is gone
-    was moved away, and making it anew would hide that.
+    Among concurrent writers the last to finish wins. The folder must exist: a missing one was moved
+    away, and recreating it would hide that.
 
     Args:
-        keep: where an earlier file at `path` is put; None overwrites it.
+        path: destination.
+        backup: path that an existing file at `path` is moved to; None overwrites it.
     """
-    temporary = _beside(path)
+    temporary = _temporary_path(path)
     try:
         yield temporary
-        if keep is not None:
+        if backup is not None:
             with contextlib.suppress(FileNotFoundError):
-                path.replace(keep)
+                path.replace(backup)
         temporary.replace(path)
     finally:
-        with contextlib.suppress(OSError):  # gone, with its folder, or on a read-only disk
+        with contextlib.suppress(OSError):  # already moved or removed, or a read-only disk
             temporary.unlink()
 
 
 @contextlib.contextmanager
 def staged_folder(
-    folder: Path, earlier: Literal["refuse", "replace", "keep"] = "refuse"
+    folder: Path, if_exists: Literal["fail", "replace", "backup"] = "fail"
 ) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place if nothing is raised; else it is removed.
+    """Yield a temporary folder, which is renamed to `folder` on success and removed on failure.
 
     Args:
-        earlier: what becomes of a folder that is there already: it stays, and OSError is raised; it
-            is removed; or it is kept beside, under its name with a number.
+        folder: destination.
+        if_exists: what to do with an existing folder: ``fail`` leaves it and raises OSError,
+            ``replace`` removes it, ``backup`` renames it to its name with a number appended.
     """
-    fresh = _beside(folder)
+    staging = _temporary_path(folder)
     try:
-        fresh.mkdir(parents=True)
-        yield fresh
-        if earlier == "replace":
+        staging.mkdir(parents=True)
+        yield staging
+        if if_exists == "replace":
             shutil.rmtree(folder, ignore_errors=True)
-        elif earlier == "keep" and folder.exists():
-            folder.rename(free_name(folder))
-        fresh.rename(folder)
+        elif if_exists == "backup" and folder.exists():
+            folder.rename(next_free_path(folder))
+        staging.rename(folder)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def sweep(folder: Path, of: str = "") -> None:
-    """Remove what killed writers left half-written, where no one writes now.
+def remove_temporary_files(folder: Path, prefix: str = "") -> None:
+    """Remove temporary files that killed writers left behind.
 
     Args:
-        of: only of files whose name begins so, which no one writes now; empty sweeps all.
+        folder: folder to clean up.
+        prefix: start of the target files' names; no other process may be writing these.
     """
-    for temporary in folder.glob(f".{of}*.tmp"):
+    for temporary in folder.glob(f".{prefix}*.tmp"):
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
-def free_name(folder: Path) -> Path:
-    """A name beside a folder's own under which it can be kept aside: its own with a number."""
+def next_free_path(folder: Path) -> Path:
+    """Return the first unused path of the form ``FOLDER-NUMBER`` beside `folder`."""
     number = 1
-    while (aside := folder.with_name(f"{folder.name}-{number}")).exists():
+    while (candidate := folder.with_name(f"{folder.name}-{number}")).exists():
         number += 1
-    return aside
+    return candidate
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all, and see it on the disk."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    """Write UTF-8 text atomically and fsync it."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

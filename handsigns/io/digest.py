@@ -1,38 +1,38 @@
-"""Digests: what two contents are known to be equal by, and numbers that follow from a text."""
+"""Content digests, and integers derived from text (for seeds)."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-_BYTES = 16
+_DIGEST_SIZE = 16
 
 Hasher = hashlib.blake2b
 
 
 def hasher() -> Hasher:
-    """Return a hash to be fed piece by piece; 16 bytes of BLAKE2b, as of all digests here."""
-    return hashlib.blake2b(digest_size=_BYTES)
+    """Return an incremental hasher: BLAKE2b with a 16-byte digest, as used throughout."""
+    return hashlib.blake2b(digest_size=_DIGEST_SIZE)
 
 
 def digest(content: bytes | str) -> str:
-    """Return the hex digest of bytes, or of a text in UTF-8: 32 letters."""
-    return _hash(content, _BYTES).hexdigest()
+    """Return the hex digest (32 characters) of bytes, or of text encoded as UTF-8."""
+    return _hash(content, _DIGEST_SIZE).hexdigest()
 
 
 def short_digest(content: bytes | str) -> str:
-    """Return a hex digest of 16 letters, for names that need not resist an attacker."""
+    """Return a hex digest of 16 characters, for names that need not resist an attacker."""
     return _hash(content, 8).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """Return the hex digest of a file's content, read in pieces."""
+    """Return the hex digest of a file, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, hasher).hexdigest()
 
 
-def number_from(text: str, size: int = 8) -> int:
-    """Return an integer in [0, 256**size) that follows from a text alone: for seeds."""
+def hash_to_int(text: str, size: int = 8) -> int:
+    """Return an integer in [0, 256**size) that depends on the text alone, for seeds."""
     return int.from_bytes(_hash(text, size).digest())
 
 

@@ -1,7 +1,7 @@
-"""An append-only file of events, a line of JSON each, that knows a damaged line when it meets one.
+"""Append-only event log in JSON lines, with a checksum per line.
 
-Each line ends with the checksum of what stands before it (``"crc"``), so that a line that was torn,
-altered or filled with zeros by a power cut is noticed, whatever it looks like.
+Each line ends with the CRC-32 of what precedes it (``"crc"``), so that a line truncated, altered or
+zero-filled by a power cut is detected.
 """
 
 from __future__ import annotations
@@ -18,112 +18,112 @@ from typing import Any
 
 from handsigns.errors import ResultsError
 
-_SEAL = b', "crc": "%08x"}\n'
-_SEAL_BYTES = len(_SEAL % 0)
-_SYNC_SECONDS = 1.0
-"""At most so much is in the system's memory alone, where a power cut would take it."""
+_CRC_SUFFIX = b', "crc": "%08x"}\n'
+_CRC_SUFFIX_LEN = len(_CRC_SUFFIX % 0)
+_FSYNC_INTERVAL_S = 1.0
+"""Longest time that events are only in the page cache, where a power cut would lose them."""
 
 
 def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The events, and the byte at which they end; damaged lines at the end are left out.
+    """Return the events and the byte offset of their end; damaged trailing lines are skipped.
 
     Raises:
-        ResultsError: a line is damaged and sound ones follow it; or the file cannot be read.
+        ResultsError: a damaged line is followed by intact ones, or the file cannot be read.
     """
     reader = EventReader(path)
-    return reader.new(), reader.end
+    return reader.read_new(), reader.offset
 
 
 class EventReader:
-    """Reads a file of events from its beginning, then what is appended, also by other processes.
+    """Incremental reader of an event log, which other processes may be appending to.
 
     Args:
-        path: of the file, which need not exist yet.
+        path: the log file, which need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._count = 0
-        self.end = 0
-        """The byte at which the sound lines end that were read."""
+        self.offset = 0
+        """Byte offset of the end of the last intact line read."""
 
-    def new(self) -> list[dict[str, Any]]:
-        """The events since the last call; damaged lines at the end, such as one that is being
-        written, are left for the next.
+    def read_new(self) -> list[dict[str, Any]]:
+        """Return the events appended since the last call.
+
+        Damaged lines at the end, such as one being written, are left for the next call.
 
         Raises:
-            ResultsError: a line is damaged and sound ones follow it; or the file cannot be read.
+            ResultsError: a damaged line is followed by intact ones, or the file cannot be read.
         """
         try:
             with self._path.open("rb") as file:
-                file.seek(self.end)
+                file.seek(self.offset)
                 lines = file.read().splitlines(keepends=True)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ResultsError(f"{self._path} cannot be read: {error.strerror}") from error
-        sound = [_is_sealed(line) for line in lines]
+        valid = [_checksum_ok(line) for line in lines]
         count = len(lines)
-        while count and not sound[count - 1]:
+        while count and not valid[count - 1]:
             count -= 1
-        if not all(sound[:count]):
-            raise _damaged(self._path, self._count + sound.index(False) + 1)
+        if not all(valid[:count]):
+            raise _corrupt_line_error(self._path, self._count + valid.index(False) + 1)
         self._count += count
-        self.end += sum(map(len, lines[:count]))
-        # All at once, in half the time that it takes line by line.
+        self.offset += sum(map(len, lines[:count]))
+        # Parsing all lines at once takes half the time of parsing them one by one.
         events: list[dict[str, Any]] = json.loads(b"[" + b",".join(lines[:count]) + b"]")
         return events
 
 
-def _damaged(path: Path, number: int) -> ResultsError:
+def _corrupt_line_error(path: Path, number: int) -> ResultsError:
     return ResultsError(
-        f"{path}, line {number} is damaged: its checksum does not fit. Restore the file from a "
-        f"copy; or cut off that line and all after it (head -n {number - 1}), and resume: "
-        f"what was trained since then is read from checkpoints or trained again, to the same "
-        f"numbers"
+        f"{path}, line {number} is damaged: its checksum does not match. Restore the file from a "
+        f"copy; or truncate it before that line (head -n {number - 1}) and resume: epochs trained "
+        f"since then are restored from checkpoints or retrained, with identical results"
     )
 
 
-def sealed(event: Mapping[str, Any]) -> bytes:
-    """The line of an event, which must not be empty."""
+def encode_event(event: Mapping[str, Any]) -> bytes:
+    """Return the log line of a non-empty event."""
     body = json.dumps(event)[:-1].encode("ascii")
-    return body + _SEAL % zlib.crc32(body)
+    return body + _CRC_SUFFIX % zlib.crc32(body)
 
 
-def _is_sealed(line: bytes) -> bool:
-    return line[-_SEAL_BYTES:] == _SEAL % zlib.crc32(line[:-_SEAL_BYTES])
+def _checksum_ok(line: bytes) -> bool:
+    return line[-_CRC_SUFFIX_LEN:] == _CRC_SUFFIX % zlib.crc32(line[:-_CRC_SUFFIX_LEN])
 
 
 class EventLog:
-    """The file, open for appending; what follows its last sound line is cut off.
+    """Event log open for appending; anything after its last intact line is truncated.
 
     Args:
-        path: of the file, made where there is none.
-        whole: bytes of its sound lines, as `read_events` tells.
+        path: the log file, created if missing.
+        valid_bytes: length of its intact lines in bytes, as `read_events` returns it.
     """
 
-    def __init__(self, path: Path, whole: int) -> None:
+    def __init__(self, path: Path, valid_bytes: int) -> None:
         self._path = path
-        # Without a buffer, which would keep what could not be written and try again at the end.
+        # Unbuffered: a buffer would keep what could not be written and retry on close.
         self._file = path.open("ab", buffering=0)
-        self._file.truncate(whole)
-        self._end = whole
+        self._file.truncate(valid_bytes)
+        self._end = valid_bytes
         self._synced = float("-inf")
 
     def append(self, event: Mapping[str, Any]) -> None:
-        """Write an event, whole or not at all.
+        """Append an event, completely or not at all.
 
         Raises:
             OSError: the disk is full or read-only, or the file was moved away.
         """
-        line = sealed(event)
+        line = encode_event(event)
         written = self._file.write(line)
         if written != len(line):
             with contextlib.suppress(OSError):
                 self._file.truncate(self._end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         self._end += written
-        if time.monotonic() - self._synced > _SYNC_SECONDS:
+        if time.monotonic() - self._synced > _FSYNC_INTERVAL_S:
             self._sync()
 
     def _sync(self) -> None:
@@ -133,7 +133,7 @@ class EventLog:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """See everything on the disk, as far as that is possible, and close the file."""
+        """Flush to disk as far as possible and close the file."""
         with contextlib.suppress(OSError):
             self._sync()
         self._file.close()

@@ -1,4 +1,4 @@
-"""The home folder of a user; where there is none, as in containers, a private one in its place."""
+"""Fallback for a missing home folder, as in containers: a private temporary folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import tempfile
 from pathlib import Path
 
 
-def substitute_home() -> Path | None:
-    """Return a folder of the user's own among the temporary ones, for one without a home that can
-    be written to; None for a user with a home.
+def fallback_home() -> Path | None:
+    """Return a private temporary folder if the user has no writable home, else None.
 
     Raises:
-        OSError: it cannot be made, or belongs to another user.
+        OSError: the folder cannot be created, or belongs to another user.
     """
     with contextlib.suppress(RuntimeError):  # neither HOME nor an entry in passwd
         if os.access(Path.home(), os.W_OK):
@@ -23,7 +22,7 @@ def substitute_home() -> Path | None:
 
 
 def _private_folder(folder: Path) -> Path:
-    """Make a folder that no other user could have made, or can write to."""
+    """Create a folder that no other user owns or can write to."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:

@@ -1,4 +1,4 @@
-"""JSON files: written whole, read into a type, and what to say where one is damaged."""
+"""JSON files: atomic writes, typed reads, and the error for a damaged file."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from handsigns.io.atomic import write_text
 
 T = TypeVar("T")
 
-RESTORE = "restore it from a copy"
-"""The remedy where a file cannot be made anew."""
+RESTORE_REMEDY = "restore it from a copy"
+"""Remedy for a file that cannot be regenerated."""
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, whole or not at all; NaN and infinity are refused, as JSON has none."""
+    """Write indented JSON atomically; NaN and infinity, which JSON lacks, raise ValueError."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def read_json(path: Path, kind: type[T], remedy: str = RESTORE) -> T:
-    """Read a JSON file as a dataclass, or another type that pydantic knows.
+def read_json(path: Path, kind: type[T], remedy: str = RESTORE_REMEDY) -> T:
+    """Read a JSON file as a dataclass, or another type that pydantic supports.
 
     Args:
-        remedy: what the user can do where the file is damaged.
+        path: the file.
+        kind: type of the result.
+        remedy: what the user can do if the file is damaged.
 
     Raises:
-        FileNotFoundError: there is no file.
-        ResultsError: it is damaged; says where, and the remedy.
+        FileNotFoundError: there is no such file.
+        ResultsError: the file is damaged; the message says where, and the remedy.
     """
     try:
         return parse_json(path.read_bytes(), kind)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise damaged(path, error, remedy) from error
+        raise corrupt_file_error(path, error, remedy) from error
 
 
 def parse_json(content: bytes, kind: type[T]) -> T:
-    """Read JSON as a type that pydantic knows.
+    """Parse JSON as a type that pydantic supports.
 
     Raises:
-        ValueError: it is no JSON, or of another shape.
+        ValueError: the content is not JSON, or does not match the type.
     """
-    from pydantic import TypeAdapter  # takes a tenth of a second to load
+    from pydantic import TypeAdapter  # import takes 0.1 s
 
     return TypeAdapter(kind).validate_json(content)
 
 
-def damaged(path: Path, error: Exception, remedy: str = RESTORE) -> ResultsError:
-    """Return the error for a file that cannot be used."""
+def corrupt_file_error(path: Path, error: Exception, remedy: str = RESTORE_REMEDY) -> ResultsError:
+    """Return the error for a damaged file."""
     return ResultsError(f"{path} is damaged ({error}); {remedy}")

@@ -1,4 +1,4 @@
-"""Locks between processes: held by one, released by the system when its holder ends, however."""
+"""Inter-process file locks, released by the operating system when the holder exits or dies."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ from typing import IO
 
 from filelock import lock_descriptor
 
-from handsigns.host import this_process
+from handsigns.host import describe_process
 
-_ATTEMPTS, _PAUSE_S = 5, 0.05
-"""Attempts to acquire a lock, and the delay between them: who only looks at one holds it for
-microseconds."""
+_ATTEMPTS, _RETRY_DELAY_S = 5, 0.05
+"""Attempts to acquire a lock, and the delay between them; `lock_owner` holds it only briefly."""
 
 
 class LockedError(Exception):
-    """Another process holds the lock; `str(error)` names it."""
+    """Lock held by another process, which `str(error)` names."""
 
 
 @contextlib.contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold the lock in the file `path` and write there who holds it.
+def try_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` and record the owner in it.
 
     Raises:
-        LockedError: another process does.
+        LockedError: another process holds it.
         OSError: the file cannot be written.
     """
     with path.open("a+", encoding="utf-8") as file:
         if not _acquire(file):
-            raise LockedError(holder(path) or "another process")
-        with contextlib.suppress(OSError):  # who holds it matters to others alone
+            raise LockedError(lock_owner(path) or "another process")
+        with contextlib.suppress(OSError):  # the owner's name is only informative
             file.truncate(0)
-            file.write(f"{this_process()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+            file.write(f"{describe_process()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
             file.flush()
         yield
 
 
 @contextlib.contextmanager
-def wait_for(path: Path) -> Iterator[None]:
-    """Hold the lock in the file `path` as soon as no other process does.
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Wait for the lock file `path` and hold it.
 
     Raises:
         OSError: the file cannot be written.
@@ -51,8 +50,8 @@ def wait_for(path: Path) -> Iterator[None]:
         yield
 
 
-def holder(path: Path) -> str:
-    """Return who holds a lock, as was written there; empty where no one does, or none can read."""
+def lock_owner(path: Path) -> str:
+    """Return the recorded owner of a lock; empty if it is free or cannot be read."""
     with contextlib.suppress(OSError), path.open(encoding="utf-8") as file:
         if not _acquire(file):
             return file.read(200) or "another process"
@@ -62,7 +61,7 @@ def holder(path: Path) -> str:
 def _acquire(file: IO[str]) -> bool:
     for attempt in range(_ATTEMPTS):
         if attempt:
-            time.sleep(_PAUSE_S)
+            time.sleep(_RETRY_DELAY_S)
         if lock_descriptor(file.fileno(), blocking=False):
             return True
     return False

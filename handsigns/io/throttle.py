@@ -1,4 +1,4 @@
-"""How often repeated work is done: at most every so many seconds, and for a share of the time."""
+"""Rate limit for recurring work, by interval and by fraction of the elapsed time."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Throttle:
-    """Spaces out work that costs time.
+    """Rate limiter for recurring work.
 
     Attributes:
-        interval_s: shortest pause between two pieces of work.
-        share: of the time, at most, that the work takes.
-        longest_s: longest pause, whatever the work costs.
-        clock: monotonic seconds.
+        min_interval_s: shortest pause between two runs, in seconds.
+        max_time_share: largest fraction of the elapsed time that the work may take.
+        max_interval_s: longest pause in seconds, whatever the work costs.
+        clock: function that returns monotonic seconds.
     """
 
-    interval_s: float = 0.0
-    share: float = 1.0
-    longest_s: float = math.inf
+    min_interval_s: float = 0.0
+    max_time_share: float = 1.0
+    max_interval_s: float = math.inf
     clock: Callable[[], float] = time.monotonic
     _next: float = field(default=-math.inf, init=False)
 
     def pause_s(self, cost_s: float) -> float:
-        """Return the pause after a piece of work that took `cost_s` seconds."""
-        return min(self.longest_s, max(self.interval_s, cost_s / self.share))
+        """Return the pause in seconds after work that took `cost_s` seconds."""
+        return min(self.max_interval_s, max(self.min_interval_s, cost_s / self.max_time_share))
 
     @property
     def due(self) -> bool:
-        """Whether the pause is over; at first, at once."""
+        """Whether the pause is over; initially true."""
         return self.clock() >= self._next
 
     @contextlib.contextmanager
-    def work(self) -> Iterator[None]:
-        """Measure a piece of work; the pause begins as it ends."""
-        begun = self.clock()
+    def measure(self) -> Iterator[None]:
+        """Time a piece of work; the pause starts when it ends."""
+        started = self.clock()
         try:
             yield
         finally:
-            ended = self.clock()
-            self._next = ended + self.pause_s(ended - begun)
+            finished = self.clock()
+            self._next = finished + self.pause_s(finished - started)

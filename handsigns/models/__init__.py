@@ -1,4 +1,4 @@
-"""The networks: images (B, 3, H, W) to logits (B, K)."""
+"""Models: networks from images (B, 3, H, W) to logits (B, K)."""
 
 from __future__ import annotations
 
@@ -6,64 +6,68 @@ import torch
 from torch import nn
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.user_code import OwnCode
+from handsigns.config.user_code import UserCode
 from handsigns.errors import ConfigError
 from handsigns.models.compact import CompactNet
-from handsigns.models.cs230 import CourseNet
-from handsigns.models.ensemble import Ensemble, as_evaluated
-from handsigns.models.user_loader import own_function, told, where
+from handsigns.models.cs230 import CS230Net
+from handsigns.models.ensemble import Ensemble, inference_model
+from handsigns.models.user_loader import error_context, load_user_function, source_location
 
-__all__ = ["CompactNet", "CourseNet", "Ensemble", "as_evaluated", "build_model"]
+__all__ = ["CS230Net", "CompactNet", "Ensemble", "build_model", "inference_model"]
 
-_OURS = {"compact": CompactNet, "course": CourseNet}
+_BUILTIN_MODELS = {"compact": CompactNet, "cs230": CS230Net}
 
 
 def build_model(
-    config: TrialConfig, classes: int, size: int, own: OwnCode | None = None
+    config: TrialConfig, classes: int, size: int, user_code: UserCode | None = None
 ) -> nn.Module:
-    """The network a trial trains, with fresh weights from torch's current random state.
+    """Build a trial's network, with weights initialised from torch's current random state.
 
     Args:
-        config: names the architecture, its channel width and dropout.
+        config: gives the architecture, its channel width and dropout.
         classes: number of classes K.
         size: height and width of the images in pixels.
-        own: the user's own code that may be run; None allows none.
+        user_code: the trusted user code; None allows none.
 
     Raises:
-        ConfigError: torchvision has no classification network of that name; or a network of the
-            user's own may not be built, or fails to be.
+        ConfigError: torchvision has no such classification model; or a user-defined network is not
+            trusted, or fails to be built.
     """
-    if config.architecture in _OURS:
-        ours = _OURS[config.architecture](classes, config.channel_width, config.dropout, size)
-        return ours.to(memory_format=torch.channels_last)
+    if config.architecture in _BUILTIN_MODELS:
+        network = _BUILTIN_MODELS[config.architecture](
+            classes, config.channel_width, config.dropout, size
+        )
+        return network.to(memory_format=torch.channels_last)
     if ":" in config.architecture:
-        return _users(config, classes, size, own)
-    return _torchvision(config.architecture.removeprefix("torchvision/"), classes)
+        return _build_user_model(config, classes, size, user_code)
+    return _build_torchvision_model(config.architecture.removeprefix("torchvision/"), classes)
 
 
-def _users(config: TrialConfig, classes: int, size: int, own: OwnCode | None) -> nn.Module:
-    function = own_function(config.architecture, own)
-    with told(config.architecture):
+def _build_user_model(
+    config: TrialConfig, classes: int, size: int, user_code: UserCode | None
+) -> nn.Module:
+    function = load_user_function(config.architecture, user_code)
+    with error_context(config.architecture):
         model = function(config, classes, size)
     if not isinstance(model, nn.Module):
         raise ConfigError(
-            f"{where(function)}: {config.architecture} gives {type(model).__name__}; it must "
-            f"give a network, a torch.nn.Module"
+            f"{source_location(function)}: {config.architecture} returns {type(model).__name__}; "
+            f"it must return a torch.nn.Module"
         )
     if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
-        with told(config.architecture), torch.no_grad():
-            model.eval()(torch.zeros(1, 3, size, size))  # lazy layers take their sizes from this
+        with error_context(config.architecture), torch.no_grad():
+            model.eval()(torch.zeros(1, 3, size, size))  # initialises lazy layers
     return model.train().to(memory_format=torch.channels_last)
 
 
-def _torchvision(name: str, classes: int) -> nn.Module:
-    # Imported here: torchvision takes seconds, and only trials that name one of its networks pay.
+def _build_torchvision_model(name: str, classes: int) -> nn.Module:
+    # Imported lazily: torchvision takes seconds to load, and few trials need it.
     from torchvision import models
 
     if name not in models.list_models(module=models):
         raise ConfigError(
-            f"architecture torchvision/{name}: torchvision has no classification network of that "
-            f"name; for example torchvision/resnet18 or torchvision/mobilenet_v3_small"
+            f"architecture torchvision/{name}: torchvision has no such classification model; use "
+            f"for example torchvision/resnet18 or torchvision/mobilenet_v3_small"
         )
     model: nn.Module = models.get_model(name, weights=None, num_classes=classes)
     return model.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The network of the CS230 hand-signs project: three convolution blocks and two linear layers."""
+"""CS230 model: the network of Stanford's hand-signs project."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class CourseNet(nn.Module):
-    """Conv-BN-pool-ReLU three times (w, 2w, 4w channels), a hidden layer of 4w, then the classes.
+class CS230Net(nn.Module):
+    """Network of three conv-BN-pool-ReLU blocks (w, 2w, 4w channels) and two linear layers.
 
-    Follows the course's PyTorch vision example; dropout acts on the hidden layer.
+    Follows CS230's PyTorch vision example; dropout acts on the hidden layer of 4w units.
 
     Args:
         classes: number of classes K.
         channel_width: channels w of the first block.
-        dropout: probability that a hidden activation is dropped.
+        dropout: dropout probability of the hidden layer.
         size: height and width of the images in pixels, at least 8.
     """
 
@@ -30,7 +30,7 @@ class CourseNet(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, 3, H, W), normalised float, to logits (B, K)."""
+        """Map images (B, 3, H, W), normalised float, to logits (B, K)."""
         for conv, bn in ((self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)):
             x = F.relu(F.max_pool2d(bn(conv(x)), 2))
         x = F.relu(self.fcbn1(self.fc1(torch.flatten(x, 1))))

@@ -1,4 +1,4 @@
-"""Models made of models, by averaging probabilities."""
+"""Models that average probabilities: ensembles and test-time augmentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handsigns.config.hyperparameters import TrialConfig
 
 
 class Ensemble(nn.Module):
-    """Averages its members' probabilities, as deep ensembles do (Lakshminarayanan et al., 2017).
+    """Deep ensemble, averaging its members' probabilities (Lakshminarayanan et al., 2017).
 
     Args:
         members: networks from images (B, 3, H, W) to logits (B, K), at least one.
@@ -22,12 +22,12 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, 3, H, W), normalised float, to logits (B, K): logarithms of the average."""
-        return _average([member(x) for member in self.members])
+        """Map images (B, 3, H, W), normalised float, to log mean probabilities (B, K)."""
+        return _log_mean_probs([member(x) for member in self.members])
 
 
-class Mirrored(nn.Module):
-    """Looks at each picture twice, once mirrored left to right, and averages the probabilities.
+class FlipTTA(nn.Module):
+    """Test-time augmentation: average over each image and its horizontal mirror image.
 
     Args:
         model: a network from images (B, 3, H, W) to logits (B, K).
@@ -38,15 +38,15 @@ class Mirrored(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (B, 3, H, W), normalised float, to logits (B, K): logarithms of the average."""
-        return _average([self.model(x), self.model(x.flip(3))])
+        """Map images (B, 3, H, W), normalised float, to log mean probabilities (B, K)."""
+        return _log_mean_probs([self.model(x), self.model(x.flip(3))])
 
 
-def as_evaluated(model: nn.Module, config: TrialConfig) -> nn.Module:
-    """The model as it classifies, in validation, test and use; it shares the weights."""
-    return Mirrored(model) if config.test_time_flip and config.flip > 0 else model
+def inference_model(model: nn.Module, config: TrialConfig) -> nn.Module:
+    """Wrap the model for validation, test and inference, sharing its weights."""
+    return FlipTTA(model) if config.flip_tta and config.flip > 0 else model
 
 
-def _average(logits: list[Tensor]) -> Tensor:
-    shares = torch.stack([one.float().softmax(1) for one in logits]).mean(0)
-    return shares.clamp_min(torch.finfo(torch.float32).tiny).log()
+def _log_mean_probs(logits: list[Tensor]) -> Tensor:
+    probs = torch.stack([member_logits.float().softmax(1) for member_logits in logits]).mean(0)
+    return probs.clamp_min(torch.finfo(torch.float32).tiny).log()

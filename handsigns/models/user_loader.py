@@ -1,6 +1,6 @@
-"""Running a user's own functions: the module from its kept source, errors told with file and line.
+"""Loading of user code from its recorded source, with errors that name file and line.
 
-Only code that the user allowed gets here, as `OwnCode`.
+Only code that the user trusts gets here, as `UserCode`.
 """
 
 from __future__ import annotations
@@ -17,37 +17,43 @@ from typing import Any
 
 import torch
 
-from handsigns.config.user_code import OwnCode, OwnModule, find_file, not_allowed, read_module
+from handsigns.config.user_code import (
+    UserCode,
+    UserModule,
+    find_module_file,
+    not_trusted_message,
+    read_module,
+)
 from handsigns.errors import ConfigError
 
 
-def find_own_code(names: list[str], folders: list[Path]) -> OwnCode:
-    """Read the user's modules, from the first of the folders that has them or as installed.
+def find_user_code(names: list[str], folders: list[Path]) -> UserCode:
+    """Read the user's modules, from the first folder that has them or from installed packages.
 
     Raises:
-        ConfigError: one is nowhere.
+        ConfigError: a module is not found.
     """
-    return OwnCode({name: _find(name, folders) for name in names})
+    return UserCode({name: _find_module(name, folders) for name in names})
 
 
-def own_function(name: str, own: OwnCode | None) -> Callable[..., Any]:
-    """The function that ``module:function`` names.
+def load_user_function(name: str, user_code: UserCode | None) -> Callable[..., Any]:
+    """Load the function that ``module:function`` names.
 
     Raises:
-        ConfigError: it may not be run, fails as it is loaded, or has no such function.
+        ConfigError: the module is not trusted, fails to load, or has no such function.
     """
     module_name, _, function_name = name.partition(":")
-    if own is None or module_name not in own.modules:
-        raise ConfigError(not_allowed([name], [f"the module {module_name}"]))
-    module = own.modules[module_name]
-    function = getattr(_loaded(module), function_name, None)
+    if user_code is None or module_name not in user_code.modules:
+        raise ConfigError(not_trusted_message([name], [f"the module {module_name}"]))
+    module = user_code.modules[module_name]
+    function = getattr(_load_module(module), function_name, None)
     if not callable(function):
-        raise ConfigError(f"{module.file} has no function {function_name}, which {name} names")
+        raise ConfigError(f"{module.file} has no function {function_name} (required by {name})")
     return function  # type: ignore[no-any-return]
 
 
-def where(function: Callable[..., Any]) -> str:
-    """File and line of a function, for messages."""
+def source_location(function: Callable[..., Any]) -> str:
+    """Return the file and line of a function, for messages."""
     code = getattr(function, "__code__", None) or getattr(
         getattr(function, "__init__", None), "__code__", None
     )
@@ -55,11 +61,11 @@ def where(function: Callable[..., Any]) -> str:
 
 
 @contextmanager
-def told(name: str) -> Iterator[None]:
-    """Whatever the user's code raises within this becomes a `ConfigError` with its own traceback.
+def error_context(name: str) -> Iterator[None]:
+    """Turn exceptions of user code into `ConfigError`, with the traceback of that code only.
 
     Args:
-        name: what is being run, for the user.
+        name: description of what is run, for the message.
     """
     try:
         yield
@@ -67,18 +73,19 @@ def told(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)[1:]
-        theirs = [frame for frame in frames if frame.filename in _files()]
-        at = f"{theirs[-1].filename}, line {theirs[-1].lineno}: " if theirs else ""
-        message = f"{at}{name} failed: {type(error).__name__}: {error}"
-        raise ConfigError("\n".join([message, *_lines(theirs)])) from error
+        user_frames = [frame for frame in frames if frame.filename in _user_files()]
+        last = user_frames[-1] if user_frames else None
+        location = f"{last.filename}, line {last.lineno}: " if last else ""
+        message = f"{location}{name} failed: {type(error).__name__}: {error}"
+        raise ConfigError("\n".join([message, *_format_frames(user_frames)])) from error
 
 
-def _lines(frames: list[traceback.FrameSummary]) -> list[str]:
+def _format_frames(frames: list[traceback.FrameSummary]) -> list[str]:
     return "".join(traceback.format_list(frames)).rstrip("\n").split("\n") if frames else []
 
 
-def _find(name: str, folders: list[Path]) -> OwnModule:
-    path = find_file(name, folders)
+def _find_module(name: str, folders: list[Path]) -> UserModule:
+    path = find_module_file(name, folders)
     if path is None:
         try:
             spec = importlib.util.find_spec(name)
@@ -86,30 +93,30 @@ def _find(name: str, folders: list[Path]) -> OwnModule:
             spec = None
         path = Path(spec.origin) if spec and spec.origin and spec.has_location else None
     if path is None or path.suffix != ".py":
-        looked = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in folders))
+        searched = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in folders))
         raise ConfigError(
-            f"no module {name}: there is no {name.replace('.', '/')}.py in {looked}, and none is "
-            f"installed"
+            f"module {name} not found: no {name.replace('.', '/')}.py in {searched}, and it is "
+            f"not installed"
         )
     return read_module(name, path)
 
 
-def _loaded(module: OwnModule) -> ModuleType:
-    """The module, run once in a process; under a name of its own, so that it hides no other."""
+def _load_module(module: UserModule) -> ModuleType:
+    """Execute a module once per process, under a unique name so that it shadows no other."""
     name = _module_name(module)
     if name in sys.modules:
         return sys.modules[name]
     file = str(module.file)
     lines = module.source.splitlines(keepends=True)
-    # Tracebacks show the lines that were run, whatever the file holds by then, if it is here.
+    # Tracebacks show the lines that were run, even if the file has changed or is missing here.
     linecache.cache[file] = (len(module.source), None, lines, file)
     loaded = ModuleType(name)
     loaded.__file__ = file
-    loaded.__package__ = module.name.rpartition(".")[0]  # for what it imports relative to itself
+    loaded.__package__ = module.name.rpartition(".")[0]  # for relative imports
     sys.modules[name] = loaded
     try:
-        # A module that draws random numbers as it is loaded must not change what a trial draws.
-        with told(module.name), torch.random.fork_rng(devices=[]):
+        # Random numbers drawn during import must not change a trial's random state.
+        with error_context(module.name), torch.random.fork_rng(devices=[]):
             exec(compile(module.source, file, "exec"), loaded.__dict__)
     except ConfigError:
         del sys.modules[name]
@@ -117,13 +124,13 @@ def _loaded(module: OwnModule) -> ModuleType:
     return loaded
 
 
-def _module_name(module: OwnModule) -> str:
-    return f"{_PREFIX}{module.digest[:16]}_{module.name}"
+def _module_name(module: UserModule) -> str:
+    return f"{_MODULE_PREFIX}{module.digest[:16]}_{module.name}"
 
 
-_PREFIX = "handsigns_own_"
+_MODULE_PREFIX = "handsigns_user_"
 
 
-def _files() -> set[str]:
-    loaded = [m for name, m in list(sys.modules.items()) if name.startswith(_PREFIX)]
+def _user_files() -> set[str]:
+    loaded = [m for name, m in list(sys.modules.items()) if name.startswith(_MODULE_PREFIX)]
     return {str(module.__file__) for module in loaded}

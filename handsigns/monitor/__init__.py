@@ -1,1 +1,1 @@
-"""A search as it runs: live, or watched from another shell."""
+"""Live progress of a search: in its own terminal, or followed from another shell."""

@@ -1,89 +1,97 @@
-"""How a search stands, in words: for the display of a running one and for whoever watches."""
+"""Status of a search as text, for its live display and for `watch`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from handsigns.config.search import StudyConfig
-from handsigns.console.format import counted, format_duration, percent, value_text
+from handsigns.config.search import SearchConfig
+from handsigns.console.format import format_duration, format_value, percent, pluralize
 from handsigns.results.trial import Status, TrialRecord
 
-STATUS: dict[Status, str] = {
+STATUS_LABELS: dict[Status, str] = {
     "completed": "completed",
     "stopped": "stopped early",
     "diverged": "diverged",
     "failed": "failed",
 }
-"""Of trials that ended."""
+"""Labels of the final trial statuses."""
 
 
 @dataclass(frozen=True)
 class SearchStatus:
-    """A search as it stands.
+    """Status of a search.
 
     Attributes:
-        study: the search, resolved.
-        trials: started so far.
-        ended: how many trials ended in which way.
-        epochs: trained, by all trials.
-        ended_epochs: trained, by the trials that ended.
+        config: resolved configuration of the search.
+        num_trials: trials started so far.
+        status_counts: number of finished trials by status.
+        num_epochs: epochs trained, by all trials.
+        terminal_epochs: epochs trained, by finished trials.
         best: the best trial; None before the first epoch.
         elapsed: seconds of the latest session.
-        remaining: seconds of the time budget that remain; None where there is none.
-        best_ended: the best of the trials that ended, whose result does not change; None before
-            the first with a result.
-        before: seconds of earlier sessions.
-        ended_before: how many trials ended in earlier sessions.
-        running: whether trials are trained at the moment.
+        remaining: remaining seconds of the time budget; None if there is none.
+        running: whether trials are being trained.
+        best_terminal: the best finished trial, whose result does not change; None before the first
+            with a result.
+        elapsed_before: seconds of earlier sessions.
+        num_ended_before_session: trials finished in earlier sessions.
     """
 
-    study: StudyConfig
-    trials: int
-    ended: Mapping[Status, int]
-    epochs: int
-    ended_epochs: int
+    config: SearchConfig
+    num_trials: int
+    status_counts: Mapping[Status, int]
+    num_epochs: int
+    terminal_epochs: int
     best: TrialRecord | None
     elapsed: float
     remaining: float | None
     running: bool = True
-    best_ended: TrialRecord | None = None
-    before: float = 0.0
-    ended_before: int = 0
+    best_terminal: TrialRecord | None = None
+    elapsed_before: float = 0.0
+    num_ended_before_session: int = 0
 
     @property
-    def done(self) -> int:
-        """How many trials ended."""
-        return sum(self.ended.values())
+    def num_finished(self) -> int:
+        """Number of finished trials."""
+        return sum(self.status_counts.values())
 
     @property
-    def counts(self) -> str:
-        """How many trials are running, and how the others ended."""
-        going = f"{self.trials - self.done} {'running' if self.running else 'unfinished'}"
-        parts = [f"{self.ended[s]} {name}" for s, name in STATUS.items() if self.ended.get(s)]
-        return ", ".join([going, *parts])
+    def counts_line(self) -> str:
+        """Number of running trials, and of the others by status."""
+        active = (
+            f"{self.num_trials - self.num_finished} {'running' if self.running else 'unfinished'}"
+        )
+        parts = [
+            f"{self.status_counts[s]} {name}"
+            for s, name in STATUS_LABELS.items()
+            if self.status_counts.get(s)
+        ]
+        return ", ".join([active, *parts])
 
     @property
-    def savings(self) -> str:
-        """Epochs trained, and those that early stopping saved."""
-        saved = self.done * self.study.budget.max_epochs - self.ended_epochs
-        return f"{counted(self.epochs, 'epoch')} trained, {saved} saved by early stopping"
+    def epochs_line(self) -> str:
+        """Epochs trained, and epochs saved by early stopping."""
+        saved = self.num_finished * self.config.budget.max_epochs - self.terminal_epochs
+        return f"{pluralize(self.num_epochs, 'epoch')} trained, {saved} saved by early stopping"
 
     @property
-    def time(self) -> str:
-        """How long it has been running, and about how long it will.
+    def time_line(self) -> str:
+        """Elapsed time, and an estimate of the remaining time.
 
-        The estimate counts what this session does alone: its seconds and the trials that ended in
-        it. Nothing is estimated before the first of these.
+        The estimate is extrapolated from the seconds and the finished trials of this session
+        alone; before the first of these it is the rest of the time budget, if any.
         """
         text = f"{format_duration(round(self.elapsed))} elapsed"
-        if self.before:
-            total = format_duration(round(self.before + self.elapsed))
-            text = f"{text} in this session, {total} in all"
+        if self.elapsed_before:
+            total = format_duration(round(self.elapsed_before + self.elapsed))
+            text = f"{text} in this session, {total} in total"
         ends = [] if self.remaining is None else [self.remaining]
-        ended = self.done - self.ended_before
+        ended = self.num_finished - self.num_ended_before_session
         if ended > 0:
-            ends.append(self.elapsed / ended * max(0, self.study.budget.trials - self.done))
+            ends.append(
+                self.elapsed / ended * max(0, self.config.budget.trials - self.num_finished)
+            )
         estimate = round(min(ends, default=0.0))
         if not self.running or not estimate:
             return text
@@ -91,39 +99,43 @@ class SearchStatus:
 
     @property
     def best_line(self) -> str:
-        """The best trial, its result and its values of the hyperparameters searched."""
-        return best_line(self.best, self.study)
+        """The best trial, with its result and its searched hyperparameters."""
+        return best_line(self.best, self.config)
 
     @property
     def progress_line(self) -> str:
-        """Trials, the best result and the time."""
-        objective = self.study.objective
-        last = self.best_ended.last if self.best_ended else None
-        score = f", best {objective.metric} {objective.format(objective.of(last))}" if last else ""
-        done = f"{self.done}/{counted(self.study.budget.trials, 'trial')} ended"
-        return f"{done}, {self.counts}{score}, {self.time}"
+        """Numbers of trials, best result and time."""
+        objective = self.config.objective
+        last = self.best_terminal.last_epoch if self.best_terminal else None
+        score = (
+            f", best {objective.metric} {objective.format(objective.value_of(last))}"
+            if last
+            else ""
+        )
+        done = f"{self.num_finished}/{pluralize(self.config.budget.trials, 'trial')} finished"
+        return f"{done}, {self.counts_line}{score}, {self.time_line}"
 
 
-def best_line(best: TrialRecord | None, study: StudyConfig) -> str:
-    """Return the best trial, its result and its values of the hyperparameters searched."""
-    if best is None or best.last is None:
+def best_line(best: TrialRecord | None, search_config: SearchConfig) -> str:
+    """Return a line on the best trial, with its result and its searched hyperparameters."""
+    if best is None or best.last_epoch is None:
         return "no epoch finished yet"
-    last, params = best.last, best.params
-    varied = [name for name in study.space.varied if name in params]
-    values = ", ".join(f"{name} {value_text(params[name], 3)}" for name in varied)
+    last, params = best.last_epoch, best.params
+    varied = [name for name in search_config.space.searched_names if name in params]
+    values = ", ".join(f"{name} {format_value(params[name], 3)}" for name in varied)
     scores = [f"val_loss {last.val_loss:.4f}", f"val_accuracy {percent(last.val_accuracy)}"]
-    if study.objective.is_share:
+    if search_config.objective.is_accuracy:
         scores.reverse()
     return f"best: trial {best.trial_id}, {', '.join(scores)} after epoch {last.epoch} ({values})"
 
 
-def outcome(record: TrialRecord) -> str:
-    """Return how a trial ended."""
-    last = record.last
-    text = STATUS.get(record.status, record.status)
+def describe_outcome(record: TrialRecord) -> str:
+    """Return a trial's final status, with the metrics of its last epoch."""
+    last = record.last_epoch
+    text = STATUS_LABELS.get(record.status, record.status)
     if last is None:
-        return f"{text} before its first epoch ended"
+        return f"{text} before its first epoch finished"
     return (
-        f"{text} after {counted(last.epoch, 'epoch')}: val_accuracy {percent(last.val_accuracy)}, "
-        f"val_loss {last.val_loss:.4f}"
+        f"{text} after {pluralize(last.epoch, 'epoch')}: "
+        f"val_accuracy {percent(last.val_accuracy)}, val_loss {last.val_loss:.4f}"
     )

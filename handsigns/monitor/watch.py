@@ -1,6 +1,6 @@
-"""Watching a search from another process: from its files alone, which are only read.
+"""Progress of a search, followed from another process that only reads its files.
 
-A live block in a terminal, plain lines elsewhere; either ends when the search does.
+A live block in a terminal, plain lines elsewhere; both end when the search does.
 """
 
 from __future__ import annotations
@@ -13,135 +13,141 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from handsigns.config.load import load_study
-from handsigns.console.format import counted
+from handsigns.config.load import load_search_config
+from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
-from handsigns.monitor.bars import progress_bar, sparkline
-from handsigns.monitor.status import SearchStatus, outcome
+from handsigns.monitor.status import SearchStatus, describe_outcome
+from handsigns.monitor.text_charts import progress_bar, sparkline
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import StoredSearch, holder, open_search
+from handsigns.results.search_lock import lock_owner
+from handsigns.results.store import StoredSearch, open_search
 from handsigns.results.trial import Decision, TrialRecord
 
-_HEARTBEAT_SECONDS = 30.0
-_MOST_RUNNING, _MOST_BEST, _FEWEST = 8, 5, 2
-"""Learning curves shown; a low terminal has fewer."""
-_OTHER_LINES = 14
-"""About how many lines the block has beside the curves."""
+_HEARTBEAT_INTERVAL_S = 30.0
+_MAX_RUNNING_CURVES, _MAX_BEST_CURVES, _MIN_CURVES = 8, 5, 2
+"""Numbers of learning curves shown; small terminals show fewer."""
+_NON_CURVE_LINES = 14
+"""Approximate number of lines of the block besides the curves."""
 
 
-class Watched:
-    """A search as it stands, looked at again and again.
+class WatchedSearch:
+    """State of a search, refreshed from its files.
 
     Args:
-        paths: of a search that was begun.
-        now: tells the seconds since the Unix epoch.
+        paths: paths of an existing search.
+        now: clock, in seconds since the Unix epoch.
     """
 
     def __init__(self, paths: SearchPaths, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._seen_running = False
-        self._open(open_search(paths), holder(paths))
+        self._was_running = False
+        self._load(open_search(paths), lock_owner(paths))
 
-    def _open(self, search: StoredSearch, run_by: str) -> None:
+    def _load(self, search: StoredSearch, driver: str) -> None:
         self.search = search
-        self.run_by = run_by
-        """Who holds the search, in words; empty where no one does."""
+        self.driver = driver
+        """The process that holds the search's lock, as text; empty if there is none."""
         self.ranked = search.ranked
-        self._seen_running |= self.running
+        self._was_running |= self.running
 
-    def look(self) -> int:
-        """Take in what has happened since; returns how many events that were.
+    def refresh(self) -> int:
+        """Read the new events, and return how many there are.
 
         Raises:
             ResultsError: a file of the search is damaged.
         """
         paths, journal = self.search.paths, self.search.journal
-        run_by = holder(paths)  # before the journal, which is then known to be complete
+        driver = lock_owner(paths)  # read first: if there is none, the journal is complete
         sessions = len(journal.sessions)
-        new = journal.follow()
-        study = self.search.study
+        new = journal.refresh()
+        search_config = self.search.config
         if len(journal.sessions) > sessions:
-            study = load_study(paths.study)  # a resume may have given it more trials or time
-        self.run_by = run_by
+            # The resume may have raised the budget.
+            search_config = load_search_config(paths.search_config)
+        self.driver = driver
         if new:
-            self._open(StoredSearch(paths, study, self.search.data, journal), run_by)
+            self._load(StoredSearch(paths, search_config, self.search.data, journal), driver)
         return new
 
     @property
     def running(self) -> bool:
-        """Whether trials are trained, as far as is known."""
-        return bool(self.run_by) and not self.search.journal.ended_because
+        """Whether trials are being trained, as far as is known."""
+        return bool(self.driver) and not self.search.journal.stop_reason
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is to come: no one holds the search; or it ended before our eyes,
-        and what its process does now is retraining.
+    def is_finished(self) -> bool:
+        """Whether no more events are expected.
+
+        No process holds the search's lock, or the search ended while it was watched (its process
+        may still retrain the winner).
         """
-        return not self.run_by or (self._seen_running and not self.running)
+        return not self.driver or (self._was_running and not self.running)
 
     @property
-    def ended(self) -> list[TrialRecord]:
-        """Trials that came to an end of their own."""
-        return [record for record in self.search.journal.records if record.ended]
+    def finished_trials(self) -> list[TrialRecord]:
+        """Trials with a final status."""
+        return [record for record in self.search.journal.records if record.is_terminal]
 
     def status_line(self) -> str:
-        """Whether it runs, or why not."""
+        """Return whether the search is running, or why it is not."""
         name, journal = self.search.paths.name, self.search.journal
         if self.running:
-            return f"{name} is run by {self.run_by}"
-        if journal.ended_because:
-            text = f"{name} has ended: {printable(journal.ended_because)}"
-            return f"{text} (held by {self.run_by})" if self.run_by else text
-        return f"{name} was broken off; go on with: {self.search.paths.go_on}"
+            return f"{name} is being run by {self.driver}"
+        if journal.stop_reason:
+            text = f"{name} has ended: {printable(journal.stop_reason)}"
+            return f"{text} (locked by {self.driver})" if self.driver else text
+        return f"{name} was interrupted; resume with: {self.search.paths.resume_command}"
 
     def status(self) -> SearchStatus:
-        """Return how it stands."""
-        journal, budget = self.search.journal, self.search.study.budget
+        """Return the status of the search."""
+        journal, budget = self.search.journal, self.search.config.budget
         elapsed = journal.elapsed
         if self.running and journal.updated_at is not None:
             elapsed += max(0.0, self._now() - journal.updated_at)
-        ended = self.ended
+        ended = self.finished_trials
         limit = budget.time_budget
-        best_ended = (record for record in self.ranked if record.ended and record.has_result)
+        best_terminal = (
+            record for record in self.ranked if record.is_terminal and record.has_result
+        )
         return SearchStatus(
-            self.search.study,
-            trials=len(journal),
-            ended=Counter(record.status for record in ended),
-            epochs=sum(len(record.epochs) for record in journal.records),
-            ended_epochs=sum(len(record.epochs) for record in ended),
+            self.search.config,
+            num_trials=len(journal),
+            status_counts=Counter(record.status for record in ended),
+            num_epochs=sum(len(record.epochs) for record in journal.records),
+            terminal_epochs=sum(len(record.epochs) for record in ended),
             best=self.ranked[0] if self.ranked else None,
-            elapsed=elapsed - journal.session_start,
+            elapsed=elapsed - journal.session_start_elapsed,
             remaining=None if limit is None else max(0.0, limit - elapsed),
-            running=bool(self.run_by),
-            best_ended=next(best_ended, None),
-            before=journal.session_start,
-            ended_before=journal.ended_before,
+            running=bool(self.driver),
+            best_terminal=next(best_terminal, None),
+            elapsed_before=journal.session_start_elapsed,
+            num_ended_before_session=journal.num_ended_before_session,
         )
 
-    def block(self, width: int, height: int) -> Group:
-        """Everything, in lines of at most `width` columns where they can be cut."""
-        status, trials = self.status(), self.search.study.budget.trials
-        bar = progress_bar(status.done / trials, max(10, min(40, width - 20)))
+    def render(self, width: int, height: int) -> Group:
+        """Return the whole display, in lines of at most `width` columns if possible."""
+        status, trials = self.status(), self.search.config.budget.trials
+        bar = progress_bar(status.num_finished / trials, max(10, min(40, width - 20)))
         return Group(
             Text(self.status_line(), style="bold"),
-            bar.append(f" {status.done}/{counted(trials, 'trial')}"),
-            Text(status.counts),
+            bar.append(f" {status.num_finished}/{pluralize(trials, 'trial')}"),
+            Text(status.counts_line),
             Text(status.best_line, style="bold"),
-            Text(f"{status.savings} · {status.time}", style="dim"),
-            *self._curves(width, max(_FEWEST, (height - _OTHER_LINES) // 2)),
+            Text(f"{status.epochs_line} · {status.time_line}", style="dim"),
+            *self._curves(width, max(_MIN_CURVES, (height - _NON_CURVE_LINES) // 2)),
             *self._rungs(),
         )
 
     def _curves(self, width: int, rows: int) -> Iterator[Text]:
-        """The learning curves of running trials and of the best, to one scale."""
+        """Yield the learning curves of running and of the best trials, on a common scale."""
         trained = [record for record in self.ranked if record.epochs]
         running = sorted(
             (record for record in trained if record.status == "running"),
             key=lambda record: record.trial_id,
         )
         groups = {
-            "running" if self.run_by else "unfinished": running[: min(rows, _MOST_RUNNING)],
-            "best": trained[: min(rows, _MOST_BEST)],
+            "running" if self.driver else "unfinished": running[: min(rows, _MAX_RUNNING_CURVES)],
+            "best": trained[: min(rows, _MAX_BEST_CURVES)],
         }
         values = [m.val_accuracy for group in groups.values() for r in group for m in r.epochs]
         if not values:
@@ -155,7 +161,7 @@ class Watched:
             yield Text(f"… and {len(running) - rows} more running", style="dim")
 
     def _curve(self, record: TrialRecord, title: str, width: int, low: float, high: float) -> Text:
-        total = self.search.study.budget.max_epochs
+        total = self.search.config.budget.max_epochs
         last = record.epochs[-1]
         left = f"{title:<10} {record.trial_id} "
         right = f" {last.val_accuracy:7.2%} {last.epoch:>{len(str(total))}}/{total}"
@@ -166,75 +172,78 @@ class Watched:
         return text.append(f"{curve:<{cells}}", "cyan").append(right)
 
     def _rungs(self) -> Iterator[Text]:
-        study = self.search.study
-        if study.scheduler.name not in ("asha", "hyperband"):
+        search_config = self.search.config
+        if search_config.scheduler.name not in ("asha", "hyperband"):
             return
-        for rung, decisions in _by_rung(self.search.journal.decisions):
+        format_cutoff = search_config.objective.format
+        for rung, decisions in _group_by_rung(self.search.journal.decisions):
             stopped = sum(decision.verdict.stop for decision in decisions)
             cutoff = decisions[-1].verdict.cutoff
-            words = (
-                "no cutoff yet" if cutoff is None else f"cutoff {study.objective.format(cutoff)}"
-            )
-            trials = counted(len(decisions), "trial")
-            yield Text(f"rung at epoch {rung:g}: {trials}, {stopped} stopped, {words}")
+            cutoff_text = "no cutoff yet" if cutoff is None else f"cutoff {format_cutoff(cutoff)}"
+            trials = pluralize(len(decisions), "trial")
+            yield Text(f"rung at epoch {rung:g}: {trials}, {stopped} stopped, {cutoff_text}")
 
 
-def watch(watched: Watched, console: Console, every: float) -> None:
-    """Show a search until it ends.
+def watch(watched_search: WatchedSearch, console: Console, interval_s: float) -> None:
+    """Display a search until it ends.
 
     Args:
-        every: seconds between two looks.
+        watched_search: the search.
+        console: output; a live block if it is a terminal, else plain lines.
+        interval_s: seconds between two refreshes.
 
     Raises:
         ResultsError: a file of the search is damaged.
     """
     if console.is_terminal:
-        _watch_live(watched, console, every)
+        _watch_live(watched_search, console, interval_s)
     else:
-        _watch_in_lines(watched, console, every)
+        _watch_plain(watched_search, console, interval_s)
 
 
-def show_once(watched: Watched, console: Console) -> None:
-    """Show how a search stands now."""
-    console.print(watched.block(console.width, console.height))
+def print_status(watched_search: WatchedSearch, console: Console) -> None:
+    """Print the current status of a search."""
+    console.print(watched_search.render(console.width, console.height))
 
 
-def _watch_live(watched: Watched, console: Console, every: float) -> None:
+def _watch_live(watched_search: WatchedSearch, console: Console, interval_s: float) -> None:
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(watched.block(console.width, console.height), refresh=True)
-            if watched.over:
+            live.update(watched_search.render(console.width, console.height), refresh=True)
+            if watched_search.is_finished:
                 return
-            time.sleep(every)
-            watched.look()
+            time.sleep(interval_s)
+            watched_search.refresh()
 
 
-def _watch_in_lines(watched: Watched, console: Console, every: float) -> None:
-    def say(text: str) -> None:
+def _watch_plain(watched_search: WatchedSearch, console: Console, interval_s: float) -> None:
+    def print_line(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
-    say(watched.status_line())
-    say(watched.status().progress_line)
-    told = {record.trial_id for record in watched.ended}
-    said = time.monotonic()
-    over = watched.over
-    while not over:
-        time.sleep(every)
-        watched.look()
-        over = watched.over
-        news = [record for record in watched.ended if record.trial_id not in told]
-        told |= {record.trial_id for record in news}
-        for record in news:
-            say(f"trial {record.trial_id} {outcome(record)}")
-        if over or news or time.monotonic() - said > _HEARTBEAT_SECONDS:
-            said = time.monotonic()
-            say(f"  {watched.status().progress_line}")
-        if over:
-            say(watched.status_line())
-    say(watched.status().best_line)
+    print_line(watched_search.status_line())
+    print_line(watched_search.status().progress_line)
+    reported = {record.trial_id for record in watched_search.finished_trials}
+    last_printed = time.monotonic()
+    finished = watched_search.is_finished
+    while not finished:
+        time.sleep(interval_s)
+        watched_search.refresh()
+        finished = watched_search.is_finished
+        newly_finished = [
+            record for record in watched_search.finished_trials if record.trial_id not in reported
+        ]
+        reported |= {record.trial_id for record in newly_finished}
+        for record in newly_finished:
+            print_line(f"trial {record.trial_id} {describe_outcome(record)}")
+        if finished or newly_finished or time.monotonic() - last_printed > _HEARTBEAT_INTERVAL_S:
+            last_printed = time.monotonic()
+            print_line(f"  {watched_search.status().progress_line}")
+        if finished:
+            print_line(watched_search.status_line())
+    print_line(watched_search.status().best_line)
 
 
-def _by_rung(decisions: Sequence[Decision]) -> list[tuple[float, list[Decision]]]:
+def _group_by_rung(decisions: Sequence[Decision]) -> list[tuple[float, list[Decision]]]:
     rungs: dict[float, list[Decision]] = {}
     for decision in decisions:
         rungs.setdefault(decision.verdict.rung, []).append(decision)

@@ -1,1 +1,1 @@
-"""Deciding: what is tried and when to stop; Optuna, no Ray."""
+"""Search policy: which configurations are tried and when the search stops (Optuna, no Ray)."""

@@ -1,4 +1,4 @@
-"""A search space in Optuna's terms."""
+"""Conversion of search spaces and trials to Optuna's types."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.search import StudyConfig
-from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.search import SearchConfig
 from handsigns.results.trial import Params
-from handsigns.results.warm_start import KnownTrial
+from handsigns.results.warm_start import PriorTrial
 
 
-def distribution(parameter: Parameter) -> BaseDistribution:
-    """Return the distribution over the values of a parameter that is searched."""
+def to_distribution(parameter: Parameter) -> BaseDistribution:
+    """Return Optuna's distribution of a searched parameter."""
     match parameter:
         case Choice():
             return CategoricalDistribution(parameter.choices)
@@ -31,20 +31,20 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     raise TypeError(f"{parameter} is not searched")
 
 
-def draw_params(study: StudyConfig, trial: Trial) -> Params:
-    """Draw the parameters of a trial: those that are active, in the order of the space."""
+def suggest_params(search_config: SearchConfig, trial: Trial) -> Params:
+    """Sample the active parameters of a trial, in the order of the space."""
     params: Params = {}
-    for name, parameter in study.space.items():
-        if study.space.active(name, params):
-            params[name] = _draw(name, parameter, trial)
+    for name, parameter in search_config.space.items():
+        if search_config.space.is_active(name, params):
+            params[name] = _suggest(name, parameter, trial)
     return params
 
 
-def _draw(name: str, parameter: Parameter, trial: Trial) -> Scalar:
+def _suggest(name: str, parameter: Parameter, trial: Trial) -> Scalar:
     if isinstance(parameter, Fixed):
         return parameter.value
     value: Scalar
-    match distribution(parameter):
+    match to_distribution(parameter):
         case CategoricalDistribution(choices=choices):
             value = trial.suggest_categorical(name, choices)
         case IntDistribution(low=low, high=high, step=step, log=log):
@@ -54,18 +54,19 @@ def _draw(name: str, parameter: Parameter, trial: Trial) -> Scalar:
     return value
 
 
-def searched_params(study: StudyConfig, params: Params) -> Params:
-    """Return those parameters of a trial that Optuna knows: all but the fixed ones."""
-    return {n: value for n, value in params.items() if not isinstance(study.space[n], Fixed)}
+def searched_params(search_config: SearchConfig, params: Params) -> Params:
+    """Return the parameters of a trial that Optuna knows: all but the fixed ones."""
+    space = search_config.space
+    return {name: value for name, value in params.items() if not isinstance(space[name], Fixed)}
 
 
-def frozen_trial(study: StudyConfig, known: KnownTrial) -> FrozenTrial:
-    """Return a trial of another search as Optuna would have it had it been chosen here."""
-    searched = searched_params(study, known.params)
+def to_frozen_trial(search_config: SearchConfig, prior_trial: PriorTrial) -> FrozenTrial:
+    """Convert a trial of another search to a finished Optuna trial."""
+    searched = searched_params(search_config, prior_trial.params)
     return create_trial(
-        state=TrialState.COMPLETE if known.completed else TrialState.PRUNED,
+        state=TrialState.COMPLETE if prior_trial.completed else TrialState.PRUNED,
         params=searched,
-        distributions={name: distribution(study.space[name]) for name in searched},
-        value=known.values[-1] if known.completed else None,
-        intermediate_values=dict(enumerate(known.values, 1)),
+        distributions={name: to_distribution(search_config.space[name]) for name in searched},
+        value=prior_trial.intermediate_values[-1] if prior_trial.completed else None,
+        intermediate_values=dict(enumerate(prior_trial.intermediate_values, 1)),
     )

@@ -1,9 +1,10 @@
-"""Choosing configurations: an Optuna study over the search space, told how each trial ended.
+"""Sampler of configurations: an Optuna study over the search space, fed with trial results.
 
-Two policies are ours, and both differ from Ray's own OptunaSearch. A trial that was stopped early
-is told as pruned with its epochs' values, not as complete: the sampler then never takes the loss of
-one epoch for that of forty. And each choice is seeded by its number, so that it depends on the seed
-and on what is known at that moment alone: a resumed search chooses as an uninterrupted one would.
+It differs from Ray's OptunaSearch in two ways. A trial that was stopped early is reported to Optuna
+as pruned with its intermediate values, not as complete, so its loss after one epoch is never
+compared with one after forty. And each suggestion has its own seed, derived from its number: it
+depends only on the search's seed and the results so far, so a resumed search makes exactly the
+suggestions that an uninterrupted one would have made.
 """
 
 from __future__ import annotations
@@ -18,127 +19,129 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
-from handsigns.config.search import StudyConfig
-from handsigns.io.digest import number_from
-from handsigns.policy.optuna_space import draw_params, frozen_trial
+from handsigns.config.search import SearchConfig
+from handsigns.io.digest import hash_to_int
+from handsigns.policy.optuna_space import suggest_params, to_frozen_trial
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.trial import Params, TrialRecord, TrialSpec
 from handsigns.results.warm_start import WarmStart
 
-_STATEFUL = ("cmaes", "qmc")
-"""Searchers that keep a state beside the trials; asked again in the same order, they rebuild it."""
-_TRIES = 32
-"""Choices in a row that repeat an earlier trial before the space counts as exhausted."""
+_STATEFUL_SAMPLERS = ("cmaes", "qmc")
+"""Samplers with state beyond the trials; asking again in the same order rebuilds it."""
+_MAX_ATTEMPTS = 32
+"""Consecutive duplicate suggestions after which the space counts as exhausted."""
 
 
 class Sampler:
-    """The configurations of one search, in order; see `TrialSource`.
+    """Source of the configurations of a search; see `TrialSource`.
 
     Args:
-        study: the search, resolved.
-        warm_start: what an earlier search has taught.
+        search_config: resolved configuration of the search.
+        warm_start: trials and configurations of an earlier search.
     """
 
-    def __init__(self, study: StudyConfig, warm_start: WarmStart | None = None) -> None:
+    def __init__(self, search_config: SearchConfig, warm_start: WarmStart | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = study
-        self._optuna = optuna.create_study(
-            direction="minimize" if study.objective.minimize else "maximize"
+        self._config = search_config
+        self._optuna_study = optuna.create_study(
+            direction="minimize" if search_config.objective.minimize else "maximize"
         )
-        self._open: dict[str, Trial] = {}
-        self._seen: set[TrialConfig] = set()
-        self._choices = 0
+        self._running: dict[str, Trial] = {}
+        self._tried_configs: set[TrialConfig] = set()
+        self._num_suggested = 0
         self._exhausted = False
-        self._planned = deque(self._plan(warm_start.first if warm_start else ()))
-        for known in warm_start.known if warm_start else ():
-            self._optuna.add_trial(frozen_trial(study, known))
+        self._queue = deque(self._initial_points(warm_start.enqueued_params if warm_start else ()))
+        for prior_trial in warm_start.prior_trials if warm_start else ():
+            self._optuna_study.add_trial(to_frozen_trial(search_config, prior_trial))
 
     @classmethod
-    def recalled(
-        cls, study: StudyConfig, journal: Journal, warm_start: WarmStart | None = None
+    def from_journal(
+        cls, search_config: SearchConfig, journal: Journal, warm_start: WarmStart | None = None
     ) -> Sampler:
-        """Return the sampler as it was when the journal's last event was recorded; trials that have
-        not ended count as running.
+        """Restore the sampler's state after the journal's last event.
+
+        Trials that have not ended count as running.
         """
-        sampler = cls(study, warm_start)
+        sampler = cls(search_config, warm_start)
         for event in journal.history:
             record = journal[event.trial_id]
             if isinstance(event, TrialEnded):
-                sampler.finish(record)
+                sampler.on_trial_complete(record)
             else:
-                sampler.recall(record)
+                sampler.restore_trial(record)
         return sampler
 
     @property
     def remaining(self) -> int:
-        """How many more trials there are; none where every configuration has been tried."""
-        return 0 if self._exhausted else max(0, self._study.budget.trials - self._choices)
+        """Number of trials still to suggest; 0 when every configuration has been tried."""
+        return 0 if self._exhausted else max(0, self._config.budget.trials - self._num_suggested)
 
-    def owns(self, trial_id: str) -> bool:
-        """Every trial of the search goes on."""
+    def should_resume(self, trial_id: str) -> bool:
+        """Return True: every unfinished trial of the search is resumed."""
         return True
 
     def suggest(self) -> TrialSpec | None:
-        """Return a new trial; None where there are enough, or every configuration was tried."""
+        """Return a new trial; None when the budget or the search space is exhausted."""
         if not self.remaining:
             return None
-        for attempt in range(_TRIES):
-            if self._study.searcher.name == "grid" and not self._planned:
+        for attempt in range(_MAX_ATTEMPTS):
+            if self._config.searcher.name == "grid" and not self._queue:
                 break
             trial, params = self._ask(attempt)
             config = TrialConfig.from_params(params)
-            if config not in self._seen:
-                seed = trial_seed(self._study.seed, config)
-                return TrialSpec(self._open_trial(trial, config), params, config, seed)
-            # The same configuration has the same seed, hence the same outcome: time lost.
-            self._optuna.tell(trial, state=TrialState.FAIL)
+            if config not in self._tried_configs:
+                seed = trial_seed(self._config.seed, config)
+                return TrialSpec(self._register(trial, config), params, config, seed)
+            # A duplicate has the same seed, hence the same result: a waste of time.
+            self._optuna_study.tell(trial, state=TrialState.FAIL)
         self._exhausted = True
         return None
 
-    def finish(self, record: TrialRecord) -> None:
-        """Tell Optuna how a trial ended."""
-        trial = self._open.pop(record.trial_id)
+    def on_trial_complete(self, record: TrialRecord) -> None:
+        """Report a trial's result to Optuna."""
+        trial = self._running.pop(record.trial_id)
         if record.status == "failed":
-            self._optuna.tell(trial, state=TrialState.FAIL)
+            self._optuna_study.tell(trial, state=TrialState.FAIL)
             return
         if record.status != "diverged":
-            # Without values a pruned trial ranks last, which is what one that diverged deserves.
+            # A pruned trial without values ranks last, as a diverged one should.
             for metrics in record.epochs:
-                trial.report(self._study.objective.of(metrics), metrics.epoch)
+                trial.report(self._config.objective.value_of(metrics), metrics.epoch)
         if record.status == "completed":
-            self._optuna.tell(trial, self._study.objective.of(record.epochs[-1]))
+            self._optuna_study.tell(trial, self._config.objective.value_of(record.epochs[-1]))
         else:
-            self._optuna.tell(trial, state=TrialState.PRUNED)
+            self._optuna_study.tell(trial, state=TrialState.PRUNED)
 
-    def recall(self, record: TrialRecord) -> None:
-        """Put a trial of an earlier session into the study as if it had been chosen here."""
+    def restore_trial(self, record: TrialRecord) -> None:
+        """Add a trial of an earlier session to the study as if it had been suggested here."""
         trial = None
-        if record.params in self._planned:
-            self._planned.remove(record.params)
-        elif self._study.searcher.name in _STATEFUL:
-            trial = self._choose_again(record)
+        if record.params in self._queue:
+            self._queue.remove(record.params)
+        elif self._config.searcher.name in _STATEFUL_SAMPLERS:
+            trial = self._replay_ask(record)
         if trial is None:
-            self._optuna.sampler = optuna.samplers.RandomSampler(seed=0)
-            self._optuna.enqueue_trial(record.params)
-            trial = self._optuna.ask()
-            draw_params(self._study, trial)
-        self._open_trial(trial, record.config)
+            self._optuna_study.sampler = optuna.samplers.RandomSampler(seed=0)
+            self._optuna_study.enqueue_trial(record.params)
+            trial = self._optuna_study.ask()
+            suggest_params(self._config, trial)
+        self._register(trial, record.config)
 
-    def _plan(self, first: Iterable[Params]) -> Iterator[Params]:
-        """Configurations to try before the sampler is asked: the recipe and an earlier search's
-        best, or the whole grid.
+    def _initial_points(self, enqueued: Iterable[Params]) -> Iterator[Params]:
+        """Yield the configurations to try before Optuna is asked.
+
+        These are the whole grid, or the baseline and those of the warm start.
         """
         points: Iterable[Params]
-        if self._study.searcher.name == "grid":
-            grid = self._study.space.grid()
+        if self._config.searcher.name == "grid":
+            grid = self._config.space.grid()
             points = (
-                self._active(dict(zip(grid, values, strict=True)))
+                self._active_params(dict(zip(grid, values, strict=True)))
                 for values in itertools.product(*grid.values())
             )
         else:
-            baseline = self._study.baseline_params()
-            points = [*([baseline] if baseline else []), *first]
+            baseline = self._config.baseline_params()
+            points = [*([baseline] if baseline else []), *enqueued]
         planned = set()
         for point in points:
             config = TrialConfig.from_params(point)
@@ -146,56 +149,57 @@ class Sampler:
                 planned.add(config)
                 yield point
 
-    def _active(self, params: Params) -> Params:
-        kept: Params = {}
-        for name in self._study.space:
-            if self._study.space.active(name, kept):
-                kept[name] = params[name]
-        return kept
+    def _active_params(self, params: Params) -> Params:
+        active_params: Params = {}
+        for name in self._config.space:
+            if self._config.space.is_active(name, active_params):
+                active_params[name] = params[name]
+        return active_params
 
     def _ask(self, attempt: int) -> tuple[Trial, Params]:
-        if self._planned:
-            self._optuna.enqueue_trial(self._planned.popleft())
+        if self._queue:
+            self._optuna_study.enqueue_trial(self._queue.popleft())
         return self._ask_optuna(attempt)
 
     def _ask_optuna(self, attempt: int) -> tuple[Trial, Params]:
-        seed = number_from(f"{self._study.seed}/{self._choices}/{attempt}", size=4)
+        seed = hash_to_int(f"{self._config.seed}/{self._num_suggested}/{attempt}", size=4)
         with warnings.catch_warnings():
-            # Optuna marks some samplers' options as experimental; they are chosen on purpose.
+            # Optuna marks some samplers' options as experimental; they are used deliberately.
             warnings.simplefilter("ignore")
-            self._optuna.sampler = _optuna_sampler(self._study, seed)
-            trial = self._optuna.ask()
-            return trial, draw_params(self._study, trial)
+            self._optuna_study.sampler = _optuna_sampler(self._config, seed)
+            trial = self._optuna_study.ask()
+            return trial, suggest_params(self._config, trial)
 
-    def _open_trial(self, trial: Trial, config: TrialConfig) -> str:
-        trial_id = f"{self._choices:04d}"
-        self._choices += 1
-        self._seen.add(config)
-        self._open[trial_id] = trial
+    def _register(self, trial: Trial, config: TrialConfig) -> str:
+        trial_id = f"{self._num_suggested:04d}"
+        self._num_suggested += 1
+        self._tried_configs.add(config)
+        self._running[trial_id] = trial
         return trial_id
 
-    def _choose_again(self, record: TrialRecord) -> Trial | None:
-        """Ask as at that time; None where the answer has become another, with other versions say.
+    def _replay_ask(self, record: TrialRecord) -> Trial | None:
+        """Ask Optuna again for a recorded trial, which restores the sampler's internal state.
 
-        What a searcher knows beside the trials, such as where a sequence stands, is then as it was.
+        Returns:
+            The trial; None if the suggestion differs, say with another version of Optuna.
         """
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             trial, params = self._ask_optuna(attempt)
             if params == record.params:
                 return trial
-            self._optuna.tell(trial, state=TrialState.FAIL)
-            if TrialConfig.from_params(params) not in self._seen:
+            self._optuna_study.tell(trial, state=TrialState.FAIL)
+            if TrialConfig.from_params(params) not in self._tried_configs:
                 return None
         return None
 
 
-def _optuna_sampler(study: StudyConfig, seed: int) -> BaseSampler:
-    """Return the sampler of the search, as it chooses one configuration."""
-    startup = study.searcher.startup_trials
-    match study.searcher.name:
+def _optuna_sampler(search_config: SearchConfig, seed: int) -> BaseSampler:
+    """Return the search's Optuna sampler, seeded for one suggestion."""
+    startup = search_config.searcher.startup_trials
+    match search_config.searcher.name:
         case "tpe":
-            # Jointly over all parameters, by group where some are conditional; running trials
-            # count as poor, so that trials chosen at the same time keep apart.
+            # Multivariate over all parameters, grouped where some are conditional; running trials
+            # count as poor (constant liar), so that concurrent trials differ.
             return optuna.samplers.TPESampler(
                 n_startup_trials=startup,
                 multivariate=True,
@@ -208,7 +212,7 @@ def _optuna_sampler(study: StudyConfig, seed: int) -> BaseSampler:
         case "gp":
             return optuna.samplers.GPSampler(n_startup_trials=startup, seed=seed)
         case "qmc":
-            # One scrambled sequence for the whole search, so the seed is the search's own.
-            return optuna.samplers.QMCSampler(scramble=True, seed=study.seed)
+            # One scrambled sequence for the whole search, so the seed is that of the search.
+            return optuna.samplers.QMCSampler(scramble=True, seed=search_config.seed)
         case _:
             return optuna.samplers.RandomSampler(seed=seed)

@@ -1,4 +1,4 @@
-"""Where a search's trials come from: a sampler, or the plan of a re-evaluation."""
+"""Interface of trial sources: a sampler, or the plan of a re-evaluation."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from handsigns.results.trial import TrialRecord, TrialSpec
 
 
 class TrialSource(Protocol):
-    """Decides which trials are trained."""
+    """Source that suggests which trials to train."""
 
     @property
     def remaining(self) -> int:
-        """How many more trials it suggests, at most."""
+        """Upper bound on the number of trials still to suggest."""
 
     def suggest(self) -> TrialSpec | None:
-        """Return a new trial; None where none is left."""
+        """Return a new trial; None if there is none."""
 
-    def finish(self, record: TrialRecord) -> None:
-        """Learn how a trial ended."""
+    def on_trial_complete(self, record: TrialRecord) -> None:
+        """Process the result of a trial."""
 
-    def owns(self, trial_id: str) -> bool:
-        """Return whether an unfinished trial of an earlier session is to be resumed."""
+    def should_resume(self, trial_id: str) -> bool:
+        """Return whether to resume an unfinished trial of an earlier session."""

@@ -1,1 +1,1 @@
-"""Pages and tables of a search, from its files alone."""
+"""Reports and tables of a search, generated from its files alone."""

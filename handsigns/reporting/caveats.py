@@ -1,4 +1,4 @@
-"""What a reader should know before believing the numbers, and where they came from."""
+"""Caveats and provenance of a search's results."""
 
 from __future__ import annotations
 
@@ -6,108 +6,116 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from handsigns.console.failure import failures
-from handsigns.console.program import INSTALLED
+from handsigns.console.failure import group_failures
+from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.console.sanitize import printable
-from handsigns.reporting.reevaluation import left_out
-from handsigns.reporting.winner import Winner
-from handsigns.results.environment import changed_code, changed_machine
-from handsigns.results.statistics import runner_up, score, validation_pictures, within_noise
+from handsigns.reporting.reevaluation import missing_best_warning
+from handsigns.reporting.winner import WinnerSummary
+from handsigns.results.environment import code_changes, machine_changes
+from handsigns.results.statistics import num_val_images, runner_up, validation_score, within_noise
 from handsigns.results.store import StoredSearch
 
-_FEW_PICTURES = 200
-"""In a validation split below this, a picture more or less is half a point or more."""
+_SMALL_VAL_SPLIT = 200
+"""Images; in a smaller validation split one image is more than half a percentage point."""
 
 
-def warnings(search: StoredSearch, known: Winner) -> list[str]:
-    """All of them, the gravest first."""
-    return [*_about_test(search, known), *_about_choice(search), *_about_run(search)]
+def warnings(search: StoredSearch, winner_summary: WinnerSummary) -> list[str]:
+    """Return all warnings, most severe first."""
+    return [
+        *_test_warnings(search, winner_summary),
+        *_selection_warnings(search),
+        *_run_warnings(search),
+    ]
 
 
-def _about_test(search: StoredSearch, known: Winner) -> Iterator[str]:
-    test = known.test
+def _test_warnings(search: StoredSearch, winner_summary: WinnerSummary) -> Iterator[str]:
+    test = winner_summary.test
     best = search.winner
-    if known.openings > 1:
+    if winner_summary.test_evaluations > 1:
         yield (
-            f"The test split was opened {known.openings} times; only the first result is free "
-            f"of choices made after it."
+            f"The test split was opened {winner_summary.test_evaluations} times; only the first "
+            f"result is free of choices made after it."
         )
     if test is None:
         return
-    if test.chosen_after_test:
+    if test.selected_after_test:
         yield f"Trial {test.trial_id} was picked by hand after a test result was known."
     if best is not None and test.trial_id != best.trial_id:
         yield (
-            f"The model that was tested is of trial {test.trial_id}, which is not the best by now: "
-            f"that is trial {best.trial_id}."
+            f"The tested model comes from trial {test.trial_id}, which is no longer the best: that "
+            f"is trial {best.trial_id}."
         )
     if test.fingerprint != search.data.info.fingerprint:
         yield "The images have changed since the test."
 
 
-def _about_choice(search: StoredSearch) -> Iterator[str]:
+def _selection_warnings(search: StoredSearch) -> Iterator[str]:
     winner, second = search.winner, runner_up(search)
-    won = score(search, winner) if winner else None
-    other = score(search, second) if second else None
-    if search.finalists:
-        yield from filter(None, [left_out(search, INSTALLED)])
-    elif won is not None and other is not None and within_noise(won, other):
-        yield "The first two trials lie within noise of each other."
-    count = validation_pictures(search)
-    if 0 < count < _FEW_PICTURES:
+    best_score = validation_score(search, winner) if winner else None
+    second_score = validation_score(search, second) if second else None
+    if search.reevaluated_trials:
+        yield from filter(None, [missing_best_warning(search, CONSOLE_SCRIPT)])
+    elif best_score and second_score and within_noise(best_score, second_score):
+        yield "The difference between the best two trials is within noise."
+    count = num_val_images(search)
+    if 0 < count < _SMALL_VAL_SPLIT:
         yield (
-            f"The validation split has {count} images: each counts {100 / count:.1f} points of "
-            f"accuracy, so small differences mean little."
+            f"The validation split has {count} images: one image is {100 / count:.1f} percentage "
+            f"points of accuracy, so small differences mean little."
         )
     yield from (printable(note) for note in search.data.info.notes)
 
 
-def _about_run(search: StoredSearch) -> Iterator[str]:
+def _run_warnings(search: StoredSearch) -> Iterator[str]:
     records = search.journal.records
-    for failure, failed in failures((r.trial_id, r.error) for r in records if r.status == "failed"):
-        which = f"{len(failed)} of {len(records)} trials failed"
+    for failure, failed in group_failures(
+        (r.trial_id, r.error) for r in records if r.status == "failed"
+    ):
         yield (
-            f"{which}: {printable(str(failure))}. For the traceback, open {failed[0]} in the "
-            f"leaderboard."
+            f"{len(failed)} of {len(records)} trials failed: {printable(str(failure))}. For the "
+            f"traceback, open {failed[0]} in the leaderboard."
         )
     if diverged := sum(record.status == "diverged" for record in records):
-        yield f"{diverged} of {len(records)} trials diverged (no rank)."
+        yield f"{diverged} of {len(records)} trials diverged (unranked)."
     sessions = search.journal.sessions
-    for number, (then, now) in enumerate(itertools.pairwise(sessions), 2):
+    for number, (previous, current) in enumerate(itertools.pairwise(sessions), 2):
         changes = [
-            *changed_code(then.environment, now.environment),
-            *changed_machine(then.environment, now.environment),
+            *code_changes(previous.environment, current.environment),
+            *machine_changes(previous.environment, current.environment),
         ]
-        if then.fingerprint != now.fingerprint:
-            changes.append("the images were others")
+        if previous.fingerprint != current.fingerprint:
+            changes.append("the images changed")
         if changes:
             yield f"In session {number}, {printable('; '.join(changes))}."
 
 
-def facts(search: StoredSearch, environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where the numbers came from, as names and values."""
-    info, study = search.data.info, search.study
-    size = study.space.size()
-    found = [
+def provenance(search: StoredSearch, environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return data, settings and environment of the search as names and values."""
+    info, config = search.data.info, search.config
+    size = config.space.size()
+    entries = [
         ("Data", f"{info.source}, {info.size}x{info.size} pixels"),
         ("Data fingerprint", info.fingerprint),
-        ("Seed of the search", str(study.seed)),
-        ("Objective", f"{study.objective.metric} of the last epoch ({study.objective.direction})"),
-        ("Searcher, scheduler", f"{study.searcher.name}, {_scheduler(search)}"),
-        ("Space", "continuous" if size is None else f"{size} configurations"),
+        ("Search seed", str(config.seed)),
+        (
+            "Objective",
+            f"{config.objective.metric} of the last epoch ({config.objective.direction})",
+        ),
+        ("Searcher, scheduler", f"{config.searcher.name}, {_scheduler(search)}"),
+        ("Search space", "continuous" if size is None else f"{size} configurations"),
         ("Sessions", str(max(1, len(search.journal.sessions)))),
         *_machine(environment),
     ]
-    return [(name, printable(value)) for name, value in found]
+    return [(name, printable(value)) for name, value in entries]
 
 
 def _scheduler(search: StoredSearch) -> str:
-    rule = search.study.scheduler
-    text: str = rule.name
-    if rule.grace_period is not None:
-        text += f", grace period {rule.grace_period}"
-    if rule.reduction_factor is not None:
-        text += f", reduction factor {rule.reduction_factor:g}"
+    scheduler = search.config.scheduler
+    text: str = scheduler.name
+    if scheduler.grace_period is not None:
+        text += f", grace period {scheduler.grace_period}"
+    if scheduler.reduction_factor is not None:
+        text += f", reduction factor {scheduler.reduction_factor:g}"
     return text
 
 
@@ -124,15 +132,16 @@ def _machine(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "System", str(environment["platform"])
     git = environment.get("git")
     if isinstance(git, Mapping):
-        clean = "clean" if git.get("clean") else "edited since"
-        yield "Code", f"revision {git.get('revision')} ({clean})"
+        state = "clean" if git.get("clean") else "uncommitted changes"
+        yield "Code", f"revision {git.get('revision')} ({state})"
     elif environment.get("code"):
         yield "Code", f"digest {environment['code']}, no git revision"
 
 
-def class_counts(search: StoredSearch, most: int) -> list[tuple[str, list[int | None]]]:
-    """Images of each class in train, val and test split, None where that is not recorded; of more
-    than `most` classes those with the fewest training images, the fewest first.
+def class_counts(search: StoredSearch, max_rows: int) -> list[tuple[str, list[int | None]]]:
+    """Return each class's numbers of train, val and test images, None where not recorded.
+
+    Of more than `max_rows` classes, those with the fewest training images, in ascending order.
     """
     info = search.data.info
     splits = [info.counts.get(split, ()) for split in ("train", "val", "test")]
@@ -140,4 +149,6 @@ def class_counts(search: StoredSearch, most: int) -> list[tuple[str, list[int | 
         (printable(name), [counts[k] if k < len(counts) else None for counts in splits])
         for k, name in enumerate(info.classes)
     ]
-    return rows if len(rows) <= most else sorted(rows, key=lambda row: row[1][0] or 0)[:most]
+    return (
+        rows if len(rows) <= max_rows else sorted(rows, key=lambda row: row[1][0] or 0)[:max_rows]
+    )

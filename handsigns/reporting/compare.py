@@ -1,4 +1,4 @@
-"""Several searches side by side: how fast they found what, for how much, in which spaces."""
+"""Comparison of several searches: results, cost, search spaces and settings."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from pathlib import Path
 from typing import Any
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.space import Fixed
+from handsigns.config.parameters import Fixed
 from handsigns.console.format import format_duration, percent
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
 from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
-from handsigns.reporting.winner import read_winner
-from handsigns.reporting.write import now_in_words, prepare_folder, silent, write_figures
-from handsigns.results.statistics import savings, score
+from handsigns.reporting.winner import read_winner_summary
+from handsigns.reporting.write import local_timestamp, no_progress, prepare_folder, write_figures
+from handsigns.results.statistics import early_stopping_savings, validation_score
 from handsigns.results.store import StoredSearch
 from handsigns.results.winner import TestResult
 from handsigns.stats.mcnemar import mcnemar
 
 SUMMARY_COLUMNS = (
-    *("search", "best trial", "val_accuracy", "95 %", "val_loss", "trials", "epochs", "saved"),
-    *("time", "seconds in epochs"),
+    *("search", "best trial", "val_accuracy", "95 % CI", "val_loss", "trials", "epochs"),
+    *("saved", "elapsed", "training seconds"),
 )
-_SIGNIFICANT = 0.05
+_ALPHA = 0.05
+"""Significance level of McNemar's test."""
 
 TableRow = tuple[str, list[str], bool]
-"""A name, a cell for each search, and whether these differ."""
+"""Name, one cell per search, and whether the cells differ."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several searches side by side.
+    """Comparison of several searches.
 
     Attributes:
-        names: of the searches.
-        verdict: which was best, in a sentence.
-        tests: how the winners' tests compare, a sentence for each pair with the best.
-        warnings: why they may not be comparable.
+        names: names of the searches.
+        verdict: a sentence that names the best search.
+        tests: a sentence for each pair of the best tested winner and another.
+        warnings: reasons why the searches may not be comparable.
         summary: a row of `SUMMARY_COLUMNS` for each search.
-        best: the best configuration of each.
-        spaces: what each searched, and how.
+        best_configs: best configuration of each search.
+        spaces: search space and settings of each search.
     """
 
     names: list[str]
@@ -50,7 +51,7 @@ class Comparison:
     tests: list[str]
     warnings: list[str]
     summary: list[list[str]]
-    best: list[TableRow]
+    best_configs: list[TableRow]
     spaces: list[TableRow]
 
     @property
@@ -60,36 +61,36 @@ class Comparison:
 
 
 def compare(searches: Sequence[StoredSearch]) -> Comparison:
-    """What there is to say of them."""
+    """Compare searches."""
     return Comparison(
         names=[search.paths.name for search in searches],
         verdict=_verdict(searches),
         tests=_tests(searches),
         warnings=_warnings(searches),
         summary=[_summary(search) for search in searches],
-        best=_best(searches),
+        best_configs=_best(searches),
         spaces=_spaces(searches),
     )
 
 
 def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
-    """Write the page and its figures; returns the page.
+    """Write the page and its figures; return the path of the page.
 
     Raises:
-        ResultsError: the folder holds a page that is none of ours.
+        ResultsError: the folder holds a foreign page.
     """
     page = prepare_folder(folder)
-    found = compare(searches)
-    drawn = comparison_figures(searches)
-    write_figures(drawn, folder, silent)
+    comparison = compare(searches)
+    figures = comparison_figures(searches)
+    write_figures(figures, folder, no_progress)
     text = render(
         "compare.html.j2",
-        figures_payload(drawn),
+        figures_payload(figures),
         reload_seconds=None,
-        made=now_in_words(),
+        generated_at=local_timestamp(),
         summary_columns=SUMMARY_COLUMNS,
-        figures=drawn,
-        **vars(found),
+        figures=figures,
+        **vars(comparison),
     )
     write_text(page, text)
     return page
@@ -97,85 +98,87 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
 
 def _summary(search: StoredSearch) -> list[str]:
     winner = search.best
-    won = score(search, winner) if winner else None
+    best_score = validation_score(search, winner) if winner else None
     records = search.journal.records
-    spent = savings(records, search.study.budget.max_epochs)
-    low, high = won.interval if won and won.interval else (None, None)
+    savings = early_stopping_savings(records, search.config.budget.max_epochs)
+    low, high = best_score.interval if best_score and best_score.interval else (None, None)
     return [
         printable(search.paths.name),
         winner.trial_id if winner else "–",
-        percent(won.accuracy) if won else "–",
+        percent(best_score.accuracy) if best_score else "–",
         f"{low:.1%}–{high:.1%}" if low is not None and high is not None else "–",
-        f"{won.loss:.4f}" if won else "–",
+        f"{best_score.loss:.4f}" if best_score else "–",
         str(len(records)),
-        str(spent.trained),
-        f"{spent.share:.0%}",
+        str(savings.trained_epochs),
+        f"{savings.fraction:.0%}",
         format_duration(round(search.journal.elapsed)),
         f"{sum(record.seconds for record in records):.0f}",
     ]
 
 
 def _verdict(searches: Sequence[StoredSearch]) -> str:
-    found = []
+    scored = []
     for search in searches:
         winner = search.best
-        won = score(search, winner) if winner else None
-        if won is not None:
-            found.append((won, search.paths.name))
-    if not found:
-        return "None of them has a result yet"
+        score = validation_score(search, winner) if winner else None
+        if score is not None:
+            scored.append((score, search.paths.name))
+    if not scored:
+        return "No search has a result yet"
     if len({search.data.info.fingerprint for search in searches}) > 1:
-        return "No best search can be named: they used different images"
-    objective = searches[0].study.objective
-    found.sort(key=lambda pair: -pair[0].accuracy if objective.is_share else pair[0].loss)
-    best, name = found[0]
-    others = [other for other, _ in found[1:]]
-    noise = [o for o in others if best.interval and best.interval[0] <= o.accuracy]
-    text = f"{name} found the best by {objective.metric}"
-    return f"{text}; in accuracy that is within noise" if noise else text
+        return "The searches cannot be ranked: they used different images"
+    objective = searches[0].config.objective
+    scored.sort(key=lambda pair: -pair[0].accuracy if objective.is_accuracy else pair[0].loss)
+    best, name = scored[0]
+    others = [score for score, _ in scored[1:]]
+    noise = [s for s in others if best.interval and best.interval[0] <= s.accuracy]
+    text = f"{name} has the best {objective.metric}"
+    return f"{text}; the difference in accuracy is within noise" if noise else text
 
 
 def _tests(searches: Sequence[StoredSearch]) -> list[str]:
-    """The winners' tests against the best one's, where they were tested on the same pictures."""
-    found = [(search.paths.name, read_winner(search.paths).test) for search in searches]
-    tested = [(name, test) for name, test in found if test is not None]
+    """Compare the winners' tests with the best one's if all were tested on the same images."""
+    tests = [(search.paths.name, read_winner_summary(search.paths).test) for search in searches]
+    tested = [(name, test) for name, test in tests if test is not None]
     if len(tested) < 2:
         return []
     if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
-        return ["The winners were tested on different pictures: their tests cannot be compared."]
+        return ["The winners were tested on different images: their tests cannot be compared."]
     tested.sort(key=lambda pair: -pair[1].correct)
     (name, best), *others = tested
-    return [_against(name, best, other, test) for other, test in others]
+    return [_mcnemar_sentence(name, best, other, test) for other, test in others]
 
 
-def _against(name: str, best: TestResult, other_name: str, other: TestResult) -> str:
-    missed, missed_by_other = ({w.index for w in test.wrong} for test in (best, other))
+def _mcnemar_sentence(name: str, best: TestResult, other_name: str, other: TestResult) -> str:
+    missed, missed_by_other = ({m.index for m in test.misclassified} for test in (best, other))
     only_best, only_other = len(missed_by_other - missed), len(missed - missed_by_other)
     p = mcnemar(only_best, only_other)
-    chance = "which may well be chance" if p >= _SIGNIFICANT else "which is unlikely to be chance"
+    level = f"{'not ' if p >= _ALPHA else ''}significant at the {_ALPHA:.0%} level"
     return (
-        f"Tested on {best.total} pictures, the winner of {name} has {best.correct} right, that of "
-        f"{other_name} {other.correct}. {only_best} pictures only the first has right, "
-        f"{only_other} only the second: McNemar's exact test gives p = {p:.2g}, {chance}."
+        f"Of {best.total} test images, the winner of {name} classifies {best.correct} correctly, "
+        f"that of {other_name} {other.correct}; {only_best} are correct only with the former, "
+        f"{only_other} only with the latter. McNemar's exact test: p = {p:.2g}, {level}."
     )
 
 
 def _warnings(searches: Sequence[StoredSearch]) -> list[str]:
-    told = []
+    messages = []
     if len({search.data.info.fingerprint for search in searches}) > 1:
-        told.append("The searches used different images: their scores cannot be compared.")
-    if len({search.study.objective.metric for search in searches}) > 1:
-        told.append("They optimised different metrics; the figures show that of the first.")
-    if len({search.study.budget.max_epochs for search in searches}) > 1:
-        told.append("Their trials' full lengths differ, so an epoch is another part of a whole.")
+        messages.append("The searches used different images: their scores cannot be compared.")
+    if len({search.config.objective.metric for search in searches}) > 1:
+        messages.append("They optimised different metrics; the figures show the first search's.")
+    if len({search.config.budget.max_epochs for search in searches}) > 1:
+        messages.append(
+            "Their max_epochs differ: an epoch is a different fraction of a full trial."
+        )
     machines = {
         str(session.environment.get("processor"))
         for search in searches
         for session in search.journal.sessions
     }
     if len(machines) > 1:
-        told.append("They ran on different machines: compare trials and epochs, not times.")
-    return told
+        messages.append("They ran on different machines: compare trials and epochs, not times.")
+    return messages
 
 
 def _best(searches: Sequence[StoredSearch]) -> list[TableRow]:
@@ -183,55 +186,55 @@ def _best(searches: Sequence[StoredSearch]) -> list[TableRow]:
     configs = [winner.config.hyperparameters() if winner else {} for winner in winners]
     rows = []
     for name in dict.fromkeys(name for config in configs for name in config):
-        cells = [_shown(config.get(name)) for config in configs]
+        cells = [_format_value(config.get(name)) for config in configs]
         rows.append((name, cells, len(set(cells)) > 1))
-    # What differs first: the rest is context.
+    # Differences first: the rest is context.
     return sorted(rows, key=lambda row: not row[2])
 
 
 def _spaces(searches: Sequence[StoredSearch]) -> list[TableRow]:
-    names = dict.fromkeys(name for search in searches for name in search.study.space)
+    names = dict.fromkeys(name for search in searches for name in search.config.space)
     rows = []
     for name in names:
         cells = [_parameter(search, name) for search in searches]
         rows.append((name, cells, len(set(cells)) > 1))
-    for label, of in _SETTINGS.items():
-        cells = [_shown(of(search)) for search in searches]
+    for label, getter in _SETTINGS.items():
+        cells = [_format_value(getter(search)) for search in searches]
         rows.append((label, cells, len(set(cells)) > 1))
     return rows
 
 
 _SETTINGS: dict[str, Any] = {
-    "searcher": lambda search: search.study.searcher.name,
-    "scheduler": lambda search: search.study.scheduler.name,
-    "grace period": lambda search: search.study.scheduler.grace_period,
-    "reduction factor": lambda search: search.study.scheduler.reduction_factor,
-    "trials": lambda search: search.study.budget.trials,
-    "max epochs": lambda search: search.study.budget.max_epochs,
-    "objective": lambda search: search.study.objective.metric,
-    "seed": lambda search: search.study.seed,
+    "searcher": lambda search: search.config.searcher.name,
+    "scheduler": lambda search: search.config.scheduler.name,
+    "grace period": lambda search: search.config.scheduler.grace_period,
+    "reduction factor": lambda search: search.config.scheduler.reduction_factor,
+    "trials": lambda search: search.config.budget.trials,
+    "max epochs": lambda search: search.config.budget.max_epochs,
+    "objective": lambda search: search.config.objective.metric,
+    "seed": lambda search: search.config.seed,
     "data": lambda search: search.data.info.fingerprint[:12],
 }
 
 
 def _parameter(search: StoredSearch, name: str) -> str:
-    if name not in search.study.space:
+    if name not in search.config.space:
         defaults = TrialConfig().hyperparameters()
-        return f"{_shown(defaults[name])} (default)" if name in defaults else "–"
-    parameter = search.study.space[name]
+        return f"{_format_value(defaults[name])} (default)" if name in defaults else "–"
+    parameter = search.config.space[name]
     if isinstance(parameter, Fixed):
-        return f"{_shown(parameter.value)} (fixed)"
+        return f"{_format_value(parameter.value)} (fixed)"
     fields = parameter.model_dump(by_alias=True, exclude_defaults=True)
     kind = fields.pop("type", "")
-    inside = ", ".join(f"{key} {_shown(value)}" for key, value in fields.items())
+    inside = ", ".join(f"{key} {_format_value(value)}" for key, value in fields.items())
     return f"{kind}: {inside}"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return " ".join(map(_shown, value))
+        return " ".join(map(_format_value, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key} is {_shown(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} is {_format_value(entry)}" for key, entry in value.items())
     return "–" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What the page of a search shows: its figures, its table, and every trial for the script."""
+"""Context of the report's template: figures, leaderboard, and each trial's data for the script."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from handsigns.console.failure import failure_of
+from handsigns.console.failure import parse_failure
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
 from handsigns.reporting.figures import pairs as pair_figures
 from handsigns.reporting.figures import parallel as parallel_figures
 from handsigns.reporting.figures import search as search_figures
 from handsigns.reporting.figures import winner as winner_figures
-from handsigns.reporting.figures.figure import Figure, short, thinned
-from handsigns.reporting.figures.scales import usable
-from handsigns.reporting.importance import FEWEST, METHOD, Importances, importances
-from handsigns.reporting.leaderboard import ALWAYS, shown
-from handsigns.reporting.winner import Winner
+from handsigns.reporting.figures.figure import Figure, round_sig, subsample
+from handsigns.reporting.figures.scales import with_result
+from handsigns.reporting.importance import METHOD, MIN_TRIALS, Importances, importances
+from handsigns.reporting.leaderboard import FIXED_COLUMNS, format_cell
+from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.class_scores import worst_classes
-from handsigns.results.statistics import best_so_far, funnel, rungs
+from handsigns.results.statistics import optimization_history, rung_stats, rungs
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table
 from handsigns.results.timeline import Timeline
@@ -27,32 +27,32 @@ from handsigns.results.trial import TrialRecord
 from handsigns.results.winner import TestResult
 from handsigns.stats.intervals import wilson_interval
 
-_EPOCHS_KEPT = 45_000
-"""Of all trials together, for the curves on the page; more are thinned."""
-_FEWEST_POINTS = 12
-_LONGEST_ERROR = 4000
-MOST_CLASSES = 40
-"""In a table of the page; of more the worst are shown."""
-_MOST_SLICES = 12
-_FEWEST_IN_SLICE = 3
-"""Trials; of fewer there is nothing to see."""
+_MAX_CURVE_EPOCHS = 45_000
+"""Maximum epochs of all trials on the page; beyond it, curves are subsampled."""
+_MIN_CURVE_POINTS = 12
+_MAX_ERROR_CHARS = 4000
+MAX_CLASSES = 40
+"""Maximum classes in a table of the page; beyond it, the worst are shown."""
+_MAX_SLICES = 12
+_MIN_SLICE_TRIALS = 3
+"""Minimum trials for a slice plot."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Of the leaderboard: what is shown, and what is sorted by, where that is another."""
+    """Leaderboard cell: its text, and its sort key where that differs."""
 
     name: str
-    shown: str
-    key: str | None
-    text: bool
+    display: str
+    sort_key: str | None
+    is_text: bool
 
 
 @dataclass(frozen=True)
 class Row:
-    """Of the leaderboard."""
+    """Leaderboard row."""
 
     trial_id: str
     status: str
@@ -61,24 +61,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Column:
-    """Of the leaderboard."""
+    """Leaderboard column."""
 
     title: str
-    text: bool
+    is_text: bool
 
 
 @dataclass(frozen=True)
-class Drawings:
+class ReportFigures:
     """All figures of a search.
 
     Attributes:
-        course: what the search did.
-        importance, parallel, slices, pairs: what it learned.
-        winner: what the test found.
-        importance_note: how the importance was reckoned, or why it was not.
+        progress: figures of the search progress.
+        importance, parallel, slices, pairs: figures of the hyperparameter analysis.
+        winner: figures of the winner's retraining and test.
+        importance_note: how the importance is estimated, or why it is not.
     """
 
-    course: list[Figure] = field(default_factory=list)
+    progress: list[Figure] = field(default_factory=list)
     importance: Figure | None = None
     importance_note: str = ""
     parallel: Figure | None = None
@@ -87,138 +87,144 @@ class Drawings:
     winner: list[Figure] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Figure]:
-        yield from self.course
+        yield from self.progress
         yield from (f for f in (self.importance, self.parallel) if f is not None)
         yield from (*self.slices, *self.pairs, *self.winner)
 
 
-def drawings(search: StoredSearch, known: Winner, timeline: Timeline, report: Progress) -> Drawings:
-    """All that can be drawn of what there is."""
-    if not usable(search.journal.records):
-        return Drawings(winner=_of_winner(known))
-    found = importances(search, report)
-    varied = search.study.space.varied
-    order = [one.name for one in found.each] if found else list(varied)
-    ranked = usable(search.ranked)
-    seen = [n for n in order if sum(n in r.params for r in ranked) >= _FEWEST_IN_SLICE]
-    return Drawings(
-        course=_course(search, timeline),
-        importance=importance_figures.importance_bars(found) if found else None,
-        importance_note=_importance_note(found),
+def make_report_figures(
+    search: StoredSearch, winner_summary: WinnerSummary, timeline: Timeline, report: Progress
+) -> ReportFigures:
+    """Make all figures for which there is data."""
+    if not with_result(search.journal.records):
+        return ReportFigures(winner=_winner_figures(winner_summary))
+    estimates = importances(search, report)
+    varied = search.config.space.searched_names
+    order = [p.name for p in estimates.parameters] if estimates else list(varied)
+    ranked = with_result(search.ranked)
+    sliced = [n for n in order if sum(n in r.params for r in ranked) >= _MIN_SLICE_TRIALS]
+    return ReportFigures(
+        progress=_progress_figures(search, timeline),
+        importance=importance_figures.importance_bars(estimates) if estimates else None,
+        importance_note=_importance_note(estimates),
         parallel=parallel_figures.parallel_coordinates(search),
-        slices=[importance_figures.slice_of(search, name) for name in seen[:_MOST_SLICES]],
+        slices=[importance_figures.slice_plot(search, name) for name in sliced[:_MAX_SLICES]],
         pairs=pair_figures.pair_maps(search, order),
-        winner=_of_winner(known),
+        winner=_winner_figures(winner_summary),
     )
 
 
-def _course(search: StoredSearch, timeline: Timeline) -> list[Figure]:
-    objective = search.study.objective
-    points = best_so_far(search, timeline.heard)
-    found = []
+def _progress_figures(search: StoredSearch, timeline: Timeline) -> list[Figure]:
+    objective = search.config.objective
+    points = optimization_history(search, timeline.last_seen)
+    figures = []
     if len(points) > 1:
-        found += [search_figures.best_over(points, objective, by_time=way) for way in (True, False)]
-    found += [
+        figures += [
+            search_figures.best_value_plot(points, objective, by_time=by_time)
+            for by_time in (True, False)
+        ]
+    figures += [
         search_figures.learning_curves(
-            usable(search.ranked), objective, rungs(search.study, search.journal)
+            with_result(search.ranked), objective, rungs(search.config, search.journal)
         ),
-        search_figures.rung_funnel(funnel(search)),
+        search_figures.rung_funnel(rung_stats(search)),
     ]
     if timeline.slots:
-        found.append(search_figures.slots(timeline, search.journal.records))
-    return found
+        figures.append(search_figures.worker_timeline(timeline, search.journal.records))
+    return figures
 
 
-def _of_winner(known: Winner) -> list[Figure]:
-    found = []
-    if known.test is not None:
-        found += winner_figures.confusion(known.test)
-        found.append(winner_figures.reliability(known.test.calibration))
-    if known.retraining is not None:
-        found.append(winner_figures.retraining_curves(known.retraining.runs))
-    return found
+def _winner_figures(winner_summary: WinnerSummary) -> list[Figure]:
+    figures = []
+    if winner_summary.test is not None:
+        figures += winner_figures.confusion(winner_summary.test)
+        figures.append(winner_figures.reliability(winner_summary.test.calibration))
+    if winner_summary.retraining is not None:
+        figures.append(winner_figures.retraining_curves(winner_summary.retraining.runs))
+    return figures
 
 
-def _importance_note(found: Importances | None) -> str:
-    if found is None:
+def _importance_note(estimates: Importances | None) -> str:
+    if estimates is None:
         return (
-            f"It takes {FEWEST} trials with a result, and two hyperparameters that vary, to say "
-            f"which of them matters."
+            f"Estimating importance requires at least {MIN_TRIALS} trials with a result and two "
+            f"hyperparameters that vary."
         )
     return (
-        f"{METHOD}: how much each hyperparameter alone decides whether one of the {found.trials} "
-        f"trials is among the best {found.good}. It needs their order only, so early stopping does "
-        f"not mislead it. The thin lines hold the middle 90 % of {found.resamples} resamples of "
-        f"the trials: where they overlap, the order is open."
+        f"{METHOD}: how much each hyperparameter alone determines whether one of the "
+        f"{estimates.trials} trials is among the best {estimates.num_top_trials}. It uses only the "
+        f"trials' ranking, so early stopping does not bias it. Thin lines: 90 % bootstrap "
+        f"intervals ({estimates.resamples} resamples); where they overlap, the order is uncertain."
     )
 
 
-def table(search: StoredSearch) -> tuple[list[Column], list[Row]]:
-    """The leaderboard with the hyperparameters that vary."""
-    names = [*ALWAYS, *search.study.space.varied]
+def leaderboard_rows(search: StoredSearch) -> tuple[list[Column], list[Row]]:
+    """Return the leaderboard with the hyperparameters that vary."""
+    names = [*FIXED_COLUMNS, *search.config.space.searched_names]
     columns, rows = [], []
-    found = leaderboard_table(search.journal.records, search.study.objective).rows()
+    table = leaderboard_table(search.journal.records, search.config.objective).rows()
     for name in names:
-        text = any(isinstance(row.get(name), str) for row in found)
-        columns.append(Column("trial" if name == "trial_id" else name, text))
-    for row in found:
+        is_text = any(isinstance(row.get(name), str) for row in table)
+        columns.append(Column("trial" if name == "trial_id" else name, is_text))
+    for row in table:
         cells = tuple(
-            _cell(name, row.get(name), c.text) for name, c in zip(names, columns, strict=True)
+            _cell(name, row.get(name), c.is_text) for name, c in zip(names, columns, strict=True)
         )
         rows.append(Row(row["trial_id"], row["status"], cells))
     return columns, rows
 
 
-def _cell(name: str, value: Any, text: bool) -> Cell:
+def _cell(name: str, value: Any, is_text: bool) -> Cell:
     number = isinstance(value, float) and value == value
-    return Cell(name, shown(name, value), f"{value:.8g}" if number else None, text)
+    return Cell(name, format_cell(name, value), f"{value:.8g}" if number else None, is_text)
 
 
 def trials_payload(search: StoredSearch) -> dict[str, Any]:
-    """Every trial's curves and configuration, for the script; long searches' curves are thinned."""
+    """Return each trial's configuration and curves, subsampled in a long search."""
     records = search.journal.records
     total = sum(len(record.epochs) for record in records)
-    most = max(_FEWEST_POINTS, max((len(r.epochs) for r in records), default=1))
-    if total > _EPOCHS_KEPT:
-        most = max(_FEWEST_POINTS, _EPOCHS_KEPT // max(1, len(records)))
+    max_points = max(_MIN_CURVE_POINTS, max((len(r.epochs) for r in records), default=1))
+    if total > _MAX_CURVE_EPOCHS:
+        max_points = max(_MIN_CURVE_POINTS, _MAX_CURVE_EPOCHS // max(1, len(records)))
     names = list(dict.fromkeys(name for r in records for name in r.config.hyperparameters()))
     return {
         "hyperparameters": names,
-        "trials": {record.trial_id: _trial(record, names, most) for record in records},
+        "trials": {record.trial_id: _trial(record, names, max_points) for record in records},
     }
 
 
-def _trial(record: TrialRecord, names: list[str], most: int) -> dict[str, Any]:
-    epochs = thinned(record.epochs, most)
+def _trial(record: TrialRecord, names: list[str], max_points: int) -> dict[str, Any]:
+    epochs = subsample(record.epochs, max_points)
     series = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
-    thin = "" if len(epochs) == len(record.epochs) else f"; {len(epochs)} epochs are drawn"
-    place = f", on {record.placement.node}" if record.placement else ""
-    lost = f", started anew {record.retries} times" if record.retries else ""
+    thinned = "" if len(epochs) == len(record.epochs) else f"; {len(epochs)} epochs are plotted"
+    node = f", on {record.placement.node}" if record.placement else ""
+    retries = f", retries: {record.retries}" if record.retries else ""
     config = record.config.hyperparameters()
-    failed = f": {failure_of(record.error)}" if record.error.strip() else ""
+    failed = f": {parse_failure(record.error)}" if record.error.strip() else ""
     return {
         "summary": printable(
-            f"{record.status} after {len(record.epochs)} epochs in {record.seconds:.1f} s{place}; "
-            f"seed {record.seed}{lost}{thin}{failed}"
+            f"{record.status} after {len(record.epochs)} epochs in {record.seconds:.1f} s{node}; "
+            f"seed {record.seed}{retries}{thinned}{failed}"
         ),
-        "error": record.error.strip()[-_LONGEST_ERROR:],
+        "error": record.error.strip()[-_MAX_ERROR_CHARS:],
         "searched": list(record.params),
-        "config": [short(v) if isinstance(v, float) else v for v in map(config.get, names)],
+        "config": [round_sig(v) if isinstance(v, float) else v for v in map(config.get, names)],
         "epoch": [metrics.epoch for metrics in epochs],
-        **{name: [short(getattr(metrics, name)) for metrics in epochs] for name in series},
+        **{name: [round_sig(getattr(metrics, name)) for metrics in epochs] for name in series},
     }
 
 
 def per_class(test: TestResult) -> list[dict[str, Any]]:
-    """Precision and recall with their intervals, None where there is nothing: of each class, or of
-    the worst where there are many.
+    """Return precision and recall of each class with their intervals, None where undefined.
+
+    Of more than `MAX_CLASSES` classes, the worst.
     """
     rows = []
-    number = {name: k for k, name in enumerate(test.classes)}
-    for score in worst_classes(test, MOST_CLASSES):
-        k = number[score["class"]]
-        correct, true = test.confusion[k][k], score["pictures"]
-        predicted = sum(row[k] for row in test.confusion)
+    index = {name: k for k, name in enumerate(test.classes)}
+    for score in worst_classes(test, MAX_CLASSES):
+        k = index[score["class"]]
+        correct, true = test.confusion_matrix[k][k], score["images"]
+        predicted = sum(row[k] for row in test.confusion_matrix)
         rows.append(
             {
                 "name": score["class"],

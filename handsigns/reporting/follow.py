@@ -1,4 +1,4 @@
-"""A report that is written anew while its search runs."""
+"""Live report: rewritten while its search runs."""
 
 from __future__ import annotations
 
@@ -9,45 +9,51 @@ from pathlib import Path
 from handsigns.io.throttle import Throttle
 from handsigns.reporting.write import write_report
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import StoredSearch, holder, open_search
+from handsigns.results.search_lock import lock_owner
+from handsigns.results.store import StoredSearch, open_search
 
-_WRITING = Throttle(interval_s=10.0, share=0.05)
-"""Of a report that is followed, by CPU time: the trials want it more."""
+_REPORT_THROTTLE = Throttle(min_interval_s=10.0, max_time_share=0.05)
+"""Throttle of a live report by CPU time, which the trials need more."""
 _CHECK_SECONDS = 2.0
-"""How soon the search's end is noticed."""
+"""Interval between checks for the end of the search."""
 
-Told = Callable[[StoredSearch, Path], None]
+ReportCallback = Callable[[StoredSearch, Path], None]
 
 
 def follow(
-    paths: SearchPaths, folder: Path, told: Told, wait: Callable[[float], None] = time.sleep
+    paths: SearchPaths,
+    folder: Path,
+    on_written: ReportCallback,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Write the report again and again until no process runs the search, then once for good.
+    """Rewrite the report until no process runs the search, then write its final version.
 
-    While the search runs the figures' files are left out, as they take longest.
+    While the search runs, no figure files are written, as they take longest.
 
     Args:
-        told: called after each writing.
-        wait: for so many seconds.
+        paths: paths of the search.
+        folder: folder of the report.
+        on_written: called after each write.
+        wait: sleeps for the given seconds.
 
     Returns:
-        the page.
+        The path of the page.
     """
-    pause = _WRITING.pause_s(0.0)
-    while holder(paths):
-        begun = time.process_time()
+    pause = _REPORT_THROTTLE.pause_s(0.0)
+    while lock_owner(paths):
+        cpu_start = time.process_time()
         search = open_search(paths)
         page = write_report(search, folder, reload_seconds=round(pause), figures=False)
-        told(search, page)
-        pause = _WRITING.pause_s(time.process_time() - begun)
+        on_written(search, page)
+        pause = _REPORT_THROTTLE.pause_s(time.process_time() - cpu_start)
         _wait_for_end(paths, pause, wait)
     search = open_search(paths)
     page = write_report(search, folder)
-    told(search, page)
+    on_written(search, page)
     return page
 
 
 def _wait_for_end(paths: SearchPaths, seconds: float, wait: Callable[[float], None]) -> None:
-    while seconds > 0 and holder(paths):
+    while seconds > 0 and lock_owner(paths):
         wait(min(seconds, _CHECK_SECONDS))
         seconds -= _CHECK_SECONDS

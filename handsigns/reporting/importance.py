@@ -1,4 +1,4 @@
-"""How much each hyperparameter decides, by PED-ANOVA, with how sure that is."""
+"""Hyperparameter importance by PED-ANOVA, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handsigns.config.search import Objective
+from handsigns.config.sections import Objective
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
 METHOD = "PED-ANOVA (Watanabe et al., 2023)"
-FEWEST = 12
-"""Trials below which nothing is said."""
-_TOP_SHARE, _TOP_COUNT = 0.1, 5
-"""What counts as good: this share of the trials, but at least so many."""
-_MOST_RESAMPLES, _FEWEST_RESAMPLES = 100, 20
-_TRIALS_RESAMPLED = 20_000
-"""In all resamples together, about, so that a large search takes seconds too."""
+MIN_TRIALS = 12
+"""Minimum number of trials for an estimate."""
+_TARGET_QUANTILE, _MIN_TARGET_TRIALS = 0.1, 5
+"""Top trials: this share of all trials, but at least this number."""
+_MAX_RESAMPLES, _MIN_RESAMPLES = 100, 20
+_RESAMPLING_BUDGET = 20_000
+"""Approximate number of trials in all resamples: a large search takes seconds, too."""
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one hyperparameter.
+    """Importance of one hyperparameter.
 
     Attributes:
-        name: of the hyperparameter.
-        share: of what all of them decide; they sum to 1.
-        low, high: the middle 90 % of `share` over resamples of the trials.
+        name: name of the hyperparameter.
+        share: share of the total importance; the shares sum to 1.
+        low, high: 90 % bootstrap interval of `share`.
     """
 
     name: str
@@ -41,80 +41,85 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """Of all hyperparameters, most important first, and how they were reckoned."""
+    """Importance of all hyperparameters, most important first, and how it was estimated."""
 
-    each: tuple[Importance, ...]
+    parameters: tuple[Importance, ...]
     trials: int
-    good: int
+    num_top_trials: int
     resamples: int
 
 
 def importances(search: StoredSearch, report: Callable[[int, int], None]) -> Importances | None:
-    """Which hyperparameters decide whether a trial is among the best tenth.
+    """Estimate how much each hyperparameter determines whether a trial is in the top tenth.
 
     PED-ANOVA (Watanabe, Bansal, Hutter: "PED-ANOVA: Efficiently Quantifying Hyperparameter
-    Importance in Arbitrary Subspaces", IJCAI 2023) compares where the good trials lie with where
-    all of them lie. It needs the trials' order alone, so it can be asked of trials that were
-    stopped early, whose values at different epochs no regression could compare. Trials that
-    diverged count as the worst; those that failed are left out.
+    Importance in Arbitrary Subspaces", IJCAI 2023) compares the distribution of the top trials
+    with that of all trials. It needs the trials' ranking alone, so it is valid for trials stopped
+    early, whose values at different epochs no regression could compare. Trials that diverged
+    count as the worst; failed ones are excluded.
 
     Args:
-        report: told how many resamples are done.
+        search: a search.
+        report: called with the numbers of resamples that are done and in total.
 
     Returns:
-        None where there are fewer than `FEWEST` trials, or one hyperparameter or less.
+        None for fewer than `MIN_TRIALS` trials or two varying hyperparameters.
     """
     records = [r for r in search.journal.records if r.has_result or r.status == "diverged"]
-    varied = [name for name in search.study.space.varied if len(_values(records, name)) > 1]
-    if len(records) < FEWEST or len(varied) < 2:
+    varied = [
+        name for name in search.config.space.searched_names if len(_values(records, name)) > 1
+    ]
+    if len(records) < MIN_TRIALS or len(varied) < 2:
         return None
-    trials = _as_optuna(search, records, varied)
-    quantile = max(_TOP_SHARE, min(0.5, _TOP_COUNT / len(trials)))
-    whole = _shares(trials, quantile, varied)
-    resampled = _resampled(trials, quantile, varied, report)
-    each = [
-        Importance(name, whole[name], *_middle([shares[name] for shares in resampled]))
+    trials = _to_optuna_trials(search, records, varied)
+    quantile = max(_TARGET_QUANTILE, min(0.5, _MIN_TARGET_TRIALS / len(trials)))
+    estimate = _ped_anova(trials, quantile, varied)
+    resampled = _bootstrap_importances(trials, quantile, varied, report)
+    found = [
+        Importance(
+            name, estimate[name], *_percentile_interval([shares[name] for shares in resampled])
+        )
         for name in varied
     ]
-    each.sort(key=lambda one: -one.share)
-    return Importances(tuple(each), len(trials), round(quantile * len(trials)), len(resampled))
+    found.sort(key=lambda importance: -importance.share)
+    return Importances(tuple(found), len(trials), round(quantile * len(trials)), len(resampled))
 
 
 def _values(records: Sequence[TrialRecord], name: str) -> set[object]:
     return {record.params[name] for record in records if name in record.params}
 
 
-def _as_optuna(
+def _to_optuna_trials(
     search: StoredSearch, records: Sequence[TrialRecord], varied: Sequence[str]
 ) -> list[Any]:
-    """The trials with the objective made a loss, lower being better."""
+    """Convert trials to Optuna's, with the objective as a loss (lower is better)."""
     from optuna.trial import create_trial
 
-    from handsigns.policy.optuna_space import distribution
+    from handsigns.policy.optuna_space import to_distribution
 
-    space = search.study.space
-    losses = [_loss(record, search.study.objective) for record in records]
+    space = search.config.space
+    losses = [_loss(record, search.config.objective) for record in records]
     worst = max((loss for loss in losses if loss is not None), default=0.0) + 1.0
     trials = []
     for record, loss in zip(records, losses, strict=True):
         params = {name: record.params[name] for name in varied if name in record.params}
-        kinds = {name: distribution(space[name]) for name in params}
+        distributions = {name: to_distribution(space[name]) for name in params}
         try:
             value = worst if loss is None else loss
-            trials.append(create_trial(params=params, distributions=kinds, value=value))
-        except ValueError:  # the space was narrowed since: its ranges no longer hold this trial
+            trials.append(create_trial(params=params, distributions=distributions, value=value))
+        except ValueError:  # outside a space that was narrowed since
             continue
     return trials
 
 
 def _loss(record: TrialRecord, objective: Objective) -> float | None:
-    if record.last is None or not record.has_result:
+    if record.last_epoch is None or not record.has_result:
         return None
-    value = objective.of(record.last)
+    value = objective.value_of(record.last_epoch)
     return value if objective.minimize else -value
 
 
-def _shares(trials: Sequence[Any], quantile: float, varied: Sequence[str]) -> dict[str, float]:
+def _ped_anova(trials: Sequence[Any], quantile: float, varied: Sequence[str]) -> dict[str, float]:
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
@@ -128,22 +133,22 @@ def _shares(trials: Sequence[Any], quantile: float, varied: Sequence[str]) -> di
     return {name: float(found.get(name, 0.0)) for name in varied}
 
 
-def _resampled(
+def _bootstrap_importances(
     trials: Sequence[Any],
     quantile: float,
     varied: Sequence[str],
     report: Callable[[int, int], None],
 ) -> list[dict[str, float]]:
-    """The shares in bootstrap resamples of the trials, always the same ones."""
-    count = max(_FEWEST_RESAMPLES, min(_MOST_RESAMPLES, _TRIALS_RESAMPLED // len(trials)))
-    lot = random.Random(0)
+    """Return the shares in bootstrap resamples of the trials, drawn with a fixed seed."""
+    count = max(_MIN_RESAMPLES, min(_MAX_RESAMPLES, _RESAMPLING_BUDGET // len(trials)))
+    rng = random.Random(0)
     shares = []
     for number in range(count):
-        shares.append(_shares(lot.choices(trials, k=len(trials)), quantile, varied))
+        shares.append(_ped_anova(rng.choices(trials, k=len(trials)), quantile, varied))
         report(number + 1, count)
     return shares
 
 
-def _middle(shares: Sequence[float]) -> tuple[float, float]:
+def _percentile_interval(shares: Sequence[float]) -> tuple[float, float]:
     cuts = statistics.quantiles(shares, n=20, method="inclusive")
     return cuts[0], cuts[-1]

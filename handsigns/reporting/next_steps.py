@@ -1,4 +1,4 @@
-"""How far a search has come, and the commands that are left to run."""
+"""Phase of a search, and the commands to run next."""
 
 from __future__ import annotations
 
@@ -6,73 +6,79 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from handsigns.console.program import INSTALLED
-from handsigns.reporting.winner import Winner
-from handsigns.results.store import StoredSearch, holder
+from handsigns.console.program import CONSOLE_SCRIPT
+from handsigns.reporting.winner import WinnerSummary
+from handsigns.results.search_lock import lock_owner
+from handsigns.results.store import StoredSearch
 
-Phase = Literal["running", "interrupted", "ended"]
-"""Of a search; one that was interrupted can be resumed."""
+Phase = Literal["running", "interrupted", "finished"]
+"""Phase of a search; an interrupted search can be resumed."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """What it is good for, and the line to copy."""
+    """Command line to copy, with a label that states its purpose."""
 
     label: str
     line: str
 
 
 def phase(search: StoredSearch) -> Phase:
-    """Return how far a search has come."""
+    """Return the phase of a search."""
     journal = search.journal
-    if not journal.ended_because:
-        return "running" if holder(search.paths) else "interrupted"
-    concluded = journal.concluded >= sum(record.ended for record in journal.records)
-    return "ended" if concluded else "interrupted"
+    if not journal.stop_reason:
+        return "running" if lock_owner(search.paths) else "interrupted"
+    concluded = journal.num_ended_at_conclusion >= sum(
+        record.is_terminal for record in journal.records
+    )
+    return "finished" if concluded else "interrupted"
 
 
-def headline(search: StoredSearch, now: Phase) -> str:
-    """Return which trial is the best, and whether that is final."""
+def headline(search: StoredSearch, current_phase: Phase) -> str:
+    """Return a sentence that names the best trial and says whether that is final."""
     winner = search.winner
     if winner is None:
-        return "No trial has a result yet" if now == "running" else "No trial has a result"
-    if now == "ended":
+        return (
+            "No trial has a result yet" if current_phase == "running" else "No trial has a result"
+        )
+    if current_phase == "finished":
         return f"Trial {winner.trial_id} won"
-    ended = sum(record.ended for record in search.journal.records)
-    total = max(search.study.budget.trials, len(search.journal.records))
-    return f"Trial {winner.trial_id} leads so far, with {ended} of {total} trials ended"
+    finished = sum(record.is_terminal for record in search.journal.records)
+    total = max(search.config.budget.trials, len(search.journal.records))
+    return f"Trial {winner.trial_id} leads so far, with {finished} of {total} trials finished"
 
 
-def commands(search: StoredSearch, known: Winner, now: Phase) -> list[Command]:
-    """Return what is left to do; nothing while the search runs."""
-    if now == "running":
+def commands(
+    search: StoredSearch, winner_summary: WinnerSummary, current_phase: Phase
+) -> list[Command]:
+    """Return the next commands; none while the search runs."""
+    if current_phase == "running":
         return []
-    if now == "interrupted":
+    if current_phase == "interrupted":
         return [Command("Resume the search", _line(search, "resume"))]
-    return list(_after_the_end(search, known))
+    return list(_post_search_commands(search, winner_summary))
 
 
-def _after_the_end(search: StoredSearch, known: Winner) -> Iterator[Command]:
+def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -> Iterator[Command]:
     winner = search.winner
     if winner is None:
         return
-    trained, test = known.retraining, known.test
-    chosen = trained is not None and (
-        trained.trial_id == winner.trial_id or (test is not None and test.chosen == "by hand")
+    retraining, test = winner_summary.retraining, winner_summary.test
+    retrained = retraining is not None and (
+        retraining.trial_id == winner.trial_id or (test is not None and test.selected_by == "user")
     )
-    tested = chosen and test is not None and trained is not None
-    if not search.finalists and not tested:
+    tested = retrained and test is not None
+    if not search.reevaluated_trials and not tested:
+        yield Command("Re-evaluate the top trials with fresh seeds", _line(search, "reevaluate"))
+    if not retrained:
         yield Command(
-            "Re-evaluate the top trials with fresh seeds, to be sure", _line(search, "reevaluate")
-        )
-    if not chosen:
-        yield Command(
-            "Retrain the best trial on train and validation split", _line(search, "retrain")
+            "Retrain the best trial on the train and validation splits", _line(search, "retrain")
         )
     if not tested:
-        again = f" (it was opened {known.openings} times before)" if known.openings else ", once"
-        yield Command(f"Evaluate the winner on the test split{again}", _line(search, "test"))
-    if trained is not None:
+        openings = winner_summary.test_evaluations
+        note = f" (opened {openings} times before)" if openings else ", once"
+        yield Command(f"Evaluate the winner on the test split{note}", _line(search, "test"))
+    if retraining is not None:
         yield Command("Classify images with the winner", _line(search, "predict", "IMAGE…"))
     yield Command(
         "Replay the best trial and compare every epoch", replay_line(search, winner.trial_id)
@@ -80,9 +86,9 @@ def _after_the_end(search: StoredSearch, known: Winner) -> Iterator[Command]:
 
 
 def replay_line(search: StoredSearch, trial_id: str) -> str:
-    """Return the command that runs a trial again."""
+    """Return the command that replays a trial."""
     return _line(search, "replay", trial_id)
 
 
 def _line(search: StoredSearch, command: str, *arguments: str) -> str:
-    return search.paths.command(command, *arguments, form=INSTALLED)
+    return search.paths.command(command, *arguments, program_name=CONSOLE_SCRIPT)

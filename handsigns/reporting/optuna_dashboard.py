@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped"
-"""optuna-dashboard on a search's Optuna file, for this machine alone."""
+"""Local server of optuna-dashboard on a search's Optuna journal, bound to loopback."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from handsigns.errors import ConfigError
 HOST = "127.0.0.1"
 
 
-def serve(file: Path, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the dashboard until it is interrupted.
+def serve(file: Path, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve the dashboard until interrupted.
 
     Args:
-        file: in the format of Optuna's JournalStorage; what is appended meanwhile is shown, too.
-        port: to listen on; 0 takes a free one.
-        ready: told the address once the dashboard can be reached.
+        file: path of an Optuna JournalStorage; trials appended while serving are shown, too.
+        port: port to listen on; 0 takes a free one.
+        on_ready: called with the URL once the dashboard is reachable.
 
     Raises:
-        ConfigError: the port is taken.
+        ConfigError: the port is in use.
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -31,27 +31,27 @@ def serve(file: Path, port: int, ready: Callable[[str], None]) -> None:
 
     app = wsgi(JournalStorage(JournalFileBackend(str(file))))
     try:
-        server = make_server(HOST, port, _only_here(app), _Server, _QuietHandler)
+        server = make_server(HOST, port, _loopback_only(app), _Server, _QuietHandler)
     except OSError as error:
         raise ConfigError(
-            f"--port {port} cannot be listened on ({error.strerror}); choose another, or 0"
+            f"cannot listen on --port {port} ({error.strerror}); choose another, or 0"
         ) from error
     with server:
-        ready(f"http://{HOST}:{server.server_port}/")
+        on_ready(f"http://{HOST}:{server.server_port}/")
         server.serve_forever()
 
 
-def _only_here(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Refuse what a page from elsewhere would send here under a name of its own (DNS rebinding)."""
+def _loopback_only(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Refuse requests with a foreign host name (DNS rebinding)."""
 
-    def guarded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def restricted_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "").partition(":")[0]
         if host not in (HOST, "localhost"):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
-            return [b"only for this machine\n"]
+            return [b"served to this machine only\n"]
         return app(environ, start_response)
 
-    return guarded
+    return restricted_app
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -60,4 +60,4 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
-        """Requests are no news."""
+        """Log no requests."""

@@ -1,4 +1,4 @@
-"""Where the winner lies at the edge of what was searched, and what to search next."""
+"""Winner's values at the edges of the search space, and ranges to search next."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
-from handsigns.config.space import Choice, Fixed, Integer, LogUniform, Parameter, Space, Uniform
-from handsigns.config.yaml_tree import write_tree
+from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.space import Space
+from handsigns.config.yaml_document import dump_yaml
 
-_EDGE_SHARE = 0.05
-"""Of a range, counted from either end, that counts as its edge."""
-_BEYOND_SHARE = 0.5
-"""Of a range, by which the next one goes beyond."""
+_EDGE_FRACTION = 0.05
+"""Fraction of a range, at either end, that counts as its edge."""
+_EXTENSION_FRACTION = 0.5
+"""Fraction of a range by which the next range extends it."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A hyperparameter whose best value lies at an end of its range.
+    """Hyperparameter whose best value lies at an end of its range.
 
     Attributes:
-        name: of the hyperparameter.
-        value: the winner's.
-        side: which end.
-        bound: the range's end there.
-        next_range: what to search next, as it stands in a search space.
+        name: name of the hyperparameter.
+        value: the winner's value.
+        side: end of the range at which it lies.
+        bound: bound of the range on that side.
+        next_range: range to search next, as in a search space.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Edge:
 
 
 def find_edges(space: Space, params: Mapping[str, Scalar]) -> list[Edge]:
-    """The winner's values at an edge, but for those where the hyperparameter itself ends."""
+    """Return the winner's values at an edge that can be extended."""
     return list(_edges(space, params))
 
 
@@ -49,14 +50,14 @@ def _edges(space: Space, params: Mapping[str, Scalar]) -> Iterator[Edge]:
         if value is None:
             continue
         side = _side(parameter, float(value))
-        following = side and _following(name, parameter, side)
-        if side and following:
+        next_range = side and _extended_range(name, parameter, side)
+        if side and next_range:
             bound = parameter.low if side == "lower" else parameter.high
-            yield Edge(name, float(value), side, float(bound), following)
+            yield Edge(name, float(value), side, float(bound), next_range)
 
 
-def position(parameter: Parameter, value: float) -> float:
-    """Where in its range a value lies, from 0 to 1, on the scale on which it is searched."""
+def normalized_position(parameter: Parameter, value: float) -> float:
+    """Return a value's position in its range, in [0, 1], on the scale of the search."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     low, high = float(parameter.low), float(parameter.high)
     if is_log(parameter):
@@ -65,40 +66,40 @@ def position(parameter: Parameter, value: float) -> float:
 
 
 def is_log(parameter: Parameter) -> bool:
-    """Whether it is searched on a logarithmic scale."""
+    """Return whether a parameter is searched on a logarithmic scale."""
     return isinstance(parameter, LogUniform) or (isinstance(parameter, Integer) and parameter.log)
 
 
 def _side(parameter: Parameter, value: float) -> Literal["lower", "upper"] | None:
     listed = [v for v in parameter.values() or () if isinstance(v, (int, float))]
-    if listed and len(listed) < 1 / _EDGE_SHARE:  # few values: only the first and last are edges
-        near, far = value <= min(listed), value >= max(listed)
+    if listed and len(listed) < 1 / _EDGE_FRACTION:  # few values: only the first and last are edges
+        at_low, at_high = value <= min(listed), value >= max(listed)
     else:
-        place = position(parameter, value)
-        near, far = place <= _EDGE_SHARE, place >= 1 - _EDGE_SHARE
-    return "lower" if near else "upper" if far else None
+        relative = normalized_position(parameter, value)
+        at_low, at_high = relative <= _EDGE_FRACTION, relative >= 1 - _EDGE_FRACTION
+    return "lower" if at_low else "upper" if at_high else None
 
 
-def _following(
+def _extended_range(
     name: str, parameter: Parameter, side: Literal["lower", "upper"]
 ) -> dict[str, Scalar] | None:
-    """The range that goes half as far again beyond the edge; None where nothing is there."""
+    """Extend a range by half beyond one side; None if the hyperparameter's limit is reached."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     low, high = float(parameter.low), float(parameter.high)
     if is_log(parameter):
-        factor = (high / low) ** _BEYOND_SHARE
+        factor = (high / low) ** _EXTENSION_FRACTION
         wanted = low / factor if side == "lower" else high * factor
     else:
-        step = (high - low) * _BEYOND_SHARE
+        step = (high - low) * _EXTENSION_FRACTION
         wanted = low - step if side == "lower" else high + step
-    whole = isinstance(parameter, Integer)
-    bound = _permitted(name, _round(wanted, parameter, low))
+    is_integer = isinstance(parameter, Integer)
+    bound = _clip_to_limits(name, _round(wanted, parameter, low))
     beyond = bound is not None and (bound < low if side == "lower" else bound > high)
     if bound is None or not beyond:
         return None
     ends = (bound, high) if side == "lower" else (low, bound)
     fields: dict[str, Scalar] = {"type": parameter.type}
-    fields |= {k: int(v) if whole else v for k, v in zip(("low", "high"), ends, strict=True)}
+    fields |= {k: int(v) if is_integer else v for k, v in zip(("low", "high"), ends, strict=True)}
     if isinstance(parameter, Integer) and parameter.log:
         fields["log"] = True
     elif isinstance(parameter, (Integer, Uniform)) and parameter.step not in (None, 1):
@@ -107,7 +108,7 @@ def _following(
 
 
 def _round(wanted: float, parameter: Parameter, low: float) -> float:
-    """To two digits, or to the steps of the range."""
+    """Round to two digits, or to the steps of the range."""
     step = None if isinstance(parameter, (LogUniform, Choice, Fixed)) else parameter.step
     if step is not None and not is_log(parameter):
         return low + round((wanted - low) / step) * step
@@ -115,9 +116,9 @@ def _round(wanted: float, parameter: Parameter, low: float) -> float:
     return float(round(rounded)) if isinstance(parameter, Integer) else rounded
 
 
-def _permitted(name: str, wanted: float) -> float | None:
-    """The nearest value that the hyperparameter may have; None where its limit is not included."""
-    field = TrialConfig.model_fields.get(name)  # none of the user's own, which have no limits
+def _clip_to_limits(name: str, wanted: float) -> float | None:
+    """Return the nearest valid value; None where an exclusive limit is reached."""
+    field = TrialConfig.model_fields.get(name)  # None for custom hyperparameters: no limits
     for limit in field.metadata if field else ():
         if getattr(limit, "ge", None) is not None:
             wanted = max(wanted, limit.ge)
@@ -131,8 +132,6 @@ def _permitted(name: str, wanted: float) -> float | None:
 
 
 def as_yaml(edges: list[Edge]) -> str:
-    """The ranges to try next, as a fragment of a search space."""
-    ranges = [
-        f"  {edge.name}: {write_tree(edge.next_range, inline=True).strip()}" for edge in edges
-    ]
+    """Return the ranges to try next as a fragment of a search space."""
+    ranges = [f"  {edge.name}: {dump_yaml(edge.next_range, inline=True).strip()}" for edge in edges]
     return "\n".join(["space:", *ranges]) + "\n"

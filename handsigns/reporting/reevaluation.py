@@ -1,4 +1,4 @@
-"""What measuring the best configurations again came to: means, intervals, who is better."""
+"""Results of a re-evaluation: means, confidence intervals, paired comparison of the best two."""
 
 from __future__ import annotations
 
@@ -8,184 +8,193 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handsigns.config.search import Objective
-from handsigns.results.reevaluation import Finalist
+from handsigns.config.sections import Objective
+from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.store import StoredSearch
-from handsigns.stats.intervals import mean_interval
+from handsigns.stats.intervals import mean_confidence_interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("place", "trial", "runs", "val_loss", "95 %", "val_accuracy", "95 % ", "in the search"),
+    *("rank", "trial", "runs", "val_loss", "95 % CI", "val_accuracy", "95 % CI ", "in the search"),
 )
 
-_SPANS = {
+_INTERVAL_COLUMNS = {
     metric: (metric, f"{metric}_low", f"{metric}_high") for metric in ("val_loss", "val_accuracy")
 }
 
 
 @dataclass(frozen=True)
-class Mean:
-    """Of a metric over runs; the interval is None of a single run, or where all came out alike."""
+class MeanEstimate:
+    """Mean of a metric over runs; its interval is None for a single run or identical values."""
 
     value: float
     interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A configuration that was measured again.
+class ReevaluationSummary:
+    """Summary of a re-evaluated configuration.
 
     Attributes:
-        trial_id: of the search's trial.
-        runs: how many were compared.
-        loss, accuracy: None where a run diverged or failed.
-        loss_in_search, accuracy_in_search: optimistic, as it was chosen by them.
+        trial_id: ID of the search's trial.
+        runs: number of runs compared.
+        loss, accuracy: means over the runs; None if a run diverged or failed.
+        search_loss, search_accuracy: scores in the search, optimistic by selection.
     """
 
     trial_id: str
     runs: int
-    loss: Mean | None
-    accuracy: Mean | None
-    loss_in_search: float
-    accuracy_in_search: float
+    loss: MeanEstimate | None
+    accuracy: MeanEstimate | None
+    search_loss: float
+    search_accuracy: float
 
 
-def measured(search: StoredSearch) -> list[Measured]:
-    """The configurations that were measured again, best first."""
-    return [_measured(finalist) for finalist in search.finalists]
+def reevaluation_summaries(search: StoredSearch) -> list[ReevaluationSummary]:
+    """Return the re-evaluated configurations, best first."""
+    return [_summarize(reevaluated) for reevaluated in search.reevaluated_trials]
 
 
-def _measured(finalist: Finalist) -> Measured:
-    then = finalist.record.epochs[-1]
-    steady = finalist.steady
-    return Measured(
-        trial_id=finalist.record.trial_id,
-        runs=len(finalist.runs),
-        loss=_mean(finalist, finalist.values("val_loss"), math.inf) if steady else None,
-        accuracy=_mean(finalist, finalist.values("val_accuracy"), 1.0) if steady else None,
-        loss_in_search=then.val_loss,
-        accuracy_in_search=then.val_accuracy,
+def _summarize(reevaluated: ReevaluatedTrial) -> ReevaluationSummary:
+    last_epoch = reevaluated.record.epochs[-1]
+    completed = reevaluated.all_completed
+    return ReevaluationSummary(
+        trial_id=reevaluated.record.trial_id,
+        runs=len(reevaluated.runs),
+        loss=_mean(reevaluated, reevaluated.values("val_loss"), math.inf) if completed else None,
+        accuracy=_mean(reevaluated, reevaluated.values("val_accuracy"), 1.0) if completed else None,
+        search_loss=last_epoch.val_loss,
+        search_accuracy=last_epoch.val_accuracy,
     )
 
 
-def _mean(finalist: Finalist, values: Sequence[float], most: float) -> Mean:
+def _mean(reevaluated: ReevaluatedTrial, values: Sequence[float], upper: float) -> MeanEstimate:
     mean = statistics.fmean(values)
-    interval = mean_interval(values, _overlap(finalist))
+    interval = mean_confidence_interval(values, _test_train_ratio(reevaluated))
     if interval is None:
-        return Mean(mean, None)
-    # Student's t knows no bounds; a loss has one, an accuracy two.
-    return Mean(mean, (max(0.0, interval[0]), min(most, interval[1])))
+        return MeanEstimate(mean, None)
+    # Student's t is unbounded; a loss has a lower bound, an accuracy two.
+    return MeanEstimate(mean, (max(0.0, interval[0]), min(upper, interval[1])))
 
 
-def _overlap(finalist: Finalist) -> float:
-    """Held-out to training pictures: by it runs on folds, which share pictures, are less
-    independent than they seem.
+def _test_train_ratio(reevaluated: ReevaluatedTrial) -> float:
+    """Return the ratio of held-out to training images.
+
+    It corrects for the dependence of runs on folds, which share training images.
     """
-    folds = finalist.compared[0].folds
+    folds = reevaluated.common_runs[0].folds
     return 1 / (folds - 1) if folds else 0.0
 
 
-def finals_frame(search: StoredSearch) -> pd.DataFrame:
-    """A row for each, best first; NaN where there is nothing.
+def reevaluation_frame(search: StoredSearch) -> pd.DataFrame:
+    """Return a row per re-evaluated configuration, best first; NaN where undefined.
 
     Columns: trial_id, runs, and val_loss, val_loss_low, val_loss_high, the same of val_accuracy.
     """
     import pandas as pd
 
-    columns = ("trial_id", "runs", *_SPANS["val_loss"], *_SPANS["val_accuracy"])
+    columns = (
+        "trial_id",
+        "runs",
+        *_INTERVAL_COLUMNS["val_loss"],
+        *_INTERVAL_COLUMNS["val_accuracy"],
+    )
     found = []
-    for one in measured(search):
-        row: dict[str, float | str] = {"trial_id": one.trial_id, "runs": one.runs}
-        for metric, mean in (("val_loss", one.loss), ("val_accuracy", one.accuracy)):
+    for trial in reevaluation_summaries(search):
+        row: dict[str, float | str] = {"trial_id": trial.trial_id, "runs": trial.runs}
+        for metric, mean in (("val_loss", trial.loss), ("val_accuracy", trial.accuracy)):
             low, high = (mean and mean.interval) or (math.nan, math.nan)
             values = (mean.value if mean else math.nan, low, high)
-            row |= dict(zip(_SPANS[metric], values, strict=True))
+            row |= dict(zip(_INTERVAL_COLUMNS[metric], values, strict=True))
         found.append(row)
     return pd.DataFrame(found, columns=list(columns))
 
 
 def verdict(search: StoredSearch) -> str:
-    """Whether the first is distinguishable from the second; empty with nothing to compare."""
-    best = [finalist for finalist in search.finalists if finalist.steady][:2]
+    """Say whether the best is distinguishable from the runner-up; "" with nothing to compare."""
+    best = [trial for trial in search.reevaluated_trials if trial.all_completed][:2]
     if not best:
         return ""
-    first = _measured(best[0])
-    assert first.loss is not None  # it is steady
+    first = _summarize(best[0])
+    assert first.loss is not None  # all runs completed
     assert first.accuracy is not None
     text = (
-        f"Trained again {_how(best[0])}, trial {first.trial_id} has a mean validation accuracy of "
-        f"{first.accuracy.value:.2%} and loss of {first.loss.value:.4f}"
+        f"Re-evaluated {_describe_runs(best[0])}, trial {first.trial_id} has a mean validation "
+        f"accuracy of {first.accuracy.value:.2%} and loss of {first.loss.value:.4f}"
     )
     if len(best) < 2:
         return f"{text}."
-    return f"{text}. {_difference(best[0], best[1], search.study.objective)}"
+    return f"{text}. {_difference(best[0], best[1], search.config.objective)}"
 
 
-def _how(finalist: Finalist) -> str:
-    runs = finalist.compared
+def _describe_runs(reevaluated: ReevaluatedTrial) -> str:
+    runs = reevaluated.common_runs
     seeds = len({run.seed for run in runs})
-    times = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
+    text = f"with {seeds} fresh seeds" if seeds > 1 else "with a fresh seed"
     if not runs[0].folds:
-        return times
+        return text
     used = len({run.fold for run in runs})
-    of = f" of {runs[0].folds}" if used < runs[0].folds else ""
-    return f"{times} on {used}{of} folds"
+    total = f" of {runs[0].folds}" if used < runs[0].folds else ""
+    return f"{text} on {used}{total} folds"
 
 
-def _difference(first: Finalist, second: Finalist, objective: Objective) -> str:
-    """Run by run, as both had the same seeds and pictures."""
+def _difference(first: ReevaluatedTrial, second: ReevaluatedTrial, objective: Objective) -> str:
+    """Compare two trials run by run: both had the same seeds and images."""
     pairs = zip(first.values(objective.metric), second.values(objective.metric), strict=True)
     differences = [a - b for a, b in pairs]
     name = f"trial {second.record.trial_id}"
+    indistinguishable = f"It is statistically indistinguishable from the runner-up, {name}"
     if len(differences) < 2:
-        return f"With one run each it cannot be told from the second, {name}."
-    figures = f"{objective.metric} differs by {statistics.fmean(differences):+.4f}"
-    interval = mean_interval(differences, _overlap(first))
+        return f"{indistinguishable}, with one run each."
+    text = f"{objective.metric} differs by {statistics.fmean(differences):+.4f}"
+    interval = mean_confidence_interval(differences, _test_train_ratio(first))
     if interval is None:
-        return f"It cannot be told from the second, {name}: {figures} in every run."
+        return f"{indistinguishable}: {text} in every run."
     low, high = interval
-    figures = f"{figures}, 95 % interval {low:+.4f} to {high:+.4f}"
+    text = f"{text}, 95 % confidence interval {low:+.4f} to {high:+.4f}"
     if low <= 0 <= high:
-        return f"It cannot be told from the second, {name}: {figures}."
-    return f"It is better than the second, {name}: {figures}."
+        return f"{indistinguishable}: {text}."
+    return f"It is significantly better than the runner-up, {name}: {text}."
 
 
-def rows(search: StoredSearch) -> list[list[str]]:
-    """A row of `COLUMNS` for each."""
-    return [_row(place, one) for place, one in enumerate(measured(search), 1)]
+def table_rows(search: StoredSearch) -> list[list[str]]:
+    """Return a row of `COLUMNS` for each re-evaluated configuration."""
+    return [_row(rank, trial) for rank, trial in enumerate(reevaluation_summaries(search), 1)]
 
 
-def _row(place: int, one: Measured) -> list[str]:
-    then = f"{one.loss_in_search:.4f}, {one.accuracy_in_search:.2%}"
-    if one.loss is None or one.accuracy is None:
-        return [str(place), one.trial_id, str(one.runs), "a run has no result", "", "", "", then]
+def _row(rank: int, trial: ReevaluationSummary) -> list[str]:
+    start = [str(rank), trial.trial_id, str(trial.runs)]
+    in_search = f"{trial.search_loss:.4f}, {trial.search_accuracy:.2%}"
+    if trial.loss is None or trial.accuracy is None:
+        return [*start, "a run has no result", "", "", "", in_search]
     return [
-        *(str(place), one.trial_id, str(one.runs)),
-        *(f"{one.loss.value:.4f}", _span(one.loss, "{:.4f}")),
-        *(f"{one.accuracy.value:.2%}", _span(one.accuracy, "{:.1%}")),
-        then,
+        *start,
+        *(f"{trial.loss.value:.4f}", _format_interval(trial.loss, "{:.4f}")),
+        *(f"{trial.accuracy.value:.2%}", _format_interval(trial.accuracy, "{:.1%}")),
+        in_search,
     ]
 
 
-def _span(mean: Mean, form: str) -> str:
+def _format_interval(mean: MeanEstimate, template: str) -> str:
     if mean.interval is None:
         return "–"
-    return "–".join(form.format(end) for end in mean.interval)
+    return "–".join(template.format(end) for end in mean.interval)
 
 
-def left_out(search: StoredSearch, form: str | None = None) -> str:
+def missing_best_warning(search: StoredSearch, program_name: str | None = None) -> str:
     """Return a warning where the best of the leaderboard was not re-evaluated, else "".
 
     Args:
-        form: how the program is named; None: as it was invoked.
+        search: a search.
+        program_name: name of the program in the command; None: as it was invoked.
     """
-    again = {finalist.record.trial_id for finalist in search.finalists}
-    first = search.best
-    if not again or first is None or first.trial_id in again:
+    reevaluated_ids = {reevaluated.record.trial_id for reevaluated in search.reevaluated_trials}
+    best = search.best
+    if not reevaluated_ids or best is None or best.trial_id in reevaluated_ids:
         return ""
     return (
-        f"Trial {first.trial_id}, the first of the leaderboard, was not measured again with the "
-        f"others. To do so: {search.paths.command('reevaluate', form=form)}"
+        f"Trial {best.trial_id}, the best of the leaderboard, was not re-evaluated with the "
+        f"others. To do so: {search.paths.command('reevaluate', program_name=program_name)}"
     )

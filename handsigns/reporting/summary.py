@@ -1,4 +1,4 @@
-"""The answer of a search in words: the winner, how sure that is, its cost, and what to do next."""
+"""Summary of a search: key figures, and how the winner compares with others."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from dataclasses import dataclass
 
 from handsigns.console.format import (
     format_duration,
+    format_value,
     percent,
     percent_interval,
-    value_text,
 )
-from handsigns.reporting import reevaluation as finals
-from handsigns.reporting.winner import Winner
+from handsigns.reporting import reevaluation as reevaluation
+from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.statistics import (
-    Savings,
-    Score,
+    EarlyStoppingSavings,
+    ValidationScore,
     baseline,
+    early_stopping_savings,
     runner_up,
-    savings,
-    score,
+    validation_score,
     within_noise,
 )
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
-from handsigns.stats.intervals import mean_interval
+from handsigns.stats.intervals import mean_confidence_interval
 
-_VISIBLE_POINTS = 0.05
-"""Of accuracy; less is not told in points."""
+_MIN_REPORTED_POINTS = 0.05
+"""Minimum difference in accuracy, in percentage points, that is reported."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A key figure: what it is, its value, and what must be known beside it."""
+    """Key figure with its label and a note."""
 
     label: str
     value: str
@@ -44,139 +44,136 @@ class Card:
 
 
 def seeds_text(accuracies: Sequence[float]) -> str:
-    """Test accuracies by seed, with their mean and its interval over the seeds."""
-    each = ", ".join(map(percent, accuracies))
+    """Format test accuracies by seed, with their mean and its interval over the seeds."""
+    listed = ", ".join(map(percent, accuracies))
     if len(accuracies) < 2:
-        return each
-    text = f"{each}; mean {percent(statistics.fmean(accuracies))}"
-    interval = mean_interval(accuracies)
+        return listed
+    text = f"{listed}; mean {percent(statistics.fmean(accuracies))}"
+    interval = mean_confidence_interval(accuracies)
     if interval is None:
         return text
     low, high = max(0.0, interval[0]), min(1.0, interval[1])
-    return f"{text}, 95 % interval over seeds {percent_interval((low, high))}"
+    return f"{text}, 95 % confidence interval over seeds {percent_interval((low, high))}"
 
 
 def interval_text(interval: tuple[float, float]) -> str:
-    """In words."""
-    return f"95 % interval {percent_interval(interval)}"
+    """Format a confidence interval."""
+    return f"95 % CI {percent_interval(interval)}"
 
 
-def cards(search: StoredSearch, known: Winner, timeline: Timeline) -> list[Card]:
-    """The key figures, the most telling first."""
+def cards(search: StoredSearch, winner_summary: WinnerSummary, timeline: Timeline) -> list[Card]:
+    """Return the key figures, most important first."""
     winner = search.winner
-    won = score(search, winner) if winner else None
-    spent = savings(search.journal.records, search.study.budget.max_epochs)
+    best_score = validation_score(search, winner) if winner else None
+    savings = early_stopping_savings(search.journal.records, search.config.budget.max_epochs)
+    test = winner_summary.test
     found: list[Card] = []
-    if known.test is not None:
-        found.append(
-            Card(
-                "Test accuracy",
-                percent(known.test.accuracy),
-                f"{known.test.correct}/{known.test.total} correct, "
-                f"{interval_text(known.test.interval)}",
-                main=True,
-            )
-        )
-    again = finals.measured(search)
-    if again and again[0].accuracy is not None:
-        found.append(_again(again[0], again[0].accuracy, main=known.test is None))
-    elif won is not None:
-        found.append(_validation(won, main=known.test is None))
-    found.append(_time(search, timeline))
-    found.append(_epochs(spent))
-    return found
+    if test is not None:
+        note = f"{test.correct}/{test.total} correct, {interval_text(test.interval)}"
+        found.append(Card("Test accuracy", percent(test.accuracy), note, main=True))
+    reevaluated = reevaluation.reevaluation_summaries(search)
+    if reevaluated and reevaluated[0].accuracy is not None:
+        found.append(_reevaluation_card(reevaluated[0], reevaluated[0].accuracy, main=test is None))
+    elif best_score is not None:
+        found.append(_validation_card(best_score, main=test is None))
+    return [*found, _time_card(search, timeline), _epochs_card(savings)]
 
 
-def _validation(won: Score, *, main: bool) -> Card:
-    interval = f"{interval_text(won.interval)}; " if won.interval else ""
-    note = f"{interval}optimistic, as the best trial is chosen by it"
-    return Card("Validation accuracy", percent(won.accuracy), note, main)
+def _validation_card(best_score: ValidationScore, *, main: bool) -> Card:
+    interval = f"{interval_text(best_score.interval)}; " if best_score.interval else ""
+    note = f"{interval}optimistic: the best trial is selected by it"
+    return Card("Validation accuracy", percent(best_score.accuracy), note, main)
 
 
-def _again(first: finals.Measured, accuracy: finals.Mean, *, main: bool) -> Card:
-    span = f"{interval_text(accuracy.interval)}; " if accuracy.interval else ""
+def _reevaluation_card(
+    first: reevaluation.ReevaluationSummary, accuracy: reevaluation.MeanEstimate, *, main: bool
+) -> Card:
+    interval = f"{interval_text(accuracy.interval)}; " if accuracy.interval else ""
     note = (
-        f"{span}mean of {first.runs} fresh runs; in the search, which chose by it, "
-        f"{percent(first.accuracy_in_search)}"
+        f"{interval}mean of {first.runs} runs with fresh seeds; "
+        f"{percent(first.search_accuracy)} in the search, which selects by it"
     )
     return Card("Validation accuracy", percent(accuracy.value), note, main)
 
 
-def _time(search: StoredSearch, timeline: Timeline) -> Card:
+def _time_card(search: StoredSearch, timeline: Timeline) -> Card:
     records = search.journal.records
     counts = Counter(record.status for record in records)
     listed = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    busy = f"; slots busy {timeline.utilisation:.0%}" if timeline.slots else ""
+    busy = f"; worker utilisation {timeline.utilisation:.0%}" if timeline.slots else ""
     note = f"{len(records)} trials: {listed or 'none yet'}{busy}"
-    return Card("Time", format_duration(round(search.journal.elapsed)), note)
+    return Card("Elapsed time", format_duration(round(search.journal.elapsed)), note)
 
 
-def _epochs(spent: Savings) -> Card:
-    note = "none could be saved: nothing was stopped early"
-    if spent.saved:
-        note = (
-            f"early stopping saved {spent.saved}, {spent.share:.0%} of what all of them would take"
-        )
-    return Card("Epochs trained", str(spent.trained), note)
+def _epochs_card(savings: EarlyStoppingSavings) -> Card:
+    note = "no trial was stopped early"
+    if savings.saved_epochs:
+        note = f"early stopping saved {savings.saved_epochs} epochs ({savings.fraction:.0%})"
+    return Card("Epochs trained", str(savings.trained_epochs), note)
 
 
 def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
-    """How the winner compares with the recommended recipe and with the runner-up.
+    """Compare the winner with the recommended recipe and the runner-up.
 
     Args:
-        final: the search has ended; else the best trial only leads so far.
+        search: a search.
+        final: whether the search is finished; if not, the best trial only leads so far.
     """
     winner = search.winner
-    won = score(search, winner) if winner else None
-    if winner is None or won is None:
+    best_score = validation_score(search, winner) if winner else None
+    if winner is None or best_score is None:
         return []
-    told = []
+    messages = []
     recipe = baseline(search)
     if recipe is not None:
-        told.append(_against_recipe(search, winner, won, recipe, final=final))
-    again = finals.verdict(search)
-    if again:
-        return [*told, again]
+        messages.append(_against_recipe(search, winner, best_score, recipe, final=final))
+    verdict = reevaluation.verdict(search)
+    if verdict:
+        return [*messages, verdict]
     second = runner_up(search)
-    other = score(search, second) if second else None
-    if second is not None and other is not None:
-        told.append(
-            f"The runner-up, trial {second.trial_id}, reached {percent(other.accuracy)} "
-            f"(validation loss {other.loss:.4f} against {won.loss:.4f})"
+    second_score = validation_score(search, second) if second else None
+    if second is not None and second_score is not None:
+        messages.append(
+            f"The runner-up, trial {second.trial_id}, reached {percent(second_score.accuracy)} "
+            f"(validation loss {second_score.loss:.4f} against {best_score.loss:.4f})"
             + (
-                "; that is within noise: on other images it might have been better."
-                if within_noise(won, other)
+                "; the difference is within noise."
+                if within_noise(best_score, second_score)
                 else "."
             )
         )
-    return told
+    return messages
 
 
 def _against_recipe(
-    search: StoredSearch, winner: TrialRecord, won: Score, recipe: TrialRecord, *, final: bool
+    search: StoredSearch,
+    winner: TrialRecord,
+    best_score: ValidationScore,
+    recipe: TrialRecord,
+    *,
+    final: bool,
 ) -> str:
-    first, so_far = ("winner", "") if final else ("leader", " so far")
+    role, so_far = ("winner", "") if final else ("leader", " so far")
     if recipe.trial_id == winner.trial_id:
         return (
-            f"The {first} is the recommended recipe itself (trial 0000): nothing else did "
+            f"The {role} is the recommended recipe itself (trial 0000): no other trial did "
             f"better{so_far}."
         )
-    then = score(search, recipe)
-    if then is None:
-        return f"The recommended recipe (trial 0000) has no result: it {recipe.status}."
-    gain = 100 * (won.accuracy - then.accuracy)
-    if abs(gain) < _VISIBLE_POINTS:
-        return f"The recommended recipe (trial 0000) reached {percent(then.accuracy)} as well."
-    points = f"{abs(gain):.1f} points {'more' if gain >= 0 else 'less'}"
-    epochs = "" if then.epochs == won.epochs else f", after {then.epochs} epochs"
-    noise = ", which is within noise" if within_noise(won, then) else ""
-    return (
-        f"The recommended recipe (trial 0000) reached {percent(then.accuracy)}{epochs}: the "
-        f"{first} has {points}{noise}{so_far}."
-    )
+    recipe_score = validation_score(search, recipe)
+    if recipe_score is None:
+        return f"The recommended recipe (trial 0000) has no result (status: {recipe.status})."
+    reached = f"The recommended recipe (trial 0000) reached {percent(recipe_score.accuracy)}"
+    gain = 100 * (best_score.accuracy - recipe_score.accuracy)
+    if abs(gain) < _MIN_REPORTED_POINTS:
+        return f"{reached}, the same as the {role}."
+    same_epochs = recipe_score.epochs == best_score.epochs
+    epochs = "" if same_epochs else f" after {recipe_score.epochs} epochs"
+    points = f"{abs(gain):.1f} percentage points {'higher' if gain >= 0 else 'lower'}"
+    noise = ", within noise" if within_noise(best_score, recipe_score) else ""
+    return f"{reached}{epochs}; the {role} is {points}{noise}{so_far}."
 
 
 def params_text(search: StoredSearch, record: TrialRecord) -> str:
-    """The hyperparameters that were searched, with the trial's values."""
-    varied = [name for name in search.study.space.varied if name in record.params]
-    return ", ".join(f"{name} {value_text(record.params[name])}" for name in varied)
+    """Return the searched hyperparameters with a trial's values."""
+    varied = [name for name in search.config.space.searched_names if name in record.params]
+    return ", ".join(f"{name} {format_value(record.params[name])}" for name in varied)

@@ -1,4 +1,4 @@
-"""What is known of the retrained winner, for a page: damage is reported there, not fatal."""
+"""Files of the retrained winner, read for a report: damage is reported, not fatal."""
 
 from __future__ import annotations
 
@@ -17,61 +17,65 @@ from handsigns.results.winner import (
     Misclassified,
     RetrainingRecord,
     TestResult,
-    read_ledger,
     read_retraining,
-    read_test,
+    read_test_ledger,
+    read_test_result,
 )
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_LARGEST_PICTURE = 300_000
-_LARGEST_ALBUM = 1_200_000
-"""Bytes of one picture, and of all on the page."""
-_MOST_WRONG = 50
+_MAX_IMAGE_BYTES = 300_000
+_MAX_TOTAL_BYTES = 1_200_000
+"""Maximum bytes of one image, and of all images on the page."""
+_MAX_MISCLASSIFIED = 50
 
 T = TypeVar("T")
-Album = tuple[tuple[Misclassified, str | None], ...]
-"""Misclassified images with a data URI each, or None where the image is not there."""
+MisclassifiedImages = tuple[tuple[Misclassified, str | None], ...]
+"""Misclassified images with a data URI each, or None where the file is missing."""
 
 
 @dataclass(frozen=True)
-class Winner:
-    """All that is known of a search's retrained winner.
+class WinnerSummary:
+    """Summary of a search's retrained winner.
 
     Attributes:
-        retraining, test: None where there is none, or it is damaged.
-        openings: how often the test split was opened, by the ledger or the test.
-        album: see `Album`.
-        problems: files that are damaged, in words.
+        retraining, test: None if missing or damaged.
+        test_evaluations: times that the test split was opened, by the ledger or the test.
+        misclassified_images: see `MisclassifiedImages`.
+        problems: messages on damaged files.
     """
 
     retraining: RetrainingRecord | None
     test: TestResult | None
-    openings: int
-    album: Album
+    test_evaluations: int
+    misclassified_images: MisclassifiedImages
     problems: tuple[str, ...]
 
 
-def read_winner(paths: SearchPaths) -> Winner:
-    """Read what there is."""
+def read_winner_summary(paths: SearchPaths) -> WinnerSummary:
+    """Read the files that exist."""
     folder = paths.winner
     problems: list[str] = []
     retraining = test = None
     if folder.is_dir():
-        retraining = _tolerant(f"winner/{METRICS_FILE}", lambda: read_retraining(folder), problems)
-        test = _tolerant(f"winner/{TEST_FILE}", lambda: read_test(folder), problems)
-    ledger = _tolerant(paths.test_ledger.name, lambda: read_ledger(paths.test_ledger), problems)
-    album = _album(folder, test.wrong if test else (), problems)
-    openings = max(len(ledger or ()), test.openings if test else 0)
-    return Winner(retraining, test, openings, album, tuple(problems))
+        retraining = _read_tolerantly(
+            f"winner/{METRICS_FILE}", lambda: read_retraining(folder), problems
+        )
+        test = _read_tolerantly(f"winner/{TEST_FILE}", lambda: read_test_result(folder), problems)
+    ledger = _read_tolerantly(
+        paths.test_ledger.name, lambda: read_test_ledger(paths.test_ledger), problems
+    )
+    misclassified_images = _load_misclassified(folder, test.misclassified if test else (), problems)
+    openings = max(len(ledger or ()), test.test_evaluations if test else 0)
+    return WinnerSummary(retraining, test, openings, misclassified_images, tuple(problems))
 
 
 def read_environment(paths: SearchPaths, problems: list[str]) -> dict[str, Any]:
-    """Read the environment in which the search was started; empty where it is not known."""
+    """Read the environment in which the search was started; empty if unknown."""
     path = paths.environment
-    return _tolerant(path.name, lambda: read_json(path, dict[str, Any]), problems) or {}
+    return _read_tolerantly(path.name, lambda: read_json(path, dict[str, Any]), problems) or {}
 
 
-def _tolerant(name: str, read: Callable[[], T], problems: list[str]) -> T | None:
+def _read_tolerantly(name: str, read: Callable[[], T], problems: list[str]) -> T | None:
     try:
         return read()
     except FileNotFoundError:
@@ -81,29 +85,31 @@ def _tolerant(name: str, read: Callable[[], T], problems: list[str]) -> T | None
         return None
 
 
-def _album(folder: Path, wrong: tuple[Misclassified, ...], problems: list[str]) -> Album:
-    album: list[tuple[Misclassified, str | None]] = []
-    left, unfit = _LARGEST_ALBUM, 0
-    for picture in wrong[:_MOST_WRONG]:
-        data = _png(folder, picture.file, left) if picture.file is not None else None
-        unfit += picture.file is not None and data is None
-        left -= len(data or b"")
+def _load_misclassified(
+    folder: Path, misclassified: tuple[Misclassified, ...], problems: list[str]
+) -> MisclassifiedImages:
+    images: list[tuple[Misclassified, str | None]] = []
+    remaining, num_unusable = _MAX_TOTAL_BYTES, 0
+    for image in misclassified[:_MAX_MISCLASSIFIED]:
+        data = _read_png(folder, image.file, remaining) if image.file is not None else None
+        num_unusable += image.file is not None and data is None
+        remaining -= len(data or b"")
         uri = f"data:image/png;base64,{base64.b64encode(data).decode()}" if data else None
-        album.append((picture, uri))
-    if unfit:
+        images.append((image, uri))
+    if num_unusable:
         problems.append(
-            f"{unfit} of the misclassified pictures cannot be shown: each must be a PNG of up to "
-            f"{_LARGEST_PICTURE // 1000} kB in the winner's folder"
+            f"{num_unusable} of the misclassified images cannot be shown: each must be a PNG of up "
+            f"to {_MAX_IMAGE_BYTES // 1000} kB in the winner's folder"
         )
-    return tuple(album)
+    return tuple(images)
 
 
-def _png(folder: Path, name: str, left: int) -> bytes | None:
-    """A picture's bytes; None where it is outside the folder, too large or no PNG."""
+def _read_png(folder: Path, name: str, max_bytes: int) -> bytes | None:
+    """Read an image; None if it is outside the folder, too large or not a PNG."""
     try:
         path = (folder / name).resolve()
         inside = path.is_relative_to(folder.resolve()) and path.is_file()
-        if not inside or path.stat().st_size > min(left, _LARGEST_PICTURE):
+        if not inside or path.stat().st_size > min(max_bytes, _MAX_IMAGE_BYTES):
             return None
         data = path.read_bytes()
     except (OSError, ValueError):

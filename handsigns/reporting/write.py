@@ -1,4 +1,4 @@
-"""The report of a search, written into a folder, from the search's files alone."""
+"""Report of a search: page, tables and figures, generated from the search's files alone."""
 
 from __future__ import annotations
 
@@ -8,29 +8,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from handsigns.config.load import dump_study
+from handsigns.config.load import dump_search_config
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
-from handsigns.io.own_output import make_output_folder
-from handsigns.reporting import caveats as notes
-from handsigns.reporting import next_steps as steps
-from handsigns.reporting import range_edges as edges
-from handsigns.reporting import reevaluation as finals
-from handsigns.reporting import summary as answer
+from handsigns.io.output_marker import make_output_folder
+from handsigns.reporting import caveats, next_steps, range_edges, reevaluation, summary
 from handsigns.reporting.context import (
-    MOST_CLASSES,
-    Drawings,
-    drawings,
+    MAX_CLASSES,
+    ReportFigures,
+    leaderboard_rows,
+    make_report_figures,
     per_class,
-    table,
     trials_payload,
 )
 from handsigns.reporting.figures.figure import Figure, write_figure
 from handsigns.reporting.figures.trial import trial_curves
 from handsigns.reporting.leaderboard import write_leaderboard
-from handsigns.reporting.page import MARK, figures_payload, render, render_plain
-from handsigns.reporting.winner import Winner, read_environment, read_winner
-from handsigns.results.class_scores import left_out
+from handsigns.reporting.page import GENERATOR_META_PREFIX, figures_payload, render, render_plain
+from handsigns.reporting.winner import WinnerSummary, read_environment, read_winner_summary
+from handsigns.results.class_scores import omission_note
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import Timeline, read_timeline
 
@@ -38,11 +34,11 @@ PAGE = "index.html"
 FIGURES = "figures"
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
+"""Callback that takes the amounts done and in total."""
 
 
-def silent(done: int, total: int) -> None:
-    """No one is told."""
+def no_progress(done: int, total: int) -> None:
+    """Report no progress."""
 
 
 def write_report(
@@ -51,151 +47,162 @@ def write_report(
     *,
     reload_seconds: int | None = None,
     figures: bool = True,
-    report: Progress = silent,
+    report: Progress = no_progress,
 ) -> Path:
     """Write the page, the leaderboard as Markdown, CSV and HTML, and the figures as SVG and PNG.
 
-    The search may be running, broken off, without any result, or a copy; nothing of it is changed.
-    Damaged files beside its journal are told of on the page.
+    The search may be running, interrupted, without any result, or a copy; it is not modified. The
+    page lists damaged files, except the journal.
 
     Args:
-        folder: made where there is none; an earlier report there is replaced.
-        reload_seconds: the page reads itself anew so often; None: it does not.
+        search: the search.
+        folder: created if missing; an earlier report there is replaced.
+        reload_seconds: interval at which the page reloads itself; None: never.
         figures: whether to write the figures' files too, which takes seconds.
-        report: told how much is done.
+        report: called with the progress.
 
     Returns:
-        the page.
+        The path of the page.
 
     Raises:
-        ResultsError: the journal is damaged, or the folder holds a page that is none of ours.
+        ResultsError: the journal is damaged, or the folder holds a foreign page.
         OSError: the folder cannot be written.
     """
     page = prepare_folder(folder)
     timeline = read_timeline(search.paths.journal)
-    known = read_winner(search.paths)
-    drawn = drawings(search, known, timeline, report)
+    winner_summary = read_winner_summary(search.paths)
+    report_figures = make_report_figures(search, winner_summary, timeline, report)
     if figures:
-        write_figures(list(drawn), folder, report)
-    write_text(page, _page(search, known, timeline, drawn, reload_seconds, folder))
+        write_figures(list(report_figures), folder, report)
+    write_text(
+        page, _page(search, winner_summary, timeline, report_figures, reload_seconds, folder)
+    )
     _write_tables(search, folder)
     return page
 
 
 def prepare_folder(folder: Path) -> Path:
-    """Make the folder of a report; returns where its page goes.
+    """Create the folder of a report; return the path of its page.
 
     Raises:
-        ResultsError: a page stands there that is none of ours.
+        ResultsError: the folder holds a foreign page.
     """
     page = folder / PAGE
     make_output_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace")[:8192]:
+    if (
+        page.exists()
+        and GENERATOR_META_PREFIX not in page.read_text(encoding="utf-8", errors="replace")[:8192]
+    ):
         raise ResultsError(
-            f"{page} exists and is no report; move it away, or choose another folder "
+            f"{page} exists and is not a report; move it away, or choose another folder "
             f"(--reports DIR)"
         )
     return page
 
 
 def write_figures(figures: Sequence[Figure], folder: Path, report: Progress) -> None:
-    """Write each as SVG and PNG into the folder for figures."""
+    """Write each figure as SVG and PNG into the folder's subfolder for figures."""
     (folder / FIGURES).mkdir(exist_ok=True)
     for number, figure in enumerate(figures, 1):
         write_figure(figure, folder / FIGURES)
         report(number, len(figures))
 
 
-def now_in_words() -> str:
-    """The time of day, with its zone."""
+def local_timestamp() -> str:
+    """Return the local time with its zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _page(
     search: StoredSearch,
-    known: Winner,
+    winner_summary: WinnerSummary,
     timeline: Timeline,
-    drawn: Drawings,
+    report_figures: ReportFigures,
     reload_seconds: int | None,
     folder: Path,
 ) -> str:
-    columns, rows = table(search)
+    columns, rows = leaderboard_rows(search)
     payload = {
-        **figures_payload(list(drawn)),
+        **figures_payload(list(report_figures)),
         **trials_payload(search),
         "curves": trial_curves(),
-        "replay": steps.replay_line(search, "TRIAL"),
+        "replay": next_steps.replay_line(search, "TRIAL"),
     }
     return render(
         "report.html.j2",
         payload,
-        **_words(search, known, timeline),
+        **_template_context(search, winner_summary, timeline),
         reload_seconds=reload_seconds,
         columns=columns,
         rows=rows,
         statuses=sorted({row.status for row in rows}),
-        course=drawn.course,
-        learned=bool(drawn.slices),
-        importance=drawn.importance,
-        importance_note=drawn.importance_note,
-        parallel=drawn.parallel,
-        slices=drawn.slices,
-        pairs=drawn.pairs,
-        winner_figures=drawn.winner,
-        drawn=all((folder / FIGURES / f"{figure.name}.svg").is_file() for figure in drawn),
+        progress=report_figures.progress,
+        has_analysis=bool(report_figures.slices),
+        importance=report_figures.importance,
+        importance_note=report_figures.importance_note,
+        parallel=report_figures.parallel,
+        slices=report_figures.slices,
+        pairs=report_figures.pairs,
+        winner_figures=report_figures.winner,
+        figure_files_exist=all(
+            (folder / FIGURES / f"{figure.name}.svg").is_file() for figure in report_figures
+        ),
     )
 
 
-def _words(search: StoredSearch, known: Winner, timeline: Timeline) -> dict[str, Any]:
-    problems = list(known.problems)
+def _template_context(
+    search: StoredSearch, winner_summary: WinnerSummary, timeline: Timeline
+) -> dict[str, Any]:
+    problems = list(winner_summary.problems)
     environment = read_environment(search.paths, problems)
-    winner, now = search.winner, steps.phase(search)
-    found = edges.find_edges(search.study.space, winner.params) if winner else []
+    winner, current_phase = search.winner, next_steps.phase(search)
+    edges = range_edges.find_edges(search.config.space, winner.params) if winner else []
+    test = winner_summary.test
     return {
         "name": search.paths.name,
-        "description": search.study.description.strip(),
-        "made": now_in_words(),
-        "objective": search.study.objective.metric,
+        "description": search.config.description.strip(),
+        "generated_at": local_timestamp(),
+        "objective": search.config.objective.metric,
         "winner": winner,
-        "winner_params": answer.params_text(search, winner) if winner else "",
-        "cards": answer.cards(search, known, timeline),
-        "comparisons": answer.comparisons(search, final=now == "ended"),
-        "finals_columns": finals.COLUMNS,
-        "finals": finals.rows(search),
-        "warnings": [*problems, *notes.warnings(search, known)],
-        "commands": steps.commands(search, known, now),
-        "headline": steps.headline(search, now),
-        "phase": now,
-        "edges": found,
-        "edges_yaml": edges.as_yaml(found),
-        "test": known.test,
-        "retraining": known.retraining,
-        "per_seed": answer.seeds_text(known.test.per_seed) if known.test else "",
-        "per_class": per_class(known.test) if known.test else [],
-        "album": known.album,
-        "facts": notes.facts(search, environment),
-        "class_counts": notes.class_counts(search, MOST_CLASSES),
-        "classes": len(search.data.info.classes),
-        "classes_left_out": left_out(
-            min(MOST_CLASSES, len(known.test.classes)), len(known.test.classes), "winner/test.json"
+        "winner_params": summary.params_text(search, winner) if winner else "",
+        "cards": summary.cards(search, winner_summary, timeline),
+        "comparisons": summary.comparisons(search, final=current_phase == "finished"),
+        "reevaluation_columns": reevaluation.COLUMNS,
+        "reevaluated": reevaluation.table_rows(search),
+        "warnings": [*problems, *caveats.warnings(search, winner_summary)],
+        "commands": next_steps.commands(search, winner_summary, current_phase),
+        "headline": next_steps.headline(search, current_phase),
+        "phase": current_phase,
+        "edges": edges,
+        "edges_yaml": range_edges.as_yaml(edges),
+        "test": test,
+        "retraining": winner_summary.retraining,
+        "accuracy_per_seed": summary.seeds_text(test.accuracy_per_seed) if test else "",
+        "per_class": per_class(test) if test else [],
+        "misclassified_images": winner_summary.misclassified_images,
+        "provenance": caveats.provenance(search, environment),
+        "class_counts": caveats.class_counts(search, MAX_CLASSES),
+        "num_classes": len(search.data.info.classes),
+        "classes_omitted": omission_note(
+            min(MAX_CLASSES, len(test.classes)), len(test.classes), "winner/test.json"
         )
-        if known.test
+        if test
         else "",
-        "study_yaml": dump_study(search.study),
+        "search_yaml": dump_search_config(search.config),
     }
 
 
 def _write_tables(search: StoredSearch, folder: Path) -> None:
-    for form in ("md", "csv"):
+    for fmt in ("md", "csv"):
         text = io.StringIO()
-        write_leaderboard(search, None, form, text)
-        write_text(folder / f"leaderboard.{form}", text.getvalue())
-    columns, rows = table(search)
+        write_leaderboard(search, None, fmt, text)
+        write_text(folder / f"leaderboard.{fmt}", text.getvalue())
+    columns, rows = leaderboard_rows(search)
     plain = render_plain(
         "leaderboard.html.j2",
         name=search.paths.name,
-        objective=search.study.objective.metric,
+        objective=search.config.objective.metric,
         columns=columns,
         rows=rows,
     )

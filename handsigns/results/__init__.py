@@ -1,1 +1,1 @@
-"""What a search has written, read and written by this package alone; no torch, Ray or Optuna."""
+"""Result files of a search: only this package reads and writes them. No torch, Ray or Optuna."""

@@ -1,4 +1,4 @@
-"""Copying a search to or from its storage in the background, while it runs or is looked at."""
+"""Background sync of a search with its storage, while it runs or is being viewed."""
 
 from __future__ import annotations
 
@@ -10,104 +10,105 @@ from collections.abc import Callable, Iterator
 from handsigns.errors import ResultsError
 from handsigns.io.throttle import Throttle
 from handsigns.results.paths import SearchPaths
-from handsigns.results.sync import LEASE_S, Mirror, known_mirror, run_elsewhere
+from handsigns.results.remote_copies import recorded_copy, running_elsewhere
+from handsigns.results.sync import LEASE_S, RemoteCopy
 
-_COPYING = Throttle(interval_s=10.0, share=0.02, longest_s=LEASE_S / 4)
-"""While a search runs; its driver's time is for its trials."""
+_SYNC_THROTTLE = Throttle(min_interval_s=10.0, max_time_share=0.02, max_interval_s=LEASE_S / 4)
+"""Interval between syncs; syncs are rare, as they take the driver's time from the trials."""
 
 
 @contextlib.contextmanager
-def kept_up(
-    mirror: Mirror | None, say: Callable[[str], None], lost: Callable[[str], None]
+def keep_synced(
+    remote_copy: RemoteCopy | None, notify: Callable[[str], None], abort: Callable[[str], None]
 ) -> Iterator[None]:
-    """Copy what changes while a search is run, and that it is being run.
+    """Push changes, and renew the lease, while a search runs.
 
     Args:
-        mirror: of the search; None where there is no copy.
-        say: tells the user of trouble that may pass; the copying is tried again.
-        lost: ends the search, as another machine runs it now.
+        remote_copy: the search's copy; None if there is none.
+        notify: prints a warning about a temporary problem; the push is retried.
+        abort: aborts the search because another machine has taken it over.
 
     Raises:
-        ResultsError: it is being run elsewhere, or the copy was changed there.
+        ResultsError: another machine runs the search, or the copy was changed there.
         OSError: the storage cannot be written.
     """
-    if mirror is None:
+    if remote_copy is None:
         yield
         return
-    mirror.push(running=True)
+    remote_copy.push(running=True)
 
-    def copy() -> str | None:
+    def sync() -> str | None:
         try:
-            mirror.push(running=True)
+            remote_copy.push(running=True)
         except ResultsError as error:
-            lost(str(error))
+            abort(str(error))
             return None
         except OSError as error:
-            return f"the copy in the storage is behind: {error}"
+            return f"the copy in the storage is out of date: {error}"
         return ""
 
     try:
-        with _meanwhile(copy, say):
+        with _periodically(sync, notify):
             yield
     finally:
         try:
-            mirror.push()
-        except (OSError, ResultsError) as error:  # the end of the command tries again, and tells
-            say(f"the copy in the storage is behind: {error}")
+            remote_copy.push()
+        except (OSError, ResultsError) as error:  # the command retries and warns at its end
+            notify(f"the copy in the storage is out of date: {error}")
 
 
 @contextlib.contextmanager
-def kept_fresh(paths: SearchPaths, say: Callable[[str], None]) -> Iterator[None]:
-    """Bring here what another machine that runs a search writes, while it is looked at.
+def follow_remote(paths: SearchPaths, notify: Callable[[str], None]) -> Iterator[None]:
+    """Pull what another machine writes while it runs a search that is being viewed here.
 
     Args:
-        paths: of the search.
-        say: tells the user that what is shown may be old, and why.
+        paths: paths of the search.
+        notify: warns that the display may be out of date, and why.
     """
-    mirror = known_mirror(paths) if run_elsewhere(paths) else None
-    if mirror is None:
+    remote_copy = recorded_copy(paths) if running_elsewhere(paths) else None
+    if remote_copy is None:
         yield
         return
 
     def fetch() -> str:
         try:
-            mirror.fetch()
+            remote_copy.pull()
         except (OSError, ResultsError) as error:
-            with contextlib.suppress(OSError):  # whom we do not hear is not therefore silent
-                paths.copied.touch()
-            return f"what is shown may be old: {error}"
+            with contextlib.suppress(OSError):  # unreachable storage does not expire the lease
+                paths.sync_state.touch()
+            return f"the display may be out of date: {error}"
         return ""
 
-    with _meanwhile(fetch, say):
+    with _periodically(fetch, notify):
         yield
 
 
 @contextlib.contextmanager
-def _meanwhile(work: Callable[[], str | None], say: Callable[[str], None]) -> Iterator[None]:
-    """Do something now and then, in a thread.
+def _periodically(work: Callable[[], str | None], notify: Callable[[str], None]) -> Iterator[None]:
+    """Call a function periodically in a thread.
 
     Args:
-        work: returns what went wrong, in words; empty for nothing, None to be done no more.
-        say: is told what went wrong, once for as long as it stays the same.
+        work: returns an error message; empty on success, None to end the thread.
+        notify: receives each error message, without consecutive repetitions.
     """
-    over = threading.Event()
+    stop_event = threading.Event()
 
-    def again_and_again() -> None:
-        pause, told = _COPYING.pause_s(0.0), ""
-        while not over.wait(pause):
-            begun = time.monotonic()
-            trouble = work()
-            if trouble is None:
+    def loop() -> None:
+        pause, last_reported = _SYNC_THROTTLE.pause_s(0.0), ""
+        while not stop_event.wait(pause):
+            started = time.monotonic()
+            problem = work()
+            if problem is None:
                 return
-            if trouble and trouble != told:
-                say(trouble)
-            told = trouble
-            pause = _COPYING.pause_s(time.monotonic() - begun)
+            if problem and problem != last_reported:
+                notify(problem)
+            last_reported = problem
+            pause = _SYNC_THROTTLE.pause_s(time.monotonic() - started)
 
-    working = threading.Thread(target=again_and_again, daemon=True)
-    working.start()
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        over.set()
-        working.join()
+        stop_event.set()
+        thread.join()

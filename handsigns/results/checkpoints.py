@@ -1,59 +1,63 @@
-"""The checkpoints of a search's trials: for each the latest, and on a disk the one before."""
+"""Checkpoints of a search's trials: the latest of each and, on a file system, the previous one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from handsigns.config.search import StudyConfig
+from handsigns.config.search import SearchConfig
 from handsigns.io.storage import FolderStorage, Storage, open_storage
 from handsigns.results.paths import SearchPaths
 
 
 @dataclass(frozen=True)
-class Checkpoints:
-    """Where every node of a search keeps them.
+class CheckpointStore:
+    """Checkpoint store shared by all nodes of a search.
 
     Attributes:
-        place: reachable from every node.
+        storage: location that every node can reach.
     """
 
-    place: Storage
+    storage: Storage
 
     def save(self, trial_id: str, data: bytes) -> None:
-        """Write a trial's latest; OSError where that cannot be done."""
-        latest, previous = checkpoint_names(trial_id)
-        self.place.write(latest, data, keep=previous)
+        """Write a trial's latest checkpoint.
 
-    def of(self, trial_id: str) -> Iterator[tuple[str, bytes]]:
-        """Name and content of those that there are, the latest first."""
+        Raises:
+            OSError: the storage cannot be written.
+        """
+        latest, previous = checkpoint_names(trial_id)
+        self.storage.write(latest, data, backup=previous)
+
+    def load_all(self, trial_id: str) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of a trial's checkpoints, latest first."""
         for name in checkpoint_names(trial_id):
             try:
-                yield f"{self.place}/{name}", self.place.read(name)
+                yield f"{self.storage}/{name}", self.storage.read(name)
             except FileNotFoundError:
                 continue
 
     def remove(self, trial_id: str) -> None:
-        """Remove a trial's."""
+        """Remove a trial's checkpoints."""
         latest, previous = checkpoint_names(trial_id)
-        self.place.remove(latest)
-        if self.place.on_disk:
-            self.place.remove(previous)
+        self.storage.remove(latest)
+        if self.storage.is_filesystem:
+            self.storage.remove(previous)
 
     def remove_previous(self, trial_id: str) -> None:
-        """Remove the one before the latest, which is kept on a disk alone."""
-        if self.place.on_disk:
-            self.place.remove(checkpoint_names(trial_id)[1])
+        """Remove a trial's previous checkpoint, which only a file system keeps."""
+        if self.storage.is_filesystem:
+            self.storage.remove(checkpoint_names(trial_id)[1])
 
 
-def checkpoints_of(study: StudyConfig, paths: SearchPaths) -> Checkpoints:
-    """Those of a search: in its storage where it has one, else in its folder."""
-    if study.storage is None:
-        return Checkpoints(FolderStorage(paths.checkpoints.resolve()))
-    inside = paths.checkpoints.relative_to(paths.whole.root.parent)
-    return Checkpoints(open_storage(study.storage).under(inside.as_posix()))
+def checkpoint_store(search_config: SearchConfig, paths: SearchPaths) -> CheckpointStore:
+    """Return the store of a search: in its storage if it has one, else in its folder."""
+    if search_config.storage is None:
+        return CheckpointStore(FolderStorage(paths.checkpoints.resolve()))
+    relative = paths.checkpoints.relative_to(paths.root_search.root.parent)
+    return CheckpointStore(open_storage(search_config.storage).joinpath(relative.as_posix()))
 
 
 def checkpoint_names(trial_id: str) -> tuple[str, str]:
-    """File names of a trial's latest checkpoint and the one before."""
+    """Return the file names of a trial's latest and previous checkpoint."""
     return f"{trial_id}.safetensors", f"{trial_id}.previous.safetensors"

@@ -1,4 +1,4 @@
-"""What a result depends on beside its configuration: versions, hardware and the code's revision."""
+"""Environment of a result: package versions, hardware, and revision of the code."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from handsigns.config.user_code import OwnCode, changed_modules
+from handsigns.config.user_code import UserCode, changed_modules
 from handsigns.io.digest import hasher
 
 PACKAGES = ("handsigns", "torch", "torchvision", "ray", "optuna", "pandas", "numpy", "pillow")
-_DECIDING = ("torch", "torchvision", "ray", "optuna", "numpy")
-"""Packages whose version may change what a search chooses, stops or measures."""
-_DECIDING_LAYERS = ("config", "data", "models", "training", "policy", "tuning")
-CODE = Path(__file__).resolve().parents[1]
-"""The folder of this package."""
+_REPRODUCIBILITY_PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
+"""Packages whose version may change a search's decisions or metrics."""
+_HASHED_PACKAGES = ("config", "data", "models", "training", "policy", "tuning")
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+"""Folder of the handsigns package."""
 
 
-def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
-    """Python and package versions, a digest of the code that decides a search, processor, memory in
-    bytes, git revision, and what code of the user's own is run; ready for JSON.
+def describe_environment(user_code: UserCode | None = None) -> dict[str, Any]:
+    """Return the environment, ready for JSON.
+
+    Python and package versions, digest of the code that affects results, hardware (memory in
+    bytes), git revision, and user code.
     """
-    return ({"own_code": own.described()} if own else {}) | {
+    return ({"user_code": user_code.code_metadata()} if user_code else {}) | {
         "python": platform.python_version(),
         "packages": {name: package_version(name) for name in PACKAGES},
         "code": _code_digest(),
@@ -34,45 +36,50 @@ def describe_environment(own: OwnCode | None = None) -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "memory_bytes": _memory(),
-        "git": _git(CODE.parent),
+        "git": _git(PACKAGE_DIR.parent),
     }
 
 
-def changed_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two environments in versions and code, in words; none where nothing."""
-    names = ("python", *(f"packages.{name}" for name in _DECIDING))
-    changes = [_change(name.rpartition(".")[2], _at(then, name), _at(now, name)) for name in names]
+def code_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Describe how versions and code differ between two environments."""
+    names = ("python", *(f"packages.{name}" for name in _REPRODUCIBILITY_PACKAGES))
+    changes = [
+        _describe_change(name.rpartition(".")[2], _lookup(then, name), _lookup(now, name))
+        for name in names
+    ]
     if then.get("code") != now.get("code"):
-        changes.append(_change("handsigns' code", _revision(then), _revision(now)))
-    modules = changed_modules(own_code(then), own_code(now))
-    changes += [_change(f"your {name}", before[:12], after[:12]) for name, before, after in modules]
+        changes.append(_describe_change("handsigns' code", _revision(then), _revision(now)))
+    modules = changed_modules(recorded_user_code(then), recorded_user_code(now))
+    changes += [
+        _describe_change(f"your {name}", before[:12], after[:12]) for name, before, after in modules
+    ]
     return [change for change in changes if change]
 
 
-def own_code(environment: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an environment tells of the user's own code, as `OwnCode.described`."""
-    described = environment.get("own_code")
-    return described if isinstance(described, Mapping) else {}
+def recorded_user_code(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an environment's user code in the form of `UserCode.code_metadata`."""
+    code_metadata = environment.get("user_code")
+    return code_metadata if isinstance(code_metadata, Mapping) else {}
 
 
-def changed_machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between the machines of two environments, in words."""
+def machine_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Describe how the machines of two environments differ."""
     names = ("processor", "platform", "cpus")
-    changes = [_change(name, then.get(name), now.get(name)) for name in names]
+    changes = [_describe_change(name, then.get(name), now.get(name)) for name in names]
     return [change for change in changes if change]
 
 
-def _change(name: str, then: object, now: object) -> str:
-    return "" if then == now else f"{name} was {then} and is {now}"
+def _describe_change(name: str, then: object, now: object) -> str:
+    return "" if then == now else f"{name} was {then}, now {now}"
 
 
-def _at(environment: Mapping[str, Any], name: str) -> Any:
+def _lookup(environment: Mapping[str, Any], name: str) -> Any:
     section, dot, key = name.partition(".")
     return environment.get(section, {}).get(key) if dot else environment.get(section)
 
 
 def _revision(environment: Mapping[str, Any]) -> str:
-    """The code's digest, and the revision where it is known."""
+    """Return the code's digest and, if known, its revision."""
     git = environment.get("git")
     return f"{str(environment.get('code'))[:12]}" + (
         f" (revision {git['revision'][:12]}{'' if git['clean'] else ', edited'})" if git else ""
@@ -80,16 +87,18 @@ def _revision(environment: Mapping[str, Any]) -> str:
 
 
 def _code_digest() -> str:
-    """Of the layers that decide what a search chooses and measures, comments and all."""
+    """Return a digest of the packages that affect results, comments included."""
     digest = hasher()
-    for path in sorted(p for layer in _DECIDING_LAYERS for p in (CODE / layer).rglob("*.py")):
-        digest.update(f"{path.relative_to(CODE).as_posix()}\0".encode())
+    for path in sorted(
+        p for layer in _HASHED_PACKAGES for p in (PACKAGE_DIR / layer).rglob("*.py")
+    ):
+        digest.update(f"{path.relative_to(PACKAGE_DIR).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def package_version(package: str) -> str | None:
-    """The version that is installed; None where none is."""
+    """Return the installed version of a package; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -114,7 +123,7 @@ def _memory() -> int | None:
 
 
 def _git(folder: Path) -> dict[str, Any] | None:
-    """Revision of the code and whether it was clean; None where it is no checkout."""
+    """Return the code's revision and whether it is clean; None outside a checkout."""
     if not (folder / ".git").exists() or shutil.which("git") is None:
         return None
     revision = _run_git(folder, "rev-parse", "HEAD")
@@ -125,7 +134,7 @@ def _git(folder: Path) -> dict[str, Any] | None:
 def _run_git(folder: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return completed.stdout.strip()

@@ -1,7 +1,7 @@
-"""The events of a journal, typed: what happened to a search, when, and how each is written.
+"""Typed events of a search's journal, and their JSON form.
 
-Every event has the time of day (`time`, seconds since the Unix epoch), which is for people, and
-`elapsed`, the seconds that the search has run, by a clock that no one sets.
+Every event has the wall-clock time (`time`, seconds since the Unix epoch), for people, and
+`elapsed`, the seconds that the search has run, by a monotonic clock.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from handsigns.metrics import EpochMetrics
-from handsigns.results.trial import Lost, Placement, Session, Status, TrialSpec, Verdict
+from handsigns.results.trial import LossScope, Placement, Session, Status, TrialSpec, Verdict
 
 
 class SessionStarted(NamedTuple):
-    """The search is run, or resumed."""
+    """Start or resume of the search."""
 
     time: float
     elapsed: float
@@ -24,16 +24,16 @@ class SessionStarted(NamedTuple):
 
 
 class SessionEnded(NamedTuple):
-    """The session ended in order; `by_user`: it was interrupted."""
+    """Orderly end of a session; `interrupted` by the user or not."""
 
     time: float
     elapsed: float
     reason: str
-    by_user: bool
+    interrupted: bool
 
 
 class TrialStarted(NamedTuple):
-    """A trial was chosen and handed out."""
+    """Start of a trial: it was sampled and submitted."""
 
     time: float
     elapsed: float
@@ -41,12 +41,12 @@ class TrialStarted(NamedTuple):
 
     @property
     def trial_id(self) -> str:
-        """Of the trial."""
+        """ID of the trial."""
         return self.spec.trial_id
 
 
 class TrialResumed(NamedTuple):
-    """A trial is handed out again: after a resume of the search, or a loss."""
+    """Requeueing of a trial: the search was resumed, or a worker was lost."""
 
     time: float
     elapsed: float
@@ -54,7 +54,7 @@ class TrialResumed(NamedTuple):
 
 
 class EpochReported(NamedTuple):
-    """A trial finished an epoch; `verdict` is the scheduler's, None where it made none."""
+    """Finished epoch of a trial; `verdict` is the scheduler's, None if it made none."""
 
     time: float
     elapsed: float
@@ -65,17 +65,17 @@ class EpochReported(NamedTuple):
 
 
 class WorkerLost(NamedTuple):
-    """A trial's process died, alone or with its node; the trial will be retried."""
+    """Death of a trial's process, alone or with its node; the trial will be retried."""
 
     time: float
     elapsed: float
     trial_id: str
-    lost: Lost
+    loss_scope: LossScope
     error: str
 
 
 class TrialReset(NamedTuple):
-    """What an unfinished trial has trained no longer counts, as its data have changed."""
+    """Restart of an unfinished trial from scratch because the data have changed."""
 
     time: float
     elapsed: float
@@ -83,7 +83,7 @@ class TrialReset(NamedTuple):
 
 
 class TrialEnded(NamedTuple):
-    """A trial ended, or was interrupted with the search."""
+    """End of a trial, or its interruption together with the search."""
 
     time: float
     elapsed: float
@@ -105,63 +105,72 @@ Event = (
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """Return an event as a line of the journal has it."""
-    return _body(event) | {"time": event.time, "elapsed": event.elapsed}
+    """Return an event as the fields of a journal line."""
+    return _payload(event) | {"time": event.time, "elapsed": event.elapsed}
 
 
-def _body(event: Event) -> dict[str, Any]:
+def _payload(event: Event) -> dict[str, Any]:
     match event:
         case SessionStarted(session=session):
-            return {"event": "session", **asdict(session)}
-        case SessionEnded(reason=reason, by_user=by_user):
-            return {"event": "pause", "reason": reason, "by_user": by_user}
+            return {"event": "session_started", **asdict(session)}
+        case SessionEnded(reason=reason, interrupted=interrupted):
+            return {"event": "session_ended", "reason": reason, "interrupted": interrupted}
         case TrialStarted(spec=spec):
-            return {"event": "start", **spec.to_dict()}
+            return {"event": "trial_started", **spec.to_dict()}
         case TrialResumed(trial_id=trial_id):
-            return {"event": "resume", "trial_id": trial_id}
+            return {"event": "trial_resumed", "trial_id": trial_id}
         case EpochReported():
             verdict = {"verdict": asdict(event.verdict)} if event.verdict else {}
-            told = {"event": "epoch", "trial_id": event.trial_id, "metrics": asdict(event.metrics)}
-            return told | asdict(event.placement) | verdict
-        case WorkerLost(trial_id=trial_id, lost=lost, error=error):
-            return {"event": "retry", "trial_id": trial_id, "lost": lost, "error": error}
+            fields = {
+                "event": "epoch",
+                "trial_id": event.trial_id,
+                "metrics": asdict(event.metrics),
+            }
+            return fields | asdict(event.placement) | verdict
+        case WorkerLost(trial_id=trial_id, loss_scope=loss_scope, error=error):
+            return {
+                "event": "worker_lost",
+                "trial_id": trial_id,
+                "loss_scope": loss_scope,
+                "error": error,
+            }
         case TrialReset(trial_id=trial_id):
-            return {"event": "start_over", "trial_id": trial_id}
+            return {"event": "trial_reset", "trial_id": trial_id}
         case TrialEnded(trial_id=trial_id, status=status, error=error):
-            return {"event": "end", "trial_id": trial_id, "status": status, "error": error}
+            return {"event": "trial_ended", "trial_id": trial_id, "status": status, "error": error}
 
 
 def from_dict(line: Mapping[str, Any]) -> Event:
-    """Read a line of the journal.
+    """Return the event of a journal line.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no event, or something in it is missing.
+        KeyError, TypeError, ValueError: the event is unknown, or a field is missing or invalid.
     """
-    when = float(line["time"]), float(line["elapsed"])
+    timestamps = float(line["time"]), float(line["elapsed"])
     match line["event"]:
         case "epoch":
             verdict = Verdict(**line["verdict"]) if "verdict" in line else None
             placement = _placement(line["node"], line["device"], line["threads"])
             metrics = EpochMetrics(**line["metrics"])
-            return EpochReported(*when, line["trial_id"], metrics, placement, verdict)
-        case "start":
-            return TrialStarted(*when, TrialSpec.from_dict(line))
-        case "resume":
-            return TrialResumed(*when, line["trial_id"])
-        case "end":
-            return TrialEnded(*when, line["trial_id"], line["status"], line["error"])
-        case "retry":
-            return WorkerLost(*when, line["trial_id"], line["lost"], line["error"])
-        case "start_over":
-            return TrialReset(*when, line["trial_id"])
-        case "session":
-            return SessionStarted(*when, Session(line["fingerprint"], line["environment"]))
-        case "pause":
-            return SessionEnded(*when, str(line["reason"]), bool(line["by_user"]))
-    raise ValueError(f"{line['event']} is no event")
+            return EpochReported(*timestamps, line["trial_id"], metrics, placement, verdict)
+        case "trial_started":
+            return TrialStarted(*timestamps, TrialSpec.from_dict(line))
+        case "trial_resumed":
+            return TrialResumed(*timestamps, line["trial_id"])
+        case "trial_ended":
+            return TrialEnded(*timestamps, line["trial_id"], line["status"], line["error"])
+        case "worker_lost":
+            return WorkerLost(*timestamps, line["trial_id"], line["loss_scope"], line["error"])
+        case "trial_reset":
+            return TrialReset(*timestamps, line["trial_id"])
+        case "session_started":
+            return SessionStarted(*timestamps, Session(line["fingerprint"], line["environment"]))
+        case "session_ended":
+            return SessionEnded(*timestamps, str(line["reason"]), bool(line["interrupted"]))
+    raise ValueError(f"unknown event {line['event']}")
 
 
 @functools.lru_cache(maxsize=1024)
 def _placement(node: str, device: str, threads: int) -> Placement:
-    """One object for all epochs of a place, of which there are many."""
+    """Return a placement shared by all epochs trained there, to save memory."""
     return Placement(node, device, threads)

@@ -1,4 +1,4 @@
-"""Whoever watches a search as it runs: the display, the trackers, the stopping criteria."""
+"""Observer interface for a running search: display, trackers, stopping criteria."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from handsigns.results.trial import TrialRecord
 
 
 class Observer:
-    """Is notified of what happens to trials; each method does nothing unless it is overridden."""
+    """Receiver of trial events; each method does nothing unless overridden."""
 
     def on_epoch(self, record: TrialRecord) -> None:
         """Handle a finished epoch."""
 
     def on_note(self, trial_id: str, note: str) -> None:
-        """Handle something that a trial met and the user should know of."""
+        """Handle a notice from a trial that the user should see."""
 
     def on_worker_lost(self, record: TrialRecord) -> None:
         """Handle the death of a trial's process; the trial will be retried in another."""

@@ -1,4 +1,4 @@
-"""Every path of a search's results, built in one place."""
+"""Paths of all result files of a search."""
 
 from __future__ import annotations
 
@@ -10,242 +10,242 @@ from pathlib import Path
 from handsigns.console.program import command
 from handsigns.errors import ResultsError
 
-RESULTS = Path("results")
-"""Where searches are kept unless the user names another folder."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DEFAULT_RESULTS_DIR = Path("results")
+"""Default folder of all searches."""
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
 class SearchPaths:
-    """The files of one search: ``results/<name>/…``."""
+    """File paths of one search: ``results/<name>/…``."""
 
     root: Path
 
     @classmethod
-    def named(cls, results: Path, name: str) -> SearchPaths:
-        """The folder of the search `name`, which need not exist.
+    def for_name(cls, results: Path, name: str) -> SearchPaths:
+        """Return the paths of the search `name`, which need not exist.
 
         Raises:
-            ResultsError: the name could be no plain folder name.
+            ResultsError: the name is not a plain folder name.
         """
-        if not _NAME.fullmatch(name) or name.endswith(".tmp"):
-            _refuse_path(results, name)
+        if not _NAME_PATTERN.fullmatch(name) or name.endswith(".tmp"):
+            _reject_path(results, name)
             raise ResultsError(
-                f"{name!r} is no name for a search: use up to 100 letters, digits, '.', '_' and "
-                f"'-', beginning with a letter or digit (--name my-search)"
+                f"{name!r} is not a valid search name: use up to 100 letters, digits, '.', '_' and "
+                f"'-', starting with a letter or digit (--name my-search)"
             )
         return cls(results / name)
 
     @classmethod
     def existing(cls, results: Path, name: str) -> SearchPaths:
-        """The folder of a search that was begun.
+        """Return the paths of an existing search.
 
         Raises:
-            ResultsError: there is none of that name.
+            ResultsError: there is no search of that name.
         """
-        paths = cls.named(results, name)
-        if not paths.study.is_file():
-            found = ", ".join(other.root.name for other in cls.all(results)) or "none yet"
-            raise ResultsError(f"no search named {name} in {results}; there are: {found}")
+        paths = cls.for_name(results, name)
+        if not paths.search_config.is_file():
+            found = ", ".join(other.root.name for other in cls.list_all(results)) or "none"
+            raise ResultsError(f"no search named {name} in {results}; existing searches: {found}")
         return paths
 
     @classmethod
-    def all(cls, results: Path) -> list[SearchPaths]:
-        """All searches in a results folder, by name."""
-        return [cls(study.parent) for study in sorted(results.glob("*/study.yaml"))]
+    def list_all(cls, results: Path) -> list[SearchPaths]:
+        """Return all searches in a results folder, sorted by name."""
+        return [cls(path.parent) for path in sorted(results.glob("*/search.yaml"))]
 
     @property
     def name(self) -> str:
-        """The search's name."""
+        """Name of the search."""
         return self.root.name
 
     @property
-    def study(self) -> Path:
-        """The resolved search space."""
-        return self.root / "study.yaml"
+    def search_config(self) -> Path:
+        """Resolved search configuration."""
+        return self.root / "search.yaml"
 
     @property
     def environment(self) -> Path:
-        """Versions, hardware and git state."""
+        """Package versions, hardware and git state."""
         return self.root / "environment.json"
 
     @property
     def data(self) -> Path:
-        """Source, fingerprint and counts of the data."""
+        """Source, fingerprint and image counts of the data."""
         return self.root / "data.json"
 
     @property
     def journal(self) -> Path:
-        """Every event of the search, a line each; what all tables are made from."""
+        """Journal of the search, an event per line; all tables are derived from it."""
         return self.root / "journal.jsonl"
 
     @property
     def trials(self) -> Path:
-        """A row for each trial."""
+        """Table of trials."""
         return self.root / "trials.csv"
 
     @property
     def epochs(self) -> Path:
-        """A row for each epoch of each trial."""
+        """Table of epochs, a row for each epoch of each trial."""
         return self.root / "epochs.csv"
 
     @property
-    def typed_trials(self) -> Path:
-        """The table of trials with typed columns, once a session of the search has ended."""
+    def trials_parquet(self) -> Path:
+        """Table of trials with typed columns, written at the end of each session."""
         return self.root / "trials.parquet"
 
     @property
-    def typed_epochs(self) -> Path:
-        """The table of epochs likewise."""
+    def epochs_parquet(self) -> Path:
+        """Table of epochs with typed columns, written at the end of each session."""
         return self.root / "epochs.parquet"
 
     @property
     def leaderboard(self) -> Path:
-        """The trials, best first."""
+        """Table of trials, best first."""
         return self.root / "leaderboard.csv"
 
     @property
-    def log(self) -> Path:
-        """What Ray and the trials print."""
+    def ray_log(self) -> Path:
+        """Output of Ray and the trials."""
         return self.root / "ray.log"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that runs the search."""
+        """Lock file of the process that runs the search."""
         return self.root / ".lock"
 
     @property
-    def copied(self) -> Path:
-        """What its copy in a storage was like last; there is none where there is no copy."""
-        return self.root / ".storage.json"
+    def sync_state(self) -> Path:
+        """Manifest of the copy in shared storage at the last sync; absent without a copy."""
+        return self.root / ".sync_state.json"
 
     @property
-    def own_code(self) -> Path:
-        """The user's own modules that were run, each version."""
-        return own_code(self.root)
+    def user_code(self) -> Path:
+        """Folder of the user modules that were run, in every version."""
+        return user_code_dir(self.root)
 
-    def command(self, verb: str, *arguments: str | Path, form: str | None = None) -> str:
-        """Return the command line that does something with this search.
+    def command(self, verb: str, *arguments: str | Path, program_name: str | None = None) -> str:
+        """Return a command line that acts on this search.
 
         Args:
-            verb, arguments: the command, and what follows the name of the search.
-            form: how the program is named; None: as it was invoked.
+            verb, arguments: the command, and the arguments after the name of the search.
+            program_name: name of the program; None: as it was invoked.
         """
-        root = self.whole.root
-        results = () if root.parent == RESULTS else ("--results", root.parent)
-        return command(verb, root.name, *arguments, *results, form=form)
+        root = self.root_search.root
+        results = () if root.parent == DEFAULT_RESULTS_DIR else ("--results", root.parent)
+        return command(verb, root.name, *arguments, *results, program_name=program_name)
 
     @property
-    def go_on(self) -> str:
-        """The command that resumes it."""
-        return self.command("resume", *self.trust)
+    def resume_command(self) -> str:
+        """Command that resumes the search."""
+        return self.command("resume", *self.trust_options)
 
     @property
-    def trust(self) -> tuple[str, ...]:
-        """The option without which no command runs its user code, where it has any."""
-        return ("--own-code",) if self.whole.own_code.is_dir() else ()
+    def trust_options(self) -> tuple[str, ...]:
+        """Option that allows commands to run the search's user code; empty if it has none."""
+        return ("--trust-user-code",) if self.root_search.user_code.is_dir() else ()
 
     @property
-    def repeats(self) -> RepeatPaths:
-        """The files of the re-evaluation of its best trials."""
-        return RepeatPaths(self.root / "reevaluation")
+    def reevaluation(self) -> ReevaluationPaths:
+        """File paths of the re-evaluation of its top trials."""
+        return ReevaluationPaths(self.root / "reevaluation")
 
     @property
     def winner(self) -> Path:
-        """The retrained winner."""
+        """Folder of the retrained winner."""
         return self.root / "winner"
 
     @property
     def test_ledger(self) -> Path:
-        """Each opening of the test split, a line each."""
+        """Ledger of evaluations on the test split, one per line."""
         return self.root / "test_ledger.jsonl"
 
     @property
     def decisions(self) -> Path:
-        """A row for each decision of the scheduler."""
+        """Table of the scheduler's decisions."""
         return self.root / "decisions.csv"
 
     @property
     def warm_start(self) -> Path:
-        """What an earlier search taught this one before it began."""
+        """Trials and configurations taken over from an earlier search."""
         return self.root / "warm_start.json"
 
     @property
-    def optuna(self) -> Path:
-        """The search as an Optuna study, in Optuna's own journal format."""
+    def optuna_journal(self) -> Path:
+        """Optuna study of the search, in Optuna's journal format."""
         return self.root / "optuna.log"
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard's event files, a folder for each trial."""
+        """Folder of TensorBoard event files, one subfolder per trial."""
         return self.root / "tensorboard"
 
     @property
     def mlflow(self) -> Path:
-        """MLflow's database and artifacts, where no server has them."""
+        """Folder of MLflow's database and artifacts, if no server holds them."""
         return self.root / "mlflow"
 
     @property
     def wandb(self) -> Path:
-        """Weights & Biases' runs, a folder for each trial."""
+        """Folder of Weights & Biases runs, one subfolder per trial."""
         return self.root / "wandb"
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the trials' checkpoints, where no storage was named."""
+        """Folder of the trials' checkpoints, if no storage is configured."""
         return self.root / "checkpoints"
 
     @property
-    def whole(self) -> SearchPaths:
-        """The search that it is part of: itself."""
+    def root_search(self) -> SearchPaths:
+        """Paths of the search to which these belong."""
         return self
 
 
 @dataclass(frozen=True)
-class RepeatPaths(SearchPaths):
-    """The files of a re-evaluation, in the folder of its search; they are those of a search."""
+class ReevaluationPaths(SearchPaths):
+    """File paths of a re-evaluation, inside the folder of its search and laid out like one."""
 
     @property
     def name(self) -> str:
-        """For the user."""
+        """Name for messages."""
         return f"the re-evaluation of {self.root.parent.name}"
 
     @property
-    def whole(self) -> SearchPaths:
-        """The search whose best trials are trained again."""
+    def root_search(self) -> SearchPaths:
+        """Paths of the search whose top trials are re-evaluated."""
         return SearchPaths(self.root.parent)
 
     @property
     def plan(self) -> Path:
-        """What was asked for last."""
+        """Latest plan of the re-evaluation."""
         return self.root / "plan.json"
 
     @property
-    def go_on(self) -> str:
-        """The command that resumes it."""
-        return self.command("reevaluate", *self.trust)
+    def resume_command(self) -> str:
+        """Command that resumes the re-evaluation."""
+        return self.command("reevaluate", *self.trust_options)
 
 
-def _refuse_path(results: Path, name: str) -> None:
-    """Refuse a path where a name is wanted, with the name to use.
+def _reject_path(results: Path, name: str) -> None:
+    """Reject the path of a search given in place of its name.
 
     Raises:
-        ResultsError: it is the path of a search, or of a file within one.
+        ResultsError: it is the path of a search, or of a file in one; names the search.
     """
     path = Path(name)
-    if not _NAME.fullmatch(path.name) and path.parts[-1:] != ("..",):
+    if not _NAME_PATTERN.fullmatch(path.name) and path.parts[-1:] != ("..",):
         path = path.parent
     for folder in (path, *path.parents):
-        if not SearchPaths(folder).study.is_file():
+        if not SearchPaths(folder).search_config.is_file():
             continue
         root = folder.resolve()
-        there = root.parent == results.resolve()
-        where = "" if there else f" --results {shlex.quote(str(folder.parent))}"
+        in_results = root.parent == results.resolve()
+        option = "" if in_results else f" --results {shlex.quote(str(folder.parent))}"
         raise ResultsError(
-            f"{name!r} is a path; a search is called by its name: {root.name}{where}"
+            f"{name!r} is a path; give the name of the search instead: {root.name}{option}"
         )
 
 
-def own_code(folder: Path) -> Path:
-    """Where a search, or a winner, keeps the user's own modules."""
-    return folder / "own_code"
+def user_code_dir(folder: Path) -> Path:
+    """Return the folder in which a search, or a winner, keeps user modules."""
+    return folder / "user_code"

@@ -1,28 +1,28 @@
-"""What a search came to, in numbers: the best, the way there, what early stopping saved."""
+"""Statistics of a search: best score, optimisation history, savings of early stopping."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from handsigns.config.search import StudyConfig
+from handsigns.config.search import SearchConfig
 from handsigns.results.journal import Journal
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord, rank_key
 from handsigns.stats.intervals import wilson_interval
 
-_QUARTERS = 4
+_NUM_STAGES = 4
 
 
 @dataclass(frozen=True)
-class Score:
-    """A trial's validation figures after its last epoch.
+class ValidationScore:
+    """Validation metrics of a trial after its last epoch.
 
     Attributes:
-        accuracy: in [0, 1].
-        interval: 95 %, Wilson's; None where the number of validation pictures is not known.
-        loss: in nats.
-        epochs: trained.
+        accuracy: accuracy in [0, 1].
+        interval: 95 % Wilson interval; None if the number of validation images is unknown.
+        loss: loss in nats.
+        epochs: number of epochs trained.
     """
 
     accuracy: float
@@ -32,16 +32,16 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Point:
-    """A trial's result when it was known, and the best until then.
+class OptimizationHistoryPoint:
+    """Result of a trial, and the best result so far.
 
     Attributes:
-        trial_id: whose.
-        number: how many results were known then, this one included.
-        seconds: of the search, when the trial ended.
-        value: the trial's, of the objective.
-        best: the best value until then.
-        best_accuracy: of the trial that was best then.
+        trial_id: ID of the trial.
+        number: number of results so far, this one included.
+        seconds: elapsed time of the search when the trial ended.
+        value: objective value of the trial.
+        best: best objective value so far.
+        best_accuracy: accuracy of the best trial so far.
     """
 
     trial_id: str
@@ -53,8 +53,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A rung: the trials that came so far, and those that were stopped there."""
+class RungStats:
+    """Number of trials that reached a rung, and number stopped there."""
 
     epoch: int
     reached: int
@@ -62,43 +62,43 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Savings:
-    """Epochs trained by all trials, and those that early stopping spared.
+class EarlyStoppingSavings:
+    """Epochs trained, and epochs saved by early stopping.
 
     Attributes:
-        trained: by all trials.
-        saved: what the stopped trials would have trained beyond where they ended.
-        full: what the completed and the stopped trials would have trained in all.
+        trained_epochs: epochs trained by all trials.
+        saved_epochs: epochs that the stopped trials had left.
+        max_epochs_total: epochs of all completed and stopped trials without early stopping.
     """
 
-    trained: int
-    saved: int
-    full: int
+    trained_epochs: int
+    saved_epochs: int
+    max_epochs_total: int
 
     @property
-    def share(self) -> float:
-        """`saved` of `full`."""
-        return self.saved / self.full if self.full else 0.0
+    def fraction(self) -> float:
+        """`saved_epochs` as a fraction of `max_epochs_total`."""
+        return self.saved_epochs / self.max_epochs_total if self.max_epochs_total else 0.0
 
 
-def validation_pictures(search: StoredSearch) -> int:
-    """In the validation split; 0 where that is not recorded."""
+def num_val_images(search: StoredSearch) -> int:
+    """Return the size of the validation split; 0 if it is not recorded."""
     return sum(search.data.info.counts.get("val", ()))
 
 
-def score(search: StoredSearch, record: TrialRecord) -> Score | None:
-    """A trial's figures; None where it has no result."""
-    last = record.last
+def validation_score(search: StoredSearch, record: TrialRecord) -> ValidationScore | None:
+    """Return a trial's validation score; None if it has no result."""
+    last = record.last_epoch
     if last is None or not record.has_result:
         return None
-    total = validation_pictures(search)
+    total = num_val_images(search)
     interval = wilson_interval(round(last.val_accuracy * total), total) if total else None
-    return Score(last.val_accuracy, interval, last.val_loss, len(record.epochs))
+    return ValidationScore(last.val_accuracy, interval, last.val_loss, len(record.epochs))
 
 
 def baseline(search: StoredSearch) -> TrialRecord | None:
-    """The first trial, where it is the recommended recipe."""
-    params = search.study.baseline_params()
+    """Return the first trial if it is the recommended recipe."""
+    params = search.config.baseline_params()
     records = search.journal.records
     if params is None or not records or records[0].params != params:
         return None
@@ -106,69 +106,72 @@ def baseline(search: StoredSearch) -> TrialRecord | None:
 
 
 def runner_up(search: StoredSearch) -> TrialRecord | None:
-    """The second of those with a result."""
+    """Return the second-best trial with a result."""
     ranked = [record for record in search.ranked if record.has_result]
     return ranked[1] if len(ranked) > 1 else None
 
 
-def within_noise(winner: Score, other: Score) -> bool:
-    """Whether the other's accuracy lies within the winner's interval."""
+def within_noise(winner: ValidationScore, other: ValidationScore) -> bool:
+    """Return whether the other accuracy lies within the winner's confidence interval."""
     return winner.interval is not None and winner.interval[0] <= other.accuracy
 
 
-def best_so_far(search: StoredSearch, ended: dict[str, float]) -> list[Point]:
-    """A point for each trial with a result, in the order in which these came.
+def optimization_history(
+    search: StoredSearch, ended: dict[str, float]
+) -> list[OptimizationHistoryPoint]:
+    """Return a point for each trial with a result, in chronological order.
 
     Args:
-        ended: seconds of the search at which each trial was last heard of.
+        search: search with its journal.
+        ended: elapsed seconds of the search at each trial's last event.
     """
-    objective = search.study.objective
+    objective = search.config.objective
     scored = [record for record in search.journal.records if record.has_result]
     scored.sort(key=lambda record: (ended.get(record.trial_id, 0.0), record.trial_id))
-    points: list[Point] = []
+    history: list[OptimizationHistoryPoint] = []
     best: TrialRecord | None = None
     for number, record in enumerate(scored, 1):
         if best is None or rank_key(record, objective) < rank_key(best, objective):
             best = record
-        now, then = record.epochs[-1], best.epochs[-1]
-        points.append(
-            Point(
+        last, best_last = record.epochs[-1], best.epochs[-1]
+        history.append(
+            OptimizationHistoryPoint(
                 record.trial_id,
                 number,
                 ended.get(record.trial_id, 0.0),
-                objective.of(now),
-                objective.of(then),
-                then.val_accuracy,
+                objective.value_of(last),
+                objective.value_of(best_last),
+                best_last.val_accuracy,
             )
         )
-    return points
+    return history
 
 
-def savings(records: Iterable[TrialRecord], max_epochs: int) -> Savings:
-    """What early stopping saved; trials that are unfinished or went wrong do not count."""
+def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> EarlyStoppingSavings:
+    """Return the savings of early stopping, from completed and stopped trials only."""
     records = list(records)
-    ended = [len(r.epochs) for r in records if r.status in ("completed", "stopped")]
-    full = len(ended) * max_epochs
-    return Savings(sum(len(r.epochs) for r in records), full - sum(ended), full)
+    counted = [len(r.epochs) for r in records if r.status in ("completed", "stopped")]
+    full = len(counted) * max_epochs
+    return EarlyStoppingSavings(sum(len(r.epochs) for r in records), full - sum(counted), full)
 
 
-def rungs(study: StudyConfig, journal: Journal) -> list[int]:
-    """The epochs at which trials were compared; quarters of the budget where there are no rungs."""
-    if study.scheduler.name in ("asha", "hyperband"):
+def rungs(search_config: SearchConfig, journal: Journal) -> list[int]:
+    """Return the epochs of the rungs; quarters of the budget if there are no rungs."""
+    if search_config.scheduler.name in ("asha", "hyperband"):
         found = {int(decision.verdict.rung) for decision in journal.decisions}
     else:
-        top = study.budget.max_epochs
-        found = {round(top * k / _QUARTERS) for k in range(1, _QUARTERS)} - {0, top}
+        top = search_config.budget.max_epochs
+        found = {round(top * k / _NUM_STAGES) for k in range(1, _NUM_STAGES)} - {0, top}
     return sorted(found)
 
 
-def funnel(search: StoredSearch) -> list[Stage]:
-    """From the first epoch over each rung to the last: who came so far, who was stopped there."""
-    records, top = search.journal.records, search.study.budget.max_epochs
-    epochs = sorted({1, *rungs(search.study, search.journal), top})
+def rung_stats(search: StoredSearch) -> list[RungStats]:
+    """Return how many trials reached and stopped at epoch 1, each rung and the last epoch."""
+    records, top = search.journal.records, search.config.budget.max_epochs
+    epochs = sorted({1, *rungs(search.config, search.journal), top})
     stops = [decision.epoch for decision in search.journal.decisions if decision.verdict.stop]
     return [
-        Stage(
+        RungStats(
             epoch,
             sum(len(record.epochs) >= epoch for record in records),
             sum(epoch <= stop < following for stop in stops),

@@ -1,43 +1,44 @@
-"""A search's files as a whole: begun once, opened by name ever after, held by one process."""
+"""Stored search: its folder, created once and opened by name."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from handsigns.config.load import dump_study, load_study
-from handsigns.config.search import StudyConfig
-from handsigns.config.user_code import OwnCode, keep
-from handsigns.console.sanitize import printable
+from handsigns.config.load import dump_search_config, load_search_config
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode, save_user_code
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
-from handsigns.io import lock
 from handsigns.io.atomic import staged_folder, write_text
-from handsigns.io.json_file import damaged, read_json, write_json
-from handsigns.io.own_output import make_output_folder
+from handsigns.io.json_file import corrupt_file_error, read_json, write_json
+from handsigns.io.output_marker import make_output_folder
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
-from handsigns.results.reevaluation import Finalist, RepeatPlan, finalists, read_plan
-from handsigns.results.sync import run_elsewhere
+from handsigns.results.reevaluation import (
+    ReevaluatedTrial,
+    ReevaluationPlan,
+    read_plan,
+    reevaluated_trials,
+)
+from handsigns.results.search_lock import lock_owner
 from handsigns.results.trial import TrialRecord, rank
 from handsigns.results.warm_start import WarmStart, write_warm_start
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """Which data a search used, so that they can be opened again and known to be the same.
+    """Data set of a search: enough to reopen it and verify that it is unchanged.
 
     Attributes:
         info: counts, classes, fingerprint.
-        folder: where they are; None for the drawn hands.
-        size: height and width asked for, in pixels.
-        skip_bad: whether bad files were passed over.
+        folder: folder of the images; None for the synthetic hands.
+        size: requested height and width in pixels.
+        skip_bad: whether unusable files were skipped.
     """
 
     info: DataInfo
@@ -48,66 +49,73 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class StoredSearch:
-    """A search as its files tell it."""
+    """Search as read from its files."""
 
     paths: SearchPaths
-    study: StudyConfig
+    config: SearchConfig
     data: DataRecord
     journal: Journal
 
     @property
     def ranked(self) -> list[TrialRecord]:
-        """The trials, best first."""
-        return rank(self.journal.records, self.study.objective)
+        """All trials, best first."""
+        return rank(self.journal.records, self.config.objective)
 
     @functools.cached_property
-    def repeats(self) -> Journal:
-        """What was recorded as its best trials were trained again; empty where they were not."""
-        return Journal(self.paths.repeats.journal)
+    def reevaluation_journal(self) -> Journal:
+        """Journal of the re-evaluation; empty if there was none."""
+        return Journal(self.paths.reevaluation.journal)
 
     @functools.cached_property
-    def repeat_plan(self) -> RepeatPlan | None:
-        """The latest plan of a re-evaluation; None where there is none, or on other images.
+    def reevaluation_plan(self) -> ReevaluationPlan | None:
+        """Latest plan of the re-evaluation; None if there is none, or its data differ.
 
         Raises:
-            ResultsError: it is damaged.
+            ResultsError: the plan or its journal is damaged.
         """
-        sessions = self.repeats.sessions
+        sessions = self.reevaluation_journal.sessions
         if sessions and sessions[-1].fingerprint != self.data.info.fingerprint:
             return None
-        return read_plan(self.paths.repeats)
+        return read_plan(self.paths.reevaluation)
 
     @property
-    def plan_finished(self) -> bool:
+    def reevaluation_finished(self) -> bool:
         """Whether every run of the latest plan has ended."""
-        return self.repeat_plan is None or self.repeat_plan.finished(self.repeats.records)
+        return self.reevaluation_plan is None or self.reevaluation_plan.finished(
+            self.reevaluation_journal.records
+        )
 
     @functools.cached_property
-    def finalists(self) -> list[Finalist]:
-        """Its best trials that were trained again, best first; none where that was not done, or on
-        other pictures.
+    def reevaluated_trials(self) -> list[ReevaluatedTrial]:
+        """Re-evaluated trials, best first; none without a re-evaluation on the same data.
 
         Raises:
-            ResultsError: what was recorded of that is damaged.
+            ResultsError: the plan or its journal is damaged.
         """
-        plan = self.repeat_plan
-        if plan is None or not self.repeats.sessions:
+        plan = self.reevaluation_plan
+        if plan is None or not self.reevaluation_journal.sessions:
             return []
-        return finalists(plan, self.journal.records, self.repeats.records, self.study.objective)
+        return reevaluated_trials(
+            plan, self.journal.records, self.reevaluation_journal.records, self.config.objective
+        )
 
     @property
     def best(self) -> TrialRecord | None:
-        """The first of the leaderboard; None where no trial has a result."""
+        """First trial of the leaderboard; None if no trial has a result."""
         return next((record for record in self.ranked if record.has_result), None)
 
     @property
     def winner(self) -> TrialRecord | None:
-        """The best of those that were trained again, else of all; None where none has a result."""
-        steady = (finalist.record for finalist in self.finalists if finalist.steady)
-        return next(steady, None) or self.best
+        """Best re-evaluated trial, else best of all; None if no trial has a result."""
+        completed = (
+            reevaluated.record
+            for reevaluated in self.reevaluated_trials
+            if reevaluated.all_completed
+        )
+        return next(completed, None) or self.best
 
     def trial(self, trial_id: str | None) -> TrialRecord:
-        """The trial of that id; None means the winner.
+        """Return the trial with that ID; None means the winner.
 
         Raises:
             ResultsError: there is no such trial, or no trial has a result yet.
@@ -116,134 +124,110 @@ class StoredSearch:
         if trial_id is None:
             winner = self.winner
             if winner is None:
-                raise ResultsError(f"no trial of {self.paths.name} has a result{self._why_none}")
+                raise ResultsError(
+                    f"no trial of {self.paths.name} has a result{self._no_result_reason}"
+                )
             return winner
         for record in ranked:
             if record.trial_id == trial_id.zfill(4):
                 return record
-        known = f"there are 0000 to {len(ranked) - 1:04d}" if ranked else "there is none yet"
+        known = f"trials are 0000 to {len(ranked) - 1:04d}" if ranked else "it has no trials yet"
         raise ResultsError(f"no trial {trial_id} in {self.paths.name}; {known}")
 
     @property
-    def _why_none(self) -> str:
-        if any(record.ended for record in self.journal.records):
+    def _no_result_reason(self) -> str:
+        if any(record.is_terminal for record in self.journal.records):
             return f"; see the reasons in {self.paths.trials}"
-        return " yet" + ("" if holder(self.paths) else f"; resume it: {self.paths.go_on}")
+        return " yet" + (
+            "" if lock_owner(self.paths) else f"; resume it: {self.paths.resume_command}"
+        )
 
-    def recorded(self, name: str) -> tuple[TrialRecord, Journal]:
-        """A trial by its id, or a repeat by its name, and the journal in which it stands.
+    def find_record(self, name: str) -> tuple[TrialRecord, Journal]:
+        """Return a trial or re-evaluation run by its ID, and the journal that holds it.
 
         Raises:
-            ResultsError: there is no such trial or repeat.
+            ResultsError: there is no such trial or run.
         """
-        for record in self.repeats.records:
+        for record in self.reevaluation_journal.records:
             if record.trial_id == name:
-                return record, self.repeats
+                return record, self.reevaluation_journal
         return self.trial(name), self.journal
 
 
-def refuse_taken(paths: SearchPaths) -> None:
-    """See that a name is free for a new search.
+def ensure_folder_free(paths: SearchPaths) -> None:
+    """Check that a name is free for a new search.
 
     Raises:
-        ResultsError: it is not; tells whether that search is running.
+        ResultsError: it is taken; the message says whether that search is running.
     """
     if not paths.root.exists():
         return
-    running = holder(paths)
+    running = lock_owner(paths)
     if running:
         raise ResultsError(
-            f"{paths.name} is being run by {running}; choose another name for a search beside it "
+            f"{paths.name} is being run by {running}; choose another name for a second search "
             f"(--name)"
         )
     raise ResultsError(
-        f"{paths.root} exists already; go on with it ({paths.go_on}) or choose another name "
+        f"{paths.root} already exists; resume it ({paths.resume_command}) or choose another name "
         f"(--name)"
     )
 
 
-def begin_search(
+def create_search(
     paths: SearchPaths,
-    study: StudyConfig,
+    search_config: SearchConfig,
     data: DataRecord,
     warm_start: WarmStart | None = None,
-    own: OwnCode | None = None,
+    user_code: UserCode | None = None,
 ) -> StoredSearch:
-    """Make the folder of a new search, whole or not at all.
+    """Create the folder of a new search atomically.
 
     Raises:
         ResultsError: the name is taken, or the folder cannot be written.
     """
-    refuse_taken(paths)
+    ensure_folder_free(paths)
     try:
         make_output_folder(paths.root.parent)
         with staged_folder(paths.root) as folder:
-            fresh = SearchPaths(folder)
-            write_text(fresh.study, dump_study(study))
-            write_json(fresh.data, dataclasses.asdict(data))
-            write_json(fresh.environment, describe_environment(own))
-            keep(fresh.own_code, own)
+            staged = SearchPaths(folder)
+            write_text(staged.search_config, dump_search_config(search_config))
+            write_json(staged.data, dataclasses.asdict(data))
+            write_json(staged.environment, describe_environment(user_code))
+            save_user_code(staged.user_code, user_code)
             if warm_start is not None:
-                write_warm_start(fresh.warm_start, warm_start)
-            fresh.checkpoints.mkdir()
+                write_warm_start(staged.warm_start, warm_start)
+            staged.checkpoints.mkdir()
     except OSError as error:
-        refuse_taken(paths)
+        ensure_folder_free(paths)
         raise ResultsError(f"{paths.root} cannot be written: {error}") from error
-    return StoredSearch(paths, study, data, Journal(paths.journal))
+    return StoredSearch(paths, search_config, data, Journal(paths.journal))
 
 
-def record_data(stored: StoredSearch, info: DataInfo, moved: Path | None) -> None:
-    """Record where the data of a search are now, and what they are, if either has changed."""
-    folder = str(moved.resolve()) if moved else stored.data.folder
-    now = dataclasses.replace(stored.data, info=info, folder=folder)
-    if (now.folder, info.fingerprint) != (stored.data.folder, stored.data.info.fingerprint):
-        write_json(stored.paths.data, dataclasses.asdict(now))
+def update_data_record(stored: StoredSearch, info: DataInfo, data_folder: Path | None) -> None:
+    """Update the recorded data set of a search if its folder or content has changed."""
+    folder = str(data_folder.resolve()) if data_folder else stored.data.folder
+    updated = dataclasses.replace(stored.data, info=info, folder=folder)
+    if (updated.folder, info.fingerprint) != (stored.data.folder, stored.data.info.fingerprint):
+        write_json(stored.paths.data, dataclasses.asdict(updated))
 
 
-def discard(paths: SearchPaths) -> None:
-    """Remove a search that could not begin; one with a trial in its journal stays."""
+def discard_unstarted(paths: SearchPaths) -> None:
+    """Remove a search that failed to start; one with events in its journal stays."""
     if not paths.journal.exists() or not paths.journal.read_bytes():
         shutil.rmtree(paths.root, ignore_errors=True)
 
 
 def open_search(paths: SearchPaths) -> StoredSearch:
-    """Read a search that was begun.
+    """Open an existing search.
 
     Raises:
         ResultsError: its files are damaged.
-        ConfigError: its study file was edited and is no longer valid.
+        ConfigError: its search.yaml was edited and is no longer valid.
     """
-    study = load_study(paths.study)
+    search_config = load_search_config(paths.search_config)
     try:
         data = read_json(paths.data, DataRecord)
     except FileNotFoundError as error:
-        raise damaged(paths.data, error) from error
-    return StoredSearch(paths, study, data, Journal(paths.journal))
-
-
-@contextlib.contextmanager
-def held(paths: SearchPaths) -> Iterator[None]:
-    """Hold a search for this process; the hold ends with the process, however it ends.
-
-    Raises:
-        ResultsError: another process holds it, or its folder cannot be written.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(lock.hold(paths.lock))
-        except lock.LockedError as error:
-            raise ResultsError(
-                f"{paths.name} is being run by {printable(str(error))}; wait for it, or choose "
-                f"another --name"
-            ) from error
-        except OSError as error:
-            raise ResultsError(
-                f"{paths.root} cannot be written: {error.strerror}; make it writable, or copy it "
-                f"to a place that is (and name that with --results)"
-            ) from error
-        yield
-
-
-def holder(paths: SearchPaths) -> str:
-    """Who runs a search, in words; empty where no one does."""
-    return printable(lock.holder(paths.lock)) or run_elsewhere(paths)
+        raise corrupt_file_error(paths.data, error) from error
+    return StoredSearch(paths, search_config, data, Journal(paths.journal))

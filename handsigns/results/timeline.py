@@ -1,4 +1,4 @@
-"""When and where trials trained: from the journal's events to slots and how busy they were."""
+"""Timeline of a search: when each trial trained in which slot, and the utilisation."""
 
 from __future__ import annotations
 
@@ -20,119 +20,127 @@ from handsigns.results.events import (
 )
 
 _OVERLAP_SECONDS = 0.25
-"""A trial may be heard to end so long after the next one began in its place."""
+"""Tolerated overlap: a trial's end may be recorded after its slot's next trial has started."""
 
 
 @dataclass(frozen=True)
-class Stint:
-    """An unbroken stretch of a trial's training.
+class TrainingSegment:
+    """Uninterrupted segment of a trial's training.
 
     Attributes:
-        trial_id: whose.
-        node: host and process; empty before the first epoch.
-        begin, end: seconds of the search, over all its sessions.
-        training: seconds of it that were spent in epochs.
-        epochs: trained in it.
+        trial_id: ID of the trial.
+        node: ``host/process``; empty before the first epoch.
+        start, end: elapsed seconds of the search, over all sessions.
+        train_seconds: seconds spent in epochs.
+        epochs: number of epochs trained.
     """
 
     trial_id: str
     node: str
-    begin: float
+    start: float
     end: float
-    training: float
+    train_seconds: float
     epochs: int
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """All stints, each in a slot.
+    """Training segments by slot.
 
     Attributes:
-        slots: stints by slot; the slot's name is its host with a number.
-        elapsed: seconds of the search, over all its sessions.
-        heard: seconds of the search at which each trial was last heard of.
+        slots: segments of each slot; a slot is named after its host and a number.
+        elapsed: elapsed seconds of the search, over all sessions.
+        last_seen: elapsed seconds of the search at each trial's last event.
     """
 
-    slots: Mapping[str, tuple[Stint, ...]]
+    slots: Mapping[str, tuple[TrainingSegment, ...]]
     elapsed: float
-    heard: dict[str, float]
+    last_seen: dict[str, float]
 
     @property
     def utilisation(self) -> float:
-        """Share of the slots' time that was spent in epochs; 0 where there was none."""
-        trained = sum(stint.training for stints in self.slots.values() for stint in stints)
-        there = len(self.slots) * self.elapsed
-        return min(1.0, trained / there) if there else 0.0
+        """Fraction of the slots' time spent in epochs, in [0, 1]; 0 without slots."""
+        trained = sum(
+            segment.train_seconds for segments in self.slots.values() for segment in segments
+        )
+        available = len(self.slots) * self.elapsed
+        return min(1.0, trained / available) if available else 0.0
 
 
-class _Open:
-    """A stint that goes on."""
+class _OpenSegment:
+    """Training segment that has not ended."""
 
-    def __init__(self, trial_id: str, begin: float) -> None:
-        self.trial_id, self.begin, self.end = trial_id, begin, begin
-        self.node, self.training, self.epochs = "", 0.0, 0
+    def __init__(self, trial_id: str, start: float) -> None:
+        self.trial_id, self.start, self.end = trial_id, start, start
+        self.node, self.train_seconds, self.epochs = "", 0.0, 0
 
-    def epoch(self, event: EpochReported) -> None:
+    def add_epoch(self, event: EpochReported) -> None:
         seconds = event.metrics.epoch_seconds
         if not self.epochs:
-            # Chosen a while before a process was free for it.
-            self.begin = max(self.begin, event.elapsed - seconds)
+            # The trial may have waited for a free worker.
+            self.start = max(self.start, event.elapsed - seconds)
         self.node, self.end = event.placement.node, event.elapsed
-        self.training += seconds
+        self.train_seconds += seconds
         self.epochs += 1
 
-    def close(self) -> Stint:
-        return Stint(self.trial_id, self.node, self.begin, self.end, self.training, self.epochs)
+    def close(self) -> TrainingSegment:
+        return TrainingSegment(
+            self.trial_id, self.node, self.start, self.end, self.train_seconds, self.epochs
+        )
 
 
 def read_timeline(journal: Path) -> Timeline:
-    """The timeline of a search, which may be running.
+    """Read the timeline of a search, which may be running.
 
     Raises:
         ResultsError: the journal is damaged.
     """
     lines, _ = read_events(journal)
     events = [from_dict(line) for line in lines]
-    stints, heard = _stints(events)
-    return Timeline(_in_slots(stints), events[-1].elapsed if events else 0.0, heard)
+    segments, last_seen = _collect_segments(events)
+    return Timeline(_assign_slots(segments), events[-1].elapsed if events else 0.0, last_seen)
 
 
-def _stints(events: Iterable[Event]) -> tuple[list[Stint], dict[str, float]]:
-    ended: list[Stint] = []
-    under_way: dict[str, _Open] = {}
-    heard: dict[str, float] = {}
+def _collect_segments(events: Iterable[Event]) -> tuple[list[TrainingSegment], dict[str, float]]:
+    ended: list[TrainingSegment] = []
+    open_segments: dict[str, _OpenSegment] = {}
+    last_seen: dict[str, float] = {}
     for event in events:
         match event:
             case SessionStarted() | SessionEnded():
-                # What a killed session left open ended with it.
-                ended += [stint.close() for stint in under_way.values()]
-                under_way.clear()
+                # Segments left open by a killed session end with it.
+                ended += [segment.close() for segment in open_segments.values()]
+                open_segments.clear()
             case TrialStarted() | TrialResumed():
-                under_way[event.trial_id] = _Open(event.trial_id, event.elapsed)
-            case EpochReported() if event.trial_id in under_way:
-                under_way[event.trial_id].epoch(event)
-                heard[event.trial_id] = event.elapsed
-            case TrialEnded() | WorkerLost() if event.trial_id in under_way:
-                stint = under_way.pop(event.trial_id)
-                stint.end = max(stint.end, event.elapsed)
-                ended.append(stint.close())
-                heard[event.trial_id] = event.elapsed
-    ended += [stint.close() for stint in under_way.values()]
-    return ended, heard
+                open_segments[event.trial_id] = _OpenSegment(event.trial_id, event.elapsed)
+            case EpochReported() if event.trial_id in open_segments:
+                open_segments[event.trial_id].add_epoch(event)
+                last_seen[event.trial_id] = event.elapsed
+            case TrialEnded() | WorkerLost() if event.trial_id in open_segments:
+                segment = open_segments.pop(event.trial_id)
+                segment.end = max(segment.end, event.elapsed)
+                ended.append(segment.close())
+                last_seen[event.trial_id] = event.elapsed
+    ended += [segment.close() for segment in open_segments.values()]
+    return ended, last_seen
 
 
-def _in_slots(stints: Iterable[Stint]) -> dict[str, tuple[Stint, ...]]:
-    """Each stint in the first slot of its host that is free."""
-    slots: dict[str, dict[str, list[Stint]]] = {}
-    for stint in sorted(stints, key=lambda s: (s.begin, s.trial_id)):
-        if not stint.epochs:
+def _assign_slots(segments: Iterable[TrainingSegment]) -> dict[str, tuple[TrainingSegment, ...]]:
+    """Assign each segment to the first free slot of its host."""
+    slots: dict[str, dict[str, list[TrainingSegment]]] = {}
+    for segment in sorted(segments, key=lambda s: (s.start, s.trial_id)):
+        if not segment.epochs:
             continue
-        host = stint.node.rpartition("/")[0] or stint.node
-        own = slots.setdefault(host, {})
-        for taken in own.values():
-            if taken[-1].end <= stint.begin + _OVERLAP_SECONDS:
-                taken.append(stint)
+        host = segment.node.rpartition("/")[0] or segment.node
+        host_slots = slots.setdefault(host, {})
+        for slot_segments in host_slots.values():
+            if slot_segments[-1].end <= segment.start + _OVERLAP_SECONDS:
+                slot_segments.append(segment)
                 break
         else:
-            own[f"{host} · {len(own) + 1}"] = [stint]
-    return {name: tuple(taken) for own in slots.values() for name, taken in own.items()}
+            host_slots[f"{host} · {len(host_slots) + 1}"] = [segment]
+    return {
+        name: tuple(slot_segments)
+        for host_slots in slots.values()
+        for name, slot_segments in host_slots.items()
+    }

@@ -1,4 +1,4 @@
-"""A trial: what it is to train, what is known of it, how it ranks. Free of torch and Ray."""
+"""Trials: specification, record, placement, verdict and ranking. No torch or Ray."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
-from handsigns.config.search import Objective
+from handsigns.config.sections import Objective
 from handsigns.data.folds import Fold
 from handsigns.metrics import EpochMetrics
 
 Params = dict[str, Scalar]
 
 Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
-"""``completed`` trained all its epochs, ``stopped`` was ended early by the scheduler,
-``interrupted`` was cut off by the end of the search and can be resumed, ``diverged`` met a loss
-that is not a number, ``failed`` raised an error or lost its process too often."""
+"""Status of a trial: ``completed`` trained all its epochs, ``stopped`` was stopped early by the
+scheduler, ``interrupted`` ended with the search and can be resumed, ``diverged`` had a non-finite
+loss, ``failed`` raised an error or lost its process too often."""
 
-Lost = Literal["process", "node"]
-"""What a trial lost before it was retried: its process alone, or the node with it."""
+LossScope = Literal["process", "node"]
+"""Extent of a loss after which a trial is retried: its process alone, or its whole node."""
 
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """A trial to be trained.
+    """Specification of a trial to train.
 
     Attributes:
-        trial_id: ``0000``, ``0001``, … in the order the sampler chose them.
-        params: the hyperparameters that the search space names, as the sampler drew them.
+        trial_id: ``0000``, ``0001``, … in the order of sampling.
+        params: hyperparameters of the search space, as sampled.
         config: all hyperparameters.
-        seed: of its training.
-        epochs_done: epochs that are recorded already.
-        fold: the images held out for validation; None: the data set's own validation split.
+        seed: seed of the training.
+        epochs_done: number of epochs already recorded.
+        fold: images held out for validation; None: the data set's own validation split.
     """
 
     trial_id: str
@@ -43,7 +43,7 @@ class TrialSpec:
     fold: Fold | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `from_dict` reads back, ready for JSON."""
+        """Return the fields, ready for JSON, as `from_dict` reads them."""
         return {
             "trial_id": self.trial_id,
             "params": self.params,
@@ -55,10 +55,10 @@ class TrialSpec:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> TrialSpec:
-        """Read a specification back; keys beside its own are ignored.
+        """Return the specification of these fields; unknown keys are ignored.
 
         Raises:
-            KeyError, TypeError, ValueError: something is missing or of the wrong kind.
+            KeyError, TypeError, ValueError: a field is missing or invalid.
         """
         fold = fields["fold"]
         return cls(
@@ -73,7 +73,7 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a trial trained; a replay needs the same kind of device and number of threads."""
+    """Node, device and threads of a training; a replay needs the same device type and threads."""
 
     node: str
     device: str
@@ -82,26 +82,26 @@ class Placement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the scheduler made of an epoch that reached a rung, and on what grounds.
+    """Decision of the scheduler on a trial that reached a rung, and its basis.
 
     Attributes:
-        rung: the epoch at which the rung stands.
-        value: the trial's, of the objective.
-        cutoff: the worst value that goes on; None where nothing was there to compare with.
-        earlier: how many trials had reached the rung before.
+        rung: epoch of the rung.
+        value: objective value of the trial.
+        cutoff: worst value that continues; None without trials to compare with.
+        num_compared: number of trials that had reached the rung before.
         stop: whether the trial was stopped.
     """
 
     rung: float
     value: float
     cutoff: float | None
-    earlier: int
+    num_compared: int
     stop: bool
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, with the trial and the epoch it was about."""
+    """Verdict on a trial at an epoch."""
 
     trial_id: str
     epoch: int
@@ -110,11 +110,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Session:
-    """One run of a search: from its start, or a resume, to its end, however that came.
+    """Session of a search: from a start or resume to its end, orderly or not.
 
     Attributes:
-        fingerprint: of the data.
-        environment: as `environment.describe_environment` returns it.
+        fingerprint: fingerprint of the data.
+        environment: environment as `environment.describe_environment` returns it.
     """
 
     fingerprint: str
@@ -123,18 +123,18 @@ class Session:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as far as it has come.
+    """Record of a trial up to its latest event.
 
     Attributes:
         trial_id, config, params, seed, fold: see `TrialSpec`.
         status: see `Status`.
         epochs: metrics of each epoch trained, in order.
-        placement: where its latest epoch was trained; None before the first.
-        error: what went wrong, with its traceback; empty otherwise.
+        placement: placement of its latest epoch; None before the first.
+        error: error message with traceback; empty without an error.
         started_at, ended_at: seconds since the Unix epoch; `ended_at` is None while it runs.
-        retries: how often it was retried because its process had died.
-        lost: what it lost last; None where it lost nothing, or has been resumed since.
-        sessions: numbers of those in which its epochs were trained, from 0.
+        retries: number of retries after the death of its process.
+        loss_scope: scope of its latest loss; None without one, or once it has resumed.
+        sessions: numbers of the sessions that trained its epochs, from 0.
     """
 
     trial_id: str
@@ -148,49 +148,49 @@ class TrialRecord:
     started_at: float
     ended_at: float | None
     retries: int = 0
-    lost: Lost | None = None
+    loss_scope: LossScope | None = None
     sessions: tuple[int, ...] = ()
     fold: Fold | None = None
 
     @property
     def spec(self) -> TrialSpec:
-        """The trial as it is to go on."""
+        """Specification with which the trial continues."""
         return TrialSpec(
             self.trial_id, self.params, self.config, self.seed, len(self.epochs), self.fold
         )
 
     @property
-    def last(self) -> EpochMetrics | None:
-        """The latest epoch; None where there is none."""
+    def last_epoch(self) -> EpochMetrics | None:
+        """Metrics of the latest epoch; None before the first."""
         return self.epochs[-1] if self.epochs else None
 
     @property
-    def ended(self) -> bool:
-        """Whether it came to an end of its own; one that was interrupted can go on."""
+    def is_terminal(self) -> bool:
+        """Whether the trial has ended for good; an interrupted one can be resumed."""
         return self.status not in ("running", "interrupted")
 
     @property
     def has_result(self) -> bool:
-        """Whether it can be ranked: it has an epoch and neither diverged nor failed."""
+        """Whether the trial can be ranked: it has an epoch and neither diverged nor failed."""
         return bool(self.epochs) and self.status not in ("diverged", "failed")
 
     @property
     def seconds(self) -> float:
-        """Time spent in epochs."""
+        """Seconds spent in epochs."""
         return sum(epoch.epoch_seconds for epoch in self.epochs)
 
 
 def rank(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:
     """Return the trials, best first, by the objective at the last epoch; ties by the other metric.
 
-    Trials that diverged, failed or have no epoch yet come last, in the order they were started.
+    Trials that diverged, failed or have no epoch yet come last, in the order in which they started.
     """
     return sorted(records, key=lambda record: rank_key(record, objective))
 
 
 def rank_key(record: TrialRecord, objective: Objective) -> tuple[int, float, float, str]:
-    """Return what sorts before another trial's where the trial is better."""
-    last = record.last
+    """Return the sort key of a trial: smaller is better."""
+    last = record.last_epoch
     if last is None or not record.has_result:
         return (1, 0.0, 0.0, record.trial_id)
     return (0, *objective.sort_key(last), record.trial_id)

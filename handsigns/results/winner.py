@@ -1,6 +1,6 @@
-"""The files of a winner, each defined, written and read here: card, retraining, test, test ledger.
+"""Files of a winner, with readers and writers: model card, retraining, test, test ledger.
 
-The weights are left to `winner.model`, the README to `winner.model_card`.
+`winner.model` handles the weights, `winner.model_card` the README.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from pydantic import Field, FiniteFloat, TypeAdapter
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.yaml_tree import read_document, write_tree
+from handsigns.config.yaml_document import dump_yaml, load_yaml_document
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import write_text
-from handsigns.io.json_file import damaged, parse_json, read_json, write_json
+from handsigns.io.json_file import corrupt_file_error, parse_json, read_json, write_json
 from handsigns.metrics import EpochMetrics
 from handsigns.results.paths import SearchPaths
 from handsigns.stats.calibration import Calibration, Share
-from handsigns.stats.intervals import METHOD, wilson_interval
+from handsigns.stats.intervals import INTERVAL_METHOD, wilson_interval
 
 MODEL_FILE = "model.safetensors"
 SEEDS_FOLDER = "seeds"
@@ -29,32 +29,32 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 README_FILE = "README.md"
 TEST_FILE = "test.json"
-WRONG_FOLDER = "wrong"
-"""Names in the folder of a winner."""
+MISCLASSIFIED_DIR = "misclassified"
+"""File names in the folder of a winner."""
 
 Count = Annotated[int, Field(ge=0)]
-Chosen = Literal["by rank", "by re-evaluation", "by hand"]
-"""As the leaderboard's first, as the best of the re-evaluated, or by the user."""
+SelectionMethod = Literal["rank", "re-evaluation", "user"]
+"""How a winner was selected: by leaderboard rank, by the re-evaluation, or by the user."""
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What must be known to use a model, and where it came from: ``config.yaml``.
+    """Usage and provenance of a model: ``config.yaml``.
 
     Attributes:
-        config: the hyperparameters.
+        config: hyperparameters.
         classes: class names, in the order of the logits.
         size: height and width of the images in pixels.
-        epochs: trained for, on train and validation split together.
-        seeds: of the model kept; of several models, whose probabilities are averaged, each.
+        epochs: epochs trained on the train and validation splits together.
+        seeds: seed of each model kept; probabilities of several are averaged.
         search: name of the search.
-        trial_id: whose configuration this is.
-        chosen: see `Chosen`.
-        chosen_after_test: the user chose the trial by hand after a test result was known.
-        fingerprint: of the data.
-        git_revision: of the code; None where unknown.
-        own_code: what user code it needs, as `OwnCode.described`.
-        trained_seeds: of all models that were trained and did not diverge.
+        trial_id: trial with this configuration.
+        selected_by: see `SelectionMethod`.
+        selected_after_test: whether the user selected the trial after seeing a test result.
+        fingerprint: fingerprint of the data.
+        git_revision: revision of the code; None if unknown.
+        user_code: required user code, as `UserCode.code_metadata`.
+        trained_seeds: seeds of all models that were trained and did not diverge.
     """
 
     config: TrialConfig
@@ -64,41 +64,41 @@ class ModelCard:
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
     search: str
     trial_id: str
-    chosen: Chosen
-    chosen_after_test: bool
+    selected_by: SelectionMethod
+    selected_after_test: bool
     fingerprint: str
     git_revision: str | None
-    own_code: dict[str, Any]
+    user_code: dict[str, Any]
     trained_seeds: tuple[int, ...]
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields as plain values, in their order."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, in order of definition."""
         return asdict(self) | {"config": self.config.model_dump()}
 
 
-def write_card(folder: Path, card: ModelCard) -> None:
+def write_model_card(folder: Path, card: ModelCard) -> None:
     """Write a model's card into its folder."""
-    write_text(folder / CONFIG_FILE, write_tree(card.fields()))
+    write_text(folder / CONFIG_FILE, dump_yaml(card.to_dict()))
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_model_card(folder: Path) -> ModelCard:
     """Read the card of the model in `folder`.
 
     Raises:
-        ResultsError: there is none, or it is damaged.
+        ResultsError: the card is missing or damaged.
     """
     path = folder / CONFIG_FILE
     if not path.exists():
         raise ResultsError(f"no retrained winner in {folder}; make one: {_retrain_command(folder)}")
     try:
-        return TypeAdapter(ModelCard).validate_python(read_document(path).values)
+        return TypeAdapter(ModelCard).validate_python(load_yaml_document(path).values)
     except (ConfigError, ValueError) as error:
-        raise damaged(path, error, _remedy(folder)) from error
+        raise corrupt_file_error(path, error, _remedy(folder)) from error
 
 
 @dataclass(frozen=True)
 class RetrainingEpoch:
-    """`EpochMetrics` of a retraining, which has no validation split."""
+    """Metrics of an epoch of a retraining, which has no validation split."""
 
     epoch: Count
     train_loss: FiniteFloat
@@ -107,21 +107,21 @@ class RetrainingEpoch:
     epoch_seconds: FiniteFloat
 
     @classmethod
-    def of(cls, metrics: EpochMetrics) -> RetrainingEpoch:
-        """Return the metrics without those of validation."""
+    def from_metrics(cls, metrics: EpochMetrics) -> RetrainingEpoch:
+        """Drop the validation metrics."""
         return cls(**{name: getattr(metrics, name) for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """The retraining with one seed.
+    """Retraining with one seed.
 
     Attributes:
-        seed: of the training.
-        loss: mean cross entropy, in nats, of the network as it is used, on the images it was
-            trained on as they are; None where it diverged. Training's own loss is of other weights,
-            on augmented images, and where the learning rate does not fall, means little.
-        epochs: up to the end, or the divergence.
+        seed: seed of the training.
+        loss: mean cross-entropy, in nats, of the inference model on its training images without
+            augmentation; None if it diverged. The loss logged in training is of other weights on
+            augmented images, and says little unless the learning rate decays.
+        epochs: metrics of each epoch, up to the end or the divergence.
     """
 
     seed: int
@@ -130,29 +130,29 @@ class SeedRun:
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss became NaN or infinite; such a model is never kept."""
+        """Whether the loss became NaN or infinite; such a model is never kept."""
         return self.loss is None
 
 
 @dataclass(frozen=True)
 class RetrainingRecord:
-    """How a winner was trained: ``metrics.json``.
+    """Record of a winner's training: ``metrics.json``.
 
     Attributes:
-        trial_id: whose configuration was trained.
-        kept_seeds: of the model kept; several make an ensemble.
-        kept_by: the rule that chose them, in words.
-        train_pictures: number of images trained on.
-        seconds: for all seeds together.
-        device, threads: that they were trained on, and with.
-        environment: as `describe_environment` returned it.
-        runs: of all seeds, in the order they were trained.
+        trial_id: trial whose configuration was trained.
+        selected_seeds: seed of each model kept; several form an ensemble.
+        selection_rule: description of the rule that selected them.
+        num_train_images: number of training images.
+        seconds: training time of all seeds together.
+        device, threads: device and number of threads used.
+        environment: environment as returned by `describe_environment`.
+        runs: runs of all seeds, in the order of training.
     """
 
     trial_id: str
-    kept_seeds: tuple[int, ...]
-    kept_by: str
-    train_pictures: Count
+    selected_seeds: tuple[int, ...]
+    selection_rule: str
+    num_train_images: Count
     seconds: FiniteFloat
     device: str
     threads: Count
@@ -161,38 +161,37 @@ class RetrainingRecord:
 
 
 def write_retraining(folder: Path, record: RetrainingRecord) -> None:
-    """Write how the winner in `folder` was trained."""
+    """Write the training record of the winner in `folder`."""
     runs = [{"seed": run.seed, "diverged": run.diverged, **asdict(run)} for run in record.runs]
     write_json(folder / METRICS_FILE, asdict(record) | {"runs": runs})
 
 
 def read_retraining(folder: Path) -> RetrainingRecord:
-    """Read how the winner in `folder` was trained.
+    """Read the training record of the winner in `folder`.
 
     Raises:
-        ResultsError: there is no record of it, or it is damaged.
+        ResultsError: the record is missing or damaged.
     """
     path = folder / METRICS_FILE
     try:
         return read_json(path, RetrainingRecord, _remedy(folder))
     except FileNotFoundError as error:
-        raise damaged(path, error, _remedy(folder)) from error
+        raise corrupt_file_error(path, error, _remedy(folder)) from error
 
 
 @dataclass(frozen=True)
 class Misclassified:
-    """A test image whose class was predicted wrongly.
+    """Misclassified test image.
 
     Attributes:
-        picture: its name in the data.
-        index: its position in the split, from 0.
-        true, predicted: class names.
+        image: name of the image in the data set.
+        index: position in the split, from 0.
+        true, predicted: names of the true and predicted class.
         confidence: probability of the predicted class.
-        file: the image as a PNG, relative to the winner's folder; None for those that were not
-            kept.
+        file: path of the PNG relative to the winner's folder; None if it was not saved.
     """
 
-    picture: str
+    image: str
     index: Count
     true: str
     predicted: str
@@ -200,8 +199,8 @@ class Misclassified:
     file: str | None = None
 
 
-class Unseen(NamedTuple):
-    """How many of the test images whose pixels are in neither train nor val are correct."""
+class NonDuplicateScore(NamedTuple):
+    """Score on test images that have no pixel-identical duplicate in train or val."""
 
     correct: Count
     total: Count
@@ -209,112 +208,117 @@ class Unseen(NamedTuple):
 
 ClassScore = TypedDict(
     "ClassScore",
-    {"class": str, "precision": float | None, "recall": float | None, "pictures": int},
+    {"class": str, "precision": float | None, "recall": float | None, "images": int},
 )
-"""Of one class; None where it was never predicted, or has no image."""
+"""Scores of one class; precision is None if it was never predicted, recall if it has no image."""
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """How a winner did on the test split: ``test.json``.
+    """Result of a winner on the test split: ``test.json``.
 
     Attributes:
         classes: K class names.
-        confusion: (K, K) numbers of images, rows are true classes, columns predicted ones.
-        wrong: each misclassified image, in the order of the split.
-        calibration: how far its confidence can be believed.
-        per_seed: accuracy of the model of each of `seeds`. The model kept was chosen without these;
-            how far they differ is luck of the seed.
-        unseen: see `Unseen`.
-        seeds: of all models that were trained and did not diverge.
-        kept_seeds: of the model that was tested.
-        trial_id, chosen, chosen_after_test, fingerprint: as in `ModelCard`.
-        openings: how often the test split of the search has been opened, this time included.
+        confusion_matrix: (K, K) image counts; rows are true, columns predicted classes.
+        misclassified: misclassified images, in the order of the split.
+        calibration: calibration of its confidence.
+        accuracy_per_seed: accuracy of the model of each of `seeds`; not used to select the model,
+            their spread is seed noise.
+        excluding_duplicates: see `NonDuplicateScore`.
+        seeds: seeds of all models that were trained and did not diverge.
+        selected_seeds: seeds of the model that was tested.
+        trial_id, selected_by, selected_after_test, fingerprint: as in `ModelCard`.
+        test_evaluations: number of evaluations on the search's test split so far, this included.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
 
     classes: tuple[str, ...]
-    confusion: tuple[tuple[Count, ...], ...]
-    wrong: tuple[Misclassified, ...]
+    confusion_matrix: tuple[tuple[Count, ...], ...]
+    misclassified: tuple[Misclassified, ...]
     calibration: Calibration
-    per_seed: tuple[Share, ...]
-    unseen: Unseen
+    accuracy_per_seed: tuple[Share, ...]
+    excluding_duplicates: NonDuplicateScore
     seeds: tuple[int, ...]
-    kept_seeds: tuple[int, ...]
+    selected_seeds: tuple[int, ...]
     trial_id: str
-    chosen: Chosen
-    chosen_after_test: bool
-    openings: Annotated[int, Field(ge=1, alias="test_openings")]
+    selected_by: SelectionMethod
+    selected_after_test: bool
+    test_evaluations: Annotated[int, Field(ge=1)]
     fingerprint: str
 
     def __post_init__(self) -> None:
         count = len(self.classes)
-        if [len(row) for row in self.confusion] != [count] * count:
-            raise ValueError(f"the confusion matrix is not {count}x{count}, as the classes are")
+        if [len(row) for row in self.confusion_matrix] != [count] * count:
+            raise ValueError(
+                f"the confusion matrix is not {count}x{count}, as the number of classes"
+            )
         if self.total == 0:
             raise ValueError("the confusion matrix has no images")
-        if len(self.wrong) != self.total - self.correct:
+        if len(self.misclassified) != self.total - self.correct:
             raise ValueError(
-                f"{len(self.wrong)} misclassified images are listed, and the confusion matrix has "
-                f"{self.total - self.correct}"
+                f"{len(self.misclassified)} misclassified images are listed, but the confusion "
+                f"matrix has {self.total - self.correct}"
             )
 
     @property
     def correct(self) -> int:
-        """Images classified correctly."""
-        return sum(self.confusion[k][k] for k in range(len(self.classes)))
+        """Number of images classified correctly."""
+        return sum(self.confusion_matrix[k][k] for k in range(len(self.classes)))
 
     @property
     def total(self) -> int:
-        """Images in the test split."""
-        return sum(map(sum, self.confusion))
+        """Number of images in the test split."""
+        return sum(map(sum, self.confusion_matrix))
 
     @property
     def accuracy(self) -> float:
-        """Share of the images classified correctly."""
+        """Accuracy in [0, 1]."""
         return self.correct / self.total
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy."""
+        """95 % confidence interval of the accuracy."""
         return wilson_interval(self.correct, self.total)
 
     def per_class(self) -> list[ClassScore]:
         """Return precision and recall of each class."""
-        predicted = [sum(column) for column in zip(*self.confusion, strict=True)]
+        predicted = [sum(column) for column in zip(*self.confusion_matrix, strict=True)]
         return [
             {
                 "class": name,
                 "precision": row[k] / predicted[k] if predicted[k] else None,
                 "recall": row[k] / sum(row) if any(row) else None,
-                "pictures": sum(row),
+                "images": sum(row),
             }
-            for k, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
+            for k, (name, row) in enumerate(zip(self.classes, self.confusion_matrix, strict=True))
         ]
 
 
-def write_test(folder: Path, test: TestResult) -> None:
-    """Write the test result of the winner in `folder`, with what follows from its numbers."""
+def write_test_result(folder: Path, test: TestResult) -> None:
+    """Write the test result of the winner in `folder`, with derived metrics."""
     summary = {
         "accuracy": test.accuracy,
         "correct": test.correct,
         "total": test.total,
         "ci95": test.interval,
-        "ci95_method": METHOD,
+        "ci95_method": INTERVAL_METHOD,
         "classes": test.classes,
-        "confusion": test.confusion,
+        "confusion_matrix": test.confusion_matrix,
         "per_class": test.per_class(),
     }
-    fields = TypeAdapter(TestResult).dump_python(test, by_alias=True, exclude_none=True)
-    write_json(folder / TEST_FILE, summary | fields | {"unseen": test.unseen._asdict()})
+    fields = TypeAdapter(TestResult).dump_python(test, exclude_none=True)
+    write_json(
+        folder / TEST_FILE,
+        summary | fields | {"excluding_duplicates": test.excluding_duplicates._asdict()},
+    )
 
 
-def read_test(folder: Path) -> TestResult | None:
-    """Read the test result of the winner in `folder`; None where it was not tested.
+def read_test_result(folder: Path) -> TestResult | None:
+    """Read the test result of the winner in `folder`; None if it was not tested.
 
     Raises:
-        ResultsError: it is damaged.
+        ResultsError: the test result is damaged.
     """
     try:
         return read_json(folder / TEST_FILE, TestResult)
@@ -323,13 +327,13 @@ def read_test(folder: Path) -> TestResult | None:
 
 
 @dataclass(frozen=True)
-class TestOpening:
-    """One opening of the test split: a line of the test ledger.
+class TestEvaluation:
+    """Evaluation on the test split: a line of the test ledger.
 
     Attributes:
-        time: in seconds since the Unix epoch.
-        trial_id, model_digest: of the winner that was tested.
-        correct, total: numbers of images, its result.
+        time: time in seconds since the Unix epoch.
+        trial_id, model_digest: trial and model digest of the tested winner.
+        correct, total: numbers of correct and of all images.
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
@@ -341,29 +345,31 @@ class TestOpening:
     total: Count
 
 
-def read_ledger(path: Path) -> list[TestOpening]:
-    """Read all openings of the test split so far, oldest first.
+def read_test_ledger(path: Path) -> list[TestEvaluation]:
+    """Read all evaluations on the test split, oldest first.
 
     Raises:
-        ResultsError: the ledger is damaged; it is evidence, so it is not ignored.
+        ResultsError: the ledger is damaged, which cannot be ignored: it is evidence.
     """
     try:
-        return [parse_json(line, TestOpening) for line in path.read_bytes().splitlines()]
+        return [parse_json(line, TestEvaluation) for line in path.read_bytes().splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise damaged(path, error) from error
+        raise corrupt_file_error(path, error) from error
 
 
-def add_opening(path: Path, trial_id: str, model_digest: str, correct: int, total: int) -> None:
-    """Record that the test split was opened."""
-    opening = TestOpening(time.time(), trial_id, model_digest, correct, total)
+def append_test_evaluation(
+    path: Path, trial_id: str, model_digest: str, correct: int, total: int
+) -> None:
+    """Append an evaluation on the test split to the ledger."""
+    evaluation = TestEvaluation(time.time(), trial_id, model_digest, correct, total)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(opening)) + "\n")
+        file.write(json.dumps(asdict(evaluation)) + "\n")
 
 
 def _remedy(folder: Path) -> str:
-    """The remedy where a winner's own files are damaged."""
+    """Return the remedy for damaged files of a winner."""
     return f"retrain: {_retrain_command(folder)}"
 
 

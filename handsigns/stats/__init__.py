@@ -1,1 +1,1 @@
-"""Formulas of statistics, free of everything else."""
+"""Statistical formulas, without dependencies on the rest of the package."""

@@ -1,4 +1,4 @@
-"""How far a model's confidence can be believed."""
+"""Calibration of a model's confidence."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-BINS = 10
+NUM_BINS = 10
 Share = Annotated[float, Field(ge=0, le=1)]
-"""In [0, 1], never NaN; checked where it is read from a file."""
+"""Number in [0, 1], never NaN; validated when read from a file."""
 
 
 @dataclass(frozen=True)
-class Bin:
-    """The pictures with a confidence in (low, high]: how many, how sure, and how often right."""
+class CalibrationBin:
+    """Images with a confidence in (low, high]: count, mean confidence and accuracy."""
 
     low: Share
     high: Share
@@ -27,32 +27,33 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Expected calibration error in [0, 1], and the bins, lowest first, that hold a picture."""
+    """Expected calibration error in [0, 1], and the non-empty bins in ascending order."""
 
     ece: Share
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
 
-def calibration(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Calibration:
-    """The expected calibration error over `BINS` bins of equal width (Guo et al., "On Calibration
-    of Modern Neural Networks", ICML 2017): the mean distance between confidence and accuracy, each
-    bin weighted with its pictures.
+def calibration(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.bool_]) -> Calibration:
+    """Compute the expected calibration error over `NUM_BINS` bins of equal width.
+
+    This is the mean absolute difference between confidence and accuracy, weighted by the images per
+    bin (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 
     Args:
-        confidence: (N,) probability of the predicted class of each picture, N at least 1.
-        right: (N,) whether that class was the true one.
+        confidence: (N,) probability of each image's predicted class, N at least 1.
+        correct: (N,) whether the predicted class is the true one.
     """
-    numbers = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    numbers = np.clip(np.ceil(confidence * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
     bins = []
     for number in np.unique(numbers):
         members = numbers == number
         bins.append(
-            Bin(
-                low=float(number / BINS),
-                high=float((number + 1) / BINS),
+            CalibrationBin(
+                low=float(number / NUM_BINS),
+                high=float((number + 1) / NUM_BINS),
                 count=int(members.sum()),
                 confidence=float(confidence[members].mean()),
-                accuracy=float(right[members].mean()),
+                accuracy=float(correct[members].mean()),
             )
         )
     gaps = [b.count * abs(b.accuracy - b.confidence) for b in bins]

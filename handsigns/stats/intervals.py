@@ -1,4 +1,4 @@
-"""Confidence intervals of a share and of a mean."""
+"""Confidence intervals of a proportion and of a mean."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import math
 import statistics
 from collections.abc import Sequence
 
-METHOD = "Wilson score, 95 %"
+INTERVAL_METHOD = "Wilson score, 95 %"
 _Z95 = 1.959963984540054
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's score method (Wilson, 1927).
+    """Return the 95 % Wilson score interval of a proportion (Wilson, 1927).
 
-    Stays within [0, 1] and is honest near 0 and 1, where the usual normal one is not.
+    Stays within [0, 1] and keeps its coverage near 0 and 1, unlike the normal approximation.
 
     Args:
-        correct, total: 0 <= correct <= total, total at least 1.
+        correct: number of successes, from 0 to `total`.
+        total: number of trials, at least 1.
     """
     share = correct / total
     weight = _Z95**2 / total
@@ -26,26 +27,27 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     return (low, 1.0 if correct == total else centre + spread)
 
 
-def mean_interval(values: Sequence[float], overlap: float = 0.0) -> tuple[float, float] | None:
-    """The 95 % interval of the mean by Student's t.
+def mean_confidence_interval(
+    values: Sequence[float], test_train_ratio: float = 0.0
+) -> tuple[float, float] | None:
+    """Return the 95 % Student t interval of a mean.
 
-    None where there are fewer than two values, or all are the same: these say nothing of how far
-    others may lie.
+    None for fewer than two distinct values, which do not allow the variance to be estimated.
 
     Args:
-        values: of any unit.
-        overlap: of values that were measured on folds, held-out to training pictures; they depend
-            on each other, and the interval is made wider after Nadeau & Bengio, "Inference for the
-            Generalization Error", 2003. 0 of independent values.
+        values: values of any unit.
+        test_train_ratio: for values measured on folds, the ratio of held-out to training images:
+            as folds share training data, the interval is widened after Nadeau & Bengio, "Inference
+            for the Generalization Error", 2003. 0 for independent values.
     """
     if len(set(values)) < 2:
         return None
 
-    # Loads in a moment, which scipy.stats does not.
+    # scipy.special loads much faster than scipy.stats.
     from scipy.special import stdtrit
 
     count = len(values)
-    error = statistics.stdev(values) * math.sqrt(1 / count + overlap)
+    error = statistics.stdev(values) * math.sqrt(1 / count + test_train_ratio)
     spread = float(stdtrit(count - 1, 0.975)) * error
     mean = statistics.fmean(values)
     return mean - spread, mean + spread

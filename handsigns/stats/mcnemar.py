@@ -1,21 +1,23 @@
-"""Whether two models differ on the same pictures."""
+"""McNemar's test: comparison of two models on the same images."""
 
 from __future__ import annotations
 
 import math
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The two-sided p value of McNemar's exact test (McNemar, 1947): the sign test on the pictures
-    that exactly one of two models classifies rightly.
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test (McNemar, 1947).
+
+    This is the sign test on the images that exactly one of two models classifies correctly.
 
     Args:
-        only_first, only_second: pictures that this model alone has right.
+        only_a: number of images that only the first model classifies correctly.
+        only_b: number of images that only the second model classifies correctly.
 
     Returns:
-        the probability of a split at least as uneven if each were as likely; 1 where there are no
-        such pictures.
+        probability of a split at least as uneven under the null hypothesis that both models are
+        equally likely to be the correct one; 1 if there are no such images.
     """
-    total = only_first + only_second
-    tail = sum(math.comb(total, k) for k in range(min(only_first, only_second) + 1))
+    total = only_a + only_b
+    tail = sum(math.comb(total, k) for k in range(min(only_a, only_b) + 1))
     return float(min(1.0, 2 * tail / 2**total))

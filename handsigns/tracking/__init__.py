@@ -1,1 +1,1 @@
-"""Telling other tools of a search: what they know is made from the journal's records alone."""
+"""Export of a search to other tools, derived from the journal's records alone."""

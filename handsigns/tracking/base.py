@@ -1,4 +1,4 @@
-"""What a tracker is, and what it is told of a search."""
+"""The tracker interface, and the data that trackers receive."""
 
 from __future__ import annotations
 
@@ -7,81 +7,81 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.search import StudyConfig
+from handsigns.config.search import SearchConfig
 from handsigns.data.splits import DataInfo
 from handsigns.io.digest import short_digest
 from handsigns.metrics import EpochMetrics
 from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import TrialRecord
 
-METRICS = tuple(name for name in EpochMetrics.__dataclass_fields__ if name != "epoch")
-"""What is tracked of each epoch."""
+TRACKED_METRICS = tuple(name for name in EpochMetrics.__dataclass_fields__ if name != "epoch")
+"""Metrics tracked for each epoch."""
 
 
 @dataclass(frozen=True)
 class TrackedSearch:
-    """A search that others are told of."""
+    """A search that is exported to trackers."""
 
     paths: SearchPaths
-    study: StudyConfig
+    config: SearchConfig
     data: DataInfo
 
     @property
     def name(self) -> str:
-        """Of the search."""
+        """Name of the search."""
         return self.paths.name
 
-    def identity(self) -> str:
-        """The same at each resume and in each copy; another for every other search: 16 letters.
+    def search_id(self) -> str:
+        """Return an ID of 16 hex digits, unique to the search and kept by resumes and copies.
 
-        Made from the first line of the journal, which tells the moment when the search began.
+        Derived from the first line of the journal, which has the start time of the search.
         """
         with self.paths.journal.open("rb") as file:
             return short_digest(file.readline())
 
 
 class Tracker(Protocol):
-    """Keeps a tool's picture of a search up to date.
+    """Interface to an experiment tracker, which it keeps up to date with a search.
 
-    It is given records, not events: whatever of them the tool does not have yet is written, so that
-    a first session, a resumed one, and a search that ended long ago are all the same to it. It runs
-    in a thread of its own, and may raise anything.
+    A tracker receives records, not events, and writes whatever the tool lacks, so that first
+    sessions, resumed ones and finished searches need no distinction. It runs in its own thread and
+    may raise any exception.
     """
 
     name: str
 
     def open(self, records: Sequence[TrialRecord]) -> None:
-        """Find what the tool has; what does not agree with the records so far is dropped."""
+        """Look up what the tool has, and drop what disagrees with the records so far."""
 
     def update(self, record: TrialRecord) -> None:
-        """Write what is new in a trial. Trials come in the order they were begun at first."""
+        """Write what is new in a trial; trials arrive in the order of their first start."""
 
     def flush(self) -> None:
-        """Several updates are over for now: let readers see them."""
+        """Make the updates so far visible to readers."""
 
     def close(self, records: Sequence[TrialRecord]) -> None:
-        """This session of the search is over; these are all its trials."""
+        """End this session of the search; `records` has all its trials."""
 
 
-def epoch_values(metrics: EpochMetrics) -> dict[str, float]:
-    """An epoch's `METRICS` by name."""
-    return {name: getattr(metrics, name) for name in METRICS}
+def metric_values(metrics: EpochMetrics) -> dict[str, float]:
+    """Return an epoch's `TRACKED_METRICS` by name."""
+    return {name: getattr(metrics, name) for name in TRACKED_METRICS}
 
 
-def timed(record: TrialRecord) -> Iterator[tuple[float, EpochMetrics]]:
-    """The epochs, each with the time it ended (seconds since the Unix epoch), as near as is known.
+def timestamped_epochs(record: TrialRecord) -> Iterator[tuple[float, EpochMetrics]]:
+    """Yield the epochs, each with its approximate end time (seconds since the Unix epoch).
 
-    The same every time, so that what is written twice is seen to be the same.
+    The times are reproducible, so that metrics logged twice are recognised as the same.
     """
-    moment = record.started_at
+    timestamp = record.started_at
     for metrics in record.epochs:
-        moment += metrics.epoch_seconds
-        yield moment, metrics
+        timestamp += metrics.epoch_seconds
+        yield timestamp, metrics
 
 
-def description(record: TrialRecord) -> dict[str, Scalar]:
-    """What is told of a trial beside its parameters: how it stands, and its last epoch."""
-    told: dict[str, Scalar] = {
+def trial_attributes(record: TrialRecord) -> dict[str, Scalar]:
+    """Return a trial's attributes except its parameters: status, last epoch's metrics, …"""
+    attributes: dict[str, Scalar] = {
         "trial_id": record.trial_id,
         "status": record.status,
         "seed": record.seed,
@@ -89,19 +89,19 @@ def description(record: TrialRecord) -> dict[str, Scalar]:
         "seconds": round(record.seconds, 3),
         "retries": record.retries,
     }
-    if record.last is not None:
-        last = epoch_values(record.last)
-        told |= {name: last[name] for name in METRICS if name != "epoch_seconds"}
+    if record.last_epoch is not None:
+        last = metric_values(record.last_epoch)
+        attributes |= {name: last[name] for name in TRACKED_METRICS if name != "epoch_seconds"}
     if record.placement is not None:
-        told["device"] = record.placement.device
+        attributes["device"] = record.placement.device
     if record.error:
-        told["error"] = record.error.strip().rsplit("\n", 1)[-1][:500]
-    return told
+        attributes["error"] = record.error.strip().rsplit("\n", 1)[-1][:500]
+    return attributes
 
 
-def mlflow_uri(paths: SearchPaths, study: StudyConfig) -> str:
-    """The address of a search's MLflow: a server's, or of a database in the search's folder."""
-    place = study.tracking.mlflow
-    return (
-        place if isinstance(place, str) else f"sqlite:///{(paths.mlflow / 'mlflow.db').resolve()}"
-    )
+def mlflow_uri(paths: SearchPaths, search_config: SearchConfig) -> str:
+    """Return the tracking URI of a search: a server, or a database in the search's folder."""
+    server = search_config.tracking.mlflow
+    if isinstance(server, str):
+        return server
+    return f"sqlite:///{(paths.mlflow / 'mlflow.db').resolve()}"

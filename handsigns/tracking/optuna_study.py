@@ -1,10 +1,10 @@
-"""The search as an Optuna study in a file, for `optuna.load_study` and optuna-dashboard.
+"""Tracker for Optuna: a study in a file, for `optuna.load_study` and optuna-dashboard.
 
-It is a mirror of the journal, written by this process alone; what the sampler knows is kept apart
-(`search.sampling`). The file is in the format of Optuna's JournalStorage, lines of JSON: an
+It mirrors the journal and is written by this process alone; the sampler has its own study
+(`policy.sampler`). The file is in the format of Optuna's JournalStorage, lines of JSON: an
 operation takes a tenth of the time that it takes in SQLite, and nothing in it is ever unpickled.
-Lines are written in batches; a file that was torn, or does not agree with the journal, is made
-anew.
+Lines are written in batches; a truncated file, or one that disagrees with the journal, is
+recreated.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.space import Fixed
-from handsigns.io.atomic import replacing
-from handsigns.policy.optuna_space import distribution
+from handsigns.config.parameters import Fixed
+from handsigns.io.atomic import atomic_write
+from handsigns.policy.optuna_space import to_distribution
 from handsigns.results.trial import Status, TrialRecord
-from handsigns.tracking.base import TrackedSearch, description
+from handsigns.tracking.base import TrackedSearch, trial_attributes
 
-_LOCK_SECONDS = 3
-"""After which a lock on the file counts as left behind; Optuna advises against less."""
+_LOCK_GRACE_PERIOD_S = 3
+"""Age at which a lock on the file counts as stale; Optuna advises against less."""
 _STATES: dict[Status, TrialState] = {
     "running": TrialState.RUNNING,
-    "interrupted": TrialState.RUNNING,  # it can go on
+    "interrupted": TrialState.RUNNING,  # it can be resumed
     "completed": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,
     "diverged": TrialState.PRUNED,
@@ -46,64 +46,64 @@ _STATES: dict[Status, TrialState] = {
 
 
 @dataclass
-class _Mirrored:
-    """What the file has of a trial."""
+class _SyncedTrial:
+    """State of a trial in the file."""
 
-    number: int
+    optuna_trial_id: int
     epochs: int
-    told: dict[str, Any]
-    ended: bool
+    user_attrs: dict[str, Any]
+    is_terminal: bool
 
 
 class OptunaStudy:
-    """The mirror; see `Tracker`."""
+    """Tracker that mirrors the journal as a study; see `Tracker`."""
 
     name = "optuna"
 
     def __init__(self, search: TrackedSearch, path: Path | None = None) -> None:
-        """Mirror the search at its own place, or at another `path`."""
+        """Mirror the search in its default file, or in another one at `path`."""
         self._search = search
-        self._path = path or search.paths.optuna
-        self._trials: dict[str, _Mirrored] = {}
+        self._path = path or search.paths.optuna_journal
+        self._trials: dict[str, _SyncedTrial] = {}
 
     def open(self, records: Sequence[TrialRecord]) -> None:
-        """Go on with the file if it is sound and agrees with the records, or begin it anew."""
-        if not self._go_on(records):
-            self._begin()
+        """Continue the file if it is intact and agrees with the records, or recreate it."""
+        if not self._resume(records):
+            self._create()
 
     def update(self, record: TrialRecord) -> None:
         """Write what is new in a trial."""
         known = self._trials.get(record.trial_id)
         if known is None:
-            self._add(record)
-        elif not known.ended:
-            self._append(known, record)
+            self._create_trial(record)
+        elif not known.is_terminal:
+            self._update_trial(known, record)
 
     def flush(self) -> None:
-        """Let readers see it."""
-        self._lines.flush()
+        """Write the updates so far."""
+        self._backend.flush()
 
     def close(self, records: Sequence[TrialRecord]) -> None:
-        """Nothing more than `flush`."""
+        """Write the last updates."""
         self.flush()
 
-    def _begin(self) -> None:
+    def _create(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._lines = _Batches(self._path, anew=True)
-        self._storage = JournalStorage(self._lines)
-        objective = self._search.study.objective
+        self._backend = _BufferedJournalBackend(self._path, overwrite=True)
+        self._storage = JournalStorage(self._backend)
+        objective = self._search.config.objective
         direction = StudyDirection.MINIMIZE if objective.minimize else StudyDirection.MAXIMIZE
         self._study = self._storage.create_new_study([direction], self._search.name)
         # As Study.set_metric_names does, which warns that it is experimental.
         self._storage.set_study_system_attr(self._study, "study:metric_names", [objective.metric])
         self._trials = {}
 
-    def _go_on(self, records: Sequence[TrialRecord]) -> bool:
+    def _resume(self, records: Sequence[TrialRecord]) -> bool:
         try:
             if not self._path.read_bytes().endswith(b"\n"):
                 return False
-            self._lines = _Batches(self._path)
-            self._storage = JournalStorage(self._lines)
+            self._backend = _BufferedJournalBackend(self._path)
+            self._storage = JournalStorage(self._backend)
             self._study = self._storage.get_study_id_from_name(self._search.name)
             trials = self._storage.get_all_trials(self._study, deepcopy=False)
         except Exception:  # no file, or damage of whatever kind
@@ -111,9 +111,9 @@ class OptunaStudy:
         by_number = {int(record.trial_id): record for record in records}
         for trial in trials:
             record = by_number.get(trial.number)
-            if record is None or not self._agrees(trial, record):
+            if record is None or not self._matches_record(trial, record):
                 return False
-            self._trials[record.trial_id] = _Mirrored(
+            self._trials[record.trial_id] = _SyncedTrial(
                 trial._trial_id,
                 len(trial.intermediate_values),
                 dict(trial.user_attrs),
@@ -121,11 +121,11 @@ class OptunaStudy:
             )
         return True
 
-    def _agrees(self, trial: FrozenTrial, record: TrialRecord) -> bool:
-        values = self._values(record)
+    def _matches_record(self, trial: FrozenTrial, record: TrialRecord) -> bool:
+        values = self._intermediate_values(record)
         return (
             trial.user_attrs.get("trial_id") == record.trial_id
-            and trial.params == self._searched(record)
+            and trial.params == self._searched_params(record)
             and trial.intermediate_values.items() <= values.items()
             and (
                 not trial.state.is_finished()
@@ -133,70 +133,76 @@ class OptunaStudy:
             )
         )
 
-    def _add(self, record: TrialRecord) -> None:
-        params = self._searched(record)
+    def _create_trial(self, record: TrialRecord) -> None:
+        params = self._searched_params(record)
         trial = optuna.trial.create_trial(
             state=_STATES[record.status],
             params=params,
-            distributions={name: distribution(self._search.study.space[name]) for name in params},
-            value=self._final(record),
-            user_attrs=description(record),
-            intermediate_values=self._values(record),
+            distributions={
+                name: to_distribution(self._search.config.space[name]) for name in params
+            },
+            value=self._final_value(record),
+            user_attrs=trial_attributes(record),
+            intermediate_values=self._intermediate_values(record),
         )
         trial.datetime_start = datetime.fromtimestamp(record.started_at)
-        if record.ended and record.ended_at is not None:
+        if record.is_terminal and record.ended_at is not None:
             trial.datetime_complete = datetime.fromtimestamp(record.ended_at)
         number = self._storage.create_new_trial(self._study, trial)
-        self._trials[record.trial_id] = _Mirrored(
-            number, len(record.epochs), trial.user_attrs, record.ended
+        self._trials[record.trial_id] = _SyncedTrial(
+            number, len(record.epochs), trial.user_attrs, record.is_terminal
         )
 
-    def _append(self, known: _Mirrored, record: TrialRecord) -> None:
-        for epoch, value in list(self._values(record).items())[known.epochs :]:
-            self._storage.set_trial_intermediate_value(known.number, epoch, value)
-        told = description(record)
-        for name, now in told.items():
-            if known.told.get(name) != now:
-                self._storage.set_trial_user_attr(known.number, name, now)
-        if record.ended:
-            final = self._final(record)
+    def _update_trial(self, known: _SyncedTrial, record: TrialRecord) -> None:
+        for epoch, value in list(self._intermediate_values(record).items())[known.epochs :]:
+            self._storage.set_trial_intermediate_value(known.optuna_trial_id, epoch, value)
+        attributes = trial_attributes(record)
+        for name, now in attributes.items():
+            if known.user_attrs.get(name) != now:
+                self._storage.set_trial_user_attr(known.optuna_trial_id, name, now)
+        if record.is_terminal:
+            final = self._final_value(record)
             state = _STATES[record.status]
             values = None if final is None else [final]
-            self._storage.set_trial_state_values(known.number, state, values)
-        known.epochs, known.told, known.ended = len(record.epochs), told, record.ended
+            self._storage.set_trial_state_values(known.optuna_trial_id, state, values)
+        known.epochs, known.user_attrs, known.is_terminal = (
+            len(record.epochs),
+            attributes,
+            record.is_terminal,
+        )
 
-    def _searched(self, record: TrialRecord) -> dict[str, Scalar]:
-        space = self._search.study.space
+    def _searched_params(self, record: TrialRecord) -> dict[str, Scalar]:
+        space = self._search.config.space
         return {n: v for n, v in record.params.items() if not isinstance(space[n], Fixed)}
 
-    def _values(self, record: TrialRecord) -> dict[int, float]:
-        objective = self._search.study.objective
-        return {metrics.epoch: objective.of(metrics) for metrics in record.epochs}
+    def _intermediate_values(self, record: TrialRecord) -> dict[int, float]:
+        objective = self._search.config.objective
+        return {metrics.epoch: objective.value_of(metrics) for metrics in record.epochs}
 
-    def _final(self, record: TrialRecord) -> float | None:
-        """The value of a trial that has one, as `Study.tell` would set it."""
+    def _final_value(self, record: TrialRecord) -> float | None:
+        """Return the value of a trial as `Study.tell` would set it; None if it has none."""
         if record.status not in ("completed", "stopped") or not record.epochs:
             return None
-        return list(self._values(record).values())[-1]
+        return list(self._intermediate_values(record).values())[-1]
 
 
-class _Batches(BaseJournalBackend):  # type: ignore[misc]
-    """Optuna's file of operations, to which new ones are written together at each `flush`.
+class _BufferedJournalBackend(BaseJournalBackend):  # type: ignore[misc]
+    """Backend on Optuna's journal file that writes new operations in one batch at each `flush`.
 
     Args:
-        path: of the file.
-        anew: an earlier file is replaced, at the first `flush`.
+        path: path of the file.
+        overwrite: replace an earlier file, at the first `flush`.
     """
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = path
-        self._anew = anew
-        # To Optuna's storage: all so far, then what it writes itself.
-        self._unread = [] if anew else list(JournalFileBackend(str(path)).read_logs(0))
+        self._overwrite = overwrite
+        # For Optuna's storage: the operations in the file, then those it appends itself.
+        self._unread = [] if overwrite else list(JournalFileBackend(str(path)).read_logs(0))
         self._unwritten: list[dict[str, Any]] = []
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """The operations since the last call, as the one storage reads each once."""
+        """Return the operations since the last call, as only one `JournalStorage` reads them."""
         unread, self._unread = self._unread, []
         return iter(unread)
 
@@ -206,16 +212,16 @@ class _Batches(BaseJournalBackend):  # type: ignore[misc]
         self._unwritten += logs
 
     def flush(self) -> None:
-        """Write them under Optuna's lock, as a dashboard may write its users' notes."""
+        """Write the operations under Optuna's lock, as a dashboard may append users' notes."""
         if not self._unwritten:
             return
-        if self._anew:
-            with replacing(self._path) as temporary:
+        if self._overwrite:
+            with atomic_write(self._path) as temporary:
                 JournalFileBackend(str(temporary)).append_logs(self._unwritten)
-            self._anew = False
+            self._overwrite = False
         else:
             name = str(self._path)
-            # Held for milliseconds, unless its holder was killed meanwhile.
-            lock = JournalFileSymlinkLock(name, grace_period=_LOCK_SECONDS)
+            # Held for milliseconds, unless its holder is killed meanwhile.
+            lock = JournalFileSymlinkLock(name, grace_period=_LOCK_GRACE_PERIOD_S)
             JournalFileBackend(name, lock).append_logs(self._unwritten)
         self._unwritten = []

@@ -1,4 +1,4 @@
-"""Which trackers a search has, and whether their libraries are installed."""
+"""The available trackers, and whether their libraries are installed."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Iterable
 from handsigns.errors import ConfigError
 from handsigns.tracking.base import TrackedSearch, Tracker
 
-TOOLS = ("tensorboard", "mlflow", "wandb")
-"""Each named like its package, and like the extra that installs it."""
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+"""Names of the trackers, which are those of their packages and of the extras that install them."""
 
 
-def refuse_missing(tools: Iterable[str]) -> None:
-    """See that what is asked for is installed, without loading it.
+def ensure_installed(tools: Iterable[str]) -> None:
+    """Check that the libraries of trackers are installed, without importing them.
 
     Raises:
-        ConfigError: it is not; says how to install it.
+        ConfigError: one is missing; the message has the command that installs it.
     """
     missing = [tool for tool in tools if importlib.util.find_spec(tool) is None]
     if missing:
         raise ConfigError(
-            f"{' and '.join(missing)} cannot be told of the search, as that is not installed: "
+            f"cannot track the search with {' and '.join(missing)}, not installed: "
             f"pip install 'handsigns[{','.join(missing)}]'"
         )
 
 
 def make_tracker(tool: str, search: TrackedSearch) -> Tracker:
-    """The tracker of that name; loads its library."""
+    """Create a tracker by its name; imports its library."""
     match tool:
         case "tensorboard":
             from handsigns.tracking.tensorboard_files import TensorboardFiles
@@ -45,4 +45,4 @@ def make_tracker(tool: str, search: TrackedSearch) -> Tracker:
             from handsigns.tracking.optuna_study import OptunaStudy
 
             return OptunaStudy(search)
-    raise ValueError(f"there is no tracker {tool}")
+    raise ValueError(f"unknown tracker {tool}")

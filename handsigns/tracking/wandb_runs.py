@@ -1,7 +1,7 @@
-"""The search in Weights & Biases: a run for each trial, all in a group of the search's name.
+"""Tracker for Weights & Biases: a run for each trial, in a group with the search's name.
 
-Offline, unless the user has set WANDB_MODE. W&B cannot add to a run that was written offline by an
-earlier process, so what is not whole there is written anew from the record.
+Offline, unless the user has set WANDB_MODE. W&B cannot append to a run that an earlier process
+wrote offline, so an incomplete one is rewritten from the record.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 import wandb
 
 from handsigns.results.trial import TrialRecord
-from handsigns.tracking.base import METRICS, TrackedSearch, description, epoch_values
+from handsigns.tracking.base import TRACKED_METRICS, TrackedSearch, metric_values, trial_attributes
 
 PROJECT = "handsigns"
-_WHOLE = "handsigns-whole"
-"""A file beside a run that was written to its end."""
+_COMPLETE_MARKER = "handsigns-complete"
+"""Name of the file that marks a complete run, in its folder."""
 
 
 class WandbRuns:
-    """Runs in the folder `wandb`; see `Tracker`."""
+    """Tracker that writes runs to the folder `wandb`; see `Tracker`."""
 
     name = "wandb"
 
@@ -32,75 +32,77 @@ class WandbRuns:
         self._mode = os.environ.get("WANDB_MODE", "offline")
         self._runs: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
-        self._whole: set[str] = set()
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # nothing is sent unasked
+        self._finished: set[str] = set()
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # opt-in only
 
     def open(self, records: Sequence[TrialRecord]) -> None:
-        """See which trials are there whole."""
-        self._identity = self._search.identity()
+        """Look up which trials have complete runs."""
+        self._search_id = self._search.search_id()
         for record in records:
-            if record.ended and any((f / _WHOLE).exists() for f in self._folders(record.trial_id)):
-                self._whole.add(record.trial_id)
+            if record.is_terminal and any(
+                (f / _COMPLETE_MARKER).exists() for f in self._run_dirs(record.trial_id)
+            ):
+                self._finished.add(record.trial_id)
 
     def update(self, record: TrialRecord) -> None:
-        """Log a trial's new epochs; finish its run where it ended."""
+        """Log a trial's new epochs, and finish its run where the trial ended."""
         trial_id = record.trial_id
-        if trial_id in self._whole:
+        if trial_id in self._finished:
             return
-        run = self._runs.get(trial_id) or self._begin(record)
+        run = self._runs.get(trial_id) or self._start_run(record)
         for metrics in record.epochs[self._logged[trial_id] :]:
-            run.log(epoch_values(metrics), step=metrics.epoch)
+            run.log(metric_values(metrics), step=metrics.epoch)
         self._logged[trial_id] = len(record.epochs)
-        if record.ended:
-            self._finish(record, failed=record.status in ("failed", "diverged"))
-            self._whole.add(trial_id)
-            for folder in self._folders(trial_id):
-                (folder / _WHOLE).touch()
+        if record.is_terminal:
+            self._finish_run(record, failed=record.status in ("failed", "diverged"))
+            self._finished.add(trial_id)
+            for folder in self._run_dirs(trial_id):
+                (folder / _COMPLETE_MARKER).touch()
 
     def flush(self) -> None:
-        """W&B's own process writes as it sees fit."""
+        """Do nothing: W&B's own process decides when it writes."""
 
     def close(self, records: Sequence[TrialRecord]) -> None:
-        """Finish the runs of trials that were cut off."""
+        """Finish the runs of interrupted trials."""
         for record in records:
             if record.trial_id in self._runs:
-                self._finish(record, failed=True)
+                self._finish_run(record, failed=True)
 
-    def write_winner(self, config: Mapping[str, Any], results: Mapping[str, Any]) -> None:
-        """Write the winner as a run of its own in the group; an earlier one offline goes.
+    def log_winner(self, config: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+        """Write the winner as a separate run of the group, in place of an earlier offline one.
 
         Args:
-            config: its hyperparameters.
-            results: of its retraining and its test, for the run's summary.
+            config: hyperparameters of the winner.
+            results: results of its retraining and its test, for the run's summary.
         """
-        self._identity = self._search.identity()
-        run = self._init("winner", dict(config))
+        self._search_id = self._search.search_id()
+        run = self._init_run("winner", dict(config))
         run.summary.update(dict(results))
         run.finish()
 
-    def _begin(self, record: TrialRecord) -> Any:
-        run = self._init(record.trial_id, dict(record.params))
-        for name in METRICS:
+    def _start_run(self, record: TrialRecord) -> Any:
+        run = self._init_run(record.trial_id, dict(record.params))
+        for name in TRACKED_METRICS:
             run.define_metric(name, summary="last")
         self._runs[record.trial_id] = run
         self._logged[record.trial_id] = 0
         return run
 
-    def _finish(self, record: TrialRecord, *, failed: bool) -> None:
+    def _finish_run(self, record: TrialRecord, *, failed: bool) -> None:
         run = self._runs.pop(record.trial_id)
-        run.summary.update(description(record))
+        run.summary.update(trial_attributes(record))
         run.finish(exit_code=int(failed))
 
-    def _init(self, what: str, config: dict[str, Any]) -> Any:
-        for folder in self._folders(what):
+    def _init_run(self, run_name: str, config: dict[str, Any]) -> Any:
+        for folder in self._run_dirs(run_name):
             if folder.name.startswith("offline-"):
                 shutil.rmtree(folder)
         return wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             group=self._search.name,
-            job_type="winner" if what == "winner" else "trial",
-            id=f"{self._identity}-{what}",
-            name=f"{self._search.name}-{what}",
+            job_type="winner" if run_name == "winner" else "trial",
+            id=f"{self._search_id}-{run_name}",
+            name=f"{self._search.name}-{run_name}",
             dir=self._search.paths.root,
             config=config | {"search": self._search.name},
             mode=self._mode,  # type: ignore[arg-type]
@@ -117,5 +119,5 @@ class WandbRuns:
             ),
         )
 
-    def _folders(self, what: str) -> Iterator[Path]:
-        return self._search.paths.wandb.glob(f"*run-*-{self._identity}-{what}")
+    def _run_dirs(self, run_name: str) -> Iterator[Path]:
+        return self._search.paths.wandb.glob(f"*run-*-{self._search_id}-{run_name}")

@@ -1,1 +1,1 @@
-"""One trial's training: augmentation, optimiser, epochs, checkpoints. No Ray in here."""
+"""Training of one trial: augmentation, optimiser, epochs and checkpoints, independent of Ray."""

@@ -1,7 +1,7 @@
-"""Augmentation of a whole batch at once, on the device it is trained on.
+"""Batched augmentation on the training device.
 
-Each picture gets its own draw. Geometry is one affine resampling; colour, scaling to the network's
-range and normalisation are one affine map of the channels.
+Each image is transformed independently. Geometry is one affine resampling; colour, scaling to the
+network's range and normalisation are one affine map of the channels.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from handsigns.config.hyperparameters import TrialConfig
 
 _LUMA = (0.299, 0.587, 0.114)
 _MEAN, _STD = 0.5, 0.25
-"""Of channel values in [0, 1]; constants, so that a model needs no statistics of its data."""
+"""Normalisation of channel values in [0, 1]; constant, so that a model needs no data statistics."""
 
 
 def normalize(images: Tensor) -> Tensor:
-    """uint8 images (B, H, W, 3) to float32 (B, 3, H, W), channels last in memory."""
+    """Convert uint8 images (B, H, W, 3) to float32 (B, 3, H, W), channels last in memory."""
     return images.permute(0, 3, 1, 2).to(torch.float32).sub_(255 * _MEAN).div_(255 * _STD)
 
 
 def augment(images: Tensor, config: TrialConfig, generator: torch.Generator) -> Tensor:
-    """A random variation of each picture, as the network takes it.
+    """Augment and normalise each image.
 
     Args:
-        images: uint8 (B, H, W, 3); not changed.
-        config: the strengths; 0 everywhere gives `normalize(images)`.
-        generator: of the CPU; the only source of randomness.
+        images: uint8 (B, H, W, 3); not modified.
+        config: gives the strengths; with all 0 the result is `normalize(images)`.
+        generator: CPU generator, the only source of randomness.
 
     Returns:
         float32 (B, 3, H, W), normalised, channels last in memory.
@@ -47,7 +47,7 @@ def augment(images: Tensor, config: TrialConfig, generator: torch.Generator) -> 
 
 
 def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator) -> Tensor:
-    """Maps from output to input places (count, 2, 3), in units of half the picture."""
+    """Sample maps from output to input coordinates (count, 2, 3), in units of half the image."""
     angle = _uniform((count,), -1, 1, generator) * math.radians(config.rotation)
     zoom = 1 / (1 + _uniform((count,), -1, 1, generator) * config.scale)
     shift = _uniform((count, 2), -1, 1, generator) * (2 * config.translation)
@@ -58,13 +58,13 @@ def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator
 
 
 def _resample(x: Tensor, matrices: Tensor) -> Tensor:
-    """Each picture through its own map (B, 2, 3); the result is not channels last."""
+    """Apply an affine map (B, 2, 3) to each image; the result is not channels last."""
     grid = _affine_grid(matrices, *x.shape[2:])
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _affine_grid(matrices: Tensor, height: int, width: int) -> Tensor:
-    """What `F.affine_grid` gives, a sixth of its time: an outer sum in place of a product."""
+    """Compute `F.affine_grid` in a sixth of its time, by an outer sum in place of a product."""
     ys = (2 * torch.arange(height, device=matrices.device) + 1) / height - 1
     xs = (2 * torch.arange(width, device=matrices.device) + 1) / width - 1
     grid = matrices.new_empty(len(matrices), height, width, 2)
@@ -76,12 +76,12 @@ def _affine_grid(matrices: Tensor, height: int, width: int) -> Tensor:
 
 
 def _jitter_colors(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast about the picture's mean and saturation, each a factor near 1.
+    """Scale brightness, contrast about the image's mean and saturation by factors near 1.
 
-    Planes of colour are scaled in one pass several times faster than interleaved colours.
+    Separate colour planes are scaled several times faster than channels-last images.
     """
-    draws = 1 + strength * _uniform((3, len(x), 1, 1, 1), -1, 1, generator).to(x.device)
-    brightness, contrast, saturation = draws
+    factors = 1 + strength * _uniform((3, len(x), 1, 1, 1), -1, 1, generator).to(x.device)
+    brightness, contrast, saturation = factors
     red, green, blue = _LUMA
     gray = (x[:, :1] * red).add_(x[:, 1:2], alpha=green).add_(x[:, 2:], alpha=blue)
     mean = gray.mean((2, 3), keepdim=True)

@@ -1,9 +1,9 @@
-"""Checkpoints: all of a training's state in one safetensors file, loaded without running any code.
+"""Checkpoints: the whole training state in one safetensors file, loaded without running any code.
 
-Tensors are the weights (``model.*``), their averages (``average.*``), the optimiser's moments
-(``optimizer.*``) and the random states (``random.*``); the schedule needs no more than the epoch.
-The metrics of the latest epochs stand in the metadata, as reports of them may have been lost; and a
-checksum of the tensors, as a power cut can leave a file of the right length with other content.
+Tensors are the weights (``model.*``), their moving averages (``ema.*``), the optimiser's moments
+(``optimizer.*``) and the random states (``rng.*``); the schedule depends on the epoch alone. The
+metadata has the metrics of the latest epochs, whose reports may have been lost, and a checksum of
+the tensors, since a power failure can leave a file of the right length with wrong content.
 """
 
 from __future__ import annotations
@@ -20,67 +20,69 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from handsigns.metrics import EpochMetrics
-from handsigns.training.train import TrainingPlan, TrainingState, start
+from handsigns.training.train import TrainingPlan, TrainingState, init_state
 
-_FORMAT = 3
-"""Raised when checkpoints of earlier versions can no longer be used."""
+_FORMAT_VERSION = 4
+"""Version of the checkpoint format, incremented on incompatible changes."""
 
 
 class CheckpointError(Exception):
-    """A file that is no whole checkpoint of the training asked for."""
+    """File that is not a complete checkpoint of the requested training run."""
 
 
 def dump_checkpoint(state: TrainingState) -> bytes:
-    """The state between two epochs, as the content of a file."""
+    """Serialise the state between two epochs."""
     tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in state.optimizer.state().items()}
-    if state.average is not None:
-        tensors |= {f"average.{name}": tensor for name, tensor in state.average.state().items()}
-    tensors |= _random_states(state)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {
-        "plan": _describe(state.plan),
-        "recent": json.dumps([dataclasses.asdict(metrics) for metrics in state.recent]),
-        "checksum": _checksum(plain),
+    tensors |= {
+        f"optimizer.{name}": tensor for name, tensor in state.optimizer.state_dict().items()
     }
-    return save(plain, metadata)
+    if state.ema is not None:
+        tensors |= {f"ema.{name}": tensor for name, tensor in state.ema.state_dict().items()}
+    tensors |= _rng_states(state)
+    cpu_tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {
+        "plan": _plan_json(state.plan),
+        "history": json.dumps([dataclasses.asdict(metrics) for metrics in state.history]),
+        "checksum": _checksum(cpu_tensors),
+    }
+    return save(cpu_tensors, metadata)
 
 
 def load_checkpoint(data: bytes, plan: TrainingPlan, name: str) -> TrainingState:
-    """The state that was saved, ready to go on.
+    """Restore a saved state, to resume training from.
 
     Args:
         data: content of the file.
-        plan: of the training.
-        name: of the file, for errors.
+        plan: plan of the training run.
+        name: name of the file, for errors.
 
     Raises:
-        CheckpointError: it is torn, or belongs to another training.
+        CheckpointError: it is truncated or damaged, or belongs to a different training run.
     """
     try:
         metadata = _metadata(data)
         tensors = load(data)
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{name} is no whole checkpoint: {error}") from error
-    if metadata.get("plan") != _describe(plan):
-        raise CheckpointError(f"{name} is a checkpoint of another training")
+        raise CheckpointError(f"{name} is not a complete checkpoint: {error}") from error
+    if metadata.get("plan") != _plan_json(plan):
+        raise CheckpointError(f"{name} is a checkpoint of a different training run")
     if metadata.get("checksum") != _checksum(tensors):
-        raise CheckpointError(f"{name} is damaged: its checksum does not fit")
-    state = start(plan)
+        raise CheckpointError(f"{name} is damaged: checksum mismatch")
+    state = init_state(plan)
     try:
-        state.model.load_state_dict(_under("model.", tensors))
-        state.optimizer.restore(_under("optimizer.", tensors))
-        if state.average is not None:
-            state.average.restore(_under("average.", tensors))
-        _restore_random_states(state, _under("random.", tensors))
-        state.recent.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["recent"]))
+        state.model.load_state_dict(_strip_prefix("model.", tensors))
+        state.optimizer.load_state_dict(_strip_prefix("optimizer.", tensors))
+        if state.ema is not None:
+            state.ema.load_state_dict(_strip_prefix("ema.", tensors))
+        _restore_rng_states(state, _strip_prefix("rng.", tensors))
+        state.history.extend(EpochMetrics(**metrics) for metrics in json.loads(metadata["history"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{name} holds another state than it says: {error}") from error
+        raise CheckpointError(f"{name} does not match its metadata: {error}") from error
     return state
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """What stands beside the tensors: the header's length in 8 bytes, then the header, in JSON."""
+    """Parse the metadata from the file's header: its length in 8 bytes, then JSON."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
@@ -94,21 +96,21 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     return f"{total:08x}"
 
 
-def _describe(plan: TrainingPlan) -> str:
-    # Averages are part of the state, although not of how the weights are trained.
-    averaged = {"weight_average": average} if (average := plan.config.weight_average) else {}
+def _plan_json(plan: TrainingPlan) -> str:
+    # The moving average is part of the state, although it does not affect training.
+    ema_fields = {"ema_epochs": ema} if (ema := plan.config.ema_epochs) else {}
     fields: dict[str, Any] = {
-        "format": _FORMAT,
-        "config": plan.config.identity() | averaged,
-        "classes": plan.classes,
-        "size": plan.size,
+        "format": _FORMAT_VERSION,
+        "config": plan.config.seed_fields() | ema_fields,
+        "classes": plan.num_classes,
+        "size": plan.image_size,
         "max_epochs": plan.max_epochs,
         "seed": plan.seed,
     }
     return json.dumps(fields, sort_keys=True)
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -116,15 +118,15 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _random_states(state: TrainingState) -> dict[str, Tensor]:
-    states = {"random.own": state.generator.get_state(), "random.cpu": torch.get_rng_state()}
+def _rng_states(state: TrainingState) -> dict[str, Tensor]:
+    states = {"rng.generator": state.generator.get_state(), "rng.cpu": torch.get_rng_state()}
     if state.plan.device.type == "cuda":
-        states["random.cuda"] = torch.cuda.get_rng_state(state.plan.device)
+        states["rng.cuda"] = torch.cuda.get_rng_state(state.plan.device)
     return states
 
 
-def _restore_random_states(state: TrainingState, saved: Mapping[str, Tensor]) -> None:
-    state.generator.set_state(saved["own"])
+def _restore_rng_states(state: TrainingState, saved: Mapping[str, Tensor]) -> None:
+    state.generator.set_state(saved["generator"])
     torch.set_rng_state(saved["cpu"])
     if "cuda" in saved and state.plan.device.type == "cuda":
         torch.cuda.set_rng_state(saved["cuda"], state.plan.device)

@@ -1,4 +1,4 @@
-"""Where a trial trains, and in which precision."""
+"""Device and precision of a training run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 
 def pick_device(gpus: float | None = None) -> torch.device:
-    """CUDA, else MPS, else the CPU.
+    """Pick CUDA, else MPS, else the CPU.
 
     Args:
-        gpus: the share of GPUs the trial was given; 0 keeps it on the CPU whatever there is.
+        gpus: GPUs allocated to the trial; 0 forces the CPU.
     """
     if gpus == 0:
         return torch.device("cpu")
@@ -23,10 +23,10 @@ def pick_device(gpus: float | None = None) -> torch.device:
     return torch.device("cpu")
 
 
-def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision where the hardware gains from it: bfloat16 on CUDA that has it natively.
+def autocast_context(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return a mixed-precision context: bfloat16 on CUDA devices with native support.
 
-    On a CPU without bfloat16 units autocast is several times slower than float32, so never there.
+    Never on CPUs: without bfloat16 units autocast is several times slower than float32.
     """
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return torch.autocast("cuda", torch.bfloat16)

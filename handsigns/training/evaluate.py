@@ -1,4 +1,4 @@
-"""Loss and predictions of a model over a split."""
+"""Evaluation: loss, accuracy and predictions of a model on a split."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handsigns.training.augment import normalize
-from handsigns.training.device import precision
+from handsigns.training.device import autocast_context
 
-_BATCH = {"cpu": 32, "cuda": 1024}
-"""Pictures at once: few enough for a core's cache, or enough to fill a GPU."""
-_OTHER_BATCH = 256
+_EVAL_BATCH_SIZES = {"cpu": 32, "cuda": 1024}
+"""Batch sizes that fit a core's cache, or fill a GPU."""
+_DEFAULT_EVAL_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's performance on one split.
+    """Performance of a model on one split.
 
     Attributes:
-        loss: mean cross entropy in nats, without label smoothing.
-        accuracy: share of pictures classified rightly, in [0, 1].
+        loss: mean cross-entropy in nats, without label smoothing.
+        accuracy: fraction of correctly classified images, in [0, 1].
     """
 
     loss: float
@@ -30,20 +30,22 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> Evaluation:
-    """Score a model on images uint8 (N, H, W, 3) with labels int64 (N,), both on its device."""
+    """Evaluate a model on images uint8 (N, H, W, 3) with labels int64 (N,), both on its device."""
     logits = predict_logits(model, images)
     loss = F.cross_entropy(logits, labels)
-    hits = (logits.argmax(1) == labels).float().mean()
-    return Evaluation(float(loss), float(hits))
+    accuracy = (logits.argmax(1) == labels).float().mean()
+    return Evaluation(float(loss), float(accuracy))
 
 
 @torch.inference_mode()
 def predict_logits(model: nn.Module, images: Tensor) -> Tensor:
-    """Logits float32 (N, K) of images uint8 (N, H, W, 3), in evaluation mode."""
+    """Predict logits float32 (N, K) of images uint8 (N, H, W, 3), in evaluation mode."""
     was_training = model.training
     model.eval()
-    batches = torch.split(images, _BATCH.get(images.device.type, _OTHER_BATCH))
-    with precision(images.device):
+    batches = torch.split(
+        images, _EVAL_BATCH_SIZES.get(images.device.type, _DEFAULT_EVAL_BATCH_SIZE)
+    )
+    with autocast_context(images.device):
         parts = [model(normalize(batch)).float() for batch in batches]
     model.train(was_training)
     return torch.cat(parts)

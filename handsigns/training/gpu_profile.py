@@ -1,4 +1,4 @@
-"""What a training takes of a GPU, from which follows how many can share one."""
+"""GPU profiling of a training run, to determine how many runs can share a GPU."""
 
 from __future__ import annotations
 
@@ -10,81 +10,90 @@ import torch
 
 from handsigns.data.splits import Split
 from handsigns.errors import ResourceError
-from handsigns.models import as_evaluated
+from handsigns.models import inference_model
 from handsigns.training.evaluate import evaluate
-from handsigns.training.train import TrainingPlan, on_device, start, train_step
+from handsigns.training.train import TrainingPlan, init_state, split_to_device, train_step
 
-_WARM_UP_STEPS = 10
-_STEPS = 40
-_FILLED = 0.9
-"""Of a GPU's memory: what trainings reserve varies."""
-_PROCESS_BYTES = 2**30
-"""Of a GPU's memory, that CUDA takes for each process beside what PyTorch counts."""
+_WARMUP_STEPS = 10
+_MEASURED_STEPS = 40
+_MAX_MEMORY_FRACTION = 0.9
+"""Fraction of a GPU's memory to fill; the memory that training reserves varies."""
+_CUDA_CONTEXT_BYTES = 2**30
+"""GPU memory of the CUDA context of each process, which PyTorch does not count."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a training takes of a GPU.
+    """GPU requirements of a training run.
 
     Attributes:
-        memory: share of the memory that was free, in (0, 1].
-        busy: share of the time in which the GPU computes for it, in (0, 1].
+        memory_fraction: fraction of the available GPU memory, in (0, 1].
+        gpu_utilization: fraction of the time in which the GPU is busy, in (0, 1].
     """
 
-    memory: float
-    busy: float
+    memory_fraction: float
+    gpu_utilization: float
 
     @property
-    def sharing(self) -> int:
-        """How many such trainings share a GPU: as many as fit, and no more than keep it busy."""
-        return max(1, min(int(_FILLED / self.memory), math.ceil(1 / self.busy)))
+    def max_concurrent(self) -> int:
+        """Number of such runs per GPU: limited by its memory and its utilisation."""
+        return max(
+            1,
+            min(
+                int(_MAX_MEMORY_FRACTION / self.memory_fraction),
+                math.ceil(1 / self.gpu_utilization),
+            ),
+        )
 
 
 def measure_footprint(plan: TrainingPlan, train: Split, resident_bytes: int) -> Footprint:
-    """Train some steps on a GPU that nothing else uses meanwhile.
+    """Profile some training steps on an otherwise idle GPU.
 
     Args:
         plan: what to train; its device is the GPU.
-        train: pictures to train on, and to evaluate on as many at once as there are.
-        resident_bytes: of all pictures that lie on the GPU during a training.
+        train: images to train and to evaluate on.
+        resident_bytes: bytes of all images that are on the GPU during training.
 
     Raises:
-        ResourceError: the plan's device is no CUDA device.
+        ResourceError: the plan's device is not a CUDA device.
     """
     device = plan.device
     if device.type != "cuda":
-        raise ResourceError("PyTorch sees no CUDA device there")
+        raise ResourceError("PyTorch finds no CUDA device")
     try:
-        return _measure(plan, train, resident_bytes)
+        return _measure_footprint(plan, train, resident_bytes)
     except torch.OutOfMemoryError:
-        return Footprint(memory=1.0, busy=1.0)
+        return Footprint(memory_fraction=1.0, gpu_utilization=1.0)
 
 
-def _measure(plan: TrainingPlan, train: Split, resident_bytes: int) -> Footprint:
+def _measure_footprint(plan: TrainingPlan, train: Split, resident_bytes: int) -> Footprint:
     device = plan.device
-    torch.cuda.empty_cache()  # of what was measured before
+    torch.cuda.empty_cache()  # of earlier measurements
     torch.cuda.reset_peak_memory_stats(device)
-    images, labels = on_device(train, device)
+    images, labels = split_to_device(train, device)
     batch = torch.arange(plan.config.batch_size, device=device) % len(images)
-    pictures, targets = images.index_select(0, batch), labels.index_select(0, batch)
-    state = start(plan)
+    batch_images, targets = images.index_select(0, batch), labels.index_select(0, batch)
+    state = init_state(plan)
 
-    def steps(count: int) -> float:
-        begun = time.perf_counter()
+    def time_steps(count: int) -> float:
+        start_time = time.perf_counter()
         for _ in range(count):
-            train_step(state, pictures, targets, plan.config.learning_rate)
+            train_step(state, batch_images, targets, plan.config.learning_rate)
         torch.cuda.synchronize(device)
-        return time.perf_counter() - begun
+        return time.perf_counter() - start_time
 
-    steps(_WARM_UP_STEPS)
-    evaluate(as_evaluated(state.result, plan.config), images, labels)
-    seconds = steps(_STEPS)
+    time_steps(_WARMUP_STEPS)
+    evaluate(inference_model(state.eval_model, plan.config), images, labels)
+    seconds = time_steps(_MEASURED_STEPS)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        steps(_STEPS)
-    busy = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6
+        time_steps(_MEASURED_STEPS)
+    busy_seconds = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6
 
     reserved = torch.cuda.max_memory_reserved(device)
     free, _ = torch.cuda.mem_get_info(device)
-    held = torch.cuda.memory_reserved(device)
-    memory = (reserved + resident_bytes + _PROCESS_BYTES) / (free + held + _PROCESS_BYTES)
-    return Footprint(min(1.0, memory), min(1.0, max(busy / seconds, 0.001)))
+    reserved_now = torch.cuda.memory_reserved(device)
+    memory_fraction = (reserved + resident_bytes + _CUDA_CONTEXT_BYTES) / (
+        free + reserved_now + _CUDA_CONTEXT_BYTES
+    )
+    utilization = max(busy_seconds / seconds, 0.001)
+    return Footprint(min(1.0, memory_fraction), min(1.0, utilization))

@@ -1,4 +1,4 @@
-"""What a training step makes smaller: the cross entropy, or a function of the user's own."""
+"""Training losses: cross-entropy, or a user-defined function."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from handsigns.config.hyperparameters import CROSS_ENTROPY, TrialConfig
-from handsigns.config.user_code import OwnCode
-from handsigns.models.user_loader import own_function
+from handsigns.config.user_code import UserCode
+from handsigns.models.user_loader import load_user_function
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Of logits (B, K) and labels int64 (B,): their loss, a scalar."""
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""Function of logits (B, K) and labels int64 (B,) that returns a scalar."""
 
 
-def make_loss(config: TrialConfig, own: OwnCode | None) -> Loss:
-    """The loss that a configuration names.
+def make_loss(config: TrialConfig, user_code: UserCode | None) -> LossFunction:
+    """Return the loss function of a configuration.
 
     Raises:
-        ConfigError: it is the user's own and may not be run, or does not load.
+        ConfigError: it is user code that is not trusted, or fails to load.
     """
     if config.loss == CROSS_ENTROPY:
         return functools.partial(F.cross_entropy, label_smoothing=config.label_smoothing)
-    loss = own_function(config.loss, own)
+    loss = load_user_function(config.loss, user_code)
     return lambda logits, labels: loss(logits, labels, config)

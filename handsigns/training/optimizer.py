@@ -1,4 +1,4 @@
-"""The optimiser and the course of the learning rate."""
+"""Optimisers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -10,103 +10,101 @@ from torch import Tensor, nn
 
 from handsigns.config.hyperparameters import Schedule, TrialConfig
 
-WARMUP = 0.25
-"""Share of the steps in which a one-cycle schedule rises to its peak."""
-_START = 1 / 25
-_END = 1e-3
-
-
+WARMUP_FRACTION = 0.25
+"""Fraction of the steps in which a one-cycle schedule rises to its peak."""
+_INITIAL_LR_FACTOR = 1 / 25
+_FINAL_LR_FACTOR = 1e-3
 _BETA2, _EPSILON = 0.999, 1e-8
 
 
 class Optimizer:
-    """Updates parameters from their gradients: AdamW, Adam, or SGD with Nesterov's momentum.
+    """Optimiser: AdamW, Adam, or SGD with Nesterov momentum.
 
-    The arithmetic is that of `torch.optim` with ``fused=True``, done by the same kernels. That
-    package loads torch's compiler on its first use, seconds for which every process of a search
-    would wait, and its bookkeeping takes a small network longer than the kernels do.
+    Uses the fused kernels of `torch.optim`, with equal results. `torch.optim` itself loads torch's
+    compiler on first use, which takes every process of a search seconds, and for a small network
+    its bookkeeping takes longer than the kernels.
 
     AdamW is Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019; Adam is Kingma &
     Ba, 2015. Biases and batch norm are not decayed.
 
     Args:
-        config: names the method, momentum (Adam's first beta) and weight decay.
+        config: gives the method, momentum (Adam's beta1) and weight decay.
         parameters: float32, on one device; each needs a gradient at every step.
     """
 
     def __init__(self, config: TrialConfig, parameters: Iterable[nn.Parameter]) -> None:
-        trained = [p for p in parameters if p.requires_grad]
+        trainable = [p for p in parameters if p.requires_grad]
         self._method = config.optimizer
         self._momentum = config.momentum
-        self._steps = torch.zeros((), device=trained[0].device)
+        self._steps = torch.zeros((), device=trainable[0].device)
         adaptive = self._method != "sgd"
-        self._groups = tuple(
-            _Group(parameters, weight_decay, bool(self._momentum) or adaptive, adaptive)
+        self._param_groups = tuple(
+            _ParamGroup(parameters, weight_decay, bool(self._momentum) or adaptive, adaptive)
             for parameters, weight_decay in (
-                ([p for p in trained if p.ndim > 1], config.weight_decay),
-                ([p for p in trained if p.ndim <= 1], 0.0),
+                ([p for p in trainable if p.ndim > 1], config.weight_decay),
+                ([p for p in trainable if p.ndim <= 1], 0.0),
             )
         )
 
-    def clear_gradients(self) -> None:
-        """Forget the gradients of the last step."""
-        for group in self._groups:
+    def zero_grad(self) -> None:
+        """Reset the gradients."""
+        for group in self._param_groups:
             for parameter in group.parameters:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Update every parameter at this learning rate."""
+    def step(self, lr: float) -> None:
+        """Update the parameters with learning rate `lr`."""
         self._steps += 1
-        for group in self._groups:
+        for group in self._param_groups:
             if self._method == "sgd":
-                self._descend(group, rate)
+                self._sgd_step(group, lr)
             elif group.parameters:
-                self._adapt(group, rate)
+                self._adam_step(group, lr)
 
-    def state(self) -> dict[str, Tensor]:
-        """The moments and the number of steps, by name; not copies."""
-        named = {"steps": self._steps}
-        for number, group in enumerate(self._groups):
-            named |= {f"{number}.{i}.first": moment for i, moment in enumerate(group.first)}
-            named |= {f"{number}.{i}.second": moment for i, moment in enumerate(group.second)}
-        return named
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the moments and the number of steps by name, without copying."""
+        state = {"steps": self._steps}
+        for g, group in enumerate(self._param_groups):
+            state |= {f"{g}.{i}.exp_avg": moment for i, moment in enumerate(group.exp_avg)}
+            state |= {f"{g}.{i}.exp_avg_sq": moment for i, moment in enumerate(group.exp_avg_sq)}
+        return state
 
-    def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Take over a `state()` of equal parameters.
+    def load_state_dict(self, saved: Mapping[str, Tensor]) -> None:
+        """Load a `state_dict` of identical parameters.
 
         Raises:
-            KeyError: one of the moments is missing.
+            KeyError: a moment is missing.
         """
-        # Copied in place: the kernels walk parameter and moment in memory order, so their layouts
-        # must agree.
-        for name, tensor in self.state().items():
+        # Copied in place: the kernels iterate over parameter and moment in memory order, so their
+        # memory layouts must agree.
+        for name, tensor in self.state_dict().items():
             tensor.copy_(saved[name])
 
-    def _descend(self, group: _Group, rate: float) -> None:
+    def _sgd_step(self, group: _ParamGroup, lr: float) -> None:
         torch._fused_sgd_(
             group.parameters,
-            group.gradients,
-            group.first,
+            group.grads,
+            group.exp_avg,
             weight_decay=group.weight_decay,
             momentum=self._momentum,
-            lr=rate,
+            lr=lr,
             dampening=0.0,
             nesterov=self._momentum > 0,
             maximize=False,
             is_first_step=False,
         )
 
-    def _adapt(self, group: _Group, rate: float) -> None:
+    def _adam_step(self, group: _ParamGroup, lr: float) -> None:
         update = torch._fused_adamw_ if self._method == "adamw" else torch._fused_adam_
         update(
             group.parameters,
-            group.gradients,
-            group.first,
-            group.second,
+            group.grads,
+            group.exp_avg,
+            group.exp_avg_sq,
             [],
             [self._steps] * len(group.parameters),
-            lr=rate,
+            lr=lr,
             beta1=self._momentum,
             beta2=_BETA2,
             weight_decay=group.weight_decay,
@@ -116,42 +114,44 @@ class Optimizer:
         )
 
 
-class _Group:
-    """Parameters with the same weight decay and their moments, of the parameters' layout.
+class _ParamGroup:
+    """Parameters of equal weight decay, with moments in the same memory layout.
 
-    A moment that the method does without is an empty list.
+    Moments that the method does not use are empty lists.
     """
 
     def __init__(
-        self, parameters: list[nn.Parameter], weight_decay: float, first: bool, second: bool
+        self, parameters: list[nn.Parameter], weight_decay: float, exp_avg: bool, exp_avg_sq: bool
     ) -> None:
         self.parameters: list[Tensor] = [*parameters]
         self.weight_decay = weight_decay
-        self.first = [torch.zeros_like(p) for p in parameters] if first else []
-        self.second = [torch.zeros_like(p) for p in parameters] if second else []
+        self.exp_avg = [torch.zeros_like(p) for p in parameters] if exp_avg else []
+        self.exp_avg_sq = [torch.zeros_like(p) for p in parameters] if exp_avg_sq else []
 
     @property
-    def gradients(self) -> list[Tensor]:
+    def grads(self) -> list[Tensor]:
         return [p.grad for p in self.parameters]  # type: ignore[misc]
 
 
 def schedule_factor(schedule: Schedule, progress: float) -> float:
-    """The learning rate as a share of its peak.
+    """Return the learning rate as a fraction of its peak.
 
     Args:
         schedule: ``one_cycle`` rises and falls along cosines (Smith & Topin, "Super-Convergence",
-            2018, without the momentum cycle); ``cosine`` falls from the peak (Loshchilov & Hutter,
-            "SGDR", 2017, without restarts); ``constant`` stays at it.
-        progress: share of all steps of the full epoch budget already taken, in [0, 1).
+            2018, without the momentum cycle); ``cosine`` decays from the peak (Loshchilov & Hutter,
+            "SGDR", 2017, without restarts); ``constant`` stays at the peak.
+        progress: completed fraction of all steps of the full epoch budget, in [0, 1).
     """
     if schedule == "constant":
         return 1.0
     if schedule == "cosine":
-        return _cosine(1.0, _END, progress)
-    if progress < WARMUP:
-        return _cosine(_START, 1.0, progress / WARMUP)
-    return _cosine(1.0, _END, (progress - WARMUP) / (1 - WARMUP))
+        return _cosine_annealing(1.0, _FINAL_LR_FACTOR, progress)
+    if progress < WARMUP_FRACTION:
+        return _cosine_annealing(_INITIAL_LR_FACTOR, 1.0, progress / WARMUP_FRACTION)
+    return _cosine_annealing(
+        1.0, _FINAL_LR_FACTOR, (progress - WARMUP_FRACTION) / (1 - WARMUP_FRACTION)
+    )
 
 
-def _cosine(start: float, end: float, progress: float) -> float:
+def _cosine_annealing(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

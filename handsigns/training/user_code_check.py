@@ -1,94 +1,106 @@
-"""Trying a user's own network and loss before a search, on a few pictures of noise."""
+"""Check of user-defined networks and losses before a search, on a small batch of noise."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from handsigns.config.hyperparameters import OWN, TrialConfig
-from handsigns.config.search import StudyConfig
-from handsigns.config.user_code import OwnCode
+from handsigns.config.hyperparameters import CUSTOM_PREFIX, TrialConfig
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode
 from handsigns.errors import ConfigError
 from handsigns.models import build_model
-from handsigns.models.user_loader import own_function, told, where
-from handsigns.training.ema import WeightAverage
+from handsigns.models.user_loader import error_context, load_user_function, source_location
+from handsigns.training.ema import ExponentialMovingAverage
 from handsigns.training.loss import make_loss
 
-_PICTURES = 4
+_BATCH_SIZE = 4
 
 
-def check_own_code(study: StudyConfig, own: OwnCode, classes: int, size: int) -> None:
-    """Build each network and compute each loss that the search may come to, once.
+def check_user_code(
+    search_config: SearchConfig, user_code: UserCode, classes: int, size: int
+) -> None:
+    """Build each network and compute each loss of the search space once.
 
-    Each is tried in the configuration that is nearest to the recommended recipe and has it.
+    Each is checked in the configuration nearest to the recommended recipe.
 
     Args:
+        search_config: gives the search space.
+        user_code: the trusted user code.
         classes: number of classes K.
         size: height and width of the images in pixels.
 
     Raises:
-        ConfigError: one cannot be loaded, raises, or does not give what it has to; with file, line
-            and the user's lines of the traceback.
+        ConfigError: one fails to load, raises, or returns an invalid result; with file, line and
+            the user's lines of the traceback.
     """
-    for name in study.own_functions:
+    for name in search_config.user_functions:
         for field in ("architecture", "loss"):
-            parameter = study.space.get(field)
+            parameter = search_config.space.get(field)
             if parameter is not None and name in (parameter.values() or ()):
-                _try(_configuration(study, field, name), own, classes, size)
+                _check_config(_config_with(search_config, field, name), user_code, classes, size)
 
 
-def _configuration(study: StudyConfig, field: str, name: str) -> TrialConfig:
-    wanted = {**TrialConfig().hyperparameters(), field: name}
-    return TrialConfig.from_params(study.space.nearest_params(wanted) | {field: name})
+def _config_with(search_config: SearchConfig, field: str, name: str) -> TrialConfig:
+    recommended = {**TrialConfig().hyperparameters(), field: name}
+    return TrialConfig.from_params(search_config.space.nearest_params(recommended) | {field: name})
 
 
-def _try(config: TrialConfig, own: OwnCode, classes: int, size: int) -> None:
+def _check_config(config: TrialConfig, user_code: UserCode, classes: int, size: int) -> None:
     torch.manual_seed(0)
-    model = build_model(config, classes, size, own)
-    images = torch.randn(_PICTURES, 3, size, size).contiguous(memory_format=torch.channels_last)
-    if config.weight_average:
-        WeightAverage(model)
-    with told(f"{config.architecture}, given images {tuple(images.shape)}{_shown(config)},"):
+    model = build_model(config, classes, size, user_code)
+    images = torch.randn(_BATCH_SIZE, 3, size, size).contiguous(memory_format=torch.channels_last)
+    if config.ema_epochs:
+        ExponentialMovingAverage(model)
+    with error_context(
+        f"{config.architecture}, given images {tuple(images.shape)}{_format_custom(config)},"
+    ):
         logits = model(images)
     if ":" in config.architecture:
-        _check_network(config, own, model, logits, (_PICTURES, classes))
-    loss = make_loss(config, own)
-    with told(f"{config.loss}, given logits {(_PICTURES, classes)} and labels,"):
-        value = loss(logits, torch.arange(_PICTURES) % classes)
+        _check_network(config, user_code, model, logits, (_BATCH_SIZE, classes))
+    loss = make_loss(config, user_code)
+    with error_context(f"{config.loss}, given logits {(_BATCH_SIZE, classes)} and labels,"):
+        value = loss(logits, torch.arange(_BATCH_SIZE) % classes)
     if ":" in config.loss:
-        _check_loss(config, own, value)
+        _check_loss(config, user_code, value)
 
 
 def _check_network(
-    config: TrialConfig, own: OwnCode, model: nn.Module, logits: object, shape: tuple[int, int]
+    config: TrialConfig,
+    user_code: UserCode,
+    model: nn.Module,
+    logits: object,
+    shape: tuple[int, int],
 ) -> None:
-    at = f"{where(own_function(config.architecture, own))}: the network of {config.architecture}"
+    location = source_location(load_user_function(config.architecture, user_code))
+    what = f"{location}: the model {config.architecture}"
     if not isinstance(logits, Tensor) or tuple(logits.shape) != shape:
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        actual = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ConfigError(
-            f"{at} gives {given} for {shape[0]} images; it must give logits (B, K), here {shape}: "
-            f"{shape[1]} is the number of classes"
+            f"{what} returns {actual} for {shape[0]} images; it must return logits (B, K), here "
+            f"{shape} for {shape[1]} classes"
         )
     if not logits.requires_grad:
-        raise ConfigError(f"{at} has nothing to train: its logits depend on no parameter")
-    shared = _sharing_memory(model)
-    if shared:
+        raise ConfigError(f"{what} has nothing to train: its logits depend on no parameter")
+    tied = _tied_weights(model)
+    if tied:
         raise ConfigError(
-            f"{at} has weights that share their memory ({' and '.join(shared)}); checkpoints "
-            f"cannot hold these, so give each its own"
+            f"{what} has tied weights ({' and '.join(tied)}), which checkpoints do not support; "
+            f"give each parameter its own memory"
         )
 
 
-def _check_loss(config: TrialConfig, own: OwnCode, value: object) -> None:
-    at = f"{where(own_function(config.loss, own))}: the loss {config.loss}"
+def _check_loss(config: TrialConfig, user_code: UserCode, value: object) -> None:
+    location = source_location(load_user_function(config.loss, user_code))
+    what = f"{location}: the loss {config.loss}"
     if not isinstance(value, Tensor) or value.numel() != 1 or value.ndim:
-        given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise ConfigError(f"{at} gives {given}; it must give a tensor of a single number, ()")
+        actual = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ConfigError(f"{what} returns {actual}; it must return a scalar tensor, shape ()")
     if not value.requires_grad:
-        raise ConfigError(f"{at} does not depend on the logits, so there is nothing to train by")
+        raise ConfigError(f"{what} does not depend on the logits, so it has no gradient")
 
 
-def _sharing_memory(model: nn.Module) -> list[str]:
+def _tied_weights(model: nn.Module) -> list[str]:
     seen: dict[int, str] = {}
     for name, tensor in model.state_dict().items():
         if tensor.numel() and tensor.data_ptr() in seen:
@@ -97,6 +109,6 @@ def _sharing_memory(model: nn.Module) -> list[str]:
     return []
 
 
-def _shown(config: TrialConfig) -> str:
-    values = ", ".join(f"{OWN}{name} {value}" for name, value in config.own.items())
+def _format_custom(config: TrialConfig) -> str:
+    values = ", ".join(f"{CUSTOM_PREFIX}{name} {value}" for name, value in config.custom.items())
     return f" with {values}" if values else ""

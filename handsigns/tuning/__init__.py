@@ -1,1 +1,1 @@
-"""Executing: the only package that implements Ray Tune's interfaces."""
+"""Execution of searches: the only package that implements Ray Tune's interfaces."""

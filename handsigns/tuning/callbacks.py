@@ -1,4 +1,4 @@
-"""Ray's events, written into the journal and passed on to whoever watches."""
+"""Tune callback that writes trial events to the journal and notifies observers."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 
 from ray.tune import Callback
 
-from handsigns.cluster.ray_compat import loss_of
-from handsigns.config.search import StudyConfig
-from handsigns.console.format import counted
+from handsigns.cluster.ray_compat import get_failure_cause
+from handsigns.config.search import SearchConfig
+from handsigns.console.format import pluralize
 from handsigns.metrics import EpochMetrics
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.journal import Journal
 from handsigns.results.observer import Observer
-from handsigns.results.trial import Lost, Placement, Status
+from handsigns.results.trial import LossScope, Placement, Status
 from handsigns.tuning.checkpoint_retention import CheckpointRetention
-from handsigns.tuning.messages import TrialReport
 from handsigns.tuning.not_pickled import NotPickled
+from handsigns.tuning.protocol import TrialReport
 from handsigns.tuning.scheduler import ReplayableScheduler
 from handsigns.tuning.searcher import JournalSearcher
 
-_NODE_LOSSES = 10
-"""Of a trial, before it is the trial that is suspected."""
+_MAX_NODE_LOSSES = 10
+"""Node losses of a trial after which the trial itself is suspected as the cause."""
 
 
-class Recorder(NotPickled, Callback):  # type: ignore[misc]
-    """Records what trials report and how they end; the source hears of each end from here."""
+class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
+    """Recorder of the trials' reports and results, which also notifies the trial source."""
 
     def __init__(
         self,
-        study: StudyConfig,
-        checkpoints: Checkpoints,
+        search_config: SearchConfig,
+        checkpoints: CheckpointStore,
         journal: Journal,
         source: TrialSource,
         scheduler: ReplayableScheduler,
@@ -42,7 +42,7 @@ class Recorder(NotPickled, Callback):  # type: ignore[misc]
         stopping: StoppingCriteria,
         observers: Sequence[Observer],
     ) -> None:
-        self._study = study
+        self._config = search_config
         self._checkpoints = checkpoints
         self._journal = journal
         self._source = source
@@ -50,15 +50,15 @@ class Recorder(NotPickled, Callback):  # type: ignore[misc]
         self._searcher = searcher
         self._stopping = stopping
         self._observers = observers
-        ended = [record for record in journal.records if record.ended]
-        self._retention = CheckpointRetention(checkpoints, study.objective, ended)
+        ended = [record for record in journal.records if record.is_terminal]
+        self._retention = CheckpointRetention(checkpoints, search_config.objective, ended)
         self._pending_status: dict[str, tuple[Status, str]] = {}
-        self._nodes_lost: Counter[str] = Counter()
+        self._node_losses: Counter[str] = Counter()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Handle a report."""
+        """Handle a report of a trial."""
         trial_id, report = trial.config["trial_id"], TrialReport.from_dict(result)
         match report:
             case TrialReport(
@@ -74,52 +74,53 @@ class Recorder(NotPickled, Callback):  # type: ignore[misc]
                 self._pending_status[trial_id] = (status, report.text)
 
     def _on_epoch(self, trial_id: str, metrics: EpochMetrics, placement: Placement) -> None:
-        verdict = self._scheduler.verdict(trial_id, metrics.epoch)
-        with self._stopping.writing():
-            self._journal.report(trial_id, metrics, placement, verdict)
+        verdict = self._scheduler.pop_verdict(trial_id, metrics.epoch)
+        with self._stopping.abort_on_write_error():
+            self._journal.report_epoch(trial_id, metrics, placement, verdict)
             if verdict is not None and verdict.stop:
                 self._pending_status[trial_id] = ("stopped", "")
             for observer in self._observers:
                 observer.on_epoch(self._journal[trial_id])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Handle the end of a trial that ended by itself or was stopped by the scheduler.
+        """Record the end of a trial that finished or was stopped by the scheduler.
 
-        One that ended for neither reason was interrupted with the search, and can be resumed.
+        Any other trial was interrupted along with the search, and can be resumed.
         """
         trial_id = trial.config["trial_id"]
         if trial_id in self._pending_status:
-            self._end(trial_id, *self._pending_status.pop(trial_id))
-        elif len(self._journal[trial_id].epochs) >= self._study.budget.max_epochs:
-            self._end(trial_id, "completed", "")
+            self._end_trial(trial_id, *self._pending_status.pop(trial_id))
+        elif len(self._journal[trial_id].epochs) >= self._config.budget.max_epochs:
+            self._end_trial(trial_id, "completed", "")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Handle the death of a trial's process: the trial is retried, unless that has happened too
-        often. That its whole node is gone is no fault of the trial's, and does not count.
+        """Retry a trial whose process died, up to `max_retries` times.
+
+        The loss of its node is not the trial's fault and does not count as a retry.
         """
-        trial_id, retries = trial.config["trial_id"], self._study.faults.retries
-        self._checkpoints.place.sweep(of=f"{trial_id}.")
-        node_gone, cause = loss_of(trial)
-        lost: Lost = "process"
-        if node_gone and self._nodes_lost[trial_id] < _NODE_LOSSES:
-            self._nodes_lost[trial_id] += 1
+        trial_id, retries = trial.config["trial_id"], self._config.fault_tolerance.max_retries
+        self._checkpoints.storage.remove_temporary_files(prefix=f"{trial_id}.")
+        node_died, cause = get_failure_cause(trial)
+        lost: LossScope = "process"
+        if node_died and self._node_losses[trial_id] < _MAX_NODE_LOSSES:
+            self._node_losses[trial_id] += 1
             lost = "node"
         error = f"the trial's {lost} died: {cause}"
         if lost == "process" and self._journal[trial_id].retries >= retries:
-            self._end(
-                trial_id, "failed", f"{error}\nit had been restarted {counted(retries, 'time')}"
+            self._end_trial(
+                trial_id, "failed", f"{error}\nit had been restarted {pluralize(retries, 'time')}"
             )
             return
-        with self._stopping.writing():
-            self._journal.retry(trial_id, lost, error)
+        with self._stopping.abort_on_write_error():
+            self._journal.record_worker_lost(trial_id, lost, error)
             self._searcher.requeue(trial_id)
             for observer in self._observers:
                 observer.on_worker_lost(self._journal[trial_id])
 
-    def _end(self, trial_id: str, status: Status, error: str) -> None:
-        with self._stopping.writing():
-            record = self._journal.end(trial_id, status, error)
-            self._source.finish(record)
+    def _end_trial(self, trial_id: str, status: Status, error: str) -> None:
+        with self._stopping.abort_on_write_error():
+            record = self._journal.end_trial(trial_id, status, error)
+            self._source.on_trial_complete(record)
             self._retention.add(record)
             for observer in self._observers:
                 observer.on_trial_end(record)

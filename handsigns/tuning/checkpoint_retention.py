@@ -1,44 +1,46 @@
-"""Which checkpoints are kept: those of trials that may go on, and of the best that ended."""
+"""Checkpoint retention: those of unfinished trials and of the best finished ones are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from handsigns.config.search import Objective
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.config.sections import Objective
+from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.trial import TrialRecord, rank
 
-KEPT = 3
-"""Of the best trials that ended; others are deleted, so that disk use stays bounded."""
+NUM_KEPT = 3
+"""Number of ended trials, the best, whose checkpoints are kept, so that disk use is bounded."""
 
 
 class CheckpointRetention:
-    """Deletes the checkpoints of trials that ended, but for the best.
+    """Policy that deletes the checkpoints of ended trials except the best.
 
     Args:
+        checkpoints: store of the search's checkpoints.
+        objective: objective that ranks the trials.
         ended: trials that ended in earlier sessions.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, objective: Objective, ended: Iterable[TrialRecord]
+        self, checkpoints: CheckpointStore, objective: Objective, ended: Iterable[TrialRecord]
     ) -> None:
         self._checkpoints = checkpoints
         self._objective = objective
-        self._kept: list[TrialRecord] = []
-        self._keep_best(ended)
+        self._best: list[TrialRecord] = []
+        self._prune(ended)
 
     def add(self, record: TrialRecord) -> None:
-        """Decide about the checkpoints of a trial that ended.
+        """Keep or delete the checkpoints of a trial that has ended.
 
         Raises:
-            OSError: they cannot be deleted.
+            OSError: checkpoints cannot be deleted.
         """
-        self._keep_best([record])
+        self._prune([record])
 
-    def _keep_best(self, ended: Iterable[TrialRecord]) -> None:
-        ranked = rank([*self._kept, *ended], self._objective)
-        self._kept = ranked[:KEPT]
-        for record in self._kept:
+    def _prune(self, ended: Iterable[TrialRecord]) -> None:
+        ranked = rank([*self._best, *ended], self._objective)
+        self._best = ranked[:NUM_KEPT]
+        for record in self._best:
             self._checkpoints.remove_previous(record.trial_id)
-        for record in ranked[KEPT:]:
+        for record in ranked[NUM_KEPT:]:
             self._checkpoints.remove(record.trial_id)

@@ -1,4 +1,4 @@
-"""Ctrl-C, and requests to terminate, while a search runs."""
+"""Handling of SIGINT (Ctrl-C) and SIGTERM during a search."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from typing import Any, TextIO
 
 from handsigns.policy.stopping import StoppingCriteria
 
-INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 """Exit status of a command that the user interrupted."""
 
 
 @contextlib.contextmanager
-def interrupts(
-    stopping: StoppingCriteria, terminal: TextIO, resume_command: str, *, exit_at_second: bool
+def handle_interrupts(
+    stopping: StoppingCriteria, terminal: TextIO, resume_command: str, *, exit_on_second: bool
 ) -> Iterator[None]:
-    """End the search in order at the first interrupt, and at once at a second one.
+    """Stop the search gracefully at the first interrupt, and immediately at the second.
 
     Args:
-        exit_at_second: end the whole process then; else KeyboardInterrupt is raised.
+        stopping: criteria that are notified of the first interrupt.
+        terminal: stream of the message at the second interrupt.
+        resume_command: command that resumes the search, for that message.
+        exit_on_second: exit the process at the second interrupt; else raise KeyboardInterrupt.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,17 +35,17 @@ def interrupts(
         if not stopping.interrupted:
             stopping.interrupt()
             return
-        if not exit_at_second:
+        if not exit_on_second:
             raise KeyboardInterrupt
-        # Ray's processes end with this one, and the journal has all that was reported.
-        shown = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides the cursor
-        text = f"{shown}\ninterrupted; go on with: {resume_command}\n"
+        # Ray's processes end with this one, and the journal has everything that was reported.
+        show_cursor = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides it
+        text = f"{show_cursor}\ninterrupted; resume with: {resume_command}\n"
         os.write(terminal.fileno(), text.encode())
-        os._exit(INTERRUPTED)
+        os._exit(EXIT_INTERRUPTED)
 
-    before = {kind: signal.signal(kind, on_interrupt) for kind in (signal.SIGINT, signal.SIGTERM)}
+    previous = {sig: signal.signal(sig, on_interrupt) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+        for sig, handler in previous.items():
+            signal.signal(sig, handler)

@@ -1,4 +1,4 @@
-"""Objects that live in the driver alone."""
+"""Mixin for objects that exist only in the driver."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 
 class NotPickled:
-    """Pickles as an empty shell.
+    """Mixin whose instances pickle without their state.
 
-    Ray pickles its whole configuration so that it could restore the search by itself. Ours is
-    restored from the journal, and these objects hold open files.
+    Ray pickles its whole configuration to be able to restore a search by itself. Searches are
+    restored from the journal instead, and these objects hold open files.
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return nothing."""
+        """Return an empty state."""
         return {}

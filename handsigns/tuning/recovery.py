@@ -1,13 +1,13 @@
-"""What earlier sessions of a search left: trials to resume or to end, an end to record."""
+"""Recovery of a search from its journal, and the start and end of a session."""
 
 from __future__ import annotations
 
 import contextlib
 
-from handsigns.config.search import StudyConfig
+from handsigns.config.search import SearchConfig
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
@@ -15,75 +15,81 @@ from handsigns.results.trial import Session
 from handsigns.tuning.table_writer import TableWriter
 
 
-def open_session(journal: Journal, session: Session, checkpoints: Checkpoints) -> None:
-    """Record on what and with what the search is run; on other data unfinished trials start over.
+def start_session(journal: Journal, session: Session, checkpoints: CheckpointStore) -> None:
+    """Record the start of a session; on changed data, restart unfinished trials from scratch.
 
     Raises:
         OSError: results cannot be written.
     """
     changed = journal.sessions and journal.sessions[-1].fingerprint != session.fingerprint
-    journal.open_session(session)
+    journal.start_session(session)
     for record in journal.records:
-        if changed and not record.ended:
-            journal.start_over(record.trial_id)
+        if changed and not record.is_terminal:
+            journal.reset_trial(record.trial_id)
             checkpoints.remove(record.trial_id)
 
 
-def unfinished_trials(
+def trials_to_resume(
     journal: Journal, source: TrialSource, stopped: set[str], max_epochs: int
 ) -> list[str]:
-    """Return the trials to resume; one whose end was decided, but not recorded, is ended.
+    """Return the trials to resume, and record the end of those that had reached it.
 
     Args:
+        journal: journal of the search.
+        source: source that is notified of trials that end here.
         stopped: trials that the scheduler stopped.
+        max_epochs: the full epoch budget.
 
     Raises:
         OSError: results cannot be written.
     """
     trials = []
     for record in journal.records:
-        if record.ended:
+        if record.is_terminal:
             continue
         if len(record.epochs) >= max_epochs:
-            source.finish(journal.end(record.trial_id, "completed"))
+            source.on_trial_complete(journal.end_trial(record.trial_id, "completed"))
         elif record.trial_id in stopped:
-            source.finish(journal.end(record.trial_id, "stopped"))
-        elif source.owns(record.trial_id):
+            source.on_trial_complete(journal.end_trial(record.trial_id, "stopped"))
+        elif source.should_resume(record.trial_id):
             trials.append(record.trial_id)
     return trials
 
 
-def recalled_criteria(study: StudyConfig, journal: Journal) -> StoppingCriteria:
-    """Return the stopping criteria as after what the journal holds; the session's time starts."""
+def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> StoppingCriteria:
+    """Restore the stopping criteria from the journal, and start the session's clock."""
     ended = [journal[e.trial_id] for e in journal.history if isinstance(e, TrialEnded)]
-    stopping = StoppingCriteria(study, ended, journal.elapsed, journal.concluded)
+    stopping = StoppingCriteria(
+        search_config, ended, journal.elapsed, journal.num_ended_at_conclusion
+    )
     journal.clock = stopping.elapsed
     return stopping
 
 
 def close_session(
-    journal: Journal, tables: TableWriter, reason: str, *, by_user: bool = False
+    journal: Journal, tables: TableWriter, reason: str, *, interrupted: bool = False
 ) -> None:
     """Record the end of a session.
 
-    A search that the journal says has ended has its tables, so they come first: we may be killed.
+    The tables are written first: should this process be killed in between, a search that its
+    journal records as ended still has them.
 
     Raises:
         OSError: results cannot be written.
     """
     for record in journal.records:
         if record.ended_at is None:
-            journal.end(record.trial_id, "interrupted")
+            journal.end_trial(record.trial_id, "interrupted")
     tables.finish()
-    journal.pause(reason, by_user=by_user)
+    journal.end_session(reason, interrupted=interrupted)
 
 
-def conclude_search(study: StudyConfig, paths: SearchPaths, reason: str) -> None:
-    """Record the end of a search that was killed when nothing was left to be run.
+def mark_finished(search_config: SearchConfig, paths: SearchPaths, reason: str) -> None:
+    """Record the end of a search that was killed when no trial was left to run.
 
     Raises:
         OSError: results cannot be written.
     """
     journal = Journal(paths.journal, writable=True)
     with contextlib.closing(journal):
-        close_session(journal, TableWriter(paths, journal, study.objective), reason)
+        close_session(journal, TableWriter(paths, journal, search_config.objective), reason)

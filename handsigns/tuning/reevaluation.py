@@ -1,114 +1,119 @@
-"""Measuring a search's best configurations again, as trials of the same engine."""
+"""Re-evaluation of a search's top trials, run as trials of the same engine."""
 
 from __future__ import annotations
 
-from handsigns.config.search import Reevaluation, Scheduler, StudyConfig, Tracking
-from handsigns.config.user_code import OwnCode
-from handsigns.console.format import counted
+from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Reevaluation, Scheduler, Tracking
+from handsigns.config.user_code import UserCode
+from handsigns.console.format import pluralize
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.io.atomic import free_name
-from handsigns.policy.reevaluation import PlannedRuns
+from handsigns.io.atomic import next_free_path
+from handsigns.policy.reevaluation import ReevaluationSource
 from handsigns.results.journal import Journal
-from handsigns.results.paths import RepeatPaths
+from handsigns.results.paths import ReevaluationPaths
 from handsigns.results.reevaluation import (
-    RepeatPlan,
-    fitting_folds,
-    pictures_of_rarest,
+    ReevaluationPlan,
+    feasible_folds,
+    smallest_class_size,
     write_plan,
 )
 from handsigns.results.store import StoredSearch
-from handsigns.tuning.recovery import conclude_search
-from handsigns.tuning.session import SearchOutcome, SearchRequest, SearchSession
+from handsigns.tuning.recovery import mark_finished
+from handsigns.tuning.request import SearchRequest, SearchResult
+from handsigns.tuning.session import SearchSession
 
 
-def plan_reevaluation(stored: StoredSearch, asked: Reevaluation) -> RepeatPlan:
-    """The repeats of the best trials; those of fewer where fewer have a result.
+def plan_reevaluation(stored: StoredSearch, requested: Reevaluation) -> ReevaluationPlan:
+    """Plan the re-evaluation of the top trials, or of fewer if fewer have a result.
 
     Raises:
-        ResultsError: none has.
-        ConfigError: there are not as many pictures of a class as folds.
+        ResultsError: no trial has a result.
+        ConfigError: a class has fewer images than there are folds.
     """
-    best = [record.trial_id for record in stored.ranked if record.has_result][: asked.top]
+    best = [record.trial_id for record in stored.ranked if record.has_result][: requested.top]
     if not best:
-        raise ResultsError(f"no trial of {stored.paths.name} has a result to measure again")
-    if fitting_folds(asked.folds, stored.data.info) != asked.folds:
-        fewest = pictures_of_rarest(stored.data.info)
+        raise ResultsError(f"no trial of {stored.paths.name} has a result to re-evaluate")
+    if feasible_folds(requested.folds, stored.data.info) != requested.folds:
+        num_images = smallest_class_size(stored.data.info)
         raise ConfigError(
-            f"{asked.folds} folds are too many: the rarest class has {counted(fewest, 'image')} in "
-            f"train and val (--folds {fitting_folds(5, stored.data.info)})"
+            f"{requested.folds} folds are too many: the smallest class has "
+            f"{pluralize(num_images, 'image')} in train and val "
+            f"(--folds {feasible_folds(5, stored.data.info)})"
         )
-    return RepeatPlan(tuple(best), asked.seeds, asked.folds)
+    return ReevaluationPlan(tuple(best), requested.seeds, requested.folds)
 
 
 def reevaluate(
     stored: StoredSearch,
     data: DataSet,
-    plan: RepeatPlan,
+    plan: ReevaluationPlan,
     time_budget: float | None = None,
     address: str | None = None,
-    own: OwnCode | None = None,
-    exit_at_second_interrupt: bool = False,
-) -> SearchOutcome | None:
-    """Train the best configurations again to the end, each with the same fresh seeds.
+    user_code: UserCode | None = None,
+    exit_on_second_interrupt: bool = False,
+) -> SearchResult | None:
+    """Train the top configurations to the end, each with the same fresh seeds.
 
-    What was trained already, for this or an earlier plan, is not trained again; what was
-    interrupted is resumed. On other images than before all of it starts anew, and the earlier is
-    kept aside.
+    Finished runs of this or an earlier plan are kept, interrupted ones resumed. On changed images
+    all runs restart, and the earlier results are archived.
 
     Args:
-        stored: the search, held by this process.
-        plan: what is trained, and compared from now on.
+        stored: the search, locked by this process.
+        data: data set of the search.
+        plan: runs to train and, from now on, to compare.
         time_budget: seconds of this session; None sets no limit.
-        address, own, exit_at_second_interrupt: as of `SearchRequest`.
+        address, user_code, exit_on_second_interrupt: see `SearchRequest`.
 
     Returns:
-        How it ended; None where nothing was left to be trained.
+        The result of the session; None if no run was left.
 
     Raises:
         ResultsError, ResourceError: see `SearchSession.run`.
     """
-    paths = stored.paths.repeats
-    _make_room(paths, data.info.fingerprint)
+    paths = stored.paths.reevaluation
+    _archive_stale_runs(paths, data.info.fingerprint)
     journal = Journal(paths.journal)
     write_plan(paths, plan, journal.records)
-    known = {record.trial_id: record for record in journal.records}
-    limit = None if time_budget is None else journal.elapsed + time_budget
-    ended = {name for name, record in known.items() if record.ended}
-    study = _as_study(stored.study, len(ended | plan.names), limit)
-    if plan.names <= ended:
-        if journal.ended_because:
+    records_by_id = {record.trial_id: record for record in journal.records}
+    time_limit = None if time_budget is None else journal.elapsed + time_budget
+    ended = {name for name, record in records_by_id.items() if record.is_terminal}
+    search_config = _reevaluation_config(stored.config, len(ended | plan.run_ids), time_limit)
+    if plan.run_ids <= ended:
+        if journal.stop_reason:
             return None
-        reason = "all of them had ended"
-        conclude_search(study, paths, reason)
-        return SearchOutcome(Journal(paths.journal).records, reason, by_user=False)
+        reason = "all runs are done"
+        mark_finished(search_config, paths, reason)
+        return SearchResult(Journal(paths.journal).records, reason, interrupted=False)
     records = {record.trial_id: record for record in stored.journal.records}
     request = SearchRequest(
-        study,
+        search_config,
         data,
         paths,
-        source=lambda study, journal: PlannedRuns(
-            plan, {record.trial_id for record in journal.records}, records, study.seed
+        make_source=lambda search_config, journal: ReevaluationSource(
+            plan, {record.trial_id for record in journal.records}, records, search_config.seed
         ),
         address=address,
-        user_code=own,
-        exit_at_second_interrupt=exit_at_second_interrupt,
+        user_code=user_code,
+        exit_on_second_interrupt=exit_on_second_interrupt,
     )
     return SearchSession(request).run()
 
 
-def _as_study(study: StudyConfig, trials: int, time_budget: float | None) -> StudyConfig:
-    """The search's settings for its repeats: all are trained to the end."""
-    budget = study.budget.model_copy(
+def _reevaluation_config(
+    search_config: SearchConfig, trials: int, time_budget: float | None
+) -> SearchConfig:
+    """Return the search's configuration without early stopping, for a re-evaluation."""
+    budget = search_config.budget.model_copy(
         update={"trials": trials, "time_budget": time_budget, "target": None, "patience": None}
     )
-    return study.model_copy(
+    return search_config.model_copy(
         update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
     )
 
 
-def _make_room(paths: RepeatPaths, fingerprint: str) -> None:
+def _archive_stale_runs(paths: ReevaluationPaths, fingerprint: str) -> None:
     sessions = Journal(paths.journal).sessions
     if sessions and sessions[-1].fingerprint != fingerprint:
-        paths.root.rename(free_name(paths.root))
+        paths.root.rename(next_free_path(paths.root))
     paths.checkpoints.mkdir(parents=True, exist_ok=True)

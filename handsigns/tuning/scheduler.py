@@ -1,8 +1,8 @@
-"""Which trials are stopped early: Ray's rules, made deterministic and replayable.
+"""Early stopping: Ray's schedulers, made deterministic and replayable.
 
-Ray's schedulers know a trial by an id that changes with every session and forget their rungs when a
-search is resumed. `ReplayableScheduler` feeds one with our ids, with each epoch once, and with the
-journal of earlier sessions first, so that its rungs hold exactly what was recorded before.
+Ray's schedulers identify a trial by an ID that changes with every session, and lose their rungs
+when a search is resumed. `ReplayableScheduler` feeds them our IDs, each epoch once, and the journal
+of earlier sessions first, so that their rungs hold exactly the values recorded before.
 """
 
 from __future__ import annotations
@@ -24,181 +24,181 @@ from ray.tune.schedulers import (
 )
 
 from handsigns.cluster import ray_compat
-from handsigns.config.search import StudyConfig
-from handsigns.io.digest import number_from
+from handsigns.config.search import SearchConfig
+from handsigns.io.digest import hash_to_int
 from handsigns.metrics import EpochMetrics
 from handsigns.results.events import EpochReported
 from handsigns.results.trial import Verdict
-from handsigns.tuning.messages import TrialReport
 from handsigns.tuning.not_pickled import NotPickled
+from handsigns.tuning.protocol import TrialReport
 
-BRACKETS = 3
-"""Of Hyperband: each later one gives its trials a longer grace period."""
-_MEDIAN_SAMPLES = 3
-"""Other trials that the median rule wants before it stops one."""
+NUM_BRACKETS = 3
+"""Number of Hyperband brackets; each later one has a longer grace period."""
+_MIN_MEDIAN_SAMPLES = 3
+"""Minimum number of other trials that the median rule needs to stop one."""
 
 
 @dataclass(frozen=True)
-class NamedTrial:
-    """A trial as a Ray scheduler sees it here: known by our id, in every session the same."""
+class TrialStub:
+    """Stand-in for a Ray trial in a scheduler, with our ID, the same in every session."""
 
     trial_id: str
 
 
-class Judgement(Protocol):
-    """A rule of early stopping."""
+class StoppingRule(Protocol):
+    """Interface of early-stopping rules."""
 
-    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """Return whether a trial ends after an epoch, and the verdict where one was due."""
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """Return whether to stop a trial after an epoch, and the verdict if one was due."""
 
 
-def make_rule(study: StudyConfig) -> Judgement:
-    """Return the search's rule of early stopping.
+def make_stopping_rule(search_config: SearchConfig) -> StoppingRule:
+    """Return the search's early-stopping rule.
 
     ``asha`` is asynchronous successive halving (Li et al., "A System for Massively Parallel
-    Hyperparameter Tuning", 2020) and ``hyperband`` its version with several brackets; ``median`` is
+    Hyperparameter Tuning", 2020) and ``hyperband`` its variant with several brackets; ``median`` is
     the rule of Golovin et al., "Google Vizier", 2017; ``none`` trains every trial to the end.
     """
-    match study.scheduler.name:
+    match search_config.scheduler.name:
         case "none":
             return NoStopping()
         case "median":
-            return MedianRuleWithVerdict(study)
+            return MedianRuleWithVerdict(search_config)
         case _:
-            return DeterministicASHA(study)
+            return DeterministicASHA(search_config)
 
 
-def _shared(study: StudyConfig) -> dict[str, Any]:
-    mode = "min" if study.objective.minimize else "max"
-    return {"time_attr": "epoch", "metric": study.objective.metric, "mode": mode}
+def _common_kwargs(search_config: SearchConfig) -> dict[str, Any]:
+    mode = "min" if search_config.objective.minimize else "max"
+    return {"time_attr": "epoch", "metric": search_config.objective.metric, "mode": mode}
 
 
 class NoStopping:
-    """Stops no trial."""
+    """Rule that stops no trial."""
 
-    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """See `Judgement`."""
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `StoppingRule`."""
         return False, None
 
 
 class DeterministicASHA:
-    """Ray's ASHA, with a trial's bracket drawn from its id instead of a global random state."""
+    """Ray's ASHA, with a trial's bracket derived from its ID instead of a global random state."""
 
-    def __init__(self, study: StudyConfig) -> None:
-        self._objective = study.objective
-        self._max_epochs = study.budget.max_epochs
-        self._placed: set[str] = set()
+    def __init__(self, search_config: SearchConfig) -> None:
+        self._objective = search_config.objective
+        self._max_epochs = search_config.budget.max_epochs
+        self._assigned: set[str] = set()
         self._asha = AsyncHyperBandScheduler(
-            max_t=study.budget.max_epochs,
-            grace_period=study.scheduler.grace_period,
-            reduction_factor=study.scheduler.reduction_factor,
-            brackets=BRACKETS if study.scheduler.name == "hyperband" else 1,
-            **_shared(study),
+            max_t=search_config.budget.max_epochs,
+            grace_period=search_config.scheduler.grace_period,
+            reduction_factor=search_config.scheduler.reduction_factor,
+            brackets=NUM_BRACKETS if search_config.scheduler.name == "hyperband" else 1,
+            **_common_kwargs(search_config),
         )
 
-    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """See `Judgement`."""
-        if trial_id not in self._placed:
-            self._placed.add(trial_id)
-            choose = lambda lengths: _drawn_bracket(trial_id, lengths)  # noqa: E731
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `StoppingRule`."""
+        if trial_id not in self._assigned:
+            self._assigned.add(trial_id)
+            choose = lambda lengths: _sample_bracket(trial_id, lengths)  # noqa: E731
             ray_compat.assign_bracket(self._asha, trial_id, choose)
-        reached = [
+        reached_rungs = [
             (rung.milestone, rung.cutoff, len(rung.values))
             for rung in ray_compat.rungs(self._asha, trial_id)
             if rung.milestone <= metrics.epoch < self._max_epochs and trial_id not in rung.values
         ]
-        action = self._asha.on_trial_result(None, NamedTrial(trial_id), vars(metrics))
+        action = self._asha.on_trial_result(None, TrialStub(trial_id), vars(metrics))
         stop = action == TrialScheduler.STOP
-        if not reached:
+        if not reached_rungs:
             return stop, None
-        rung, cutoff, earlier = reached[0]
+        rung, cutoff, num_earlier = reached_rungs[0]
         # Ray's values are higher where they are better.
-        cutoff = None if cutoff is None else self._objective.signed(-cutoff)
-        return stop, Verdict(rung, self._objective.of(metrics), cutoff, earlier, stop)
+        cutoff = None if cutoff is None else self._objective.to_minimize(-cutoff)
+        return stop, Verdict(rung, self._objective.value_of(metrics), cutoff, num_earlier, stop)
 
 
-def _drawn_bracket(trial_id: str, lengths: list[int]) -> int:
-    """A bracket with one more rung takes e times as many trials."""
+def _sample_bracket(trial_id: str, lengths: list[int]) -> int:
+    """Return the bracket of a trial; one more rung makes a bracket e times as likely."""
     weights = [math.e**length for length in lengths]
-    point = number_from(trial_id) / 2**64 * sum(weights)
+    point = hash_to_int(trial_id) / 2**64 * sum(weights)
     return bisect.bisect(list(itertools.accumulate(weights)), point)
 
 
 class MedianRuleWithVerdict:
-    """Ray's median rule, with what it compared."""
+    """Ray's median stopping rule, extended by a verdict with the values compared."""
 
-    def __init__(self, study: StudyConfig) -> None:
-        self._grace_period = study.scheduler.grace_period or 1
+    def __init__(self, search_config: SearchConfig) -> None:
+        self._grace_period = search_config.scheduler.grace_period or 1
         self._rule = MedianStoppingRule(
             grace_period=self._grace_period,
-            min_samples_required=_MEDIAN_SAMPLES,
-            # An endless time slice never pauses a trial to wait for others: the rule only stops.
+            min_samples_required=_MIN_MEDIAN_SAMPLES,
+            # With an infinite time slice the rule never pauses a trial; it only stops trials.
             min_time_slice=math.inf,
-            **_shared(study),
+            **_common_kwargs(search_config),
         )
 
-    def judge(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """See `Judgement`."""
-        trial, epoch = NamedTrial(trial_id), metrics.epoch
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+        """See `StoppingRule`."""
+        trial, epoch = TrialStub(trial_id), metrics.epoch
         action = self._rule.on_trial_result(None, trial, vars(metrics))
         stop = action == TrialScheduler.STOP
         best, means = ray_compat.median_comparison(self._rule, trial, epoch)
-        if epoch < self._grace_period or len(means) < _MEDIAN_SAMPLES:
+        if epoch < self._grace_period or len(means) < _MIN_MEDIAN_SAMPLES:
             return stop, None
         return stop, Verdict(epoch, best, statistics.median(means), len(means), stop)
 
 
 class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
-    """Feeds a rule with each epoch of each trial once, under our names."""
+    """Scheduler that feeds a rule each epoch of each trial once, under our trial IDs."""
 
-    def __init__(self, rule: Judgement) -> None:
+    def __init__(self, rule: StoppingRule) -> None:
         super().__init__()
         self._rule = rule
-        self._known: dict[str, int] = {}
+        self._last_epoch: dict[str, int] = {}
         self._verdicts: dict[tuple[str, int], Verdict] = {}
 
     def replay(self, reports: Iterable[EpochReported]) -> set[str]:
-        """Feed the epochs of earlier sessions, in the order they were reported.
+        """Replay the epochs of earlier sessions in the order of their reports.
 
         Returns:
-            The trials that were stopped then, by the verdicts recorded: those are not resumed, even
-            if their end was not recorded any more.
+            The trials that a recorded verdict stopped; they are not resumed, even if their end was
+            not recorded.
         """
         stopped = set()
         for report in reports:
-            self._judge(report.trial_id, report.metrics)
+            self._apply_rule(report.trial_id, report.metrics)
             if report.verdict is not None and report.verdict.stop:
                 stopped.add(report.trial_id)
         self._verdicts.clear()
         return stopped
 
-    def verdict(self, trial_id: str, epoch: int) -> Verdict | None:
-        """Return, once, what was decided after an epoch; None where nothing was to be decided."""
+    def pop_verdict(self, trial_id: str, epoch: int) -> Verdict | None:
+        """Return and remove the verdict after an epoch; None if none was due."""
         return self._verdicts.pop((trial_id, epoch), None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Return CONTINUE or STOP after a report."""
         report = TrialReport.from_dict(result)
         if report.metrics is not None:
-            stop = self._judge(trial.config["trial_id"], report.metrics)
+            stop = self._apply_rule(trial.config["trial_id"], report.metrics)
         else:
-            stop = report.is_last
+            stop = report.is_final
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Return the first trial that waits; Ray's own search looks at all that ended, too."""
+        """Return the first pending trial, without Ray's scan over all ended trials."""
         live = tune_controller.get_live_trials()
-        waiting = [trial for trial in live if trial.status == Trial.PENDING]
-        return min(waiting, key=lambda trial: str(trial.config["trial_id"]), default=None)
+        pending = [trial for trial in live if trial.status == Trial.PENDING]
+        return min(pending, key=lambda trial: str(trial.config["trial_id"]), default=None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Do nothing: the last epoch was judged when it was reported."""
+        """Do nothing: the last epoch was evaluated when it was reported."""
 
-    def _judge(self, trial_id: str, metrics: EpochMetrics) -> bool:
-        if metrics.epoch <= self._known.get(trial_id, 0):
-            return False  # trained again after a loss: decided when it was first reported
-        self._known[trial_id] = metrics.epoch
-        stop, verdict = self._rule.judge(trial_id, metrics)
+    def _apply_rule(self, trial_id: str, metrics: EpochMetrics) -> bool:
+        if metrics.epoch <= self._last_epoch.get(trial_id, 0):
+            return False  # retrained after a lost checkpoint: decided when it was first reported
+        self._last_epoch[trial_id] = metrics.epoch
+        stop, verdict = self._rule.decide(trial_id, metrics)
         if verdict is not None:
             self._verdicts[trial_id, metrics.epoch] = verdict
         return stop

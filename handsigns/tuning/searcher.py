@@ -1,4 +1,4 @@
-"""Ray's view of a trial source: a Searcher that hands out trials, and when all are to end."""
+"""Adapters of trial source and stopping criteria to Ray Tune's Searcher and Stopper."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from handsigns.tuning.not_pickled import NotPickled
 
 
 class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
-    """Gives Ray the unfinished trials first, then new ones, and records each as it starts.
+    """Searcher that suggests unfinished trials first, then new ones, and records each start.
 
     Args:
         source: suggests new trials.
-        journal: where trials are recorded.
-        stopping: hears if that is no longer possible.
-        unfinished: ids of trials of an earlier session to resume.
-        capacity: returns how many trials can run at the same time.
+        journal: journal in which starts are recorded.
+        stopping: criteria that end the search, also when the journal cannot be written.
+        to_resume: IDs of the trials of earlier sessions to resume.
+        capacity: returns how many trials can run concurrently.
     """
 
     def __init__(
@@ -32,64 +32,64 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
         source: TrialSource,
         journal: Journal,
         stopping: StoppingCriteria,
-        unfinished: Iterable[str],
+        to_resume: Iterable[str],
         capacity: Callable[[], int],
     ) -> None:
         super().__init__()
         self._source = source
         self._journal = journal
         self._stopping = stopping
-        self._unfinished = deque(unfinished)
+        self._to_resume = deque(to_resume)
         self._capacity = capacity
-        self._live: set[str] = set()
-        self._handed_out: set[str] = set()
+        self._running: set[str] = set()
+        self._suggested: set[str] = set()
 
     def requeue(self, trial_id: str) -> None:
-        """Resume a trial that lost its process, before any new one."""
-        self._unfinished.append(trial_id)
+        """Queue a trial that lost its process, ahead of new ones."""
+        self._to_resume.append(trial_id)
 
     def free_workers(self) -> int:
-        """Return how many trials would be handed out now."""
+        """Return how many trials could start now."""
         if self._stopping.reason is not None:
             return 0
-        waiting = len(self._unfinished) + self._source.remaining
-        return max(0, min(waiting, self._capacity() - len(self._live)))
+        remaining = len(self._to_resume) + self._source.remaining
+        return max(0, min(remaining, self._capacity() - len(self._running)))
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Return the next trial for Ray; `trial_id` is Ray's own and not kept."""
+        """Return the next trial for Ray; `trial_id` is Ray's and differs from ours."""
         if self._stopping.should_stop():
             return str(Searcher.FINISHED)
-        if len(self._live) >= self._capacity():
+        if len(self._running) >= self._capacity():
             return None
-        spec = self._start_next()
+        spec = self._record_next()
         if self._stopping.fatal_error is not None:
             return str(Searcher.FINISHED)
         if spec is None:
-            # As long as one runs it may have to be retried.
-            done = all(self._journal[trial_id].ended for trial_id in self._handed_out)
+            # A trial that still runs may have to be retried.
+            done = all(self._journal[trial_id].is_terminal for trial_id in self._suggested)
             return str(Searcher.FINISHED) if done else None
-        self._handed_out.add(spec.trial_id)
-        self._live.add(trial_id)
+        self._suggested.add(spec.trial_id)
+        self._running.add(trial_id)
         return spec.to_dict()
 
-    def _start_next(self) -> TrialSpec | None:
-        """Record the trial that is handed out next."""
-        if self._unfinished:
-            spec = self._journal[self._unfinished.popleft()].spec
-            with self._stopping.writing():
-                self._journal.resume(spec.trial_id)
+    def _record_next(self) -> TrialSpec | None:
+        """Return the next trial, after recording its start."""
+        if self._to_resume:
+            spec = self._journal[self._to_resume.popleft()].spec
+            with self._stopping.abort_on_write_error():
+                self._journal.resume_trial(spec.trial_id)
             return spec
-        new = self._source.suggest()
-        if new is not None:
-            with self._stopping.writing():
-                self._journal.start(new)
-        return new
+        new_spec = self._source.suggest()
+        if new_spec is not None:
+            with self._stopping.abort_on_write_error():
+                self._journal.start_trial(new_spec)
+        return new_spec
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """A worker is free; the recorder tells the source, from the journal's record."""
-        self._live.discard(trial_id)
+        """Mark the worker as free; `JournalCallback` notifies the source."""
+        self._running.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: the journal is the state."""
@@ -99,15 +99,15 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
 
 
 class SearchStopper(NotPickled, Stopper):  # type: ignore[misc]
-    """Ends all trials when the criteria say so; single trials are the scheduler's business."""
+    """Stopper of the whole search; single trials are stopped by the scheduler."""
 
     def __init__(self, stopping: StoppingCriteria) -> None:
         self._stopping = stopping
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Return that no single trial is stopped."""
+        """Return False: no single trial is stopped here."""
         return False
 
     def stop_all(self) -> bool:
-        """Return whether to end the search now."""
+        """Return whether to stop the search now."""
         return self._stopping.should_stop()

@@ -1,4 +1,4 @@
-"""One trial, in a process of Ray's: train, save a checkpoint, report, epoch by epoch."""
+"""Training of one trial in a Ray worker: each epoch is trained, checkpointed and reported."""
 
 from __future__ import annotations
 
@@ -13,27 +13,33 @@ from ray import tune
 
 from handsigns.data.folds import training_splits
 from handsigns.io.throttle import Throttle
-from handsigns.results.checkpoints import Checkpoints
+from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.trial import Placement, TrialSpec
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
 from handsigns.training.device import pick_device
-from handsigns.training.train import DivergedError, TrainingPlan, TrainingState, fit, start
-from handsigns.tuning.messages import TrialReport, TrialTask
+from handsigns.training.train import (
+    DivergedError,
+    TrainingPlan,
+    TrainingState,
+    init_state,
+    train_epochs,
+)
+from handsigns.tuning.protocol import TrialContext, TrialReport
 
-_FAILURES = 5
-"""To save to a store far away, one after the other, before that counts as lasting."""
+_MAX_SAVE_FAILURES = 5
+"""Consecutive failures to save to a remote store after which it counts as lost."""
 
 
-def run_trial(config: dict[str, Any], task: TrialTask) -> None:
-    """Train one configuration, from its latest checkpoint where there is one.
+def run_trial(config: dict[str, Any], context: TrialContext) -> None:
+    """Train one configuration, from its latest checkpoint if there is one.
 
-    A divergence or an error is reported, not raised: trying again would end the same way. A process
-    that dies is another matter, and the trial is retried.
+    A divergence or an error is reported, not raised: a retry would end the same way. Only a trial
+    whose process dies is retried.
     """
-    torch.set_num_threads(task.threads)
-    # Ray ends a trial by raising SystemExit from `report`, which is no Exception and passes.
+    torch.set_num_threads(context.cpu_threads)
+    # Ray stops a trial by raising SystemExit from `report`, which no `except Exception` catches.
     try:
-        _train_and_report(TrialSpec.from_dict(config), task)
+        _train_and_report(TrialSpec.from_dict(config), context)
     except DivergedError as error:
         _report(TrialReport("diverged", str(error)))
     except _StorageLostError as error:
@@ -42,25 +48,25 @@ def run_trial(config: dict[str, Any], task: TrialTask) -> None:
         _report(TrialReport("failed", traceback.format_exc()))
 
 
-def _train_and_report(spec: TrialSpec, task: TrialTask) -> None:
+def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
     plan = TrainingPlan(
         config=spec.config,
-        classes=task.classes,
-        size=task.size,
-        max_epochs=task.max_epochs,
+        num_classes=context.num_classes,
+        image_size=context.image_size,
+        max_epochs=context.max_epochs,
         seed=spec.seed,
-        device=pick_device(task.gpus),
-        own=task.own,
+        device=pick_device(context.gpus),
+        user_code=context.user_code,
     )
-    placement = _placement(plan.device, task.threads)
-    state = _latest_state(task.checkpoints, spec, plan)
-    # Reports may have died with the process that trained, or with the driver.
-    for metrics in state.recent:
+    placement = _placement(plan.device, context.cpu_threads)
+    state = _restore_or_init_state(context.checkpoints, spec, plan)
+    # Earlier reports may be lost with the process that trained, or with the driver.
+    for metrics in state.history:
         if metrics.epoch > spec.epochs_done:
             _report(TrialReport("epoch", metrics=metrics, placement=placement))
-    # Epochs that are known already, as a checkpoint was lost, are ignored when reported again.
-    saver = _Saver(task.checkpoints, spec.trial_id)
-    for metrics in fit(state, *training_splits(spec.fold, task.train, task.val)):
+    # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
+    saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
+    for metrics in train_epochs(state, *training_splits(spec.fold, context.train, context.val)):
         saver.save(state)
         _report(TrialReport("epoch", metrics=metrics, placement=placement))
 
@@ -69,60 +75,60 @@ def _report(report: TrialReport) -> None:
     tune.report(report.to_dict())
 
 
-class _Saver:
-    """Saves a checkpoint after each epoch; in a store far away less often, where that would take
-    long beside training. Epochs since then are trained again if the process dies.
+class _CheckpointSaver:
+    """Saver of a checkpoint after each epoch.
+
+    In a remote store it saves less often where saving takes long compared to training; the epochs
+    since the last checkpoint are retrained if the process dies.
     """
 
-    def __init__(self, checkpoints: Checkpoints, trial_id: str) -> None:
+    def __init__(self, checkpoints: CheckpointStore, trial_id: str) -> None:
         self._checkpoints = checkpoints
         self._trial_id = trial_id
-        self._throttle = Throttle(share=0.05)  # of a trial's time, for a store far away
-        self._failures = 0
+        self._throttle = Throttle(max_time_share=0.05)  # of a trial's time, with a remote store
+        self._save_failures = 0
 
     def save(self, state: TrainingState) -> None:
-        """Save, if it is time; always after the last epoch."""
-        wanted = self._checkpoints.place.on_disk or state.epoch >= state.plan.max_epochs
-        if not wanted and not self._throttle.due:
+        """Save a checkpoint if one is due, and always after the last epoch."""
+        must_save = self._checkpoints.storage.is_filesystem or state.epoch >= state.plan.max_epochs
+        if not must_save and not self._throttle.due:
             return
         try:
-            with self._throttle.work():
+            with self._throttle.measure():
                 self._checkpoints.save(self._trial_id, dump_checkpoint(state))
-            self._failures = 0
+            self._save_failures = 0
         except OSError as error:
-            self._failures += 1
-            if self._checkpoints.place.on_disk or self._failures >= _FAILURES:
+            self._save_failures += 1
+            if self._checkpoints.storage.is_filesystem or self._save_failures >= _MAX_SAVE_FAILURES:
                 raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
             _report(
-                TrialReport("note", f"its checkpoint could not be saved, which may pass: {error}")
+                TrialReport("note", f"cannot save its checkpoint, retrying after an epoch: {error}")
             )
 
 
 class _StorageLostError(Exception):
-    """Checkpoints cannot be written, or read: no fault of the trial's, and the whole search must
-    know.
-    """
+    """Failure to read or write checkpoints, which aborts the whole search, not just the trial."""
 
 
-def _latest_state(checkpoints: Checkpoints, spec: TrialSpec, plan: TrainingPlan) -> TrainingState:
-    """That of the latest whole checkpoint that has all epochs which are not recorded; the beginning
-    where there is none.
-    """
-    for name, data in _found(checkpoints, spec.trial_id):
+def _restore_or_init_state(
+    checkpoints: CheckpointStore, spec: TrialSpec, plan: TrainingPlan
+) -> TrainingState:
+    """Restore the latest intact checkpoint with all unrecorded epochs, or a new state."""
+    for name, data in _stored_checkpoints(checkpoints, spec.trial_id):
         try:
             state = load_checkpoint(data, plan, name)
         except CheckpointError as error:
-            again = f"{error}; an earlier one is used, or the trial starts over"
-            _report(TrialReport("note", again))
+            fallback = "falling back to an earlier checkpoint, or to a restart of the trial"
+            _report(TrialReport("note", f"{error}; {fallback}"))
             continue
-        if not state.recent or state.recent[0].epoch <= spec.epochs_done + 1:
+        if not state.history or state.history[0].epoch <= spec.epochs_done + 1:
             return state
-    return start(plan)
+    return init_state(plan)
 
 
-def _found(checkpoints: Checkpoints, trial_id: str) -> Iterator[tuple[str, bytes]]:
+def _stored_checkpoints(checkpoints: CheckpointStore, trial_id: str) -> Iterator[tuple[str, bytes]]:
     try:
-        yield from checkpoints.of(trial_id)
+        yield from checkpoints.load_all(trial_id)
     except OSError as error:
         raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
 

@@ -1,4 +1,4 @@
-"""Ends the process of a trial that hangs; it goes on from its checkpoint, as after a crash."""
+"""Watchdog that kills hung trials; they resume from their checkpoints, as after a crash."""
 
 from __future__ import annotations
 
@@ -9,70 +9,72 @@ from typing import Any
 import ray
 from ray.tune import Callback
 
-from handsigns.cluster.ray_compat import actor_of
-from handsigns.config.search import Faults
+from handsigns.cluster.ray_compat import get_actor
+from handsigns.config.sections import FaultTolerance
 from handsigns.console.format import format_duration
 from handsigns.io.throttle import Throttle
-from handsigns.tuning.messages import TrialReport
 from handsigns.tuning.not_pickled import NotPickled
+from handsigns.tuning.protocol import TrialReport
 
-_START_SECONDS = 60.0
-"""What a trial may take beside, before its first report: a fresh process loads its libraries."""
+_STARTUP_GRACE_S = 60.0
+"""Additional time before a trial's first report, as a new process imports its libraries."""
 
 
 class Watchdog(NotPickled, Callback):  # type: ignore[misc]
-    """Looks for running trials that have not reported for longer than is allowed.
+    """Callback that kills trials that have not reported within a timeout.
 
     Args:
-        faults: how long that is.
-        longest_epoch: of earlier sessions, in seconds; None where there was none.
-        say: tells the user.
-        end: ends the process of a trial, given Ray's handle of it.
-        clock: monotonic seconds.
+        fault_tolerance: settings with the timeout.
+        longest_epoch: longest epoch of earlier sessions, in seconds; None if there was none.
+        notify: prints a message for the user.
+        kill: kills the process of a trial, given its actor handle.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(
         self,
-        faults: Faults,
+        fault_tolerance: FaultTolerance,
         longest_epoch: float | None,
-        say: Callable[[str], None],
-        end: Callable[[Any], None] = ray.kill,
+        notify: Callable[[str], None],
+        kill: Callable[[Any], None] = ray.kill,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._faults = faults
-        self._longest = longest_epoch
-        self._say = say
-        self._end = end
+        self._fault_tolerance = fault_tolerance
+        self._longest_epoch = longest_epoch
+        self._notify = notify
+        self._kill = kill
         self._clock = clock
-        self._throttle = Throttle(interval_s=1.0, clock=clock)
-        self._heard: dict[Any, float] = {}
+        self._throttle = Throttle(min_interval_s=1.0, clock=clock)
+        self._last_report_at: dict[Any, float] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A trial is alive."""
-        self._heard[trial] = self._clock()
+        """Record that a trial is alive, and how long its epoch took."""
+        self._last_report_at[trial] = self._clock()
         metrics = TrialReport.from_dict(result).metrics
         if metrics is not None:
-            self._longest = max(self._longest or 0.0, metrics.epoch_seconds)
+            self._longest_epoch = max(self._longest_epoch or 0.0, metrics.epoch_seconds)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look, at most once a second."""
+        """Check for hung trials, at most once a second."""
         if self._throttle.due:
-            with self._throttle.work():
-                self._look(trials)
+            with self._throttle.measure():
+                self._kill_hung_trials(trials)
 
-    def _look(self, trials: list[Any]) -> None:
+    def _kill_hung_trials(self, trials: list[Any]) -> None:
         now = self._clock()
-        # A trial has a process from before it counts as running until it has ended.
-        alive = [trial for trial in trials if actor_of(trial) is not None]
-        self._heard = {t: self._heard.get(t, now + _START_SECONDS) for t in alive}
-        allowed = self._faults.seconds_allowed(self._longest)
-        for trial, heard in self._heard.items():
-            if now - heard > allowed:
-                self._heard[trial] = now
-                self._say(
-                    f"trial {trial.config['trial_id']} has reported nothing for "
-                    f"{format_duration(round(allowed))}: its process is ended"
+        # A trial has an actor from before its status is RUNNING until it has ended.
+        alive = [trial for trial in trials if get_actor(trial) is not None]
+        self._last_report_at = {
+            t: self._last_report_at.get(t, now + _STARTUP_GRACE_S) for t in alive
+        }
+        timeout = self._fault_tolerance.hang_timeout(self._longest_epoch)
+        for trial, last_report in self._last_report_at.items():
+            if now - last_report > timeout:
+                self._last_report_at[trial] = now
+                self._notify(
+                    f"trial {trial.config['trial_id']} has not reported for "
+                    f"{format_duration(round(timeout))}; killing its process"
                 )
-                self._end(actor_of(trial))
+                self._kill(get_actor(trial))

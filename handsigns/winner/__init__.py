@@ -1,6 +1,6 @@
-"""The winner: retrained, tested once, ready to classify."""
+"""The winner of a search: retraining, test, prediction, export and serving."""
 
-from handsigns.host import passive_waiting
+from handsigns.host import passive_omp_wait
 
-with passive_waiting():
-    import torch  # noqa: F401  # before any module of this package, which train on all CPUs, does
+with passive_omp_wait():
+    import torch  # noqa: F401  # before other modules import it: they train on all CPUs

@@ -1,4 +1,4 @@
-"""The winner as MLflow loads it; MLflow runs this file, and no pickle is involved."""
+"""Winner as an MLflow pyfunc model; MLflow runs this file, without a pickle."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from handsigns.winner.model import load_model
 
 
 class WinnerModel(PythonModel):
-    """Takes pictures, encoded (JPEG, PNG, …) and of any size; gives probabilities by class."""
+    """Model from encoded images (JPEG, PNG, …) of any size to probabilities by class."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the model from its folder."""
         self._device = pick_device()
-        # Who loads a model from MLflow runs its code anyway: this file.
+        # Loading a model from MLflow runs its code anyway: this file.
         folder = Path(context.artifacts["winner"])
-        self._model, self._card = load_model(folder, self._device, allow_own_code=True)
+        self._model, self._card = load_model(folder, self._device, trust_user_code=True)
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None
     ) -> pd.DataFrame:
-        """A row of probabilities for each row's `picture`, the bytes of a picture file.
+        """Return a row of class probabilities for each row's `image`, the bytes of an image file.
 
         Raises:
-            BadPictureError: one is no usable picture.
+            InvalidImageError: one is not a usable image.
         """
-        images = np.stack([decode(data, self._card.size) for data in model_input["picture"]])
+        images = np.stack([decode(data, self._card.size) for data in model_input["image"]])
         logits = predict_logits(self._model, torch.from_numpy(images).to(self._device))
-        shares = logits.softmax(1).cpu().double().numpy()
-        return pd.DataFrame(shares, columns=list(self._card.classes))
+        probs = logits.softmax(1).cpu().double().numpy()
+        return pd.DataFrame(probs, columns=list(self._card.classes))
 
 
 set_model(WinnerModel())

@@ -1,7 +1,7 @@
-"""The winner as a registered model of MLflow, without a pickle.
+"""Registration of the winner in MLflow's model registry, without a pickle.
 
-The model is code (`mlflow_pyfunc.py`, with this package) and the folder of the winner, safetensors
-and YAML; so it can be loaded where handsigns is not installed.
+The model consists of code (`mlflow_pyfunc.py`, with this package) and the winner's safetensors and
+YAML, so it can be loaded where handsigns is not installed.
 """
 
 from __future__ import annotations
@@ -20,43 +20,45 @@ from handsigns.errors import ResultsError
 from handsigns.io.digest import file_digest
 from handsigns.results.winner import CONFIG_FILE, MODEL_FILE, ModelCard
 from handsigns.tracking.base import TrackedSearch
-from handsigns.tracking.mlflow_runs import MlflowRuns  # makes MLflow's settings first
+from handsigns.tracking.mlflow_runs import MlflowRuns  # sets MLflow's environment first
 
 import mlflow  # isort: skip
 from mlflow.entities import Metric, RunTag  # isort: skip
 from mlflow.exceptions import MlflowException  # isort: skip
 
-_DIGEST = "handsigns.model_digest"
+_DIGEST_TAG = "handsigns.model_digest"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REQUIREMENTS = ("torch", "torchvision", "numpy", "pandas", "pillow", "pydantic", "pyyaml",
                  "safetensors")  # fmt: skip
-"""Of the code that loads the model and reads pictures, without what a search needs."""
+"""Requirements of loading the model and decoding images, without those of a search."""
 
 
-def register(search: TrackedSearch, card: ModelCard, figures: Mapping[str, float | str]) -> str:
-    """Register the winner if it is not there, and tell its figures; returns where it is.
+def register(
+    search: TrackedSearch, card: ModelCard, winner_metrics: Mapping[str, float | str]
+) -> str:
+    """Register the winner unless it is registered, log its metrics, and return a message.
 
     Raises:
-        ResultsError: MLflow does not know the search.
+        ResultsError: the search has not been exported to MLflow.
     """
     runs = MlflowRuns(search)
-    run_id = runs.find_parent()
+    run_id = runs.find_parent_run()
     if run_id is None:
         raise ResultsError(
-            f"MLflow does not know {search.name} yet: "
+            f"MLflow has no run of {search.name}; export it first: "
             f"{search.paths.command('track', '--to', 'mlflow')}"
         )
     digest = file_digest(search.paths.winner / MODEL_FILE)
-    version = _version(runs, run_id, search.name, digest)
+    version = _find_version(runs, run_id, search.name, digest)
     version = version or _log_model(runs, run_id, search, card, digest)
-    _tell(runs, run_id, search.name, version, figures)
+    _log_winner_metrics(runs, run_id, search.name, version, winner_metrics)
     return f"mlflow: the winner is models:/{search.name}/{version}"
 
 
-def _version(runs: MlflowRuns, run_id: str, name: str, digest: str) -> str | None:
-    """The version with these weights that this search's run has registered already, if any."""
+def _find_version(runs: MlflowRuns, run_id: str, name: str, digest: str) -> str | None:
+    """Return the version of these weights registered by this search's run, if any."""
     found = runs.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    same = [version for version in found if version.tags.get(_DIGEST) == digest]
+    same = [version for version in found if version.tags.get(_DIGEST_TAG) == digest]
     return str(same[0].version) if same else None
 
 
@@ -66,27 +68,31 @@ def _log_model(
     status = runs.client.get_run(run_id).info.status
     mlflow.set_tracking_uri(runs.uri)
     mlflow.set_registry_uri(runs.uri)
-    with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_id=run_id):
+    with (
+        _silence_mlflow(),
+        tempfile.TemporaryDirectory() as scratch,
+        mlflow.start_run(run_id=run_id),
+    ):
         logged = mlflow.pyfunc.log_model(
             name="winner",
             python_model=str(Path(__file__).with_name("mlflow_pyfunc.py")),
-            artifacts={"winner": _bare_winner(search, Path(scratch))},
-            code_paths=[_bare_package(Path(scratch))],
+            artifacts={"winner": _copy_model_files(search, Path(scratch))},
+            code_paths=[_copy_package(Path(scratch))],
             signature=_signature(card),
             pip_requirements=[f"{n}=={importlib.metadata.version(n)}" for n in _REQUIREMENTS],
         )
     runs.client.update_run(run_id, status=status)
-    with contextlib.suppress(MlflowException):  # an earlier winner made it
+    with contextlib.suppress(MlflowException):  # registered by an earlier winner
         runs.client.create_registered_model(search.name)
-    made = runs.client.create_model_version(
-        search.name, logged.model_uri, run_id, tags={_DIGEST: digest}, model_id=logged.model_id
+    model_version = runs.client.create_model_version(
+        search.name, logged.model_uri, run_id, tags={_DIGEST_TAG: digest}, model_id=logged.model_id
     )
-    return str(made.version)
+    return str(model_version.version)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without advice that does not apply: examples and type hints, where there is a signature."""
+def _silence_mlflow() -> Iterator[None]:
+    """Silence advice that does not apply: on examples and type hints, despite a signature."""
     logger = logging.getLogger("mlflow")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -98,8 +104,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _bare_winner(search: TrackedSearch, scratch: Path) -> str:
-    """What is needed to classify, without results."""
+def _copy_model_files(search: TrackedSearch, scratch: Path) -> str:
+    """Copy the files needed for prediction, without results; return their folder."""
     folder = scratch / "winner"
     folder.mkdir()
     for name in (MODEL_FILE, CONFIG_FILE):
@@ -107,8 +113,8 @@ def _bare_winner(search: TrackedSearch, scratch: Path) -> str:
     return str(folder)
 
 
-def _bare_package(scratch: Path) -> str:
-    """Our code, without what Python has compiled of it."""
+def _copy_package(scratch: Path) -> str:
+    """Copy this package, without bytecode; return its folder."""
     return shutil.copytree(
         _PACKAGE, scratch / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")
     ).__fspath__()
@@ -118,25 +124,31 @@ def _signature(card: ModelCard) -> mlflow.models.ModelSignature:
     from mlflow.types import ColSpec, DataType, Schema
 
     return mlflow.models.ModelSignature(
-        inputs=Schema([ColSpec(DataType.binary, "picture")]),
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
         outputs=Schema([ColSpec(DataType.double, name) for name in card.classes]),
     )
 
 
-def _tell(
-    runs: MlflowRuns, run_id: str, name: str, version: str, figures: Mapping[str, float | str]
+def _log_winner_metrics(
+    runs: MlflowRuns,
+    run_id: str,
+    name: str,
+    version: str,
+    winner_metrics: Mapping[str, float | str],
 ) -> None:
     now = int(time.time() * 1000)
     known = runs.client.get_run(run_id).data.metrics
     numbers = {
         key: float(value)
-        for key, value in figures.items()
+        for key, value in winner_metrics.items()
         if not isinstance(value, str) and known.get(key) != value
     }
     runs.client.log_batch(
         run_id,
         metrics=[Metric(key, value, now, 0) for key, value in numbers.items()],
-        tags=[RunTag(f"handsigns.winner.{key}", str(value)) for key, value in figures.items()],
+        tags=[
+            RunTag(f"handsigns.winner.{key}", str(value)) for key, value in winner_metrics.items()
+        ],
     )
-    for key, value in figures.items():
+    for key, value in winner_metrics.items():
         runs.client.set_model_version_tag(name, version, key, str(value))

@@ -1,4 +1,4 @@
-"""A retrained model on disk: weights as safetensors, beside its card; no pickle."""
+"""Storage of a retrained model: weights as safetensors, beside its card, without a pickle."""
 
 from __future__ import annotations
 
@@ -10,98 +10,116 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from handsigns.config.user_code import OwnCode, keep, own_functions, read_kept
+from handsigns.config.user_code import (
+    UserCode,
+    load_saved_user_code,
+    save_user_code,
+    user_functions,
+)
 from handsigns.console.program import command
 from handsigns.errors import ResultsError
-from handsigns.io.atomic import replacing
-from handsigns.models import Ensemble, as_evaluated, build_model
-from handsigns.results.paths import own_code
-from handsigns.results.winner import MODEL_FILE, SEEDS_FOLDER, ModelCard, read_card, write_card
+from handsigns.io.atomic import atomic_write
+from handsigns.models import Ensemble, build_model, inference_model
+from handsigns.results.paths import user_code_dir
+from handsigns.results.winner import (
+    MODEL_FILE,
+    SEEDS_FOLDER,
+    ModelCard,
+    read_model_card,
+    write_model_card,
+)
 
 
 def save_model(
-    folder: Path, members: Mapping[int, nn.Module], card: ModelCard, own: OwnCode | None = None
+    folder: Path,
+    members: Mapping[int, nn.Module],
+    card: ModelCard,
+    user_code: UserCode | None = None,
 ) -> None:
-    """Write a model and its card into `folder`, with the code of the user's own that it needs.
+    """Write a model and its card into `folder`, with the user code that it needs.
 
     Args:
-        members: by seed, each model that was trained; the model kept is made of those that the
-            card names, and the others are there to be tested beside it.
+        folder: an existing folder.
+        members: each trained model, by seed; the model kept consists of those listed in
+            `card.seeds`, the others are kept for the test.
+        card: the model card.
+        user_code: the user code that the model needs.
     """
-    keep(own_code(folder), own)
+    save_user_code(user_code_dir(folder), user_code)
     (folder / SEEDS_FOLDER).mkdir(exist_ok=True)
     for seed, member in members.items():
-        _write(seed_file(folder, seed), member)
-    _write(folder / MODEL_FILE, _kept([members[seed] for seed in card.seeds]))
-    write_card(folder, card)
+        _save_weights(seed_weights_path(folder, seed), member)
+    _save_weights(folder / MODEL_FILE, _combine([members[seed] for seed in card.seeds]))
+    write_model_card(folder, card)
 
 
 def load_model(
-    folder: Path, device: torch.device, *, allow_own_code: bool = False
+    folder: Path, device: torch.device, *, trust_user_code: bool = False
 ) -> tuple[nn.Module, ModelCard]:
-    """A model ready to classify, in evaluation mode, with its card.
+    """Load a model for inference, in evaluation mode, with its card.
 
     Args:
-        allow_own_code: the user lets code that lies with the model be run (``--own-code``).
+        folder: folder of the model.
+        device: device to load it on.
+        trust_user_code: allow code stored with the model to be run (``--trust-user-code``).
 
     Raises:
-        ResultsError: the folder holds no whole model, or one that needs code of the user's own
-            and that is not allowed.
+        ResultsError: the model is missing or damaged, or needs user code that is not trusted.
     """
-    card = read_card(folder)
-    own = _own(folder, card, allowed=allow_own_code)
-    model = _kept([_fresh(card, own) for _ in card.seeds])
-    model = _read(folder / MODEL_FILE, model, card, device)
-    return as_evaluated(model, card.config).eval(), card
+    card = read_model_card(folder)
+    user_code = _load_user_code(folder, card, allowed=trust_user_code)
+    model = _combine([_build(card, user_code) for _ in card.seeds])
+    model = _load_weights(folder / MODEL_FILE, model, card, device)
+    return inference_model(model, card.config).eval(), card
 
 
-def load_seeds(
-    folder: Path, device: torch.device, *, allow_own_code: bool = False
+def load_seed_models(
+    folder: Path, device: torch.device, *, trust_user_code: bool = False
 ) -> list[nn.Module]:
-    """Each model that was trained with the winner, in the order of the card's `trained_seeds`.
+    """Load the model of every seed, in the order of the card's `trained_seeds`.
 
     Raises:
         ResultsError: see `load_model`.
     """
-    card = read_card(folder)
-    own = _own(folder, card, allowed=allow_own_code)
+    card = read_model_card(folder)
+    user_code = _load_user_code(folder, card, allowed=trust_user_code)
     read = [
-        _read(seed_file(folder, seed), _fresh(card, own), card, device)
+        _load_weights(seed_weights_path(folder, seed), _build(card, user_code), card, device)
         for seed in card.trained_seeds
     ]
-    return [as_evaluated(model, card.config).eval() for model in read]
+    return [inference_model(model, card.config).eval() for model in read]
 
 
-def seed_file(folder: Path, seed: int) -> Path:
-    """Where the model of one seed is."""
+def seed_weights_path(folder: Path, seed: int) -> Path:
+    """Return the path of the weights of one seed."""
     return folder / SEEDS_FOLDER / f"{seed}.safetensors"
 
 
-def _own(folder: Path, card: ModelCard, *, allowed: bool) -> OwnCode | None:
-    needed = own_functions([card.config.architecture])
-    return read_kept(own_code(folder), needed, card.own_code, allowed=allowed)
+def _load_user_code(folder: Path, card: ModelCard, *, allowed: bool) -> UserCode | None:
+    needed = user_functions([card.config.architecture])
+    return load_saved_user_code(user_code_dir(folder), needed, card.user_code, trusted=allowed)
 
 
-def _fresh(card: ModelCard, own: OwnCode | None) -> nn.Module:
-    return build_model(card.config, len(card.classes), card.size, own)
+def _build(card: ModelCard, user_code: UserCode | None) -> nn.Module:
+    return build_model(card.config, len(card.classes), card.size, user_code)
 
 
-def _kept(members: list[nn.Module]) -> nn.Module:
+def _combine(members: list[nn.Module]) -> nn.Module:
     return members[0] if len(members) == 1 else Ensemble(members)
 
 
-def _write(path: Path, model: nn.Module) -> None:
+def _save_weights(path: Path, model: nn.Module) -> None:
     weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(weights, temporary)
 
 
-def _read(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -> nn.Module:
+def _load_weights(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -> nn.Module:
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ResultsError(
-            f"{path} is damaged or belongs to another network ({error}); "
+            f"{path} is damaged or belongs to another architecture ({error}); "
             f"retrain: {command('retrain', card.search)}"
         ) from error
     return model.to(device)

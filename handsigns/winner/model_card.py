@@ -1,6 +1,6 @@
-"""The winner's model card for people, `winner/README.md`: Markdown, made from what is recorded.
+"""The winner's human-readable model card, `winner/README.md`, generated from its records.
 
-Its parts follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
+The sections follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 """
 
 from __future__ import annotations
@@ -8,35 +8,35 @@ from __future__ import annotations
 from pathlib import Path
 
 from handsigns.console.format import percent, percent_interval
-from handsigns.console.program import INSTALLED
-from handsigns.console.sanitize import inert
+from handsigns.console.program import CONSOLE_SCRIPT
+from handsigns.console.sanitize import escape_markdown
 from handsigns.io.atomic import write_text
-from handsigns.results.class_scores import confusions, left_out, worst_classes
+from handsigns.results.class_scores import confused_pairs, omission_note, worst_classes
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.results.winner import (
     CONFIG_FILE,
     README_FILE,
     TEST_FILE,
-    Chosen,
     ModelCard,
     RetrainingRecord,
+    SelectionMethod,
     TestResult,
 )
 from handsigns.stats.intervals import wilson_interval
 from handsigns.winner.model_card_data import data_section
 
-_CONFUSIONS = 5
-_LISTED_CLASSES = 30
-_HOW_CHOSEN: dict[Chosen, str] = {
-    "by rank": "the best of its leaderboard",
-    "by re-evaluation": "the best of those that were trained again with fresh seeds",
-    "by hand": "picked by hand",
+_MAX_CONFUSIONS = 5
+_MAX_CLASSES = 30
+_SELECTION_TEXT: dict[SelectionMethod, str] = {
+    "rank": "ranked first on its leaderboard",
+    "re-evaluation": "the best of the top trials re-evaluated with fresh seeds",
+    "user": "picked by hand",
 }
-_LICENCE = "## Licence\n\n"
-_NO_LICENCE = (
-    "Whoever trained this model has to say under which terms it, and the pictures it has learnt "
-    "from, may be used. Write them here."
+_LICENSE_HEADING = "## Licence\n\n"
+_LICENSE_PLACEHOLDER = (
+    "State here the terms under which this model, and the images that it was trained on, may be "
+    "used."
 )
 
 
@@ -47,48 +47,48 @@ def write_readme(
     training: RetrainingRecord,
     test: TestResult | None,
 ) -> None:
-    """Write the model card into `folder`; what the user has written under Licence is kept.
+    """Write the model card into `folder`, keeping the user's text under Licence.
 
     Args:
-        test: None where the winner was not tested yet.
+        test: test result; None if the winner has not been tested yet.
     """
     trial = search.trial(card.trial_id)
     parts = [
-        _what_it_is(card),
-        _how_to_use(card),
+        _overview_section(card),
+        _usage_section(card),
         data_section(search.data.info),
-        _how_it_was_trained(card, training),
-        _figures(search, trial, test),
-        _limits(test),
-        _licence(folder / README_FILE),
+        _training_section(card, training),
+        _metrics_section(search, trial, test),
+        _limitations_section(test),
+        _license_section(folder / README_FILE),
     ]
     write_text(folder / README_FILE, "\n\n".join(parts) + "\n")
 
 
-def _what_it_is(card: ModelCard) -> str:
-    classes = ", ".join(map(inert, card.classes[:_LISTED_CLASSES]))
-    if (more := len(card.classes) - _LISTED_CLASSES) > 0:
+def _overview_section(card: ModelCard) -> str:
+    classes = ", ".join(map(escape_markdown, card.classes[:_MAX_CLASSES]))
+    if (more := len(card.classes) - _MAX_CLASSES) > 0:
         classes += f" and {more} more (all are in `{CONFIG_FILE}`)"
     return (
-        f"# {inert(card.search)}\n\n"
-        f"An image classifier made by handsigns: it takes a colour picture, cut and shrunk to "
-        f"{card.size}x{card.size} pixels, and gives a probability for each of "
+        f"# {escape_markdown(card.search)}\n\n"
+        f"An image classifier made by handsigns: it takes a colour image, cropped and resized to "
+        f"{card.size}x{card.size} pixels, and returns a probability for each of "
         f"{len(card.classes)} classes: {classes}.\n\n"
-        f"The configuration is that of trial {inert(card.trial_id)} of the search "
-        f"{inert(card.search)}, {_HOW_CHOSEN[card.chosen]}. Revision of the code: "
-        f"{inert(card.git_revision or 'unknown')}."
+        f"The configuration is that of trial {escape_markdown(card.trial_id)} of the search "
+        f"{escape_markdown(card.search)}, {_SELECTION_TEXT[card.selected_by]}. Code revision: "
+        f"{escape_markdown(card.git_revision or 'unknown')}."
     )
 
 
-def _how_to_use(card: ModelCard) -> str:
-    # Names of searches have no other characters; a card that was tampered with may.
+def _usage_section(card: ModelCard) -> str:
+    # Search names have no other characters, but a manipulated card may.
     name = "".join(c for c in card.search if c.isascii() and (c.isalnum() or c in "._-"))
     return f"""## How to use it
 
 ```
-{INSTALLED} predict {name} photo.jpg
-{INSTALLED} serve {name}
-{INSTALLED} export {name} --format onnx
+{CONSOLE_SCRIPT} predict {name} photo.jpg
+{CONSOLE_SCRIPT} serve {name}
+{CONSOLE_SCRIPT} export {name} --format onnx
 ```
 
 ```python
@@ -99,31 +99,33 @@ for prediction in handsigns.predict(winner, ["photo.jpg"]):
     print(prediction.label, prediction.probabilities)
 ```
 
-`model.safetensors` holds the weights and `config.yaml` all that is needed to rebuild the network;
-neither runs code when it is loaded."""
+`model.safetensors` has the weights and `config.yaml` all that is needed to rebuild the network;
+loading them runs no code."""
 
 
-def _licence(path: Path) -> str:
-    """The user's, where there is one."""
+def _license_section(path: Path) -> str:
+    """Return the licence section, with the user's text if there is one."""
     before = path.read_bytes().decode(errors="replace") if path.exists() else ""
-    _, heading, text = before.partition(_LICENCE)
-    return _LICENCE + (text.strip() if heading else _NO_LICENCE)
+    _, heading, text = before.partition(_LICENSE_HEADING)
+    return _LICENSE_HEADING + (text.strip() if heading else _LICENSE_PLACEHOLDER)
 
 
-def _how_it_was_trained(card: ModelCard, training: RetrainingRecord) -> str:
+def _training_section(card: ModelCard, training: RetrainingRecord) -> str:
     diverged = sum(run.diverged for run in training.runs)
     seeds = ", ".join(str(run.seed) for run in training.runs)
     lost = f", of which {diverged} diverged" if diverged else ""
     values = card.config.hyperparameters().items()
-    rows = [f"| {inert(name)} | {inert(str(value))} |" for name, value in values]
+    rows = [
+        f"| {escape_markdown(name)} | {escape_markdown(str(value))} |" for name, value in values
+    ]
     return "\n".join(
         [
             "## Training",
             "",
-            f"On train and validation split together, {training.train_pictures} pictures, for "
+            f"Trained on train and validation split combined: {training.num_train_images} images, "
             f"{card.epochs} epochs. Fresh seeds, trained one after another: {seeds}{lost}. Kept: "
-            f"{_kept(card)} ({inert(training.kept_by)}). All took "
-            f"{training.seconds:.1f} s on {inert(training.device)}.",
+            f"{_describe_kept(card)} ({escape_markdown(training.selection_rule)}). Total time: "
+            f"{training.seconds:.1f} s on {escape_markdown(training.device)}.",
             "",
             "| hyperparameter | value |",
             "| --- | --- |",
@@ -132,80 +134,81 @@ def _how_it_was_trained(card: ModelCard, training: RetrainingRecord) -> str:
     )
 
 
-def _kept(card: ModelCard) -> str:
+def _describe_kept(card: ModelCard) -> str:
     if len(card.seeds) == 1:
         return f"seed {card.seeds[0]}"
-    return f"{len(card.seeds)} models, whose probabilities are averaged"
+    return f"{len(card.seeds)} models with averaged probabilities"
 
 
-def _figures(search: StoredSearch, trial: TrialRecord, test: TestResult | None) -> str:
-    lines = ["## Figures", ""]
-    if trial.last is not None:
+def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult | None) -> str:
+    lines = ["## Metrics", ""]
+    if trial.last_epoch is not None:
         total = sum(search.data.info.counts["val"])
-        right = round(trial.last.val_accuracy * total)
-        interval = wilson_interval(right, total)
+        num_correct = round(trial.last_epoch.val_accuracy * total)
+        interval = wilson_interval(num_correct, total)
         lines += [
-            f"- Validation accuracy in the search: {right / total:.2%}, {right} of {total} "
-            f"pictures, 95 % interval {percent_interval(interval, 2)} (Wilson). This is "
-            f"optimistic: the configuration was chosen by these pictures, among "
-            f"{len(search.journal.records)} trials. It is of the trial's model, not of this one, "
-            f"which has learnt from these pictures."
+            f"- Validation accuracy in the search: {num_correct / total:.2%}, "
+            f"{num_correct}/{total} correct, "
+            f"95 % confidence interval {percent_interval(interval, 2)} (Wilson). This is "
+            f"optimistic: the configuration was selected on these images, among "
+            f"{len(search.journal.records)} trials. It is the accuracy of the trial's model, not "
+            f"of this one, which was trained on these images, too."
         ]
     if test is None:
-        return "\n".join([*lines, f"- Test accuracy: not tested yet ({INSTALLED} test)."])
-    scores = worst_classes(test, _LISTED_CLASSES)
+        return "\n".join([*lines, f"- Test accuracy: not tested yet ({CONSOLE_SCRIPT} test)."])
+    scores = worst_classes(test, _MAX_CLASSES)
     lines += [
-        f"- Test accuracy: {test.accuracy:.2%}, {test.correct} of {test.total} pictures, "
-        f"95 % interval {percent_interval(test.interval, 2)} (Wilson). "
-        f"{_how_honest(test)}{_of_unseen(test)}",
+        f"- Test accuracy: {test.accuracy:.2%}, {test.correct}/{test.total} correct, "
+        f"95 % confidence interval {percent_interval(test.interval, 2)} (Wilson). "
+        f"{_test_evaluations_note(test)}{_duplicates_note(test)}",
         f"- Expected calibration error on the test split: {test.calibration.ece:.3f}.",
         "",
-        "| class | precision | recall | test pictures |",
+        "| class | precision | recall | test images |",
         "| --- | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {inert(row['class'])} | {percent(row['precision'], 1)} | {percent(row['recall'], 1)} | "
-        f"{row['pictures']} |"
+        f"| {escape_markdown(row['class'])} | {percent(row['precision'], 1)} "
+        f"| {percent(row['recall'], 1)} | {row['images']} |"
         for row in scores
     ]
-    if note := left_out(len(scores), len(test.classes), f"`{TEST_FILE}`"):
+    if note := omission_note(len(scores), len(test.classes), f"`{TEST_FILE}`"):
         lines += ["", f"These are {note}."]
     return "\n".join(lines)
 
 
-def _of_unseen(test: TestResult) -> str:
-    """Where pictures of the test split are, by their pixels, also among those learnt from."""
-    correct, total = test.unseen
+def _duplicates_note(test: TestResult) -> str:
+    """Return a note on test images whose pixels are also in the training data, if any."""
+    correct, total = test.excluding_duplicates
     if total == test.total:
         return ""
     share = f", {correct / total:.2%}" if total else ""
     return (
-        f" {test.total - total} of these pictures are also in train or val; of the other "
-        f"{total} it has {correct} right{share}."
+        f" {test.total - total} of these images are also in train or val; of the other "
+        f"{total}, {correct} are correct{share}."
     )
 
 
-def _how_honest(test: TestResult) -> str:
-    times = "once" if test.openings == 1 else f"{test.openings} times"
+def _test_evaluations_note(test: TestResult) -> str:
+    times = "once" if test.test_evaluations == 1 else f"{test.test_evaluations} times"
     text = f"The test split of this search has been opened {times}."
-    if test.openings > 1:
-        text += " Only the first result is free of choices made after it."
-    if test.chosen_after_test:
+    if test.test_evaluations > 1:
+        text += " Only the first result is unbiased by later choices."
+    if test.selected_after_test:
         text += (
-            " This trial was picked by hand after a test result was known: its figure is no "
-            "honest estimate."
+            " This trial was picked by hand after a test result was known: its test accuracy is "
+            "a biased estimate."
         )
     return text
 
 
-def _limits(test: TestResult | None) -> str:
+def _limitations_section(test: TestResult | None) -> str:
     lines = [
-        "## Limits",
+        "## Limitations",
         "",
-        f"It was {'made and tested' if test else 'made'} on pictures of this one source alone. "
-        "Other cameras, light, backgrounds and people are untested, and so is whatever else a "
-        "class may look like. It has no class for pictures that show none of its classes: those "
-        "get one all the same.",
+        f"It was {'trained and tested' if test else 'trained'} on images of a single source. "
+        "Other cameras, lighting, backgrounds and people are untested, and so are other "
+        "appearances of a class. It cannot reject images that show none of its classes: they are "
+        "assigned one nevertheless.",
     ]
     if test is not None:
         lines += ["", _confusions(test)]
@@ -213,15 +216,16 @@ def _limits(test: TestResult | None) -> str:
 
 
 def _confusions(test: TestResult) -> str:
-    found = confusions(test)[:_CONFUSIONS]
+    found = confused_pairs(test)[:_MAX_CONFUSIONS]
     if not found:
         return (
-            f"It made no mistake on the {test.total} test pictures, which are too few to expect "
-            f"none."
+            f"It misclassified none of the {test.total} test images, which are too few to expect "
+            f"no errors on others."
         )
     lines = [
-        f"- true {inert(test.classes[true])}, predicted {inert(test.classes[predicted])}: "
-        f"{count} of {sum(test.confusion[true])}"
+        f"- true {escape_markdown(test.classes[true])}, "
+        f"predicted {escape_markdown(test.classes[predicted])}: "
+        f"{count} of {sum(test.confusion_matrix[true])}"
         for count, true, predicted in found
     ]
     return "\n".join(["Its most frequent misclassifications on the test split:", "", *lines])

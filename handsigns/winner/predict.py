@@ -1,4 +1,4 @@
-"""Classifying picture files with the winner."""
+"""Prediction: classification of image files with the winner."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import torch
 from torch import nn
 
 from handsigns.console.sanitize import printable
-from handsigns.data.folders import images_below
-from handsigns.data.images import BadPictureError, Pixels, decode, read_bytes
-from handsigns.data.layouts import BadFile
+from handsigns.data.folders import find_images
+from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.listing import BadFile
 from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import load_model
 
-_AT_ONCE = 256
-"""Images that are decoded before they are classified: a few MiB."""
+_BATCH_SIZE = 256
+"""Number of images decoded before they are classified: a few MiB."""
 
 
 @dataclass(frozen=True)
 class Winner:
-    """A retrained model, ready to classify, with what is known of it."""
+    """Retrained model, ready for inference, with its card and device."""
 
     model: nn.Module
     card: ModelCard
@@ -37,22 +37,22 @@ class Winner:
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return class probabilities (N, K) of images uint8 (N, size, size, 3), RGB.
 
-        `card` has the size and the names of the K classes.
+        `card` has the image size and the names of the K classes.
 
         Raises:
             DataError: the images are of another type or shape.
         """
-        check_images(images, self.card.size)
+        validate_images(images, self.card.size)
         batch = torch.tensor(images).to(self.device)
-        shares: npt.NDArray[np.float32] = predict_logits(self.model, batch).softmax(1).cpu().numpy()
-        return shares
+        probs: npt.NDArray[np.float32] = predict_logits(self.model, batch).softmax(1).cpu().numpy()
+        return probs
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the winner sees in an image; `probabilities` by class name, in the model's order."""
+    """Prediction for an image; `probabilities` by class name, in the model's order."""
 
-    picture: Path
+    path: Path
     probabilities: dict[str, float]
 
     @property
@@ -67,88 +67,86 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What came of several files: predictions, and the files that are no usable images."""
+class PredictionBatch:
+    """Predictions for several files, and the files that are not usable images."""
 
-    good: tuple[Prediction, ...]
-    bad: tuple[BadFile, ...]
+    predictions: tuple[Prediction, ...]
+    unreadable: tuple[BadFile, ...]
 
 
-def load_winner(folder: Path, *, allow_own_code: bool = False) -> Winner:
-    """The model in the folder ``winner/`` of a search, on the GPU where there is one.
+def load_winner(folder: Path, *, trust_user_code: bool = False) -> Winner:
+    """Load the model in the folder ``winner/`` of a search, on the GPU if there is one.
 
     Args:
-        allow_own_code: see `load_model`.
+        trust_user_code: see `load_model`.
 
     Raises:
-        ResultsError: there is no whole model.
+        ResultsError: the model is missing or damaged.
     """
     device = pick_device()
-    model, card = load_model(folder, device, allow_own_code=allow_own_code)
+    model, card = load_model(folder, device, trust_user_code=trust_user_code)
     return Winner(model, card, device)
 
 
-def predict(winner: Winner, sources: Iterable[Path]) -> Predictions:
+def predict(winner: Winner, sources: Iterable[Path]) -> PredictionBatch:
     """Classify image files of any size, and all images in folders.
 
     Raises:
-        DataError: there is no image among them.
+        DataError: a folder has no images, or a source is a URL.
     """
-    files = [file for source in sources for file in _files(source)]
+    files = [file for source in sources for file in _expand(source)]
     good: list[Prediction] = []
     bad: list[BadFile] = []
-    for start in range(0, len(files), _AT_ONCE):
+    for start in range(0, len(files), _BATCH_SIZE):
         images = {}
-        for file in files[start : start + _AT_ONCE]:
+        for file in files[start : start + _BATCH_SIZE]:
             try:
                 images[file] = decode(read_bytes(file), winner.card.size)
-            except BadPictureError as error:
+            except InvalidImageError as error:
                 bad.append(BadFile(str(file), str(error)))
         if images:
-            shares = winner.probabilities(np.stack(list(images.values()))).tolist()
+            probs = winner.probabilities(np.stack(list(images.values()))).tolist()
             good += [
                 Prediction(file, dict(zip(winner.card.classes, row, strict=True)))
-                for file, row in zip(images, shares, strict=True)
+                for file, row in zip(images, probs, strict=True)
             ]
-    return Predictions(tuple(good), tuple(bad))
+    return PredictionBatch(tuple(good), tuple(bad))
 
 
-def _files(source: Path) -> list[Path]:
-    """A file itself, or the images in a folder and below it.
+def _expand(source: Path) -> list[Path]:
+    """Return a file itself, or the images in a folder and its subfolders.
 
     Raises:
-        DataError: the folder has none, or it is a URL.
+        DataError: the folder has none, or the source is a URL.
     """
     shown = printable(str(source))
     if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
-        raise DataError(f"{shown} is a URL; download it, and name the file")
+        raise DataError(f"{shown} is a URL; download it, and pass the file")
     if not source.is_dir():
         return [source]
-    found = images_below(source)
+    found = find_images(source)
     if not found:
-        raise DataError(f"{shown} has no images; name image files, or a folder with some")
+        raise DataError(f"{shown} has no images; pass image files, or a folder with images")
     return found
 
 
-def check_images(images: object, size: int) -> None:
-    """See that an array is a batch of images as a model takes them.
+def validate_images(images: object, size: int) -> None:
+    """Check that an array is a valid batch of images for a model.
 
     Raises:
-        DataError: it is not; says what is wanted, what was given, and how to get there.
+        DataError: it is not; the message has the expected and the given form, and the remedy.
     """
-    wanted = f"uint8 (N, {size}, {size}, 3), RGB, with values 0 to 255"
+    expected = f"uint8 (N, {size}, {size}, 3), RGB, with values 0 to 255"
     if not isinstance(images, np.ndarray):
-        raise DataError(f"images must be a NumPy array, {wanted}, not {type(images).__name__}")
+        raise DataError(f"images must be a NumPy array, {expected}, not {type(images).__name__}")
     given = f"{images.dtype} {images.shape}"
     if images.shape[1:] != (size, size, 3) or images.ndim != 4:
         single = images.shape == (size, size, 3)
         advice = (
-            "add a dimension for the batch (images[None])"
+            "add a batch dimension (images[None])"
             if single
-            else ("files of any size are taken by handsigns.predict")
+            else "for files of any size use handsigns.predict"
         )
-        raise DataError(f"images must be {wanted}, not {given}; {advice}")
+        raise DataError(f"images must be {expected}, not {given}; {advice}")
     if images.dtype != np.uint8:
-        raise DataError(
-            f"images must be {wanted}, not {given}; they are scaled by the model itself"
-        )
+        raise DataError(f"images must be {expected}, not {given}; the model scales them itself")

@@ -1,48 +1,50 @@
-"""The winner for the tools its search was tracked with: a registered model, a run."""
+"""Export of the winner to the trackers of its search: a registered model, a run."""
 
 from __future__ import annotations
 
-from handsigns.results.winner import ModelCard, read_card, read_test
+from handsigns.results.winner import ModelCard, read_model_card, read_test_result
 from handsigns.tracking.base import TrackedSearch
 
-Figures = dict[str, float | str]
+WinnerMetrics = dict[str, float | str]
 
 
 def publish(tool: str, search: TrackedSearch) -> str:
-    """Hand the winner, and its test result where there is one, to a tool that takes winners.
-
-    What the tool has already is not handed over twice.
+    """Export the winner, and its test result if there is one, to a tracker (idempotent).
 
     Returns:
-        what was done, for the user; empty where the tool takes no winners.
+        a message for the user; empty if the tracker does not support winners.
 
     Raises:
-        ResultsError: there is no whole winner, or the tool does not know the search.
+        ResultsError: the winner is missing or damaged, or its search has not been exported.
     """
-    card = read_card(search.paths.winner)
-    figures = _figures(search, card)
+    card = read_model_card(search.paths.winner)
+    winner_metrics = _collect_metrics(search, card)
     match tool:
         case "mlflow":
             from handsigns.winner.mlflow_registry import register
 
-            return register(search, card, figures)
+            return register(search, card, winner_metrics)
         case "wandb":
             from handsigns.tracking.wandb_runs import WandbRuns
 
-            WandbRuns(search).write_winner(card.config.hyperparameters(), figures)
+            WandbRuns(search).log_winner(card.config.hyperparameters(), winner_metrics)
             return f"wandb: the winner is the run {search.name}-winner"
     return ""
 
 
-def _figures(search: TrackedSearch, card: ModelCard) -> Figures:
-    figures: Figures = {
+def _collect_metrics(search: TrackedSearch, card: ModelCard) -> WinnerMetrics:
+    winner_metrics: WinnerMetrics = {
         "trial_id": card.trial_id,
-        "chosen": card.chosen,
-        "retrained_epochs": card.epochs,
+        "selected_by": card.selected_by,
+        "retraining_epochs": card.epochs,
         "retraining_seed": ", ".join(map(str, card.seeds)),
     }
-    test = read_test(search.paths.winner)
+    test = read_test_result(search.paths.winner)
     if test is not None:
         low, high = test.interval
-        figures |= {"test_accuracy": test.accuracy, "test_ci95_low": low, "test_ci95_high": high}
-    return figures
+        winner_metrics |= {
+            "test_accuracy": test.accuracy,
+            "test_ci95_low": low,
+            "test_ci95_high": high,
+        }
+    return winner_metrics

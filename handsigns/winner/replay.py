@@ -1,4 +1,4 @@
-"""Running a trial again, to see that it gives what was recorded."""
+"""Replay of a trial, to verify that it reproduces its record."""
 
 from __future__ import annotations
 
@@ -7,77 +7,84 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from handsigns.config.search import StudyConfig
-from handsigns.config.user_code import OwnCode
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
 from handsigns.data.folds import training_splits
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import TrialRecord
 from handsigns.training.device import pick_device
-from handsigns.training.train import DivergedError, TrainingPlan, fit, start
+from handsigns.training.train import DivergedError, TrainingPlan, init_state, train_epochs
 
-_TIMINGS = ("epoch_seconds",)
+_TIMING_METRICS = ("epoch_seconds",)
 
 
 class ReplayError(Exception):
-    """A replay that came to another end than the record."""
+    """Replay whose outcome differs from the record."""
 
 
 @dataclass(frozen=True)
 class ReplayedEpoch:
-    """An epoch trained again; `differences` has (recorded, replayed) by metric, none if equal."""
+    """Replayed epoch; `differences` has (recorded, replayed) by metric, empty if identical."""
 
     metrics: EpochMetrics
     differences: dict[str, tuple[float, float]]
 
 
 def replay(
-    study: StudyConfig, data: DataSet, record: TrialRecord, own: OwnCode | None = None
+    search_config: SearchConfig,
+    data: DataSet,
+    record: TrialRecord,
+    user_code: UserCode | None = None,
 ) -> Iterator[ReplayedEpoch]:
-    """Train the record's configuration again for as many epochs, comparing each.
+    """Retrain the record's configuration for its number of epochs, comparing each.
 
     Args:
-        own: the user's own code that the trial ran.
+        user_code: the user code that the trial ran.
 
     Raises:
-        ReplayError: it diverges where the record does not, or does not where the record does.
+        ReplayError: only one of replay and record diverges.
     """
     placement = record.placement
     on_cpu = placement is not None and placement.device == "cpu"
     torch.set_num_threads(placement.threads if placement else 1)
     plan = TrainingPlan(
         config=record.config,
-        classes=len(data.info.classes),
-        size=data.info.size,
-        max_epochs=study.budget.max_epochs,
+        num_classes=len(data.info.classes),
+        image_size=data.info.size,
+        max_epochs=search_config.budget.max_epochs,
         seed=record.seed,
         device=pick_device(0 if on_cpu else None),
-        own=own,
+        user_code=user_code,
     )
-    again = fit(start(plan), *training_splits(record.fold, data.train, data.val))
+    replayed_epochs = train_epochs(
+        init_state(plan), *training_splits(record.fold, data.train, data.val)
+    )
     try:
         for recorded in record.epochs:
-            metrics = next(again)
-            yield ReplayedEpoch(metrics, compare(recorded, metrics))
+            metrics = next(replayed_epochs)
+            yield ReplayedEpoch(metrics, metric_differences(recorded, metrics))
     except DivergedError as error:
-        raise ReplayError(f"it diverged, as the record does not: {error}") from error
+        raise ReplayError(f"the replay diverged, unlike the record: {error}") from error
     if record.status == "diverged":
-        _diverge(again)
+        _expect_divergence(replayed_epochs)
 
 
-def _diverge(again: Iterator[EpochMetrics]) -> None:
+def _expect_divergence(replayed_epochs: Iterator[EpochMetrics]) -> None:
     try:
-        metrics = next(again)
+        metrics = next(replayed_epochs)
     except DivergedError:
         return
-    raise ReplayError(f"it did not diverge in epoch {metrics.epoch}, where the record did")
+    raise ReplayError(f"the replay did not diverge in epoch {metrics.epoch}, unlike the record")
 
 
-def compare(recorded: EpochMetrics, replayed: EpochMetrics) -> dict[str, tuple[float, float]]:
-    """The metrics in which two epochs differ, timings aside."""
+def metric_differences(
+    recorded: EpochMetrics, replayed: EpochMetrics
+) -> dict[str, tuple[float, float]]:
+    """Return the metrics in which two epochs differ, except timings."""
     before, after = asdict(recorded), asdict(replayed)
     return {
         name: (before[name], after[name])
         for name in before
-        if name not in _TIMINGS and before[name] != after[name]
+        if name not in _TIMING_METRICS and before[name] != after[name]
     }

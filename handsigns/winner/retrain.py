@@ -1,4 +1,4 @@
-"""Training the chosen configuration again, on train and validation split together."""
+"""Retraining of the selected configuration, on train and validation split combined."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from handsigns.config.hyperparameters import seed_of
-from handsigns.config.user_code import OwnCode
+from handsigns.config.hyperparameters import derive_seed
+from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
-from handsigns.data.folds import together
+from handsigns.data.folds import concat_splits
 from handsigns.data.splits import Split
 from handsigns.errors import ResultsError
 from handsigns.host import available_cpus
 from handsigns.io.atomic import staged_folder
 from handsigns.metrics import EpochMetrics
-from handsigns.models import as_evaluated
+from handsigns.models import inference_model
 from handsigns.results.environment import describe_environment
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.results.winner import (
-    Chosen,
     ModelCard,
     RetrainingEpoch,
     RetrainingRecord,
     SeedRun,
-    read_ledger,
+    SelectionMethod,
+    read_test_ledger,
     write_retraining,
 )
 from handsigns.training.device import pick_device
@@ -37,18 +37,18 @@ from handsigns.training.train import (
     DivergedError,
     TrainingPlan,
     TrainingState,
-    fit,
-    on_device,
-    start,
+    init_state,
+    split_to_device,
+    train_epochs,
 )
 from handsigns.winner.model import save_model
 from handsigns.winner.model_card import write_readme
 
 Progress = Callable[[int, int, EpochMetrics], None]
-"""Called after each epoch with the seed's number (from 0), the number of seeds, and the metrics."""
+"""Callback after each epoch: index of the seed (from 0), number of seeds, metrics."""
 
-_LOWEST_LOSS = "lowest loss on the pictures it learnt from"
-_ENSEMBLE = "all that did not diverge, as an ensemble"
+_LOWEST_TRAIN_LOSS = "lowest loss on the training images"
+_ENSEMBLE = "ensemble of all seeds that did not diverge"
 
 
 def retrain(
@@ -56,90 +56,92 @@ def retrain(
     data: DataSet,
     record: TrialRecord,
     *,
-    chosen: Chosen,
+    selected_by: SelectionMethod,
     seeds: int,
     ensemble: bool,
     progress: Progress,
-    own: OwnCode | None = None,
+    user_code: UserCode | None = None,
 ) -> tuple[ModelCard, list[SeedRun]]:
     """Train `record`'s configuration with fresh seeds and keep a model in ``winner/``.
 
-    No split is left to choose by, and the test split must not: of the seeds' models the one with
-    the lowest loss on the pictures it learnt from is kept, or all of them as an ensemble. An
-    earlier winner is moved aside.
+    No split is left for selection, and the test split must not be used: of the seeds' models, the
+    one with the lowest loss on the training images is kept, or an ensemble of all. An earlier
+    winner is moved aside.
 
     Args:
-        search: to which the record belongs.
-        data: its data.
-        record: of the trial.
-        chosen: how the trial was chosen.
-        seeds: how many models to train, one after another on all cores or the GPU.
-        ensemble: keep all that did not diverge, and average their probabilities.
-        own: the user's own code that the trial ran.
+        search: search of the trial.
+        data: data of the search.
+        record: record of the trial.
+        selected_by: how the trial was selected.
+        seeds: number of models to train, one after another on all cores or the GPU.
+        ensemble: keep all models that did not diverge, and average their probabilities.
+        progress: see `Progress`.
+        user_code: the user code that the trial ran.
 
     Raises:
         ResultsError: every seed diverged.
     """
-    study, paths = search.study, search.paths
+    search_config, paths = search.config, search.paths
     torch.set_num_threads(available_cpus())
-    everything = together(data.train, data.val)
+    train_val = concat_splits(data.train, data.val)
     started = time.monotonic()
     runs: list[SeedRun] = []
     models: dict[int, nn.Module] = {}
     for number in range(seeds):
         plan = TrainingPlan(
             config=record.config,
-            classes=len(data.info.classes),
-            size=data.info.size,
-            max_epochs=study.budget.max_epochs,
-            seed=retraining_seed(study.seed, number),
+            num_classes=len(data.info.classes),
+            image_size=data.info.size,
+            max_epochs=search_config.budget.max_epochs,
+            seed=retraining_seed(search_config.seed, number),
             device=pick_device(),
-            own=own,
+            user_code=user_code,
         )
-        state = start(plan)
-        run = _train(state, everything, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
+        state = init_state(plan)
+        run = _train(state, train_val, lambda m, n=number: progress(n, seeds, m))  # type: ignore[misc]
         runs.append(run)
         if not run.diverged:
-            models[run.seed] = state.result
+            models[run.seed] = state.eval_model
     if not models:
         raise ResultsError(
             f"trial {record.trial_id} diverged with every seed when trained on train and "
-            f"validation split; choose another: {paths.command('retrain', '--trial', 'ID')}"
+            f"validation split combined; choose another trial: "
+            f"{paths.command('retrain', '--trial', 'ID')}"
         )
-    environment = describe_environment(own)
+    environment = describe_environment(user_code)
     card = ModelCard(
         config=record.config,
         classes=data.info.classes,
         size=data.info.size,
-        epochs=study.budget.max_epochs,
+        epochs=search_config.budget.max_epochs,
         seeds=tuple(models) if ensemble else (_lowest_loss(runs).seed,),
         search=paths.name,
         trial_id=record.trial_id,
-        chosen=chosen,
-        chosen_after_test=chosen == "by hand" and bool(read_ledger(paths.test_ledger)),
+        selected_by=selected_by,
+        selected_after_test=selected_by == "user" and bool(read_test_ledger(paths.test_ledger)),
         fingerprint=data.info.fingerprint,
         git_revision=(environment["git"] or {}).get("revision"),
-        own_code=own.described() if own else {},
+        user_code=user_code.code_metadata() if user_code else {},
         trained_seeds=tuple(models),
     )
     retraining = RetrainingRecord(
         trial_id=record.trial_id,
-        kept_seeds=card.seeds,
-        kept_by=_ENSEMBLE if ensemble else _LOWEST_LOSS,
-        train_pictures=len(everything),
+        selected_seeds=card.seeds,
+        selection_rule=_ENSEMBLE if ensemble else _LOWEST_TRAIN_LOSS,
+        num_train_images=len(train_val),
         seconds=round(time.monotonic() - started, 3),
         device=str(pick_device()),
         threads=torch.get_num_threads(),
         environment=environment,
         runs=tuple(runs),
     )
-    _store(search, models, card, retraining, own)
+    _write_winner(search, models, card, retraining, user_code)
     return card, runs
 
 
-def retraining_seed(study_seed: int, number: int) -> int:
-    """The seed of the n-th retraining: fresh, so none that the search has seen."""
-    return seed_of(f"retrain/{study_seed}/{number}")
+def retraining_seed(search_seed: int, number: int) -> int:
+    """Return the seed of the n-th retraining, distinct from those of the search."""
+    return derive_seed(f"retrain/{search_seed}/{number}")
 
 
 def _lowest_loss(runs: list[SeedRun]) -> SeedRun:
@@ -149,25 +151,25 @@ def _lowest_loss(runs: list[SeedRun]) -> SeedRun:
 def _train(state: TrainingState, split: Split, progress: Callable[[EpochMetrics], None]) -> SeedRun:
     epochs = []
     try:
-        for metrics in fit(state, split, None):
-            epochs.append(RetrainingEpoch.of(metrics))
+        for metrics in train_epochs(state, split, None):
+            epochs.append(RetrainingEpoch.from_metrics(metrics))
             progress(metrics)
     except DivergedError:
         return SeedRun(state.plan.seed, None, tuple(epochs))
-    network = as_evaluated(state.result, state.plan.config)
-    loss = evaluate(network, *on_device(split, state.plan.device)).loss
+    model = inference_model(state.eval_model, state.plan.config)
+    loss = evaluate(model, *split_to_device(split, state.plan.device)).loss
     return SeedRun(state.plan.seed, loss if math.isfinite(loss) else None, tuple(epochs))
 
 
-def _store(
+def _write_winner(
     search: StoredSearch,
     models: dict[int, nn.Module],
     card: ModelCard,
     retraining: RetrainingRecord,
-    own: OwnCode | None,
+    user_code: UserCode | None,
 ) -> None:
-    """Write the winner beside its place, then put it there; an earlier one is kept aside."""
-    with staged_folder(search.paths.winner, earlier="keep") as fresh:
-        save_model(fresh, models, card, own)
-        write_retraining(fresh, retraining)
-        write_readme(fresh, card, search, retraining, None)
+    """Write the winner to a staging folder, then move it in place; keep an earlier one."""
+    with staged_folder(search.paths.winner, if_exists="backup") as staging:
+        save_model(staging, models, card, user_code)
+        write_retraining(staging, retraining)
+        write_readme(staging, card, search, retraining, None)

@@ -1,8 +1,8 @@
-"""The winner behind HTTP, by Ray Serve: a picture in, a label and probabilities out.
+"""HTTP service of the winner with Ray Serve: image in, label and probabilities out.
 
-``POST /predict`` takes a picture as the body, or as a file of a multipart form; ``GET /`` says what
-is here. Errors are JSON with the reason: 400 for what is no usable picture, 413 for what is larger
-than any picture may be.
+``POST /predict`` takes an image as the body, or as a file of a multipart form; ``GET /`` describes
+the service. Errors are JSON with the reason: 400 for an unusable image, 413 for one over the size
+limit.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Any
 import torch
 
 from handsigns.cluster.ray_compat import serve_on_loopback
-from handsigns.data.images import LARGEST_BYTES, BadPictureError, decode
+from handsigns.data.images import MAX_FILE_BYTES, InvalidImageError, decode
 from handsigns.errors import ResultsError
 from handsigns.host import available_cpus
 from handsigns.winner.predict import Winner, load_winner
 
 HOST = "127.0.0.1"
-_AT_ONCE = 4
-"""Requests that are answered at the same time; others wait. Bounds the memory they take."""
+_MAX_CONCURRENT_REQUESTS = 4
+"""Limit on concurrent requests, to bound their memory; others wait."""
 
 
 class _TooLargeError(Exception):
-    """A body of more bytes than any picture may have."""
+    """Request body over the size limit of images."""
 
 
 def check_extra() -> None:
-    """See that Ray Serve is installed.
+    """Check that Ray Serve is installed.
 
     Raises:
         ResultsError: it is not.
@@ -44,10 +44,10 @@ def check_extra() -> None:
 
 
 def check_port(port: int) -> None:
-    """See that a port is free.
+    """Check that a port is available.
 
     Raises:
-        ResultsError: it is not, or it is not for us.
+        ResultsError: it is in use, or binding it is not permitted.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,72 +60,74 @@ def check_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def served(winner: Path, port: int, *, allow_own_code: bool = False) -> Iterator[None]:
-    """Answer requests on loopback for as long as this lasts; Ray must be running.
+def served(winner: Path, port: int, *, trust_user_code: bool = False) -> Iterator[None]:
+    """Serve requests on loopback within the context; Ray must be running.
 
     Args:
         winner: folder of the retrained model.
-        port: on 127.0.0.1.
-        allow_own_code: see `load_model`.
+        port: port on 127.0.0.1.
+        trust_user_code: see `load_model`.
     """
     from ray import serve
 
-    deployment = serve.deployment(_Answers).options(
-        name="winner", max_ongoing_requests=_AT_ONCE, ray_actor_options={"num_cpus": 1}
+    deployment = serve.deployment(_PredictionService).options(
+        name="winner",
+        max_ongoing_requests=_MAX_CONCURRENT_REQUESTS,
+        ray_actor_options={"num_cpus": 1},
     )
     serve.start(http_options={"host": HOST, "port": port})
     try:
-        winner_app = deployment.bind(winner.resolve(), allow_own_code)
+        winner_app = deployment.bind(winner.resolve(), trust_user_code)
         serve.run(winner_app, name="winner", route_prefix="/")
         yield
     finally:
         serve.shutdown()
 
 
-class _Answers:
-    """Runs in a process of Ray's, with a model of its own."""
+class _PredictionService:
+    """Ray Serve deployment, which loads its own copy of the model."""
 
-    def __init__(self, winner: Path, allow_own_code: bool) -> None:
+    def __init__(self, winner: Path, trust_user_code: bool) -> None:
         serve_on_loopback(HOST)
         torch.set_num_threads(available_cpus())
-        self._winner = load_winner(winner, allow_own_code=allow_own_code)
+        self._winner = load_winner(winner, trust_user_code=trust_user_code)
 
     async def __call__(self, request: Any) -> Any:
-        """Answer a Starlette request with a Starlette response."""
+        """Handle a Starlette request; return a Starlette response."""
         from starlette.responses import JSONResponse
 
-        status, content = await self._answer(request)
+        status, content = await self._route(request)
         return JSONResponse(content, status)
 
-    async def _answer(self, request: Any) -> tuple[int, dict[str, Any]]:
+    async def _route(self, request: Any) -> tuple[int, dict[str, Any]]:
         match request.method, request.url.path:
             case "GET" | "HEAD", "/":
-                return 200, describe(self._winner)
+                return 200, service_info(self._winner)
             case "POST", "/predict":
                 return await self._predict(request)
             case _, "/" | "/predict":
-                return 405, {"error": "POST a picture to /predict, or GET /"}
+                return 405, {"error": "POST an image to /predict, or GET /"}
             case _:
-                return 404, {"error": "there are only / and /predict"}
+                return 404, {"error": "unknown path; use / or /predict"}
 
     async def _predict(self, request: Any) -> tuple[int, dict[str, Any]]:
         try:
-            body = await _read(request)
-            picture = picture_in(body, request.headers.get("content-type", ""))
-            return 200, await asyncio.to_thread(classify, self._winner, picture)
+            body = await _read_body(request)
+            image_bytes = extract_image(body, request.headers.get("content-type", ""))
+            return 200, await asyncio.to_thread(classify, self._winner, image_bytes)
         except _TooLargeError:
-            limit = LARGEST_BYTES // 2**20
-            return 413, {"error": f"larger than a picture may be, which is {limit} MiB"}
-        except BadPictureError as error:
+            limit = MAX_FILE_BYTES // 2**20
+            return 413, {"error": f"image larger than the limit of {limit} MiB"}
+        except InvalidImageError as error:
             return 400, {"error": str(error)}
 
 
-def describe(winner: Winner) -> dict[str, Any]:
-    """What ``GET /`` says."""
+def service_info(winner: Winner) -> dict[str, Any]:
+    """Return the response to ``GET /``."""
     card = winner.card
     return {
-        "what": "an image classifier made by handsigns",
-        "use": "POST a picture to /predict, as the body or as a file of a multipart form",
+        "description": "an image classifier made by handsigns",
+        "usage": "POST an image to /predict, as the body or as a file of a multipart form",
         "search": card.search,
         "trial_id": card.trial_id,
         "classes": list(card.classes),
@@ -133,48 +135,48 @@ def describe(winner: Winner) -> dict[str, Any]:
     }
 
 
-def classify(winner: Winner, picture: bytes) -> dict[str, Any]:
-    """Label and probabilities of a picture file's content.
+def classify(winner: Winner, image_bytes: bytes) -> dict[str, Any]:
+    """Return the label and the probabilities of an image file's content.
 
     Raises:
-        BadPictureError: it is no usable picture.
+        InvalidImageError: it is not a usable image.
     """
-    if not picture:
-        raise BadPictureError("empty: 0 bytes")
-    image = decode(picture, winner.card.size)
-    shares = winner.probabilities(image[None])[0].tolist()
-    probabilities = dict(zip(winner.card.classes, shares, strict=True))
+    if not image_bytes:
+        raise InvalidImageError("empty: 0 bytes")
+    image = decode(image_bytes, winner.card.size)
+    probs = winner.probabilities(image[None])[0].tolist()
+    probabilities = dict(zip(winner.card.classes, probs, strict=True))
     label = max(probabilities, key=lambda name: probabilities[name])
     return {"label": label, "probabilities": probabilities}
 
 
-def picture_in(body: bytes, content_type: str) -> bytes:
-    """The picture in a request: its whole body, or the first file of a multipart form (RFC 7578).
+def extract_image(body: bytes, content_type: str) -> bytes:
+    """Return the image in a request: its body, or the first file of a multipart form (RFC 7578).
 
     Raises:
-        BadPictureError: the form has no file.
+        InvalidImageError: the form has no file.
     """
     header = email.message.Message()
     header["content-type"] = content_type
     if header.get_content_type() != "multipart/form-data":
         return body
     boundary = str(header.get_boundary("")).encode()
-    # Each part begins after a line with the boundary, and no part may contain such a line.
+    # Each part starts after a line with the boundary; no part may contain such a line.
     for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1] if boundary else []:
         head, _, content = part.partition(b"\r\n\r\n")
         if b"filename" in head.lower():
             return content
-    raise BadPictureError("the form has no file in it")
+    raise InvalidImageError("the form has no file")
 
 
-async def _read(request: Any) -> bytes:
-    """The body, as long as it is no larger than a picture may be; what says it is, is not read."""
+async def _read_body(request: Any) -> bytes:
+    """Return the body, read up to the size limit, and not at all if its header exceeds that."""
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > LARGEST_BYTES:
+    if length.isdecimal() and int(length) > MAX_FILE_BYTES:
         raise _TooLargeError
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BYTES:
+        if len(body) > MAX_FILE_BYTES:
             raise _TooLargeError
     return bytes(body)

@@ -1,4 +1,4 @@
-"""The test: the one place that opens the test split, and the ledger that says when."""
+"""Test of the winner: the only module that opens the test split, each time with a ledger entry."""
 
 from __future__ import annotations
 
@@ -12,81 +12,81 @@ from PIL import Image
 from handsigns.data.dataset import DataSet
 from handsigns.data.images import Pixels
 from handsigns.data.splits import Split
-from handsigns.data.validate import digests
+from handsigns.data.validate import image_digests
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import file_digest
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
 from handsigns.results.winner import (
+    MISCLASSIFIED_DIR,
     MODEL_FILE,
     TEST_FILE,
-    WRONG_FOLDER,
     Misclassified,
     ModelCard,
+    NonDuplicateScore,
     TestResult,
-    Unseen,
-    add_opening,
-    read_card,
-    read_ledger,
+    append_test_evaluation,
+    read_model_card,
     read_retraining,
-    write_test,
+    read_test_ledger,
+    write_test_result,
 )
 from handsigns.stats.calibration import calibration
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.model import load_model, load_seeds
+from handsigns.winner.model import load_model, load_seed_models
 from handsigns.winner.model_card import write_readme
 
-_SHOWN = 50
-"""Misclassified images that are kept beside the result."""
+_MAX_SAVED_IMAGES = 50
+"""Number of misclassified images saved beside the result."""
 
 
-def check_choice(paths: SearchPaths, *, after_test: bool) -> ModelCard:
-    """Refuse a winner that was picked by hand once a test result was known, unless that is stated.
+def check_selection(paths: SearchPaths, *, after_test: bool) -> ModelCard:
+    """Refuse a winner that was picked by hand after a test result was known, unless declared.
 
     Raises:
-        ResultsError: it was, and the user has not asked to have it stated.
+        ResultsError: it was picked so, and `after_test` does not declare it.
     """
-    card = read_card(paths.winner)
-    ledger = read_ledger(paths.test_ledger)
-    if card.chosen_after_test and not after_test:
+    card = read_model_card(paths.winner)
+    ledger = read_test_ledger(paths.test_ledger)
+    if card.selected_after_test and not after_test:
         last = ledger[-1]
         raise ResultsError(
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
-            f"known (trial {last.trial_id}: {last.correct} of {last.total} right). Its accuracy "
-            f"on the same pictures would be no honest estimate. To test it all the same and have "
-            f"this stated in {TEST_FILE}: {paths.command('test', '--after-test')}"
+            f"known (trial {last.trial_id}: {last.correct}/{last.total} correct). Its accuracy "
+            f"on the same images would be a biased estimate. To test it anyway and record this "
+            f"in {TEST_FILE}: {paths.command('test', '--after-test')}"
         )
     return card
 
 
-def test_winner(
-    search: StoredSearch, data: DataSet, *, after_test: bool, allow_own_code: bool
+def evaluate_winner(
+    search: StoredSearch, data: DataSet, *, after_test: bool, trust_user_code: bool
 ) -> TestResult:
-    """Open the test split, classify it with the winner, write ``winner/test.json`` and the ledger.
+    """Evaluate the winner on the test split; write ``winner/test.json`` and the ledger.
 
     Args:
-        search: whose winner is tested.
-        data: its data.
-        after_test: the user states that the trial was picked after a test result was known.
-        allow_own_code: see `load_model`.
+        search: search of the winner.
+        data: data of the search.
+        after_test: the user declares that the trial was picked after a test result was known.
+        trust_user_code: see `load_model`.
 
     Raises:
-        ResultsError: there is no winner, its data differ, or it was picked after a test.
+        ResultsError: there is no winner, the data differ, or it was picked after a test.
     """
     paths = search.paths
-    card = check_choice(paths, after_test=after_test)
+    card = check_selection(paths, after_test=after_test)
     if card.fingerprint != data.info.fingerprint:
         raise ResultsError(
             f"the data have changed since the winner was trained (fingerprint "
-            f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); put the earlier "
-            f"pictures back, or search anew on these"
+            f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); restore the "
+            f"earlier images, or start a new search on these"
         )
     training = read_retraining(paths.winner)
     device = pick_device()
-    model, card = load_model(paths.winner, device, allow_own_code=allow_own_code)
-    seeds = load_seeds(paths.winner, device, allow_own_code=allow_own_code)
+    model, card = load_model(paths.winner, device, trust_user_code=trust_user_code)
+    seed_models = load_seed_models(paths.winner, device, trust_user_code=trust_user_code)
     split = data.open_test()
     images = torch.tensor(split.images).to(device)
     logits = predict_logits(model, images)
@@ -96,53 +96,58 @@ def test_winner(
     np.add.at(confusion, (split.labels, predicted), 1)
     correct = int(np.trace(confusion))
     digest = file_digest(paths.winner / MODEL_FILE)
-    add_opening(paths.test_ledger, card.trial_id, digest, correct, len(split))
-    wrong = np.flatnonzero(predicted != split.labels)
-    files = _store_pictures(paths.winner / WRONG_FOLDER, [split.images[i] for i in wrong[:_SHOWN]])
-    files += [None] * (len(wrong) - len(files))
+    append_test_evaluation(paths.test_ledger, card.trial_id, digest, correct, len(split))
+    misclassified = np.flatnonzero(predicted != split.labels)
+    files = _save_images(
+        paths.winner / MISCLASSIFIED_DIR,
+        [split.images[i] for i in misclassified[:_MAX_SAVED_IMAGES]],
+    )
+    files += [None] * (len(misclassified) - len(files))
     result = TestResult(
         classes=card.classes,
-        confusion=tuple(map(tuple, confusion.tolist())),
-        wrong=tuple(
+        confusion_matrix=tuple(map(tuple, confusion.tolist())),
+        misclassified=tuple(
             Misclassified(
-                picture=split.names[i],
+                image=split.names[i],
                 index=int(i),
                 true=card.classes[split.labels[i]],
                 predicted=card.classes[predicted[i]],
                 confidence=float(confidence[i]),
                 file=file,
             )
-            for i, file in zip(wrong, files, strict=True)
+            for i, file in zip(misclassified, files, strict=True)
         ),
         calibration=calibration(confidence, predicted == split.labels),
-        per_seed=tuple(
-            float((predict_logits(one, images).argmax(1).cpu().numpy() == split.labels).mean())
-            for one in seeds
+        accuracy_per_seed=tuple(
+            float((predict_logits(member, images).argmax(1).cpu().numpy() == split.labels).mean())
+            for member in seed_models
         ),
-        unseen=_unseen(data, split, predicted),
+        excluding_duplicates=_score_excluding_duplicates(data, split, predicted),
         seeds=card.trained_seeds,
-        kept_seeds=card.seeds,
+        selected_seeds=card.seeds,
         trial_id=card.trial_id,
-        chosen=card.chosen,
-        chosen_after_test=card.chosen_after_test,
-        openings=len(read_ledger(paths.test_ledger)),
+        selected_by=card.selected_by,
+        selected_after_test=card.selected_after_test,
+        test_evaluations=len(read_test_ledger(paths.test_ledger)),
         fingerprint=card.fingerprint,
     )
-    write_test(paths.winner, result)
+    write_test_result(paths.winner, result)
     write_readme(paths.winner, card, search, training, result)
     return result
 
 
-def _unseen(data: DataSet, test: Split, predicted: npt.NDArray[np.int64]) -> Unseen:
-    known = {*digests(data.train), *digests(data.val)}
-    fresh = np.array([digest not in known for digest in digests(test)])
-    return Unseen(int((predicted == test.labels)[fresh].sum()), int(fresh.sum()))
+def _score_excluding_duplicates(
+    data: DataSet, test: Split, predicted: npt.NDArray[np.int64]
+) -> NonDuplicateScore:
+    seen = {*image_digests(data.train), *image_digests(data.val)}
+    unseen = np.array([digest not in seen for digest in image_digests(test)])
+    return NonDuplicateScore(int((predicted == test.labels)[unseen].sum()), int(unseen.sum()))
 
 
-def _store_pictures(folder: Path, images: list[Pixels]) -> list[str | None]:
-    """Put pictures into `folder` as PNG, all together, in place of an earlier set; their names."""
+def _save_images(folder: Path, images: list[Pixels]) -> list[str | None]:
+    """Save images as PNG in `folder`, replacing earlier ones; return their relative paths."""
     names = [f"{number:02d}.png" for number in range(len(images))]
-    with staged_folder(folder, earlier="replace") as fresh:
+    with staged_folder(folder, if_exists="replace") as staging:
         for name, image in zip(names, images, strict=True):
-            Image.fromarray(image).save(fresh / name)
+            Image.fromarray(image).save(staging / name)
     return [f"{folder.name}/{name}" for name in names]

@@ -1,4 +1,4 @@
-"""What a user can ask for: one function each, shared by the command line and the Python API.
+"""User operations, one function each, shared by the command line and the Python API.
 
-Modules here are cheap to import; a function imports the libraries it needs when it is called.
+Modules here are cheap to import: heavy libraries are imported inside the functions.
 """

@@ -1,4 +1,4 @@
-"""Open data: of a new search, or those that a search has recorded."""
+"""Data loading: for a new search, or as recorded by a stored one."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from handsigns.errors import DataError
 
 if TYPE_CHECKING:
     from handsigns.data.dataset import DataSet
-    from handsigns.data.prepare import Prepared
+    from handsigns.data.prepare import PrepareResult
     from handsigns.results.store import StoredSearch
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a stored search is used with.
+class InputOptions:
+    """Inputs of an operation on a stored search.
 
     Attributes:
-        data: where its images are now; None: where they were.
+        data: current folder of its images; None: the recorded one.
         trust_user_code: whether the user code that its trials name may be run.
     """
 
@@ -31,69 +31,71 @@ class Sources:
 
 
 def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
-    """Open a data set, showing progress; None draws synthetic hands."""
+    """Open a data set, showing progress; None generates synthetic hands."""
     from handsigns.data.dataset import open_data as open_set
-    from handsigns.io.home import substitute_home
+    from handsigns.io.home import fallback_home
 
     home = None
-    with contextlib.suppress(OSError):  # the cache says so itself
-        home = substitute_home()
+    with contextlib.suppress(OSError):  # the cache reports this itself
+        home = fallback_home()
     if home is not None:
-        note(f"there is no home folder that can be written to: caches are kept in {home}")
+        note(f"the home folder is not writable; caches are kept in {home}")
 
-    with progress("drawing hands" if folder is None else "reading pictures") as report:
+    with progress("generating hands" if folder is None else "reading images") as report:
         return open_set(folder, size=size, skip_bad=skip_bad, progress=report)
 
 
-def open_recorded(search: StoredSearch, moved: Path | None = None) -> DataSet:
+def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> DataSet:
     """Open the data of a search, whether or not they have changed.
 
     Args:
         search: the search.
-        moved: where its images are now; None: where they were.
+        data_folder: current folder of its images; None: the recorded one.
     """
     record = search.data
-    folder = moved or (Path(record.folder) if record.folder else None)
+    folder = data_folder or (Path(record.folder) if record.folder else None)
     return open_data(folder, record.size, record.skip_bad)
 
 
-def open_unchanged(
-    search: StoredSearch, moved: Path | None = None, fingerprint: str | None = None
+def open_verified_data(
+    search: StoredSearch, data_folder: Path | None = None, fingerprint: str | None = None
 ) -> DataSet:
-    """Open the data of a search, which must be those that it recorded.
+    """Open the data of a search and check that they are unchanged.
 
     Args:
-        search, moved: see `open_recorded`.
-        fingerprint: of the data wanted; None: those of the search.
+        search, data_folder: see `open_search_data`.
+        fingerprint: expected fingerprint; None: the search's.
 
     Raises:
-        DataError: they have changed.
+        DataError: the data have changed.
     """
-    data = open_recorded(search, moved)
-    wanted = fingerprint or search.data.info.fingerprint
-    if data.info.fingerprint != wanted:
+    data = open_search_data(search, data_folder)
+    expected = fingerprint or search.data.info.fingerprint
+    if data.info.fingerprint != expected:
         raise DataError(
-            f"{describe_change(search, data, wanted)}; put the earlier pictures back, say where "
-            f"they are (--data DIR), or search anew"
+            f"{describe_change(search, data, expected)}; restore the original images, give their "
+            f"folder (--data DIR), or start a new search"
         )
     return data
 
 
-def describe_change(search: StoredSearch, data: DataSet, wanted: str) -> str:
-    """Return what is wrong where the data of a search have changed."""
+def describe_change(search: StoredSearch, data: DataSet, expected: str) -> str:
+    """Describe how the data of a search have changed, for an error message."""
     return (
         f"the data in {data.info.source} are not those of {search.paths.name}: fingerprint "
-        f"{data.info.fingerprint[:12]} instead of {wanted[:12]}"
+        f"{data.info.fingerprint[:12]} instead of {expected[:12]}"
     )
 
 
-def prepare_data(source: Path, dest: Path, *, size: int, seed: int, skip_bad: bool) -> Prepared:
-    """Make a data set of small images from photographs of any size, showing progress.
+def prepare_data(
+    source: Path, dest: Path, *, size: int, seed: int, skip_bad: bool
+) -> PrepareResult:
+    """Create a data set of small images from photographs of any size, showing progress.
 
     Raises:
         DataError: the photographs cannot be used.
     """
     from handsigns.data.prepare import prepare
 
-    with progress("preparing pictures") as report:
+    with progress("preparing images") as report:
         return prepare(source, dest, size=size, seed=seed, skip_bad=skip_bad, progress=report)

@@ -1,4 +1,4 @@
-"""Start a new search: choose its space, open its data, create its files, run its trials."""
+"""Start of a new search: load its space and data, create its files, run its trials."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import counted, format_duration
+from handsigns.console.format import format_duration, pluralize
 from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.data import open_data
-from handsigns.workflow.searches import open_named
+from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
 from handsigns.workflow.trackers import tracking_overrides
 from handsigns.workflow.trials import FinishedRun, RunOptions, run_trials
-from handsigns.workflow.user_code import try_user_code, user_code_of_space
+from handsigns.workflow.user_code import load_user_code_for_space, smoke_test_user_code
 
 if TYPE_CHECKING:
-    from handsigns.config.search import StudyConfig
-    from handsigns.config.user_code import OwnCode
+    from handsigns.config.search import SearchConfig
+    from handsigns.config.user_code import UserCode
     from handsigns.data.dataset import DataSet
     from handsigns.results.store import DataRecord
     from handsigns.results.warm_start import WarmStart
 
-SETTINGS = {
+SETTING_KEYS = {
     "trials": "budget.trials",
     "max_epochs": "budget.max_epochs",
     "time_budget": "budget.time_budget",
@@ -37,21 +37,21 @@ SETTINGS = {
     "gpus_per_trial": "resources.gpus_per_trial",
     "storage": "storage",
 }
-"""Settings with an option of their own, by its name, with their keys in a search space."""
+"""Settings with a dedicated option: their keys in the search space, by option name."""
 
 
 @dataclass(frozen=True)
 class NewSearchRequest:
-    """What the user asks for in a new search.
+    """Request for a new search.
 
     Attributes:
         space: search-space file, or the name of a preset.
-        settings: values of `SETTINGS` that override the space's; None where not given.
-        overrides: any other value of the space, each as ``dotted.key=value``.
-        track: experiment trackers, as of `tracking_overrides`.
+        settings: values of `SETTING_KEYS` that override the space's; None if not given.
         results: folder of all searches.
-        name: of the search; None makes one from the space's, with the time.
-        data: folder of photographs; None draws synthetic hands.
+        overrides: any other value of the space, each as ``dotted.key=value``.
+        track: experiment trackers, see `tracking_overrides`.
+        name: name of the search; None: name of the space with a timestamp.
+        data: folder of images; None: synthetic hands.
         size: height and width of the images in pixels.
         skip_bad: skip files that cannot be used.
         warm_start: name of an earlier search to start from.
@@ -71,119 +71,119 @@ class NewSearchRequest:
     trust_user_code: bool = False
 
     @property
-    def new_name(self) -> str:
-        """The name asked for, or one from the space's with the time, another each second."""
+    def resolved_name(self) -> str:
+        """The requested name, or that of the space with a timestamp."""
         return self.name or f"{Path(self.space).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 @dataclass(frozen=True)
-class NewSearch:
-    """A search that is ready to start: its settings and data are known to be usable."""
+class PlannedSearch:
+    """Validated search that is ready to start."""
 
     paths: SearchPaths
-    study: StudyConfig
+    config: SearchConfig
     data: DataSet
     record: DataRecord
     warm_start: WarmStart | None
-    user_code: OwnCode | None
+    user_code: UserCode | None
 
 
-def given_settings(values: Mapping[str, object]) -> dict[str, object]:
-    """Return those of the `SETTINGS` that have a value, by their key in a search space."""
-    chosen = {key: values.get(name) for name, key in SETTINGS.items()}
+def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the `SETTING_KEYS` that have a value, by their key in the search space."""
+    chosen = {key: values.get(name) for name, key in SETTING_KEYS.items()}
     return {key: value for key, value in chosen.items() if value is not None}
 
 
-def choose_space(request: NewSearchRequest) -> tuple[StudyConfig, Path]:
-    """Load the search space that is asked for, with all overrides; return it and its file.
+def load_space(request: NewSearchRequest) -> tuple[SearchConfig, Path]:
+    """Load the requested search space with all overrides; return it and its file.
 
     Raises:
-        ConfigError: there is none of that name, something in it is wrong, or a tracker is not
-            installed.
+        ConfigError: the space does not exist or is invalid, or a tracker is not installed.
     """
-    from handsigns.config.presets import resolve_space_path
+    from handsigns.config.presets import resolve_search_space
 
-    path = resolve_space_path(request.space)  # a misspelt name is reported before more is loaded
+    path = resolve_search_space(request.space)  # fails before anything heavy is imported
 
-    from handsigns.config.load import load_study
-    from handsigns.tracking.registry import refuse_missing
+    from handsigns.config.load import load_search_config
+    from handsigns.tracking.registry import ensure_installed
 
     overrides = [*request.overrides, *tracking_overrides(request.track)]
-    study = load_study(path, overrides, given_settings(request.settings), print_note)
-    refuse_missing(study.tracking.tools)
-    return study, path
+    config = load_search_config(path, overrides, explicit_settings(request.settings), print_note)
+    ensure_installed(config.tracking.enabled)
+    return config, path
 
 
-def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> NewSearch:
-    """Check all that a search needs, and print what will be searched, on what data.
+def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedSearch:
+    """Validate everything a search needs, and print a summary of its space and data.
 
     Args:
-        request: what the user asks for.
-        dry_run: whether the name may be taken, as nothing will be written.
+        request: the request for the search.
+        dry_run: allow a name that is taken, as nothing will be written.
 
     Raises:
-        ConfigError: the space cannot be used, or its user code is not trusted or fails.
+        ConfigError: the space is invalid, or its user code is not trusted or fails.
         DataError: the data cannot be used.
-        ResultsError: the name is taken, or the search to start from cannot be read.
+        ResultsError: the name is taken, or the search to warm-start from cannot be read.
     """
-    study, space = choose_space(request)
-    paths = SearchPaths.named(request.results, request.new_name)
+    config, space = load_space(request)
+    paths = SearchPaths.for_name(request.results, request.resolved_name)
     if not dry_run:
         ensure_name_free(paths)
 
     from handsigns.results.store import DataRecord
 
-    user_code = user_code_of_space(study, space, allowed=request.trust_user_code)
+    user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
     data = open_data(request.data, request.size, request.skip_bad)
     folder = str(request.data.resolve()) if request.data else None
     record = DataRecord(data.info, folder, request.size, request.skip_bad)
-    _describe(study, data)
-    try_user_code(study, user_code, data)
-    warm_start = _warm_start(request, study, data)
-    return NewSearch(paths, study, data, record, warm_start, user_code)
+    _print_summary(config, data)
+    smoke_test_user_code(config, user_code, data)
+    warm_start = _warm_start(request, config, data)
+    return PlannedSearch(paths, config, data, record, warm_start, user_code)
 
 
-def start_search(new: NewSearch, options: RunOptions) -> FinishedRun:
-    """Create the files of a new search and run it; they are removed where no trial can run.
+def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
+    """Create the files of a new search and run it; remove them if no trial can run.
 
     Raises:
         ResultsError: the name is taken, or results cannot be written.
         ResourceError: no trial can run, or the storage cannot be used.
     """
-    from handsigns.results.store import begin_search, discard, held
+    from handsigns.results.search_lock import search_lock
+    from handsigns.results.store import create_search, discard_unstarted
 
-    ensure_name_free(new.paths, new.study.storage)
-    search = begin_search(new.paths, new.study, new.record, new.warm_start, new.user_code)
+    ensure_name_free(new.paths, new.config.storage)
+    search = create_search(new.paths, new.config, new.record, new.warm_start, new.user_code)
     try:
-        with held(new.paths):
-            return run_trials(search, new.study, new.data, new.user_code, options)
+        with search_lock(new.paths):
+            return run_trials(search, new.config, new.data, new.user_code, options)
     except ResourceError:
-        discard(new.paths)
+        discard_unstarted(new.paths)
         raise
 
 
-def print_plan(study: StudyConfig) -> None:
-    """Print what would be searched, and on what this machine would run it."""
-    from handsigns.cluster.resources import share_out, this_machine
-    from handsigns.config.load import dump_study
+def print_plan(config: SearchConfig) -> None:
+    """Print the resolved search, and the resources it would use on this machine."""
+    from handsigns.cluster.resources import allocate, local_node
+    from handsigns.config.load import dump_search_config
 
-    slots = share_out(study.resources, [this_machine()])
-    measured = slots.gpus and study.resources.gpus_per_trial == "auto"
-    later = "; how many share a GPU is measured as the search begins" if measured else ""
-    print(f"would run {slots}{later}\n\n{dump_study(study)}")
+    allocation = allocate(config.resources, [local_node()])
+    measured = allocation.gpus_per_trial and config.resources.gpus_per_trial == "auto"
+    later = "; the number of trials per GPU is measured at the start" if measured else ""
+    print(f"would run {allocation}{later}\n\n{dump_search_config(config)}")
 
 
-def _warm_start(request: NewSearchRequest, study: StudyConfig, data: DataSet) -> WarmStart | None:
+def _warm_start(request: NewSearchRequest, config: SearchConfig, data: DataSet) -> WarmStart | None:
     if request.warm_start is None:
         return None
 
     from handsigns.results.warm_start import make_warm_start
 
-    earlier = open_named(request.results, request.warm_start)
+    earlier = open_by_name(request.results, request.warm_start)
     warm_start = make_warm_start(
-        study,
+        config,
         data.info.fingerprint,
-        earlier.study,
+        earlier.config,
         earlier.data.info.fingerprint,
         earlier.journal.records,
         earlier.paths.name,
@@ -193,18 +193,20 @@ def _warm_start(request: NewSearchRequest, study: StudyConfig, data: DataSet) ->
     return warm_start
 
 
-def _describe(study: StudyConfig, data: DataSet) -> None:
-    """Print the search in a few lines, and the notes on its data."""
-    if study.description:
-        print(printable(study.description.strip()))
+def _print_summary(config: SearchConfig, data: DataSet) -> None:
+    """Print a summary of the search, and the notes on its data."""
+    if config.description:
+        print(printable(config.description.strip()))
     counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
-    classes = counted(len(data.info.classes), "class", "classes")
+    classes = pluralize(len(data.info.classes), "class", "classes")
     print(f"data: {printable(data.info.source)}: {classes}; {counts}")
     for note in data.info.notes:
         print(f"note: {note}")
-    size = study.space.size()
-    many = "a continuous space" if size is None else counted(size, "configuration")
-    epochs = f"up to {counted(study.budget.max_epochs, 'epoch')} each"
-    within = study.budget.time_budget
+    size = config.space.size()
+    many = "a continuous space" if size is None else pluralize(size, "configuration")
+    epochs = f"up to {pluralize(config.budget.max_epochs, 'epoch')} each"
+    within = config.budget.time_budget
     limit = f", within {format_duration(within)}" if within else ""
-    print(f"search: {counted(study.budget.trials, 'trial')} in {many}, {epochs}{limit}", flush=True)
+    print(
+        f"search: {pluralize(config.budget.trials, 'trial')} in {many}, {epochs}{limit}", flush=True
+    )

@@ -1,4 +1,4 @@
-"""What a user can do next with a search, as its files stand."""
+"""Suggested next command for a search, from the state of its files."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ if TYPE_CHECKING:
 
 
 def next_step(search: StoredSearch) -> str:
-    """Return the next command, after what it is for: that of the winner, once there is one."""
-    from handsigns.results.store import holder
+    """Return the suggested next command and its purpose."""
+    from handsigns.results.search_lock import lock_owner
     from handsigns.results.winner import CONFIG_FILE
 
     paths, journal = search.paths, search.journal
-    by = holder(paths)
-    if by and journal.ended_because:
-        return f"wait for {by}, which works on it"
-    if by:
-        return f"follow it while it runs: {paths.command('watch')}"
+    owner = lock_owner(paths)
+    if owner and journal.stop_reason:
+        return f"wait for {owner}, which is using it"
+    if owner:
+        return f"watch it: {paths.command('watch')}"
     if (paths.winner / CONFIG_FILE).exists():
         return winner_step(paths)
-    if not journal.ended_because or journal.interrupted:
-        return f"resume it: {paths.go_on}"
+    if not journal.stop_reason or journal.interrupted:
+        return f"resume it: {paths.resume_command}"
     if search.best is None:
-        more = paths.command("resume", "--trials", str(2 * len(journal.records) or 1), *paths.trust)
-        return f"no trial has a result (see the reasons in {paths.trials}); try more: {more}"
+        more = paths.command(
+            "resume", "--trials", str(2 * len(journal.records) or 1), *paths.trust_options
+        )
+        return f"no trial has a result (reasons: {paths.trials}); run more: {more}"
     if _reevaluation_unfinished(search):
-        return f"resume the re-evaluation: {paths.repeats.go_on}"
-    return f"retrain the best: {paths.command('retrain', *paths.trust)}"
+        return f"resume the re-evaluation: {paths.reevaluation.resume_command}"
+    return f"retrain the best trial: {paths.command('retrain', *paths.trust_options)}"
 
 
 def ensure_winner(paths: SearchPaths) -> None:
-    """Check that a winner was retrained; its files may still be damaged.
+    """Check that there is a retrained winner; its files may still be damaged.
 
     Raises:
-        ResultsError: none was; with what comes before that.
+        ResultsError: there is none; the message suggests the next step.
     """
     from handsigns.results.store import open_search
     from handsigns.results.winner import CONFIG_FILE
@@ -50,31 +52,31 @@ def ensure_winner(paths: SearchPaths) -> None:
 
 def _reevaluation_unfinished(search: StoredSearch) -> bool:
     try:
-        return not search.plan_finished
+        return not search.reevaluation_finished
     except ResultsError:
         return True
 
 
 def winner_step(paths: SearchPaths, done: str = "") -> str:
-    """Return what can be done next with a retrained winner.
+    """Return the suggested next command for a retrained winner.
 
     Args:
-        paths: of its search.
-        done: the command that was just run, which is not suggested again.
+        paths: paths of its search.
+        done: command that was just run, which is not suggested again.
     """
-    from handsigns.results.winner import read_card, read_test
+    from handsigns.results.winner import read_model_card, read_test_result
 
     try:
-        after = ("--after-test",) if read_card(paths.winner).chosen_after_test else ()
+        after = ("--after-test",) if read_model_card(paths.winner).selected_after_test else ()
     except ResultsError:
-        return f"the winner is damaged; retrain: {paths.command('retrain', *paths.trust)}"
-    test = paths.command("test", *after, *paths.trust)
+        return f"the winner is damaged; retrain: {paths.command('retrain', *paths.trust_options)}"
+    test = paths.command("test", *after, *paths.trust_options)
     try:
-        result = read_test(paths.winner)
+        result = read_test_result(paths.winner)
     except ResultsError:
         return f"the test result is damaged; test again: {test}"
     if result is None:
         return f"test the retrained winner, once: {test}"
     if done == "predict":
-        return f"answer requests with it: {paths.command('serve', *paths.trust)}"
-    return f"classify images: {paths.command('predict', 'IMAGE…', *paths.trust)}"
+        return f"serve it over HTTP: {paths.command('serve', *paths.trust_options)}"
+    return f"classify images: {paths.command('predict', 'IMAGE…', *paths.trust_options)}"

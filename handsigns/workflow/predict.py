@@ -1,4 +1,4 @@
-"""Classify images with the winner of a search."""
+"""Classification of images with the winner of a search."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from handsigns.workflow.next_step import ensure_winner
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
-    from handsigns.winner.predict import Predictions, Winner
+    from handsigns.winner.predict import PredictionBatch, Winner
 
 
 def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
     """Load the retrained model of a search.
 
     Args:
-        paths: of the search.
-        trust_user_code: whether a network of the user's may be run.
+        paths: paths of the search.
+        trust_user_code: whether a user-defined model may be run.
 
     Raises:
         ResultsError: there is none, it is damaged, or its code is not trusted.
@@ -27,10 +27,10 @@ def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
 
     from handsigns.winner.predict import load_winner as load
 
-    return load(paths.winner, allow_own_code=trust_user_code)
+    return load(paths.winner, trust_user_code=trust_user_code)
 
 
-def predict(winner: Winner, sources: Iterable[Path]) -> Predictions:
+def predict(winner: Winner, paths: Iterable[Path]) -> PredictionBatch:
     """Classify image files of any size, and all images in folders.
 
     Raises:
@@ -38,4 +38,4 @@ def predict(winner: Winner, sources: Iterable[Path]) -> Predictions:
     """
     from handsigns.winner.predict import predict as classify
 
-    return classify(winner, sources)
+    return classify(winner, paths)

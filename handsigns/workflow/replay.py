@@ -1,4 +1,4 @@
-"""Replay a trial: train it again and compare every epoch with the record."""
+"""Replay of a trial: train it again and compare every epoch with the record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
-from handsigns.workflow.data import Sources, open_unchanged
-from handsigns.workflow.user_code import user_code_of_trial
+from handsigns.workflow.data import InputOptions, open_verified_data
+from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
-    from handsigns.config.search import StudyConfig
-    from handsigns.config.user_code import OwnCode
+    from handsigns.config.search import SearchConfig
+    from handsigns.config.user_code import UserCode
     from handsigns.data.dataset import DataSet
     from handsigns.metrics import EpochMetrics
     from handsigns.results.store import StoredSearch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of an epoch that is not what was recorded."""
+    """Metric of an epoch whose replayed value differs from the recorded one."""
 
     epoch: int
     metric: str
@@ -32,14 +32,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What came out when a trial was trained again.
+    """Result of a replay.
 
     Attributes:
-        trial_id: of the trial.
-        epochs: metrics of each epoch that was trained again.
-        differences: from the record, timings aside.
-        failure: why the replay did not end as the record does; empty where it does.
-        diverged: whether the record ends with a loss that is not finite.
+        trial_id: ID of the trial.
+        epochs: metrics of each replayed epoch.
+        differences: differences from the record, timings aside.
+        failure: why the replay did not end as the record does; empty if it does.
+        diverged: whether the record ends with a non-finite loss.
     """
 
     trial_id: str
@@ -50,30 +50,30 @@ class ReplayResult:
 
     @property
     def identical(self) -> bool:
-        """Whether it is the same as the record, epoch by epoch."""
+        """Whether the replay matches the record, epoch by epoch."""
         return not self.differences and not self.failure
 
 
-def replay(search: StoredSearch, trial: str, sources: Sources) -> ReplayResult:
-    """Train a trial of a search again, showing progress, and compare every epoch.
+def replay(search: StoredSearch, trial: str, inputs: InputOptions) -> ReplayResult:
+    """Train a trial again, showing progress, and compare every epoch with the record.
 
     Args:
         search: the search.
-        trial: a trial_id, also of a re-evaluation: 0007, or 0007-seed1.
-        sources: its data and user code.
+        trial: trial ID, also of a re-evaluation: 0007, or 0007-seed1.
+        inputs: its data and user code.
 
     Raises:
         ResultsError: there is no such trial, or user code is not trusted.
         DataError: the data have changed.
     """
-    record, journal = search.recorded(trial)
+    record, journal = search.find_record(trial)
     sessions = [journal.sessions[number] for number in record.sessions]
-    user_code = user_code_of_trial(search, record, journal, allowed=sources.trust_user_code)
-    data = open_unchanged(search, sources.data, sessions[-1].fingerprint if sessions else None)
+    user_code = load_user_code_for_trial(search, record, journal, allowed=inputs.trust_user_code)
+    data = open_verified_data(search, inputs.data, sessions[-1].fingerprint if sessions else None)
     _print_changes(sessions)
     with progress(f"replaying trial {record.trial_id}") as report:
         return replay_record(
-            search.study,
+            search.config,
             data,
             record,
             user_code,
@@ -82,29 +82,30 @@ def replay(search: StoredSearch, trial: str, sources: Sources) -> ReplayResult:
 
 
 def replay_record(
-    study: StudyConfig,
+    config: SearchConfig,
     data: DataSet,
     record: TrialRecord,
-    user_code: OwnCode | None,
+    user_code: UserCode | None,
     *,
     on_epoch: Callable[[int], None],
 ) -> ReplayResult:
-    """Train a record's configuration again and compare every epoch.
+    """Train a recorded configuration again and compare every epoch.
 
     Args:
-        study, data: of the search.
-        record: of the trial.
-        user_code: the modules that it ran.
-        on_epoch: called with the number of each epoch that is done.
+        config: settings of the search.
+        data: data of the search.
+        record: record of the trial.
+        user_code: user modules that the trial ran.
+        on_epoch: callback that receives the number of each finished epoch.
     """
     from handsigns.winner.replay import ReplayError
-    from handsigns.winner.replay import replay as train_again
+    from handsigns.winner.replay import replay as replay_epochs
 
     epochs: list[EpochMetrics] = []
     differences: list[Difference] = []
     failure = ""
     try:
-        for epoch in train_again(study, data, record, user_code):
+        for epoch in replay_epochs(config, data, record, user_code):
             number = epoch.metrics.epoch
             epochs.append(epoch.metrics)
             differences += [
@@ -119,11 +120,11 @@ def replay_record(
 
 
 def _print_changes(sessions: Sequence[Session]) -> None:
-    """Print what differs between a trial's sessions and now, where that may change numbers."""
-    from handsigns.results.environment import changed_code, changed_machine, describe_environment
+    """Print changes of code or machine since the trial that may affect its metrics."""
+    from handsigns.results.environment import code_changes, describe_environment, machine_changes
 
     now = describe_environment()
     for session in sessions:
         then = session.environment
-        for change in (*changed_code(then, now), *changed_machine(then, now)):
+        for change in (*code_changes(then, now), *machine_changes(then, now)):
             print(f"note: since the trial was trained, {printable(change)}")

@@ -1,4 +1,4 @@
-"""Turn searches into pages: the report of one, and the comparison of several."""
+"""Report of one search, and comparison of several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import counted
+from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import note, printable
 from handsigns.errors import ConfigError
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 REPORTS = Path("reports")
-"""Where reports go unless the user names another folder."""
-_LONGEST_NAME = 100
-"""Characters in the name of a comparison's folder; many searches have only their number there."""
+"""Default folder of reports."""
+_MAX_NAME_LENGTH = 100
+"""Maximum length of a comparison's folder name; beyond it, only the searches' number is given."""
 
 
 def write_report(search: StoredSearch, reports: Path = REPORTS) -> Path:
-    """Write a search's report into a folder of its name, showing progress; return the page.
+    """Write the report into a folder named after the search, showing progress; return the page.
 
     Raises:
-        ResultsError: another page is in its place.
+        ResultsError: the page's path holds something that is not a report.
         OSError: the folder cannot be written.
     """
     from handsigns.reporting.write import write_report as write
@@ -37,38 +37,38 @@ def write_report(search: StoredSearch, reports: Path = REPORTS) -> Path:
 
 
 def follow_report(paths: SearchPaths, reports: Path = REPORTS) -> Path:
-    """Write a search's report again and again until no process runs it; return the page.
+    """Keep a search's report up to date until no process runs the search; return the page.
 
     Raises:
         ResultsError, OSError: see `write_report`.
     """
     from handsigns.reporting.follow import follow
-    from handsigns.results.background_sync import kept_fresh
+    from handsigns.results.background_sync import follow_remote
 
     def print_written(search: StoredSearch, page: Path) -> None:
-        ended = sum(record.ended for record in search.journal.records)
-        print(f"{printable(str(page))}: {counted(ended, 'trial')} ended", flush=True)
+        finished = sum(record.is_terminal for record in search.journal.records)
+        print(f"{printable(str(page))}: {pluralize(finished, 'trial')} finished", flush=True)
 
-    with kept_fresh(paths, note):
+    with follow_remote(paths, note):
         return follow(paths, reports / paths.name, print_written)
 
 
 def compare(
     names: Sequence[str], results: Path, reports: Path | None = REPORTS
 ) -> tuple[Comparison, Path | None]:
-    """Compare searches, and write the page of that into a folder of their names.
+    """Compare searches, and write a page into a folder of their names.
 
     Args:
-        names: of two or more searches.
+        names: names of two or more searches.
         results: folder of all searches.
-        reports: folder of all reports; None writes no page.
+        reports: folder of all reports; None: write no page.
 
     Returns:
-        what is to be said of them, and the page.
+        The comparison, and the path of its page.
 
     Raises:
-        ConfigError: these are fewer than two.
-        ResultsError: there is no such search, or another page is in the place of this.
+        ConfigError: fewer than two searches are named.
+        ResultsError: a search does not exist, or the page's path holds something else.
     """
     distinct = list(dict.fromkeys(names))
     if len(distinct) < 2:
@@ -82,9 +82,10 @@ def compare(
     comparison = compare_searches(searches)
     if reports is None:
         return comparison, None
-    return comparison, write_comparison(searches, reports / _folder(distinct))
+    return comparison, write_comparison(searches, reports / _comparison_dirname(distinct))
 
 
-def _folder(names: Sequence[str]) -> str:
-    whole = "-".join(["compare", *names])
-    return whole if len(whole) <= _LONGEST_NAME else f"compare-{names[0][:60]}-and-{len(names) - 1}"
+def _comparison_dirname(names: Sequence[str]) -> str:
+    full = "-".join(["compare", *names])
+    short = f"compare-{names[0][:60]}-and-{len(names) - 1}"
+    return full if len(full) <= _MAX_NAME_LENGTH else short

@@ -1,4 +1,4 @@
-"""Open stored searches: once for a command, and again only after the search has run."""
+"""Opening of stored searches: once per command, and again only after the search has run."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING
 from handsigns.console.format import MISSING, percent
 from handsigns.errors import HandsignsError, ResultsError
 from handsigns.results.paths import SearchPaths
-from handsigns.workflow.sync import synced
+from handsigns.workflow.sync import synced_search_dir
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 
 AFTER_TEST = " (picked by hand after a test)"
-"""Marks an accuracy that is no honest estimate."""
+"""Mark of a test accuracy that is biased by the choice."""
 
 
 @contextlib.contextmanager
-def opened(results: Path, name: str, storage: str | None = None) -> Iterator[StoredSearch]:
-    """Open a search, with its folder and its copy in a storage in step before and after.
+def open_synced(results: Path, name: str, storage: str | None = None) -> Iterator[StoredSearch]:
+    """Open a search; pull its folder from the storage before, push it after.
 
     Args:
-        results, name, storage: see `synced`.
+        results, name, storage: see `synced_search_dir`.
 
     Raises:
-        ConfigError, ResultsError: see `synced`; or its files are damaged.
+        ConfigError, ResultsError: see `synced_search_dir`; or its files are damaged.
     """
-    with synced(results, name, storage) as paths:
+    with synced_search_dir(results, name, storage) as paths:
         yield open_at(paths)
 
 
-def open_named(results: Path, name: str) -> StoredSearch:
-    """Open a search of the results folder as it is here.
+def open_by_name(results: Path, name: str) -> StoredSearch:
+    """Open a search from the local results folder.
 
     Raises:
-        ConfigError, ResultsError: there is none of that name, or its files are damaged.
+        ConfigError, ResultsError: it does not exist, or its files are damaged.
     """
     return open_at(SearchPaths.existing(results, name))
 
@@ -54,15 +54,15 @@ def open_at(paths: SearchPaths) -> StoredSearch:
     return open_search(paths)
 
 
-def reloaded(search: StoredSearch) -> StoredSearch:
-    """Read a search again after it has run, as a new object."""
+def reload(search: StoredSearch) -> StoredSearch:
+    """Reload a search after it has run, as a new object."""
     return open_at(search.paths)
 
 
 def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
-    """Open all searches of a results folder; a damaged one is its name and the error."""
+    """Open all searches of a results folder; return name and error for a damaged one."""
     found: list[StoredSearch | tuple[str, HandsignsError]] = []
-    for paths in SearchPaths.all(results):
+    for paths in SearchPaths.list_all(results):
         try:
             found.append(open_at(paths))
         except HandsignsError as error:
@@ -71,19 +71,21 @@ def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
 
 
 def winner_status(paths: SearchPaths) -> str:
-    """Return how far the winner of a search has come, in words; a choice after a test is marked."""
-    from handsigns.results.winner import TEST_FILE, read_card, read_test
+    """Describe the state of a search's winner, for the list; a choice after a test is marked."""
+    from handsigns.results.winner import TEST_FILE, read_model_card, read_test_result
 
     try:
-        test = read_test(paths.winner)
+        test = read_test_result(paths.winner)
     except ResultsError:
         return f"{TEST_FILE} is damaged"
     if test is not None:
-        mark = AFTER_TEST if test.chosen_after_test else ""
+        mark = AFTER_TEST if test.selected_after_test else ""
         return f"test accuracy {percent(test.accuracy)}{mark}"
     if not paths.winner.is_dir():
         return MISSING
     try:
-        return "retrained" + (AFTER_TEST if read_card(paths.winner).chosen_after_test else "")
+        return "retrained" + (
+            AFTER_TEST if read_model_card(paths.winner).selected_after_test else ""
+        )
     except ResultsError:
         return "retrained"

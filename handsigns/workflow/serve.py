@@ -1,4 +1,4 @@
-"""Serve predictions of the winner over HTTP, on this machine alone."""
+"""HTTP service of the winner, on loopback."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ if TYPE_CHECKING:
 
 
 def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> None:
-    """Answer requests until Ctrl-C or a request to terminate.
+    """Serve predictions until SIGINT (Ctrl-C) or SIGTERM.
 
     Args:
-        paths: of the search.
-        port: to listen on, on loopback.
-        trust_user_code: whether a network of the user's may be run.
+        paths: paths of the search.
+        port: port to listen on, on loopback.
+        trust_user_code: whether a user-defined model may be run.
 
     Raises:
         ResultsError: there is no winner, or packages are missing.
         ResourceError: the port is taken.
     """
     from handsigns.cluster.session import ray_session
-    from handsigns.console.capture import output_to
-    from handsigns.results.winner import read_card
+    from handsigns.console.capture import redirect_output
+    from handsigns.results.winner import read_model_card
     from handsigns.winner.serve import HOST, check_extra, check_port, served
 
     check_extra()
     ensure_winner(paths)
-    read_card(paths.winner)
+    read_model_card(paths.winner)
     check_port(port)
-    print(f"starting; Ray's own output goes to {paths.log}", flush=True)
-    with _termination() as end, output_to(paths.log) as terminal:
+    print(f"starting; Ray's own output goes to {paths.ray_log}", flush=True)
+    with _shutdown_event() as shutdown, redirect_output(paths.ray_log) as terminal:
         with (
             ray_session(None, 0),
-            served(paths.winner, port, allow_own_code=trust_user_code),
+            served(paths.winner, port, trust_user_code=trust_user_code),
         ):
             address = f"http://{HOST}:{port}"
-            print(f"{paths.name} answers on {address}; Ctrl-C ends it. Try it:", file=terminal)
+            print(f"serving {paths.name} on {address}; stop with Ctrl-C. Try it:", file=terminal)
             print(f"  curl --data-binary @photo.jpg {address}/predict", file=terminal, flush=True)
-            end.wait()
-        print("ended", file=terminal, flush=True)
+            shutdown.wait()
+        print("stopped", file=terminal, flush=True)
 
 
 @contextlib.contextmanager
-def _termination() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C, or a request to terminate, sets."""
-    end = threading.Event()
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.signal(kind, lambda *_: end.set()) for kind in kinds}
+def _shutdown_event() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set."""
+    shutdown = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, lambda *_: shutdown.set()) for number in signals}
     try:
-        yield end
+        yield shutdown
     finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

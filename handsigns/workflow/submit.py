@@ -1,4 +1,4 @@
-"""Submit a search to a cluster as a job, follow its log, and fetch its results."""
+"""Submission of a search to a cluster as a Ray job, and download of its results."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from handsigns.console.progress import progress
 from handsigns.console.sanitize import note
 from handsigns.errors import ConfigError, ResourceError, ResultsError
 from handsigns.results.paths import SearchPaths
-from handsigns.workflow.new_search import NewSearchRequest, choose_space
+from handsigns.workflow.new_search import NewSearchRequest, load_space
 from handsigns.workflow.next_step import next_step
 from handsigns.workflow.searches import open_at
 from handsigns.workflow.sync import ensure_name_free, pull
-from handsigns.workflow.user_code import user_code_of_space
+from handsigns.workflow.user_code import load_user_code_for_space
 
 if TYPE_CHECKING:
-    from handsigns.config.search import StudyConfig
-    from handsigns.config.user_code import OwnCode
+    from handsigns.config.search import SearchConfig
+    from handsigns.config.user_code import UserCode
 
-_SPACE = "space.yaml"
+_SPACE_FILE = "space.yaml"
 _SUCCEEDED = "SUCCEEDED"
-_LONGEST_MESSAGE = 500
-"""Characters of what Ray says of a job that are shown."""
+_MAX_MESSAGE_CHARS = 500
+"""Characters shown of Ray's message on a failed job."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A search as a job of a cluster.
+    """Search submitted to a cluster as a job.
 
     Attributes:
-        request: the search that is asked for.
-        paths: where its results will be here.
-        storage: from which they are fetched.
-        address: of the cluster's dashboard, which takes jobs.
+        request: the requested search.
+        paths: local paths of its results.
+        storage: storage from which they are pulled.
+        address: address of the cluster's dashboard, which accepts jobs.
         seeds: number of models to retrain.
-        ensemble: whether to keep all of these as one.
+        ensemble: whether to keep all of these as an ensemble.
     """
 
     request: NewSearchRequest
@@ -53,24 +53,24 @@ class Submission:
     ensemble: bool
 
     @property
-    def job(self) -> str:
-        """The job's name."""
+    def job_id(self) -> str:
+        """ID of the job."""
         return f"handsigns-{self.paths.name}"
 
     @property
-    def log(self) -> Path:
-        """Where what Ray's client prints goes."""
+    def client_log(self) -> Path:
+        """Log file of Ray's job client."""
         return self.paths.root.with_name(f"{self.paths.root.name}.submit.log")
 
     @property
-    def again(self) -> str:
+    def reattach_hint(self) -> str:
         """How to follow the job again."""
-        return f"the same command with --name {self.paths.name} follows it"
+        return f"to follow it, run the same command with --name {self.paths.name}"
 
     @property
     def command(self) -> list[str]:
-        """The search as a command on the whole cluster; what was set is in its space."""
-        given = {
+        """The job's command line; settings and overrides are in its search space."""
+        options = {
             "--name": self.paths.name,
             "--address": "auto",
             "--data": self.request.data,
@@ -78,10 +78,10 @@ class Submission:
             "--seeds": self.seeds,
             "--skip-bad": self.request.skip_bad,
             "--ensemble": self.ensemble,
-            "--own-code": self.request.trust_user_code,
+            "--trust-user-code": self.request.trust_user_code,
         }
-        command = ["python", "-m", "handsigns", "run", _SPACE, "--no-report"]
-        for flag, value in given.items():
+        command = ["python", "-m", "handsigns", "run", _SPACE_FILE, "--no-report"]
+        for flag, value in options.items():
             if value is True:
                 command.append(flag)
             elif value is not None and value is not False:
@@ -90,129 +90,130 @@ class Submission:
 
 
 def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: bool) -> bool:
-    """Submit a search, print its log until it ends or the user leaves, and fetch its results.
+    """Submit a search, print its log until it ends or the user detaches, and pull its results.
 
-    A job that the cluster knows by the search's name is followed, not submitted again.
+    A job that already exists under the search's name is followed, not submitted again.
 
     Returns:
-        False where the job failed.
+        Whether the job succeeded, or the user detached.
 
     Raises:
-        ConfigError: the search cannot run there as it is asked for.
+        ConfigError: the request cannot run on a cluster.
         ResultsError: the name is taken.
         ResourceError: the cluster's job server cannot be used.
     """
-    study, space = choose_space(request)
-    storage = _storage(study, request)
-    user_code = user_code_of_space(study, space, allowed=request.trust_user_code)
-    paths = SearchPaths.named(request.results, request.new_name)
+    config, space = load_space(request)
+    storage = _storage(config, request)
+    user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
+    paths = SearchPaths.for_name(request.results, request.resolved_name)
     submission = Submission(request, paths, storage, address, seeds, ensemble)
 
     from handsigns.cluster.jobs import job_client
 
-    with _job_server(submission, "nothing was submitted"):
-        client = job_client(address, submission.log)
-        known = _is_known(client, submission.job)
+    with _job_server_errors(submission, "nothing was submitted"):
+        client = job_client(address, submission.client_log)
+        known = _job_exists(client, submission.job_id)
     if not known:
         ensure_name_free(paths, storage)
-        unsure = f"it is not known whether {submission.job} was submitted; {submission.again}"
-        with _job_server(submission, unsure):
-            _send(client, submission, study, user_code)
-    with _job_server(submission, f"{submission.job} was submitted; {submission.again}"):
-        status = _follow(client, submission)
-    return _fetch(submission, status)
+        unknown_state = (
+            f"it is not known whether {submission.job_id} was submitted; {submission.reattach_hint}"
+        )
+        with _job_server_errors(submission, unknown_state):
+            _submit_job(client, submission, config, user_code)
+    with _job_server_errors(
+        submission, f"{submission.job_id} was submitted; {submission.reattach_hint}"
+    ):
+        status = _tail_log(client, submission)
+    return _fetch_results(submission, status)
 
 
-def _storage(study: StudyConfig, request: NewSearchRequest) -> str:
-    if study.storage is None:
+def _storage(config: SearchConfig, request: NewSearchRequest) -> str:
+    if config.storage is None:
         raise ConfigError(
-            "where are the results to lie, so that they outlive the cluster and can be fetched? "
-            "Name a place that the cluster and this machine reach: --storage s3://bucket/runs, or "
-            "a shared folder"
+            "--storage is missing: name storage that the cluster and this machine can access, so "
+            "that the results outlive the cluster: --storage s3://bucket/runs, or a shared folder"
         )
     if request.data is not None and not request.data.is_absolute():
         raise ConfigError(
-            f"--data {request.data}: a job has a folder of its own there, so give the whole path "
-            f"of the pictures on the cluster's head"
+            f"--data {request.data} is a relative path; a job has its own working folder, so give "
+            f"the absolute path of the images on the cluster's head node"
         )
-    return study.storage
+    return config.storage
 
 
 @contextlib.contextmanager
-def _job_server(submission: Submission, stands: str) -> Iterator[None]:
-    """Report what to do where the cluster's job server cannot be reached, or refuses us.
+def _job_server_errors(submission: Submission, job_state: str) -> Iterator[None]:
+    """Report the remedy if the cluster's job server is unreachable or refuses the request.
 
     Args:
-        submission: what is submitted.
-        stands: what is known of the job if this fails, or the user interrupts it.
+        submission: the job.
+        job_state: what to report about the job on an error or interrupt.
     """
-    from handsigns.cluster.jobs import troubles
+    from handsigns.cluster.jobs import client_errors
 
     try:
         yield
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"interrupted; {stands}") from error
-    except troubles() as error:
-        more = f"; more in {submission.log}" if submission.log.is_file() else ""
+        raise KeyboardInterrupt(f"interrupted; {job_state}") from error
+    except client_errors() as error:
+        more = f"; more in {submission.client_log}" if submission.client_log.is_file() else ""
         raise ResourceError(
             f"the job server at {submission.address} cannot be used: "
-            f"{' '.join(str(error).split())}{more}\n{stands}. Give the address of the cluster's "
-            f"dashboard (--address http://HOST:8265; from afar by way of "
-            f"'ssh -L 8265:localhost:8265 HOST'), and let RAY_AUTH_MODE=token and "
-            f"RAY_AUTH_TOKEN_PATH name its token"
+            f"{' '.join(str(error).split())}{more}\n{job_state}. Give the address of the cluster's "
+            f"dashboard (--address http://HOST:8265; remotely: 'ssh -L 8265:localhost:8265 HOST') "
+            f"and its token (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN_PATH)"
         ) from error
 
 
-def _is_known(client: Any, job: str) -> bool:
-    """Return whether the cluster has such a job, as after an earlier `submit`."""
+def _job_exists(client: Any, job: str) -> bool:
+    """Return whether the cluster already has the job, from an earlier `submit`."""
     known = any(found.submission_id == job for found in client.list_jobs())
     if known:
-        print(f"{job} is known to the cluster ({client.get_job_status(job).value})")
+        print(f"{job} exists on the cluster ({client.get_job_status(job).value})")
     return known
 
 
-def _send(
-    client: Any, submission: Submission, study: StudyConfig, user_code: OwnCode | None
+def _submit_job(
+    client: Any, submission: Submission, config: SearchConfig, user_code: UserCode | None
 ) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="handsigns-") as folder,
-        progress(f"sending the code and the space to {submission.address}") as report,
+        progress(f"uploading code and search space to {submission.address}") as report,
     ):
         report(0, 1)
-        _stage(Path(folder), study, user_code)
+        _stage_working_dir(Path(folder), config, user_code)
         client.submit_job(
             entrypoint=shlex.join(submission.command),
-            submission_id=submission.job,
+            submission_id=submission.job_id,
             runtime_env={"working_dir": folder},
             metadata={"name": submission.paths.name},
         )
         report(1, 1)
 
 
-def _stage(folder: Path, study: StudyConfig, user_code: OwnCode | None) -> None:
-    """Collect what the cluster needs beside the packages it has: this one, space, user code."""
-    from handsigns.config.load import dump_study
-    from handsigns.results.environment import CODE
+def _stage_working_dir(folder: Path, config: SearchConfig, user_code: UserCode | None) -> None:
+    """Collect what the cluster lacks: this package, the search space, user code."""
+    from handsigns.config.load import dump_search_config
+    from handsigns.results.environment import PACKAGE_DIR
 
-    shutil.copytree(CODE, folder / CODE.name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / _SPACE).write_text(dump_study(study), encoding="utf-8")
+    shutil.copytree(
+        PACKAGE_DIR, folder / PACKAGE_DIR.name, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (folder / _SPACE_FILE).write_text(dump_search_config(config), encoding="utf-8")
     for module in user_code.modules.values() if user_code else ():
         path = folder / f"{module.name.replace('.', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(module.source, encoding="utf-8")
 
 
-def _follow(client: Any, submission: Submission) -> str | None:
-    """Print what the job prints; return its status at the end, None where the user leaves."""
-    from handsigns.cluster.jobs import print_log
+def _tail_log(client: Any, submission: Submission) -> str | None:
+    """Print the job's log; return its final status, None if the user detaches."""
+    from handsigns.cluster.jobs import stream_job_logs
 
-    job = submission.job
-    print(
-        f"{job} runs on the cluster, also without this command; Ctrl-C leaves it: "
-        f"{submission.again} again"
-    )
+    job = submission.job_id
+    print(f"{job} runs on the cluster; Ctrl-C detaches from it; {submission.reattach_hint}")
     try:
-        print_log(client, job)
+        stream_job_logs(client, job)
     except KeyboardInterrupt:
         return None
     finally:
@@ -220,30 +221,30 @@ def _follow(client: Any, submission: Submission) -> str | None:
     if not info.status.is_terminal():
         return None
     if info.status.value != _SUCCEEDED and info.message:
-        note(f"the cluster says of {job}: {' '.join(info.message.split())[:_LONGEST_MESSAGE]}")
+        note(f"message of the cluster: {' '.join(info.message.split())[:_MAX_MESSAGE_CHARS]}")
     return str(info.status.value)
 
 
-def _fetch(submission: Submission, status: str | None) -> bool:
-    """Pull what a job that has ended left, and print where it is."""
-    job, paths, storage = submission.job, submission.paths, submission.storage
+def _fetch_results(submission: Submission, status: str | None) -> bool:
+    """Pull the results of a finished job, and print where they are."""
+    job, paths, storage = submission.job_id, submission.paths, submission.storage
     if status is None:
         print(
-            f"{job} was left as it is; {submission.again} again, and 'ray job stop {job} "
-            f"--address {submission.address}' ends it",
+            f"detached, {job} keeps running; {submission.reattach_hint}; to stop it: "
+            f"ray job stop {job} --address {submission.address}",
             file=sys.stderr,
         )
         return True
     succeeded = status == _SUCCEEDED
     if not succeeded:
-        print(f"{job} ended as {status}; its log, above, may say why", file=sys.stderr)
+        print(f"{job} ended as {status}; see its log above", file=sys.stderr)
     try:
         pull(paths, storage)
     except ResultsError as error:
-        other = f"submit it anew, under another --name than {paths.name}"
-        note(f"nothing was fetched: {error}; {'' if succeeded else other}".removesuffix("; "))
+        remedy = "" if succeeded else f"; submit it again under another --name than {paths.name}"
+        note(f"no results were fetched: {error}{remedy}")
         return False
-    print(f"its results are here, in {paths.root}, and in {storage}")
+    print(f"results: {paths.root}, and in {storage}")
     if not succeeded:
         print(f"next: {next_step(open_at(paths))}")
     return succeeded

@@ -1,4 +1,4 @@
-"""Keep a search's results folder and its copy in a storage in step."""
+"""Synchronisation of a search's results folder with its copy in shared storage."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from typing import TYPE_CHECKING
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError, ResultsError
-from handsigns.io.storage import unusable
+from handsigns.io.storage import storage_error_message
 from handsigns.results.paths import SearchPaths
 
 if TYPE_CHECKING:
-    from handsigns.results.sync import Mirror
+    from handsigns.results.sync import RemoteCopy
 
 
 @contextlib.contextmanager
-def synced(results: Path, name: str, storage: str | None = None) -> Iterator[SearchPaths]:
-    """Pull a search's files from its storage first, and push what is new at the end.
+def synced_search_dir(
+    results: Path, name: str, storage: str | None = None
+) -> Iterator[SearchPaths]:
+    """Pull a search's files from its storage, and push changes at the end.
 
     Args:
         results: folder of all searches.
-        name: of the search.
-        storage: location of its copy; None: the one that the folder remembers, if any.
+        name: name of the search.
+        storage: storage of its copy; None: the one recorded in the folder, if any.
 
     Raises:
-        ConfigError: the storage cannot be one.
-        ResultsError: there is no such search, or folder and copy have both changed.
+        ConfigError: the storage is invalid.
+        ResultsError: there is no such search, or folder and copy have diverged.
     """
-    paths = SearchPaths.named(results, name)
+    paths = SearchPaths.for_name(results, name)
     pull(paths, storage)
-    with pushed(paths):
+    with push_on_exit(paths):
         yield SearchPaths.existing(results, name)
 
 
 @contextlib.contextmanager
-def pushed(paths: SearchPaths) -> Iterator[None]:
-    """Push what is new in a search's folder at the end, also after an error."""
+def push_on_exit(paths: SearchPaths) -> Iterator[None]:
+    """Push changes of a search's folder at the end, also after an error."""
     try:
         yield
     finally:
@@ -47,98 +49,98 @@ def pushed(paths: SearchPaths) -> Iterator[None]:
 
 
 def pull(paths: SearchPaths, storage: str | None = None) -> None:
-    """Update a search's folder from its copy in a storage, where that is newer.
+    """Update a search's folder from its copy in shared storage if that is newer.
 
     Args:
-        paths: of the search, which need not exist here yet where a storage is named.
-        storage: see `synced`.
+        paths: paths of the search, which need not exist locally if a storage is given.
+        storage: see `synced_search_dir`.
 
     Raises:
-        ConfigError, ResultsError: see `synced`.
+        ConfigError, ResultsError: see `synced_search_dir`.
     """
-    if storage is None and not paths.copied.exists():
+    if storage is None and not paths.sync_state.exists():
         return
 
-    from handsigns.results.sync import known_mirror, named_mirror
+    from handsigns.results.remote_copies import copy_in_storage, recorded_copy
 
-    known = known_mirror(paths)
-    copy = named_mirror(paths, storage) if storage is not None else known
-    if copy is None:
+    recorded = recorded_copy(paths)
+    remote = copy_in_storage(paths, storage) if storage is not None else recorded
+    if remote is None:
         return
-    if known is not None and copy.place != known.place:
+    if recorded is not None and remote.storage != recorded.storage:
         raise ResultsError(
-            f"{paths.root} is a copy of {known.place}, not of {copy.place}; to have that one, "
-            f"name another folder (--results)"
+            f"{paths.root} is a copy of {recorded.storage}, not of {remote.storage}; to pull that "
+            f"one, choose another folder (--results)"
         )
     try:
-        with progress(f"looking into {copy.place}") as report:
+        with progress(f"pulling from {remote.storage}") as report:
             report(0, 1)
-            copy.fetch()
+            remote.pull()
             report(1, 1)
     except OSError as error:
-        problem = unusable(copy.place.address, error)
-        if known is None:
+        problem = storage_error_message(remote.storage.uri, error)
+        if recorded is None:
             raise ResultsError(problem) from error
-        print(f"note: what is here may be old. {problem}", file=sys.stderr)
+        print(f"note: the local copy may be out of date. {problem}", file=sys.stderr)
 
 
 def push(paths: SearchPaths) -> None:
-    """Update a search's copy in its storage, where it has one, from its folder."""
-    if not paths.copied.exists():
+    """Update a search's copy in its storage, if it has one, from its folder."""
+    if not paths.sync_state.exists():
         return
 
-    from handsigns.results.store import holder
-    from handsigns.results.sync import known_mirror
+    from handsigns.results.remote_copies import recorded_copy
+    from handsigns.results.search_lock import lock_owner
 
-    mirror = known_mirror(paths)
-    if mirror is None or holder(paths):  # the process that runs it updates the copy
+    remote_copy = recorded_copy(paths)
+    if remote_copy is None or lock_owner(paths):  # the process that runs it updates the copy
         return
     try:
-        mirror.push()
+        remote_copy.push()
     except (OSError, ResultsError) as error:
         print(
-            f"note: the copy in {mirror.place} is behind: {printable(str(error))}\nit is brought "
-            f"up to date by the next command on {paths.name}",
+            f"note: the copy in {remote_copy.storage} is behind: {printable(str(error))}\n"
+            f"the next command on {paths.name} will update it",
             file=sys.stderr,
         )
 
 
 def ensure_not_running_elsewhere(paths: SearchPaths) -> None:
-    """Check that no other machine runs a search, before anything of it is changed.
+    """Check that no other machine is running a search, before its files are changed.
 
     Raises:
-        ResultsError: one does.
+        ResultsError: another machine is running it.
         ResourceError: its storage cannot be read.
     """
-    from handsigns.results.sync import known_mirror
+    from handsigns.results.remote_copies import recorded_copy
 
-    mirror = known_mirror(paths)
-    if mirror is not None:
-        with _usable(mirror):
-            mirror.refuse_running()
+    remote_copy = recorded_copy(paths)
+    if remote_copy is not None:
+        with _storage_errors(remote_copy):
+            remote_copy.ensure_not_running()
 
 
 def ensure_name_free(paths: SearchPaths, storage: str | None = None) -> None:
-    """Check that a name is free for a new search, here and in its storage.
+    """Check that a name is free for a new search, locally and in its storage.
 
     Raises:
-        ResultsError: it is not.
+        ResultsError: the name is taken.
         ResourceError: the storage cannot be read.
     """
-    from handsigns.results.store import refuse_taken
-    from handsigns.results.sync import named_mirror
+    from handsigns.results.remote_copies import copy_in_storage
+    from handsigns.results.store import ensure_folder_free
 
-    refuse_taken(paths)
-    mirror = named_mirror(paths, storage) if storage is not None else None
-    if mirror is not None:
-        with _usable(mirror):
-            mirror.refuse_taken()
+    ensure_folder_free(paths)
+    remote_copy = copy_in_storage(paths, storage) if storage is not None else None
+    if remote_copy is not None:
+        with _storage_errors(remote_copy):
+            remote_copy.ensure_name_free()
 
 
 @contextlib.contextmanager
-def _usable(mirror: Mirror) -> Iterator[None]:
-    """Report what to do where the storage of a copy cannot be read."""
+def _storage_errors(remote_copy: RemoteCopy) -> Iterator[None]:
+    """Report the remedy if the storage of a copy cannot be read."""
     try:
         yield
     except OSError as error:
-        raise ResourceError(unusable(mirror.place.address, error)) from error
+        raise ResourceError(storage_error_message(remote_copy.storage.uri, error)) from error

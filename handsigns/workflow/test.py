@@ -1,10 +1,10 @@
-"""Test the retrained winner of a search: the one step that opens the test split."""
+"""Test of the retrained winner: the only step that opens the test split."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from handsigns.workflow.data import Sources, open_unchanged
+from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.next_step import ensure_winner
 from handsigns.workflow.trackers import publish_winner
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 def evaluate_on_test(
-    search: StoredSearch, sources: Sources, *, after_test: bool = False
+    search: StoredSearch, inputs: InputOptions, *, after_test: bool = False
 ) -> TestResult:
-    """Test the winner and write the result beside it.
+    """Evaluate the winner on the test split and write the result beside it.
 
     Args:
         search: the search.
-        sources: its data and user code.
+        inputs: its data and user code.
         after_test: declare that its trial was picked by hand after a test result was known.
 
     Raises:
         ResultsError: there is no winner, or it was picked after a test and this is not declared.
         DataError: the data have changed.
     """
-    from handsigns.winner.test import check_choice, test_winner
+    from handsigns.winner.test import check_selection, evaluate_winner
 
     ensure_winner(search.paths)
-    check_choice(search.paths, after_test=after_test)
-    data = open_unchanged(search, sources.data)
-    result = test_winner(
-        search, data, after_test=after_test, allow_own_code=sources.trust_user_code
+    check_selection(search.paths, after_test=after_test)
+    data = open_verified_data(search, inputs.data)
+    result = evaluate_winner(
+        search, data, after_test=after_test, trust_user_code=inputs.trust_user_code
     )
     publish_winner(search)
     return result

@@ -1,4 +1,4 @@
-"""Experiment trackers: which ones a search has, and the export of a search and its winner."""
+"""Experiment trackers: settings, and export of a search and its winner."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
 
 if TYPE_CHECKING:
-    from handsigns.config.search import StudyConfig
+    from handsigns.config.search import SearchConfig
     from handsigns.results.store import StoredSearch
     from handsigns.tracking.base import TrackedSearch, Tracker
 
 
 def tracking_overrides(chosen: str | None) -> list[str]:
-    """Return the settings of a search space for `tensorboard,mlflow=http://localhost:5000`.
+    """Return the overrides of the search space for `tensorboard,mlflow=http://localhost:5000`.
 
     Raises:
         ConfigError: a tracker is unknown.
@@ -27,62 +27,66 @@ def tracking_overrides(chosen: str | None) -> list[str]:
     if not chosen:
         return []
 
-    from handsigns.tracking.registry import TOOLS
+    from handsigns.tracking.registry import TRACKERS
 
     overrides = []
     for part in chosen.split(","):
         tool, equals, address = part.strip().partition("=")
-        if tool not in TOOLS:
-            raise ConfigError(f"--track: {tool!r} is no tool to track with ({', '.join(TOOLS)})")
+        if tool not in TRACKERS:
+            raise ConfigError(
+                f"{tool!r} is not an experiment tracker; use any of {', '.join(TRACKERS)}"
+            )
         overrides.append(f"tracking.{tool}={address if equals else 'true'}")
     return overrides
 
 
-def export_to_trackers(search: StoredSearch, chosen: str) -> StudyConfig:
+def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
     """Export a search, as far as it has run, and its winner to experiment trackers (idempotent).
 
     Args:
         search: the search.
-        chosen: the trackers, as of `tracking_overrides`.
+        chosen: the trackers, see `tracking_overrides`.
 
     Returns:
-        the search's settings, with these trackers alone.
+        The settings of the search with only these trackers.
 
     Raises:
         ConfigError: a tracker is unknown, or not installed.
-        ResultsError: a tracker fails, or the search is being run.
+        ResultsError: a tracker fails, or the search is running.
     """
-    from handsigns.config.load import load_study
-    from handsigns.results.store import held
+    from handsigns.config.load import load_search_config
+    from handsigns.results.search_lock import search_lock
+    from handsigns.tracking.background import summarize_error
     from handsigns.tracking.base import TrackedSearch
-    from handsigns.tracking.registry import TOOLS, make_tracker, refuse_missing
-    from handsigns.tracking.worker import in_short
+    from handsigns.tracking.registry import TRACKERS, ensure_installed, make_tracker
 
-    none = [f"tracking.{tool}=false" for tool in TOOLS]
-    study = load_study(search.paths.study, [*none, *tracking_overrides(chosen)])
-    refuse_missing(study.tracking.tools)
-    tracked = TrackedSearch(search.paths, study, search.data.info)
-    with held(search.paths):
-        for tool in study.tracking.tools:
+    disabled = [f"tracking.{tool}=false" for tool in TRACKERS]
+    config = load_search_config(
+        search.paths.search_config, [*disabled, *tracking_overrides(chosen)]
+    )
+    ensure_installed(config.tracking.enabled)
+    tracked = TrackedSearch(search.paths, config, search.data.info)
+    with search_lock(search.paths):
+        for tool in config.tracking.enabled:
             try:
-                _update(make_tracker(tool, tracked), search)
-            except Exception as error:  # a server that is down, a database of another version
-                raise ResultsError(f"{tool} could not be told: {in_short(error)}") from error
-        _publish(tracked, study.tracking.tools)
-    return study
+                _export_trials(make_tracker(tool, tracked), search)
+            except Exception as error:  # such as a server that is down
+                raise ResultsError(f"export to {tool} failed: {summarize_error(error)}") from error
+        _publish(tracked, config.tracking.enabled)
+    return config
 
 
 def publish_winner(search: StoredSearch) -> None:
-    """Export the winner to the trackers of its search, and print what they did with it."""
-    tools = search.study.tracking.tools
+    """Export the winner to the trackers of its search, and print the outcome."""
+    tools = search.config.tracking.enabled
     if tools:
         from handsigns.tracking.base import TrackedSearch
 
-        _publish(TrackedSearch(search.paths, search.study, search.data.info), tools)
+        _publish(TrackedSearch(search.paths, search.config, search.data.info), tools)
 
 
 def serve_dashboard(search: StoredSearch, port: int) -> None:
-    """Show a search in optuna-dashboard, on this machine alone, until it is interrupted.
+    """Serve a search in optuna-dashboard, on loopback, until interrupted.
 
     Raises:
         ConfigError: optuna-dashboard is not installed, or the port is taken.
@@ -95,21 +99,21 @@ def serve_dashboard(search: StoredSearch, port: int) -> None:
     from handsigns.reporting.optuna_dashboard import serve
 
     with _optuna_file(search) as file:
-        serve(file, port, lambda url: print(f"{url}  (Ctrl-C ends it)", flush=True))
+        serve(file, port, lambda url: print(f"{url}  (stop with Ctrl-C)", flush=True))
 
 
 @contextlib.contextmanager
 def _optuna_file(search: StoredSearch) -> Iterator[Path]:
-    """Bring the search's Optuna file up to date; where that cannot be written, a temporary one.
+    """Update the search's Optuna journal and yield its path; if not writable, a temporary one.
 
-    A search that is running updates its own.
+    A running search keeps its own journal up to date.
     """
-    from handsigns.results.store import held
+    from handsigns.results.search_lock import search_lock
 
     with tempfile.TemporaryDirectory(prefix="handsigns-") as scratch:
-        file = search.paths.optuna
+        file = search.paths.optuna_journal
         try:
-            with held(search.paths):
+            with search_lock(search.paths):
                 _write_optuna_file(search, file)
         except (ResultsError, OSError):
             if not file.exists():
@@ -122,13 +126,13 @@ def _write_optuna_file(search: StoredSearch, file: Path) -> None:
     from handsigns.tracking.base import TrackedSearch
     from handsigns.tracking.optuna_study import OptunaStudy
 
-    tracked = TrackedSearch(search.paths, search.study, search.data.info)
-    _update(OptunaStudy(tracked, file), search)
+    tracked = TrackedSearch(search.paths, search.config, search.data.info)
+    _export_trials(OptunaStudy(tracked, file), search)
 
 
-def _update(tracker: Tracker, search: StoredSearch) -> None:
+def _export_trials(tracker: Tracker, search: StoredSearch) -> None:
     records = search.journal.records
-    with progress(f"handing trials to {tracker.name}") as report:
+    with progress(f"exporting trials to {tracker.name}") as report:
         tracker.open(records)
         for number, record in enumerate(records, 1):
             tracker.update(record)
@@ -141,14 +145,16 @@ def _publish(search: TrackedSearch, tools: Sequence[str]) -> None:
     if not search.paths.winner.is_dir() or not {"mlflow", "wandb"} & set(tools):
         return
 
-    from handsigns.tracking.worker import in_short
+    from handsigns.tracking.background import summarize_error
     from handsigns.winner.publish import publish
 
     for tool in tools:
         try:
             done = publish(tool, search)
-        except Exception as error:  # a tracker's failure, of whatever kind, keeps the winner
-            again = search.paths.command("track", "--to", tool)
-            done = f"{tool} has not got the winner: {in_short(error)}; try again: {again}"
+        except Exception as error:  # no failure of a tracker may affect the winner
+            retry = search.paths.command("track", "--to", tool)
+            done = (
+                f"export of the winner to {tool} failed: {summarize_error(error)}; retry: {retry}"
+            )
         if done:
             print(done)

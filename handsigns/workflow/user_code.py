@@ -1,4 +1,4 @@
-"""User code: what the user trusts to be run, and from where."""
+"""Loading of user code: which modules may be run, and from where."""
 
 from __future__ import annotations
 
@@ -6,137 +6,142 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handsigns.config.user_code import (
-    OwnCode,
-    OwnModule,
-    find_file,
+    UserCode,
+    UserModule,
+    find_module_file,
+    load_saved_user_code,
     module_names,
-    not_allowed,
-    own_functions,
-    read_kept,
+    not_trusted_message,
     read_module,
     recorded_digest,
     recorded_file,
+    user_functions,
 )
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.io.json_file import damaged, read_json
+from handsigns.io.json_file import corrupt_file_error, read_json
 
 if TYPE_CHECKING:
-    from handsigns.config.search import StudyConfig
+    from handsigns.config.search import SearchConfig
     from handsigns.data.dataset import DataSet
     from handsigns.results.journal import Journal
     from handsigns.results.store import StoredSearch
     from handsigns.results.trial import TrialRecord
 
 
-def user_code_of_space(study: StudyConfig, space: Path, *, allowed: bool) -> OwnCode | None:
-    """The modules that a search space names, from beside it or the current folder, or installed.
+def load_user_code_for_space(
+    config: SearchConfig, space: Path, *, allowed: bool
+) -> UserCode | None:
+    """Load the modules that a search space names: from its folder, the current one, or installed.
 
     Returns:
-        None where it names none.
+        The modules; None if it names none.
 
     Raises:
-        ConfigError: they may not be run, or one is nowhere.
+        ConfigError: they are not trusted, or one was not found.
     """
-    names = module_names(study.own_functions)
+    names = module_names(config.user_functions)
     if not names:
         return None
     folders = [space.parent, Path()]
     if not allowed:
-        files = [find_file(name, folders) or f"an installed module {name}" for name in names]
-        raise ConfigError(not_allowed(study.own_functions, list(map(str, files))))
+        files = [find_module_file(name, folders) or f"an installed module {name}" for name in names]
+        raise ConfigError(not_trusted_message(config.user_functions, list(map(str, files))))
 
-    from handsigns.models.user_loader import find_own_code
+    from handsigns.models.user_loader import find_user_code
 
-    return find_own_code(names, folders)
+    return find_user_code(names, folders)
 
 
-def user_code_to_resume(stored: StoredSearch, *, allowed: bool) -> OwnCode | None:
-    """The modules of a search that is resumed: the user's files as they are now, where they still
-    are, else what was kept.
+def load_user_code_for_resume(stored: StoredSearch, *, allowed: bool) -> UserCode | None:
+    """Load the modules of a search to be resumed: the user's files, or the saved copies.
 
     Raises:
-        ResultsError: they may not be run, or the code is missing or damaged.
+        ResultsError: they are not trusted, or the code is missing or damaged.
     """
-    functions = stored.study.own_functions
+    functions = stored.config.user_functions
     if not functions:
         return None
-    described = _latest(stored)
-    files = {name: _present(described, name) for name in module_names(functions)}
+    code_metadata = _recorded_user_code(stored)
+    files = {name: _existing_file(code_metadata, name) for name in module_names(functions)}
     if not allowed and any(files.values()):
-        kept = stored.paths.own_code
-        places = [str(file or kept / f"{name}-….py") for name, file in files.items()]
-        raise ResultsError(not_allowed(functions, places))
-    own = read_kept(stored.paths.own_code, functions, described, allowed=allowed)
-    assert own is not None
-    return OwnCode({name: _now(own.modules[name], file) for name, file in files.items()})
+        saved = stored.paths.user_code
+        locations = [str(file or saved / f"{name}-….py") for name, file in files.items()]
+        raise ResultsError(not_trusted_message(functions, locations))
+    user_code = load_saved_user_code(
+        stored.paths.user_code, functions, code_metadata, trusted=allowed
+    )
+    assert user_code is not None
+    return UserCode(
+        {name: _current_module(user_code.modules[name], file) for name, file in files.items()}
+    )
 
 
-def user_code_of_trial(
+def load_user_code_for_trial(
     stored: StoredSearch,
     record: TrialRecord,
     journal: Journal | None = None,
     *,
     allowed: bool,
-) -> OwnCode | None:
-    """Return the modules that a trial ran, as they were then.
+) -> UserCode | None:
+    """Load the modules that a trial ran, as they were then.
 
     Args:
         stored: the search.
-        record: the trial.
-        journal: that holds it; None: the search's own.
+        record: record of the trial.
+        journal: journal of the trial; None: the search's.
         allowed: whether the user trusts them.
 
     Raises:
-        ResultsError: they may not be run, or the code is missing or damaged.
+        ResultsError: they are not trusted, or the code is missing or damaged.
     """
     sessions = [(journal or stored.journal).sessions[number] for number in record.sessions]
-    functions = own_functions([record.config.architecture, record.config.loss])
-    described = _latest(stored)
+    functions = user_functions([record.config.architecture, record.config.loss])
+    code_metadata = _recorded_user_code(stored)
     if sessions:
-        from handsigns.results.environment import own_code
+        from handsigns.results.environment import recorded_user_code
 
-        described = own_code(sessions[-1].environment)
-    return read_kept(stored.paths.own_code, functions, described, allowed=allowed)
+        code_metadata = recorded_user_code(sessions[-1].environment)
+    return load_saved_user_code(stored.paths.user_code, functions, code_metadata, trusted=allowed)
 
 
-def try_user_code(study: StudyConfig, own: OwnCode | None, data: DataSet) -> None:
-    """Build the user's networks once, and compute the losses, before anything is searched.
+def smoke_test_user_code(config: SearchConfig, user_code: UserCode | None, data: DataSet) -> None:
+    """Build the user's models once and compute the losses, before the search starts.
 
     Raises:
-        ConfigError: one fails.
+        ConfigError: one of them fails.
     """
-    if own is None:
+    if user_code is None:
         return
-    with progress("trying your own code") as report:
+    with progress("checking user code") as report:
         report(0, 1)
-        from handsigns.training.user_code_check import check_own_code
+        from handsigns.training.user_code_check import check_user_code
 
-        check_own_code(study, own, len(data.info.classes), data.info.size)
+        check_user_code(config, user_code, len(data.info.classes), data.info.size)
         report(1, 1)
-    files = ", ".join(str(module.file) for module in own.modules.values())
-    print(f"your own code, tried once: {', '.join(study.own_functions)} ({files})", flush=True)
+    files = ", ".join(str(module.file) for module in user_code.modules.values())
+    print(f"user code checked: {', '.join(config.user_functions)} ({files})", flush=True)
 
 
-def _latest(stored: StoredSearch) -> Any:
-    """What the latest session, or the search as it began, tells of the user's own code."""
-    from handsigns.results.environment import own_code
+def _recorded_user_code(stored: StoredSearch) -> Any:
+    """Return the user-code metadata of the latest session, or of the start of the search."""
+    from handsigns.results.environment import recorded_user_code
 
     sessions = stored.journal.sessions
     if sessions:
-        return own_code(sessions[-1].environment)
+        return recorded_user_code(sessions[-1].environment)
     try:
-        return own_code(read_json(stored.paths.environment, dict[str, Any]))
+        return recorded_user_code(read_json(stored.paths.environment, dict[str, Any]))
     except FileNotFoundError as error:
-        raise damaged(stored.paths.environment, error) from error
+        raise corrupt_file_error(stored.paths.environment, error) from error
 
 
-def _present(described: Any, name: str) -> Path | None:
-    """The user's file, if it is still where it was."""
-    recorded_digest(described, name)
-    file = recorded_file(described, name)
+def _existing_file(code_metadata: Any, name: str) -> Path | None:
+    """Return the user's file if it still exists."""
+    recorded_digest(code_metadata, name)
+    file = recorded_file(code_metadata, name)
     return file if file is not None and file.suffix == ".py" and file.is_file() else None
 
 
-def _now(kept: OwnModule, file: Path | None) -> OwnModule:
-    return read_module(kept.name, file) if file is not None else kept
+def _current_module(saved: UserModule, file: Path | None) -> UserModule:
+    return read_module(saved.name, file) if file is not None else saved

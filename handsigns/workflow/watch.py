@@ -1,4 +1,4 @@
-"""Follow a search that another process runs, from its files alone."""
+"""Live view of a search that another process runs, from its files alone."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _INTERVAL_S = 0.5
 
 
 def watch(paths: SearchPaths, *, once: bool = False) -> StoredSearch:
-    """Show a search until it ends; return it as it was read last.
+    """Show a search until it ends; return it as last read.
 
     Args:
-        paths: of the search.
-        once: show how it stands now, and return.
+        paths: paths of the search.
+        once: show the current state once, and return.
 
     Raises:
         ConfigError, ResultsError: its files are damaged.
     """
     from rich.console import Console
 
-    from handsigns.monitor.watch import Watched, show_once
+    from handsigns.monitor.watch import WatchedSearch, print_status
     from handsigns.monitor.watch import watch as follow
-    from handsigns.results.background_sync import kept_fresh
+    from handsigns.results.background_sync import follow_remote
 
     console = Console(highlight=False)
-    watched = Watched(paths)
+    watched = WatchedSearch(paths)
     if once:
-        show_once(watched, console)
+        print_status(watched, console)
         return watched.search
-    with kept_fresh(paths, note):
+    with follow_remote(paths, note):
         follow(watched, console, _INTERVAL_S)
     return watched.search

@@ -8,6 +8,6 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def program(monkeypatch):
-    """Imports a program of the folder, as one of its scripts would."""
+    """Return a function that imports a benchmark program, as another one of its folder would."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module

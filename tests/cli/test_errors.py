@@ -1,4 +1,4 @@
-"""What a user reads who got something wrong: one message, exit status 2, no traceback."""
+"""User errors: one message, exit status 2, no traceback."""
 
 import subprocess
 import sys
@@ -8,11 +8,11 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.cli.parser import COMMANDS
-from handsigns.config.presets import shipped_spaces
+from handsigns.config.presets import list_presets
 from handsigns.console.program import program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-QUICK = str(shipped_spaces()["quick"])
+QUICK = str(list_presets()["quick"])
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +26,18 @@ def elsewhere(tmp_path, monkeypatch):
     [
         (["search", "qick"], "no search space qick; name a YAML file, or one of: cluster"),
         (["search", QUICK, "--trials", "0"], "--trials 0, budget.trials: 0 is out of bounds"),
-        (["search", QUICK, "--time-budget", "soon"], "'soon' is no duration above 0"),
+        (["search", QUICK, "--time-budget", "soon"], "'soon' is not a positive duration"),
         (["search", QUICK, "--target", "2"], "--target 2.0, budget.target: 2.0 is out of bounds"),
         (["search", QUICK, "--gpus-per-trial", "-1"], "-1 is out of bounds; it must be at least 0"),
         (["search", QUICK, "--set", "space.droput=1"], "did you mean dropout?"),
-        (["search", QUICK, "--name", "../out"], "'../out' is no name for a search"),
-        (["search", QUICK, "--name", "a" * 101], "is no name for a search"),
-        (["search", QUICK, "--data", "nowhere"], "no folder nowhere; name one that exists"),
-        (["leaderboard", "none"], "no search named none in results; there are: none yet"),
-        (["leaderboard", "../../etc"], "'../../etc' is no name for a search"),
+        (["search", QUICK, "--name", "../out"], "'../out' is not a valid search name"),
+        (["search", QUICK, "--name", "a" * 101], "is not a valid search name"),
+        (
+            ["search", QUICK, "--data", "nowhere"],
+            "folder nowhere does not exist; pass an existing one",
+        ),
+        (["leaderboard", "none"], "no search named none in results; existing searches: none"),
+        (["leaderboard", "../../etc"], "'../../etc' is not a valid search name"),
         (["resume", "none"], "no search named none"),
         (["watch", "none"], "no search named none"),
         (["retrain", "none"], "no search named none"),
@@ -47,21 +50,21 @@ def elsewhere(tmp_path, monkeypatch):
         (["report", "none"], "no search named none"),
         (["compare", "none", "other"], "no search named none"),
         (["compare", "one"], "name at least two searches to compare"),
-        (["prepare", "nowhere", "dest"], "no folder nowhere"),
+        (["prepare", "nowhere", "dest"], "folder nowhere does not exist"),
     ],
 )
-def test_one_message_and_status_2(arguments, message, capsys, tmp_path):
+def test_a_user_error_prints_one_message_with_status_2(arguments, message, capsys, tmp_path):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.startswith("error: ")
-    assert not (tmp_path / "results").exists(), "nothing was begun"
+    assert not (tmp_path / "results").exists(), "nothing was started"
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["serch"], ["search"], ["leaderboard", "x", "--top", "0"]]
 )
-def test_wrong_usage_is_status_2(arguments, capsys):
+def test_wrong_usage_exits_with_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
@@ -69,21 +72,23 @@ def test_wrong_usage_is_status_2(arguments, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(command, capsys):
+def test_help_of_every_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
     assert f"example:\n  {program()} {command}" in capsys.readouterr().out
 
 
-def test_no_search_yet(capsys):
+def test_an_empty_list_suggests_run(capsys):
     assert main(["list"]) == 0
     assert f"no search in results yet; start one: {program()} run" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", shipped_spaces())
-def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("handsigns.data.dataset.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+@pytest.mark.parametrize("name", list_presets())
+def test_every_preset_passes_a_dry_run(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
+    )
     assert main(["search", name, "--dry-run", "--gpus-per-trial", "0"]) == 0
     out = capsys.readouterr().out
     assert "would run " in out
@@ -104,7 +109,7 @@ def test_every_space_of_the_menu_dry_runs(name, capsys, tmp_path, monkeypatch):
         ["audit", "no-such-search"],
     ],
 )
-def test_what_needs_no_heavy_library_loads_none(arguments):
+def test_light_commands_import_no_heavy_library(arguments):
     script = (
         "import sys\nfrom handsigns.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"

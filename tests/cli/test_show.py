@@ -1,4 +1,4 @@
-"""What a test is told like."""
+"""Terminal output shared by several commands."""
 
 import dataclasses
 
@@ -7,52 +7,56 @@ import pytest
 from handsigns.cli import main
 from handsigns.cli.show import show_failures, show_test
 from handsigns.results.paths import SearchPaths
-from handsigns.results.winner import Misclassified, TestResult, Unseen, read_test
+from handsigns.results.winner import Misclassified, NonDuplicateScore, TestResult, read_test_result
 from handsigns.stats.calibration import Calibration
 
 
 @pytest.mark.parametrize(
-    ("unseen", "told"),
+    ("score", "line"),
     [
         ((9, 10), ""),
-        ((7, 8), "of the 8 that are in neither train nor val: 7 correct (87.50%)\n"),
-        ((0, 0), "of the 0 that are in neither train nor val: 0 correct\n"),
+        ((7, 8), "excluding duplicates of train and val: 7/8 correct (87.50%)\n"),
+        ((0, 0), "excluding duplicates of train and val: 0/0 correct\n"),
     ],
 )
-def test_pictures_that_were_learnt_from_are_told_of(tmp_path, capsys, unseen, told):
+def test_accuracy_without_duplicates_is_printed(tmp_path, capsys, score, line):
     result = TestResult(
         classes=("a", "b"),
-        confusion=((5, 0), (1, 4)),
-        wrong=(Misclassified("b/7.png", 7, "b", "a", 0.5, None),),
+        confusion_matrix=((5, 0), (1, 4)),
+        misclassified=(Misclassified("b/7.png", 7, "b", "a", 0.5, None),),
         calibration=Calibration(0.1, ()),
-        per_seed=(0.9,),
-        unseen=Unseen(*unseen),
+        accuracy_per_seed=(0.9,),
+        excluding_duplicates=NonDuplicateScore(*score),
         seeds=(1,),
-        kept_seeds=(1,),
+        selected_seeds=(1,),
         trial_id="0000",
-        chosen="by rank",
-        chosen_after_test=False,
-        openings=1,
+        selected_by="rank",
+        selected_after_test=False,
+        test_evaluations=1,
         fingerprint="f00d",
     )
     show_test(SearchPaths(tmp_path), result)
     output = capsys.readouterr().out
     assert "test accuracy 90.00%: 9/10 correct" in output
     assert "misclassified: b/7.png (true b, predicted a)" in output
-    assert told in output
-    assert ("in neither train nor val" in output) == bool(told)
+    assert line in output
+    assert ("excluding duplicates" in output) == bool(line)
 
 
 @pytest.mark.parametrize("classes", [6, 26, 1000])
-def test_of_many_classes_the_worst_are_printed(make_search, retrain, capsys, classes):
+def test_only_the_worst_of_many_classes_are_printed(
+    make_search, add_scripted_winner, capsys, classes
+):
     search = make_search(trials=3, classes=classes)
-    retrain(search)
-    result = read_test(search.paths.winner)
-    rows = [list(row) for row in result.confusion]
+    add_scripted_winner(search)
+    result = read_test_result(search.paths.winner)
+    rows = [list(row) for row in result.confusion_matrix]
     rows[-1][-1], rows[-1][1] = 4, 30
-    wrong = list(result.wrong)
-    wrong += [dataclasses.replace(wrong[-1], index=9000 + n) for n in range(30)]
-    result = dataclasses.replace(result, confusion=tuple(map(tuple, rows)), wrong=tuple(wrong))
+    errors = list(result.misclassified)
+    errors += [dataclasses.replace(errors[-1], index=9000 + n) for n in range(30)]
+    result = dataclasses.replace(
+        result, confusion_matrix=tuple(map(tuple, rows)), misclassified=tuple(errors)
+    )
     show_test(search.paths, result)
     output = capsys.readouterr().out
     lines = output.splitlines()
@@ -60,11 +64,11 @@ def test_of_many_classes_the_worst_are_printed(make_search, retrain, capsys, cla
     listed = [line for line in table if line.endswith(" 36")]
     assert len(listed) == min(classes, 20)
     assert f"{4 / 36:.1%}" in (listed[0] if classes > 20 else listed[-1])
-    assert ("lowest recall of" in output) == (classes > 20)
+    assert ("classes with the lowest recall" in output) == (classes > 20)
     assert len(lines) < 50
 
 
-def test_failures_are_told_of_once_each_in_a_line(tmp_path, capsys, make_record):
+def test_each_cause_of_failures_is_printed_once(tmp_path, capsys, make_record):
     trace = (
         'Traceback (most recent call last):\n  File "/home/ann/net.py", line 12, in forward\n'
         "    x = y\nNameError: name 'y' is not defined\n"
@@ -74,22 +78,24 @@ def test_failures_are_told_of_once_each_in_a_line(tmp_path, capsys, make_record)
     records = [dataclasses.replace(r, error=e) for r, e in zip(records, errors, strict=True)]
     show_failures(SearchPaths(tmp_path), [make_record("0009"), *records])
     assert capsys.readouterr().out.splitlines() == [
-        "2 trials failed (the first is 0000): NameError: name 'y' is not defined "
+        "2 trials failed (first: 0000): NameError: name 'y' is not defined "
         "(at /home/ann/net.py, line 12, in forward)",
         "trial 0002 failed: killed",
         f"full tracebacks: {tmp_path / 'journal.jsonl'}",
     ]
 
 
-def test_a_list_tells_how_far_each_winner_has_come(make_search, retrain, capsys):
-    searches = {name: make_search(name, trials=3) for name in ("none", "bare", "whole", "torn")}
-    for name in ("bare", "whole", "torn"):
-        retrain(searches[name])
-    (searches["bare"].paths.winner / "test.json").unlink()
-    (searches["torn"].paths.winner / "test.json").write_text('{"accuracy": 1.0}')
+def test_list_shows_the_status_of_each_winner(make_search, add_scripted_winner, capsys):
+    searches = {
+        name: make_search(name, trials=3) for name in ("none", "retrained", "tested", "damaged")
+    }
+    for name in ("retrained", "tested", "damaged"):
+        add_scripted_winner(searches[name])
+    (searches["retrained"].paths.winner / "test.json").unlink()
+    (searches["damaged"].paths.winner / "test.json").write_text('{"accuracy": 1.0}')
     assert main(["list", "--results", str(searches["none"].paths.root.parent)]) == 0
     lines = {line.split()[0]: line.rstrip() for line in capsys.readouterr().out.splitlines()}
     assert lines["none"].endswith("–")
-    assert lines["bare"].endswith("retrained")
-    assert lines["whole"].endswith("test accuracy 94.44%")
-    assert lines["torn"].endswith("test.json is damaged")
+    assert lines["retrained"].endswith("retrained")
+    assert lines["tested"].endswith("test accuracy 94.44%")
+    assert lines["damaged"].endswith("test.json is damaged")

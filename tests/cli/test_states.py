@@ -12,11 +12,20 @@ from handsigns.cli import main
 from handsigns.cli.parser import parse
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.results.journal import Journal
-from handsigns.results.store import held, open_search
+from handsigns.results.search_lock import search_lock
+from handsigns.results.store import open_search
 from handsigns.results.trial import Session
-from handsigns.results.winner import ModelCard, add_opening, read_test, write_card, write_test
+from handsigns.results.winner import (
+    ModelCard,
+    append_test_evaluation,
+    read_test_result,
+    write_model_card,
+    write_test_result,
+)
 from tests.support.records import make_spec
-from tests.support.scripted import retrained
+from tests.support.scripted import write_scripted_winner
+
+pytestmark = pytest.mark.slow
 
 STATES = (
     "empty", "running", "interrupted", "finished", "without result",
@@ -49,27 +58,29 @@ NEXT = {
 
 @pytest.fixture
 def in_state(make_search, tmp_path, monkeypatch):
-    """Makes a search named `it` in a state, in the current results folder."""
+    """Return a function that creates a search named `it` in a given state."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("handsigns.data.dataset.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+    monkeypatch.setattr(
+        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
+    )
     monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
     with contextlib.ExitStack() as stack:
 
         def make(state):
             unfinished = state in ("running", "interrupted")
-            stored = make_search("it", trials=6, end=not unfinished, trouble=False)
+            stored = make_search("it", trials=6, end=not unfinished, with_failures=False)
             paths = stored.paths
             if state in WITHOUT_RESULT:
                 paths.journal.unlink()
             if state == "without result":
                 journal = Journal(paths.journal, writable=True)
-                journal.open_session(Session(stored.data.info.fingerprint, {}))
-                journal.start(make_spec("0000", {"learning_rate": 0.01}))
-                journal.end("0000", "failed", "Traceback\nRuntimeError: no")
-                journal.pause("all trials are done", by_user=False)
+                journal.start_session(Session(stored.data.info.fingerprint, {}))
+                journal.start_trial(make_spec("0000", {"learning_rate": 0.01}))
+                journal.end_trial("0000", "failed", "Traceback\nRuntimeError: no")
+                journal.end_session("all trials are done", interrupted=False)
                 journal.close()
             if state == "running":
-                stack.enter_context(held(paths))
+                stack.enter_context(search_lock(paths))
             if state in WITH_WINNER:
                 add_winner(stored, state)
             return open_search(paths)
@@ -78,39 +89,39 @@ def in_state(make_search, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def taken_port():
-    """A port at which another program listens."""
+def port_in_use():
+    """Port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 def add_winner(stored, state):
-    """Add a winner, and its test, as they are in a state."""
-    retrained(stored)
+    """Add the winner and its test result for a state."""
+    write_scripted_winner(stored)
     folder, after = stored.paths.winner, state in AFTER_TEST
     record = stored.trial(None)
     card = ModelCard(
         config=TrialConfig(), classes=stored.data.info.classes, size=64, epochs=36,
         seeds=(5,), search="it", trial_id=record.trial_id,
-        chosen="by hand" if after else "by rank", chosen_after_test=after,
-        fingerprint=stored.data.info.fingerprint, git_revision=None, own_code={},
+        selected_by="user" if after else "rank", selected_after_test=after,
+        fingerprint=stored.data.info.fingerprint, git_revision=None, user_code={},
         trained_seeds=(5,),
     )  # fmt: skip
-    write_card(folder, card)
+    write_model_card(folder, card)
     if state == "retrained":
         stored.paths.test_ledger.unlink()
     if state in ("retrained", "picked after a test"):
         (folder / "test.json").unlink()
     elif state == "tested after a test":
-        result = dataclasses.replace(read_test(folder), chosen_after_test=True)
-        add_opening(stored.paths.test_ledger, record.trial_id, "x", 1, 2)
-        write_test(folder, result)
+        result = dataclasses.replace(read_test_result(folder), selected_after_test=True)
+        append_test_evaluation(stored.paths.test_ledger, record.trial_id, "x", 1, 2)
+        write_test_result(folder, result)
     elif state == "damaged test":
         (folder / "test.json").write_text('{"accuracy":')
 
 
-def suggested(text):
-    """The commands that a text suggests, as arguments."""
+def suggested_commands(text):
+    """Return the arguments of each command that a text suggests."""
     return [shlex.split(found) for found in re.findall(r"python -m handsigns ([^;\n)]*)", text)]
 
 
@@ -133,23 +144,25 @@ def is_possible(arguments, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_each_command_says_is_so(in_state, capsys, monkeypatch, taken_port, state):
+def test_each_command_suggests_only_possible_commands(
+    in_state, capsys, monkeypatch, port_in_use, state
+):
     in_state(state)
-    # It would answer until Ctrl-C.
+    # It would serve until Ctrl-C.
     monkeypatch.setattr("handsigns.reporting.optuna_dashboard.serve", lambda *_: None)
-    for line in (*COMMANDS, f"serve it --port {taken_port}"):
+    for line in (*COMMANDS, f"serve it --port {port_in_use}"):
         status = main(line.split())
-        said = "".join(capsys.readouterr())
+        output = "".join(capsys.readouterr())
         assert status in (0, 1, 2), line
-        assert "Traceback (most" not in said, line
-        assert not re.search(r"\b1 (trials|epochs|seeds|runs|times)\b", said), (line, said)
-        for arguments in suggested(said):
+        assert "Traceback (most" not in output, line
+        assert not re.search(r"\b1 (trials|epochs|seeds|runs|times)\b", output), (line, output)
+        for arguments in suggested_commands(output):
             parse(arguments)
-            assert is_possible(arguments, state), (line, said)
+            assert is_possible(arguments, state), (line, output)
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_command_ends_with_what_is_next(in_state, capsys, state):
+def test_a_command_ends_with_the_next_step(in_state, capsys, state):
     in_state(state)
     assert main(["leaderboard", "it"]) == 0
     output = capsys.readouterr()
@@ -160,26 +173,32 @@ def test_a_command_ends_with_what_is_next(in_state, capsys, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_list_marks_what_was_picked_after_a_test(in_state, capsys, state):
+def test_list_marks_winners_picked_after_a_test(in_state, capsys, state):
     in_state(state)
     assert main(["list"]) == 0
     assert ("(picked by hand after a test)" in capsys.readouterr().out) == (state in AFTER_TEST)
 
 
 @pytest.mark.parametrize(
-    ("state", "line", "stands"),
+    ("state", "line", "message"),
     [
         ("finished", "retrain it --trial 3 --seeds 1", "there is no winner of it yet"),
-        ("tested", "retrain it --trial 0 --ensemble", "the earlier winner is whole, in results/it"),
+        (
+            "tested",
+            "retrain it --trial 0 --ensemble",
+            "the previous winner is intact, in results/it",
+        ),
         ("retrained", "test it", "no test result was recorded"),
         ("picked after a test", "test it --after-test --data x", "no test result was recorded"),
-        ("tested", "predict it 'a b.png'", "nothing of the search was changed"),
-        ("finished", "replay it 0001", "nothing of the search was changed"),
-        ("finished", "audit it --own-code", "nothing of the search was changed"),
+        ("tested", "predict it 'a b.png'", "the search was not changed"),
+        ("finished", "replay it 0001", "the search was not changed"),
+        ("finished", "audit it --trust-user-code", "the search was not changed"),
         ("tested", "export it --format torch-export", "no graph was written"),
     ],
 )
-def test_an_interruption_says_what_stands(in_state, capsys, monkeypatch, state, line, stands):
+def test_ctrl_c_reports_state_and_retry_command(
+    in_state, capsys, monkeypatch, state, line, message
+):
     in_state(state)
 
     def interrupt(*_, **__):
@@ -189,21 +208,23 @@ def test_an_interruption_says_what_stands(in_state, capsys, monkeypatch, state, 
     monkeypatch.setattr("handsigns.workflow.data.open_data", interrupt)
     monkeypatch.setattr("handsigns.cli.commands.predict.load_winner", interrupt)
     assert main(arguments) == 130
-    said = capsys.readouterr().err
-    assert f"interrupted; {stands}" in said
-    (again,) = suggested(said)
-    assert vars(parse(again)) | {"seeds": 0} == vars(parse(arguments)) | {"seeds": 0}
+    output = capsys.readouterr().err
+    assert f"interrupted; {message}" in output
+    (retry,) = suggested_commands(output)
+    assert vars(parse(retry)) | {"seeds": 0} == vars(parse(arguments)) | {"seeds": 0}
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "retrain", "watch"])
-def test_a_path_for_a_name_is_told_the_name(in_state, capsys, tmp_path, monkeypatch, command):
+def test_a_path_in_place_of_a_name_suggests_the_name(
+    in_state, capsys, tmp_path, monkeypatch, command
+):
     in_state("finished")
     for path in ("results/it", "results/it/", "./results/it/journal.jsonl"):
         assert main([command, path]) == 2
         assert (
             capsys.readouterr()
             .err.strip()
-            .endswith("is a path; a search is called by its name: it")
+            .endswith("is a path; give the name of the search instead: it")
         )
     monkeypatch.chdir(tmp_path.parent)
     elsewhere = f"{tmp_path.name}/results/it"
@@ -211,4 +232,4 @@ def test_a_path_for_a_name_is_told_the_name(in_state, capsys, tmp_path, monkeypa
     hint = f"it --results {tmp_path.name}/results"
     assert capsys.readouterr().err.strip().endswith(hint)
     assert main([command, "no/such"]) == 2
-    assert "is no name for a search" in capsys.readouterr().err
+    assert "is not a valid search name" in capsys.readouterr().err

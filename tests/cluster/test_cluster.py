@@ -1,4 +1,4 @@
-"""A search over several machines, which come and go."""
+"""Searches on a cluster whose nodes join, fail and are preempted."""
 
 from __future__ import annotations
 
@@ -10,162 +10,168 @@ from pathlib import Path
 
 import pytest
 
-from handsigns.data.dataset import DRAWN_COUNTS
+from handsigns.data.dataset import SYNTHETIC_COUNTS
 from handsigns.io.storage import open_storage
-from tests.support.s3 import CREDENTIALS, names
-from tests.support.workplace import REPOSITORY, Workplace, machine_wide_ray, until
+from tests.support.s3 import CREDENTIALS, list_files
+from tests.support.workspace import REPOSITORY, Workspace, default_ray_address, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
-LONG = (*Workplace.two, "--trials", "5", "--max-epochs", "1500", "--set", "scheduler.name=none")
+LONG = (*Workspace.concurrent, "--trials", "5", "--max-epochs", "1500",
+        "--set", "scheduler.name=none")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def workers(cluster, place):
-    """Two, which have neither the pictures nor the results nor our code: they are handed these."""
-    place.environment |= cluster.environment
-    found = [cluster.add_worker(place.root, REPOSITORY / "handsigns") for _ in range(2)]
-    until(lambda: cluster.nodes() == 3)
-    return found
+def workers(cluster, workspace):
+    """Add two workers that have neither data, results nor code until the search sends them."""
+    workspace.environment |= cluster.environment
+    machines = [cluster.add_worker(workspace.root, REPOSITORY / "handsigns") for _ in range(2)]
+    wait_until(lambda: cluster.num_nodes() == 3)
+    return machines
 
 
-def hosts(place, name):
-    """Where the epochs of a search were trained, in order."""
-    return [event["node"].partition("/")[0] for event in place.events(name, "epoch")]
+def hosts(workspace, name):
+    """Return the host of every epoch of a search, in order."""
+    return [event["node"].partition("/")[0] for event in workspace.events(name, "epoch")]
 
 
-def nodes(place, name):
-    """The processes that trained a search's epochs, each ``host/process``."""
-    return {event["node"] for event in place.events(name, "epoch")}
+def nodes(workspace, name):
+    """Return the worker processes of a search, each ``host/process``."""
+    return {event["node"] for event in workspace.events(name, "epoch")}
 
 
-def test_its_address_stays_on_its_machines(cluster, workers):
-    command = [*cluster.head.inside(Path("/")), "cat", "/tmp/ray/ray_current_cluster"]
-    kept = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert kept == cluster.address != machine_wide_ray()
+def test_cluster_address_stays_on_its_machines(cluster, workers):
+    command = [*cluster.head.exec_prefix(Path("/")), "cat", "/tmp/ray/ray_current_cluster"]
+    stored = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert stored == cluster.address != default_ray_address()
 
 
-def test_an_unshared_folder_is_refused_before_the_first_trial(cluster, workers, place):
-    search = place.start(
-        "search", "tiny.yaml", "--name", "alone", "--address", cluster.address, *place.data,
-        prefix=cluster.head.inside(place.root),
+def test_unshared_results_folder_is_rejected_before_the_first_trial(cluster, workers, workspace):
+    search = workspace.start(
+        "search", "tiny.yaml", "--name", "alone", "--address", cluster.address, *workspace.data,
+        prefix=cluster.head.exec_prefix(workspace.root),
     )  # fmt: skip
-    output = place.finish(search, status=2)
-    assert "2 of 2 nodes cannot use" in output
+    output = workspace.finish(search, status=2)
+    assert "2 of 2 nodes cannot access" in output
     for worker in workers:
         assert f"{worker.name} ({worker.address}): No such file or directory" in output
     assert "--storage /mnt/shared/runs" in output
-    assert not place.folder("alone").exists(), "the name is free again"
+    assert not workspace.folder("alone").exists(), "the name stays free"
 
 
-def test_who_has_not_the_token_is_not_let_in(cluster, workers, place, tmp_path):
+def test_wrong_token_cannot_join_the_cluster(cluster, workers, workspace, tmp_path):
     other = tmp_path / "token"
     other.write_text("0" * 64)
-    place.environment["RAY_AUTH_TOKEN_PATH"] = str(other)
+    workspace.environment["RAY_AUTH_TOKEN_PATH"] = str(other)
     try:
-        search = place.start(
-            "search", "tiny.yaml", "--name", "let-in", "--address", cluster.address, *place.data,
-            prefix=cluster.head.inside(place.root),
+        search = workspace.start(
+            "search", "tiny.yaml", "--name", "denied", "--address", cluster.address,
+            *workspace.data, prefix=cluster.head.exec_prefix(workspace.root),
         )  # fmt: skip
-        output = place.finish(search, status=2)
+        output = workspace.finish(search, status=2)
     finally:
-        place.environment["RAY_AUTH_TOKEN_PATH"] = cluster.environment["RAY_AUTH_TOKEN_PATH"]
-    assert "no Ray cluster could be joined" in output
+        workspace.environment["RAY_AUTH_TOKEN_PATH"] = cluster.environment["RAY_AUTH_TOKEN_PATH"]
+    assert "cannot connect to a Ray cluster" in output
     assert "RAY_AUTH_TOKEN_PATH" in output
 
 
-def test_pictures_come_to_each_node_once_for_all_its_trials(cluster, workers, place):
-    pictures = sum(DRAWN_COUNTS[split] for split in ("train", "val")) * 64 * 64 * 3
-    before = [worker.received() for worker in workers]
-    search = place.start(
-        "search", "tiny.yaml", "--name", "drawn", "--address", cluster.address,
+def test_images_are_sent_to_each_node_only_once(cluster, workers, workspace):
+    image_bytes = sum(SYNTHETIC_COUNTS[split] for split in ("train", "val")) * 64 * 64 * 3
+    before = [worker.received_bytes() for worker in workers]
+    search = workspace.start(
+        "search", "tiny.yaml", "--name", "synthetic", "--address", cluster.address,
         "--storage", str(cluster.shared), "--no-report", "--cpus-per-trial", "0.5",
-        "--set", "resources.concurrent_trials=auto", "--trials", "8", "--max-epochs", "2",
-        "--set", "space.batch_size=64", prefix=cluster.head.inside(place.root),
+        "--set", "resources.max_concurrent_trials=auto", "--trials", "8", "--max-epochs", "2",
+        "--set", "space.batch_size=64", prefix=cluster.head.exec_prefix(workspace.root),
     )  # fmt: skip
-    place.finish(search)
-    used = Counter(node.partition("/")[0] for node in nodes(place, "drawn"))
-    assert used == {worker.name: 2 for worker in workers}, "two processes on each"
+    workspace.finish(search)
+    used = Counter(node.partition("/")[0] for node in nodes(workspace, "synthetic"))
+    assert used == {worker.name: 2 for worker in workers}, "two processes per node"
     for worker, bytes_before in zip(workers, before, strict=True):
-        assert pictures < worker.received() - bytes_before < 1.5 * pictures
+        assert image_bytes < worker.received_bytes() - bytes_before < 1.5 * image_bytes
 
 
-def test_a_submitted_search_runs_alone_and_is_fetched(cluster, workers, place):
-    submit = place.start(
-        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
-        "--data", str(place.root / "bands"), "--size", "16", "--storage", str(cluster.shared),
-        *place.two, "--trials", "4", "--seeds", "1", "--set", "reevaluation.top=0",
+def test_submitted_search_runs_unattended_and_is_fetched(cluster, workers, workspace):
+    submit = workspace.start(
+        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs_url,
+        "--data", str(workspace.root / "bands"), "--size", "16", "--storage", str(cluster.shared),
+        *workspace.concurrent, "--trials", "4", "--seeds", "1", "--set", "reevaluation.top=0",
     )  # fmt: skip
-    place.wait_for((cluster.shared / "sent" / "files.json").exists, submit)
-    watched = place.run("watch", "sent", "--storage", str(cluster.shared), "--results", "elsewhere")
+    workspace.wait_for((cluster.shared / "sent" / "manifest.json").exists, submit)
+    watched = workspace.run(
+        "watch", "sent", "--storage", str(cluster.shared), "--results", "elsewhere"
+    )
     assert f"on {cluster.head.name}" in watched.splitlines()[0]
-    assert "4/4 trials ended" in watched
-    output = place.finish(submit)
+    assert "4/4 trials finished" in watched
+    output = workspace.finish(submit)
     assert "handsigns-sent runs on the cluster" in output
-    assert "4/4 trials ended" in output
-    assert "its results are here" in output
-    assert set(hosts(place, "sent")) == {worker.name for worker in workers}
-    assert json.loads((place.folder("sent") / "winner" / "test.json").read_text())["accuracy"] > 0
-    assert "0000" in place.run("leaderboard", "sent")
-    again = place.run(
-        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs,
+    assert "4/4 trials finished" in output
+    assert "results: results/sent, and in " in output
+    assert set(hosts(workspace, "sent")) == {worker.name for worker in workers}
+    assert (
+        json.loads((workspace.folder("sent") / "winner" / "test.json").read_text())["accuracy"] > 0
+    )
+    assert "0000" in workspace.run("leaderboard", "sent")
+    again = workspace.run(
+        "submit", "tiny.yaml", "--name", "sent", "--address", cluster.jobs_url,
         "--storage", str(cluster.shared),
     )  # fmt: skip
-    assert "handsigns-sent is known to the cluster (SUCCEEDED)" in again
+    assert "handsigns-sent exists on the cluster (SUCCEEDED)" in again
 
 
-def test_nodes_die_and_join_and_nothing_is_lost(cluster, workers, place, serve_s3, monkeypatch):
-    """The driver's machine has no trials; checkpoints and results go to an object store."""
+def test_search_survives_lost_and_joining_nodes(cluster, workers, workspace, serve_s3, monkeypatch):
+    """No trials run on the driver's machine; checkpoints and results go to an object store."""
     with serve_s3(cluster.router) as server:
         url = f"s3://runs/first?endpoint_override={server}&scheme=http"
-        search = place.start(
+        search = workspace.start(
             "search", "tiny.yaml", "--name", "moved", "--address", cluster.address,
-            "--storage", url, *place.data, *LONG, prefix=cluster.head.inside(place.root),
+            "--storage", url, *workspace.data, *LONG,
+            prefix=cluster.head.exec_prefix(workspace.root),
         )  # fmt: skip
-        place.wait_for(lambda: len(set(hosts(place, "moved"))) == 2, search)
+        workspace.wait_for(lambda: len(set(hosts(workspace, "moved"))) == 2, search)
         victim, survivor = workers
-        known = len(place.events("moved", "epoch"))
+        epochs_before = len(workspace.events("moved", "epoch"))
         victim.power_off()
-        joined = cluster.add_worker(place.root, REPOSITORY / "handsigns")
-        place.wait_for(lambda: joined.name in hosts(place, "moved"), search)
-        place.finish(search)
+        joined = cluster.add_worker(workspace.root, REPOSITORY / "handsigns")
+        workspace.wait_for(lambda: joined.name in hosts(workspace, "moved"), search)
+        workspace.finish(search)
 
-        assert set(hosts(place, "moved")) == {victim.name, survivor.name, joined.name}
-        assert victim.name not in hosts(place, "moved")[known + 1500 :]
-        rows = place.rows("moved")
+        assert set(hosts(workspace, "moved")) == {victim.name, survivor.name, joined.name}
+        assert victim.name not in hosts(workspace, "moved")[epochs_before + 1500 :]
+        rows = workspace.rows("moved")
         assert len(rows) == 5
         assert {(row["status"], row["epochs"]) for row in rows} == {("completed", "1500")}
-        (lost,) = place.events("moved", "retry")
+        (lost,) = workspace.events("moved", "worker_lost")
         assert "node died" in lost["error"]
-        assert lost["counted"] is False, "a lost node is no fault of a trial's"
+        assert lost["loss_scope"] == "node", "a lost node does not count as a retry"
 
         for name, value in CREDENTIALS.items():
             monkeypatch.setenv(name, value)
-        stored = open_storage(url).under("moved")
-        assert any(name.startswith("checkpoints/") for name in names(stored))
-        assert list((place.folder("moved") / "checkpoints").iterdir()) == []
-        here = place.run("leaderboard", "moved")
-        shutil.rmtree(place.folder("moved"))
-        assert place.run("leaderboard", "moved", "--storage", url) == here
+        stored = open_storage(url).joinpath("moved")
+        assert any(name.startswith("checkpoints/") for name in list_files(stored))
+        assert list((workspace.folder("moved") / "checkpoints").iterdir()) == []
+        local = workspace.run("leaderboard", "moved")
+        shutil.rmtree(workspace.folder("moved"))
+        assert workspace.run("leaderboard", "moved", "--storage", url) == local
 
 
-def test_a_node_is_taken_away_in_order(cluster, workers, place):
-    """As spot machines are, which are given a moment to end: no fault of the trial's.
+def test_preempted_node_does_not_count_as_a_retry(cluster, workers, workspace):
+    """As on a spot machine: Ray shuts down in order.
 
-    Ray takes up to 30 seconds for it, in which the trials must not come to their end.
+    That takes up to 30 seconds, in which the trials must not finish.
     """
-    taken = cluster.add_worker(place.root, REPOSITORY / "handsigns")
-    search = place.start(
-        "search", "tiny.yaml", "--name", "taken", "--address", cluster.address,
-        "--storage", str(cluster.shared), *place.data, *LONG, "--trials", "3",
-        "--max-epochs", "4000", "--set", "resources.concurrent_trials=3",
-        prefix=cluster.head.inside(place.root),
+    preempted = cluster.add_worker(workspace.root, REPOSITORY / "handsigns")
+    search = workspace.start(
+        "search", "tiny.yaml", "--name", "preempted", "--address", cluster.address,
+        "--storage", str(cluster.shared), *workspace.data, *LONG, "--trials", "3",
+        "--max-epochs", "4000", "--set", "resources.max_concurrent_trials=3",
+        prefix=cluster.head.exec_prefix(workspace.root),
     )  # fmt: skip
-    place.wait_for(lambda: taken.name in hosts(place, "taken"), search)
-    taken.stop_ray()
-    place.finish(search)
-    assert {(row["status"], row["epochs"]) for row in place.rows("taken")} == {
+    workspace.wait_for(lambda: preempted.name in hosts(workspace, "preempted"), search)
+    preempted.stop_ray()
+    workspace.finish(search)
+    assert {(row["status"], row["epochs"]) for row in workspace.rows("preempted")} == {
         ("completed", "4000")
     }
-    (lost,) = place.events("taken", "retry")
-    assert lost["counted"] is False, lost["error"]
+    (lost,) = workspace.events("preempted", "worker_lost")
+    assert lost["loss_scope"] == "node", lost["error"]

@@ -1,4 +1,4 @@
-"""deploy/slurm.sbatch on two machines that share a folder; Slurm itself is stood in for."""
+"""deploy/slurm.sbatch on two machines with a shared folder and a stubbed Slurm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.support.workplace import REPOSITORY
+from tests.support.workspace import REPOSITORY
 
 pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 
@@ -22,19 +22,19 @@ done
 
 
 @pytest.fixture
-def slurm(network, tmp_path, place):
-    """The environment of a batch script to which two machines were given."""
+def slurm(network, tmp_path, workspace):
+    """Return the environment of a batch job on two machines."""
     machines = [network.add(), network.add()]
     for machine in machines:
-        enter = " ".join(machine.inside(place.root))
+        enter = " ".join(machine.exec_prefix(workspace.root))
         (tmp_path / machine.name).write_text(f'exec {enter} "$@"\n')
     commands = {"srun": SRUN, "scontrol": "#!/bin/sh\nprintf '%s\\n' $SLURM_JOB_NODELIST\n"}
     for name, text in commands.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o700)
-    (place.root / ".venv").symlink_to(sys.prefix)
-    (place.root / "tune_main.py").symlink_to(REPOSITORY / "tune_main.py")
-    return place.environment | {
+    (workspace.root / ".venv").symlink_to(sys.prefix)
+    (workspace.root / "tune_main.py").symlink_to(REPOSITORY / "tune_main.py")
+    return workspace.environment | {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "NODES": str(tmp_path),
         "SLURM_JOB_ID": "12345",
@@ -43,16 +43,17 @@ def slurm(network, tmp_path, place):
     }
 
 
-def test_the_batch_script_searches_on_all_its_nodes(slurm, place):
+def test_batch_script_searches_on_all_nodes(slurm, workspace):
     script = REPOSITORY / "deploy" / "slurm.sbatch"
-    command = ["bash", str(script), "search", "tiny.yaml", "--name", "batch", *place.data]
-    command += [*place.two, "--max-epochs", "600", "--set", "scheduler.name=none"]
-    with (place.root / "batch.log").open("w") as log:  # no pipe, which what is left over would hold
+    command = ["bash", str(script), "search", "tiny.yaml", "--name", "batch", *workspace.data]
+    command += [*workspace.concurrent, "--max-epochs", "600", "--set", "scheduler.name=none"]
+    # A file, as leftover processes would keep a pipe open.
+    with (workspace.root / "batch.log").open("w") as log:
         status = subprocess.run(
-            command, cwd=place.root, env=slurm, stdout=log, stderr=log, timeout=600, check=False
+            command, cwd=workspace.root, env=slurm, stdout=log, stderr=log, timeout=600, check=False
         ).returncode
-    assert status == 0, (place.root / "batch.log").read_text()
-    hosts = {event["node"].partition("/")[0] for event in place.events("batch", "epoch")}
+    assert status == 0, (workspace.root / "batch.log").read_text()
+    hosts = {event["node"].partition("/")[0] for event in workspace.events("batch", "epoch")}
     assert hosts == set(slurm["SLURM_JOB_NODELIST"].split())
-    assert len(place.rows("batch")) == 6
-    assert not list(place.root.glob(".ray-token*")), "its token is gone with it"
+    assert len(workspace.rows("batch")) == 6
+    assert not list(workspace.root.glob(".ray-token*")), "the token is removed"

@@ -1,25 +1,25 @@
-"""A user's own hyperparameters and functions, as a search space names them."""
+"""Custom hyperparameters and user functions in a search space."""
 
 import pytest
 from pydantic import ValidationError
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
-from handsigns.config.load import dump_study, load_study
+from handsigns.config.load import dump_search_config, load_search_config
 from handsigns.config.user_code import (
-    OwnCode,
-    OwnModule,
+    UserCode,
+    UserModule,
     changed_modules,
-    keep,
-    kept_file,
-    read_kept,
+    load_saved_user_code,
+    save_user_code,
+    saved_module_path,
 )
 from handsigns.errors import ConfigError, ResultsError
 
 SPACE = """
 space:
   architecture: {type: choice, values: [compact, "mine:net"]}
-  dropout: {type: uniform, low: 0.1, high: 0.5, when: {own.kind: b}}
-  own:
+  dropout: {type: uniform, low: 0.1, high: 0.5, when: {custom.kind: b}}
+  custom:
     depth: {type: integer, low: 1, high: 5, when: {architecture: "mine:net"}}
     rate: {type: log_uniform, low: 0.01, high: 1.0}
     kind: {type: choice, values: [a, b]}
@@ -30,92 +30,102 @@ space:
 def load(tmp_path):
     def write_and_load(text=SPACE, overrides=()):
         (tmp_path / "mine.yaml").write_text(text)
-        return load_study(tmp_path / "mine.yaml", overrides)
+        return load_search_config(tmp_path / "mine.yaml", overrides)
 
     return write_and_load
 
 
-def test_own_hyperparameters_are_searched_like_others(load):
-    study = load()
-    assert load(dump_study(study)) == study
-    assert set(study.space.varied) == {
-        "architecture", "dropout", "own.depth", "own.rate", "own.kind"
+def test_custom_hyperparameters_are_searched_like_others(load):
+    config = load()
+    assert load(dump_search_config(config)) == config
+    assert set(config.space.searched_names) == {
+        "architecture", "dropout", "custom.depth", "custom.rate", "custom.kind"
     }  # fmt: skip
-    assert study.own_functions == ["mine:net"]
-    assert study.space.active("dropout", {"own.kind": "b"})
-    assert not study.space.active("dropout", {"own.kind": "a"})
-    first = study.baseline_params()
-    assert first == {"architecture": "compact", "own.rate": pytest.approx(0.1), "own.kind": "a"}
-    assert TrialConfig.from_params(first).own == {"rate": first["own.rate"], "kind": "a"}
+    assert config.user_functions == ["mine:net"]
+    assert config.space.is_active("dropout", {"custom.kind": "b"})
+    assert not config.space.is_active("dropout", {"custom.kind": "a"})
+    baseline = config.baseline_params()
+    assert baseline == {
+        "architecture": "compact",
+        "custom.rate": pytest.approx(0.1),
+        "custom.kind": "a",
+    }
+    expected = {"rate": baseline["custom.rate"], "kind": "a"}
+    assert TrialConfig.from_params(baseline).custom == expected
 
 
-def test_they_can_be_set_on_the_command_line(load):
-    overrides = ["space.own.depth.high=9", "space.own.kind=b", "space.own.new=true"]
+def test_custom_hyperparameters_can_be_set_on_the_command_line(load):
+    overrides = ["space.custom.depth.high=9", "space.custom.kind=b", "space.custom.new=true"]
     space = load(overrides=overrides).space
-    assert space["own.depth"].high == 9
-    assert space["own.kind"].value == "b"
-    assert space["own.new"].value is True
+    assert space["custom.depth"].high == 9
+    assert space["custom.kind"].value == "b"
+    assert space["custom.new"].value is True
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["space.own.bad-name=1"], "'bad-name' is no name"),
-        (["space.own.x=.inf"], "no finite number"),
-        (["space.own=3"], "--set space.own=3, space.own: expected names of your own"),
-        (["space.own.depth.hihg=3"], r"space.own.depth.hihg: 'hihg' is no key"),
-        (["space.own.rate.low=2"], r"space.own.rate: low 2 is above high 1"),
-        (["space.architecture=compact", "space.own.depth=1"], "nothing reads them"),
-        (["space.architecture=a/b:c"], "is no architecture"),
-        (["space.architecture=../x:c"], "is no architecture"),
-        (["space.loss=mse"], "'mse' is no loss"),
+        (["space.custom.bad-name=1"], "'bad-name' is not a valid name"),
+        (["space.custom.x=.inf"], "not a finite number"),
+        (["space.custom=3"], "--set space.custom=3, space.custom: expected a mapping of names"),
+        (["space.custom.depth.hihg=3"], r"space.custom.depth.hihg: 'hihg' is not a key"),
+        (["space.custom.rate.low=2"], r"space.custom.rate: low 2 is above high 1"),
+        (["space.architecture=compact", "space.custom.depth=1"], "nothing uses them"),
+        (["space.architecture=a/b:c"], "is not an architecture"),
+        (["space.architecture=../x:c"], "is not an architecture"),
+        (["space.loss=mse"], "'mse' is not a loss"),
     ],
 )
-def test_what_is_wrong_is_told(load, overrides, message):
+def test_invalid_settings_are_reported(load, overrides, message):
     with pytest.raises(ConfigError, match=message):
         load(overrides=overrides)
 
 
-def test_seeds_of_earlier_searches_stay():
+def test_seeds_of_earlier_versions_are_stable():
     assert trial_seed(1, TrialConfig()) == 4570575868629012888
-    own = [TrialConfig.from_params({"own.depth": depth}) for depth in (1, 2)]
-    seeds = {trial_seed(1, config) for config in (TrialConfig(), TrialConfig(loss="a:b"), *own)}
+    custom = [TrialConfig.from_params({"custom.depth": depth}) for depth in (1, 2)]
+    seeds = {trial_seed(1, config) for config in (TrialConfig(), TrialConfig(loss="a:b"), *custom)}
     assert len(seeds) == 4
-    assert len({*own, TrialConfig.from_params({"own.depth": 1})}) == 2, "they can be compared"
+    assert len({*custom, TrialConfig.from_params({"custom.depth": 1})}) == 2, (
+        "configurations are hashable"
+    )
 
 
-def test_a_configuration_comes_back_from_its_hyperparameters():
-    config = TrialConfig.from_params({"own.b": 1.5, "own.a": "x", "dropout": 0.3})
+def test_configuration_round_trips_through_its_hyperparameters():
+    config = TrialConfig.from_params({"custom.b": 1.5, "custom.a": "x", "dropout": 0.3})
     assert TrialConfig.from_params(config.hyperparameters()) == config
     assert TrialConfig.model_validate(config.model_dump()) == config
-    with pytest.raises(KeyError, match=r"no own hyperparameter c in this .* .known: a, b"):
-        config.own["c"]
+    with pytest.raises(KeyError, match=r"no custom hyperparameter c in this .* .known: a, b"):
+        config.custom["c"]
     with pytest.raises(ValidationError):
-        TrialConfig.from_params({"own.b": [1]})
+        TrialConfig.from_params({"custom.b": [1]})
 
 
-def test_sources_are_kept_and_read_back_by_digest(tmp_path):
-    own = OwnCode({"mine": OwnModule("mine", "x = 1\n", tmp_path / "mine.py")})
-    keep(tmp_path / "kept", own)
-    described = own.described()
-    read = read_kept(tmp_path / "kept", ["mine:net"], described, allowed=True)
-    assert read.modules["mine"].source == "x = 1\n"
-    with pytest.raises(ResultsError, match="add --own-code"):
-        read_kept(tmp_path / "kept", ["mine:net"], described, allowed=False)
-    assert read_kept(tmp_path / "kept", [], described, allowed=False) is None
-    other = OwnCode({"mine": OwnModule("mine", "x = 2\n", tmp_path / "mine.py")}).described()
-    assert [name for name, _, _ in changed_modules(described, other)] == ["mine"]
-    assert not changed_modules(described, described)
+def test_sources_are_saved_and_loaded_by_digest(tmp_path):
+    user_code = UserCode({"mine": UserModule("mine", "x = 1\n", tmp_path / "mine.py")})
+    save_user_code(tmp_path / "saved", user_code)
+    code_metadata = user_code.code_metadata()
+    loaded = load_saved_user_code(tmp_path / "saved", ["mine:net"], code_metadata, trusted=True)
+    assert loaded.modules["mine"].source == "x = 1\n"
+    with pytest.raises(ResultsError, match="add --trust-user-code"):
+        load_saved_user_code(tmp_path / "saved", ["mine:net"], code_metadata, trusted=False)
+    assert load_saved_user_code(tmp_path / "saved", [], code_metadata, trusted=False) is None
+    changed = UserCode(
+        {"mine": UserModule("mine", "x = 2\n", tmp_path / "mine.py")}
+    ).code_metadata()
+    assert [name for name, _, _ in changed_modules(code_metadata, changed)] == ["mine"]
+    assert not changed_modules(code_metadata, code_metadata)
     with pytest.raises(ResultsError, match="is missing"):
-        read_kept(tmp_path / "kept", ["mine:net"], other, allowed=True)
-    kept_file(tmp_path / "kept", "mine", described["mine"]["digest"]).write_text("x = 3\n")
-    with pytest.raises(ResultsError, match="is not the code that was run"):
-        read_kept(tmp_path / "kept", ["mine:net"], described, allowed=True)
+        load_saved_user_code(tmp_path / "saved", ["mine:net"], changed, trusted=True)
+    digest = code_metadata["mine"]["digest"]
+    saved_module_path(tmp_path / "saved", "mine", digest).write_text("x = 3\n")
+    with pytest.raises(ResultsError, match="differs from the code that was run"):
+        load_saved_user_code(tmp_path / "saved", ["mine:net"], code_metadata, trusted=True)
 
 
 @pytest.mark.parametrize(
-    "described", [{}, 3, {"mine": 3}, {"mine": {"digest": "../../x"}}, {"mine": {"digest": 3}}]
+    "code_metadata", [{}, 3, {"mine": 3}, {"mine": {"digest": "../../x"}}, {"mine": {"digest": 3}}]
 )
-def test_a_record_from_others_leads_nowhere_else(tmp_path, described):
-    with pytest.raises(ResultsError, match="do not tell which code mine was"):
-        read_kept(tmp_path, ["mine:net"], described, allowed=True)
+def test_malicious_code_metadata_is_rejected(tmp_path, code_metadata):
+    with pytest.raises(ResultsError, match="do not record which version of mine was used"):
+        load_saved_user_code(tmp_path, ["mine:net"], code_metadata, trusted=True)

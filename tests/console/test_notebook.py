@@ -1,45 +1,46 @@
-"""The display in a real notebook's kernel."""
+"""Live display in a real notebook kernel."""
 
 import pytest
 
 CELL = """
 import sys
 from pathlib import Path
-from handsigns.config.validate import check_study
+from handsigns.config.validate import validate_search_config
 from handsigns.policy.stopping import StoppingCriteria
-from handsigns.monitor.live import Display
+from handsigns.monitor.live import SearchDisplay
 from handsigns.results.journal import Journal
 from handsigns.results.trial import Placement, TrialSpec
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.console.capture import output_to
+from handsigns.console.capture import redirect_output
 from handsigns.metrics import EpochMetrics
 
 root = Path({root!r})
 space = {{"learning_rate": {{"type": "log_uniform", "low": 1e-4, "high": 1e-1}}}}
-study, _ = check_study({{"space": space, "budget": {{"trials": 2}}}})
+search_config, _ = validate_search_config({{"space": space, "budget": {{"trials": 2}}}})
 journal = Journal(root / "journal.jsonl", writable=True)
 import os, logging
-for turn in range(2):  # a second search in the same kernel
-    with output_to(root / "log") as terminal:
-        display = Display(terminal, study, journal, StoppingCriteria(study))
+for number in range(2):  # a second search in the same kernel
+    with redirect_output(root / "log") as terminal:
+        display = SearchDisplay(terminal, search_config, journal, StoppingCriteria(search_config))
         print("Python's own output")
         os.system("echo of a child process")
         logging.basicConfig(level=logging.INFO)
         logging.info("a library's message")
-        display.say("two trials at a time")
-        with display.shown():
+        display.print_message("two trials at a time")
+        with display.live_view():
             params = {{"learning_rate": 0.01}}
             config = TrialConfig.from_params(params)
-            journal.start(TrialSpec(f"000{{turn}}", params, config, seed=1))
+            journal.start_trial(TrialSpec(f"000{{number}}", params, config, seed=1))
             metrics = EpochMetrics(1, 0.1, 0.2, 0.3, 0.75, 0.75, 0.01, 1.0)
-            journal.report(f"000{{turn}}", metrics, Placement("<b>x</b>", "cpu", 1))
-            display.on_epoch(journal[f"000{{turn}}"])
-            display.on_trial_end(journal.end(f"000{{turn}}", "completed"))
+            journal.report_epoch(f"000{{number}}", metrics, Placement("<b>x</b>", "cpu", 1))
+            display.on_epoch(journal[f"000{{number}}"])
+            display.on_trial_end(journal.end_trial(f"000{{number}}", "completed"))
 print("after it")
 """
 
 
-def test_a_live_block_and_no_noise(tmp_path):
+@pytest.mark.slow
+def test_notebook_shows_only_the_live_display(tmp_path):
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     code = nbformat.v4.new_code_cell(CELL.format(root=str(tmp_path)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handsigns.console.program import INSTALLED, command, program
+from handsigns.console.program import CONSOLE_SCRIPT, command, program
 from handsigns.results.paths import SearchPaths
 
 
@@ -15,7 +15,7 @@ def invoked_as(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("argv0", "form"),
+    ("argv0", "expected"),
     [
         ("tune_main.py", "python tune_main.py"),
         ("/home/me/handsigns/tune_main.py", "python /home/me/handsigns/tune_main.py"),
@@ -28,9 +28,9 @@ def invoked_as(monkeypatch):
         ("", "python -m handsigns"),
     ],
 )
-def test_program_is_named_as_it_was_invoked(invoked_as, argv0, form):
+def test_program_is_named_as_it_was_invoked(invoked_as, argv0, expected):
     invoked_as(argv0, "list")
-    assert program() == form
+    assert program() == expected
 
 
 def test_program_without_arguments(invoked_as):
@@ -43,7 +43,7 @@ def test_words_are_quoted_unless_the_user_fills_them_in(invoked_as):
     assert command("predict", "mine", "IMAGE…") == "handsigns predict mine IMAGE…"
     assert command("replay", "mine", "TRIAL") == "handsigns replay mine TRIAL"
     assert command("run", "--data", Path("my photos")) == "handsigns run --data 'my photos'"
-    assert command("list", form="python -m other") == "python -m other list"
+    assert command("list", program_name="python -m other") == "python -m other list"
 
 
 def test_commands_of_a_search_name_an_unusual_results_folder(invoked_as):
@@ -52,10 +52,10 @@ def test_commands_of_a_search_name_an_unusual_results_folder(invoked_as):
     assert paths.command("retrain", "--trial", "ID") == (
         "python tune_main.py retrain first --trial ID"
     )
-    assert paths.repeats.go_on == "python tune_main.py reevaluate first"
+    assert paths.reevaluation.resume_command == "python tune_main.py reevaluate first"
     elsewhere = SearchPaths(Path("my results/first"))
-    assert elsewhere.go_on == "python tune_main.py resume first --results 'my results'"
-    assert elsewhere.repeats.go_on == (
+    assert elsewhere.resume_command == "python tune_main.py resume first --results 'my results'"
+    assert elsewhere.reevaluation.resume_command == (
         "python tune_main.py reevaluate first --results 'my results'"
     )
-    assert elsewhere.command("test", form=INSTALLED).startswith("handsigns test first")
+    assert elsewhere.command("test", program_name=CONSOLE_SCRIPT).startswith("handsigns test first")

@@ -1,4 +1,4 @@
-"""Tables and lines in terminals of any width: whole numbers, whole words."""
+"""Tables and lines at any terminal width: numbers and words are never truncated."""
 
 import dataclasses
 import io
@@ -8,20 +8,20 @@ import pytest
 from rich.cells import cell_len
 
 from handsigns.cli.show import show_table
-from handsigns.console.table import lay_out
-from handsigns.console.wrap import wrapped
-from handsigns.monitor.live import Display
+from handsigns.console.table import fit_table
+from handsigns.console.wrap import wrap_text
+from handsigns.monitor.live import SearchDisplay
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.reporting.reevaluation import COLUMNS
-from tests.support.records import make_study
+from tests.support.records import make_search_config
 
 WIDTHS = (40, 80, 200)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Terminal(io.StringIO):
-    """A fake terminal."""
+    """Fake terminal."""
 
     def isatty(self):
         return True
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Makes a fake terminal of a given width."""
+    """Return a factory of fake terminals of a given width."""
 
     def make(width):
         monkeypatch.setenv("COLUMNS", str(width))
@@ -50,17 +50,17 @@ def lines_of(terminal, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
-def test_the_leaderboard_shows_the_objective_at_any_width(make_search, terminal, width, metric):
+def test_leaderboard_shows_the_objective_at_any_width(make_search, terminal, width, metric):
     search = make_search(trials=30)
-    objective = search.study.objective.model_copy(update={"metric": metric})
-    study = search.study.model_copy(update={"objective": objective})
-    search = dataclasses.replace(search, study=study)
+    objective = search.config.objective.model_copy(update={"metric": metric})
+    config = search.config.model_copy(update={"objective": objective})
+    search = dataclasses.replace(search, config=config)
     out = terminal(width)
     write_leaderboard(search, 10, "table", out)
     lines = lines_of(out, width)
     words = re.findall(r"\w+", " ".join(lines[:2]))
     assert metric in words
-    best = search.ranked[0].last
+    best = search.ranked[0].last_epoch
     shown = f"{best.val_accuracy:.2%}" if metric == "val_accuracy" else f"{best.val_loss:.4g}"
     assert shown in " ".join(lines[1:4])
     if width == 200:
@@ -70,7 +70,7 @@ def test_the_leaderboard_shows_the_objective_at_any_width(make_search, terminal,
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_intervals_are_whole_or_not_shown(terminal, width):
+def test_intervals_are_never_truncated(terminal, width):
     out = terminal(width)
     row = ["1", "0007", "12", "0.1234", "0.1034–0.1434", "97.12%", "29.1%–100.0%", "0.1000, 98.00%"]
     show_table(COLUMNS, [row], objective="val_loss")
@@ -81,18 +81,18 @@ def test_intervals_are_whole_or_not_shown(terminal, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_text_is_wrapped_at_words_and_headers_are_not_split(terminal, width):
+def test_text_and_headers_are_wrapped_between_words(terminal, width):
     out = terminal(width)
-    names = ["a very long name of a class that goes on", "b"]
+    names = ["a very long name of a class that continues", "b"]
     rows = [[name, "50.0%", "100.0%", "12"] for name in names]
     show_table(("class", "precision", "recall", "images"), rows, left=("class",))
     text = " ".join(" ".join(lines_of(out, width)).split())
     assert all(word in text for word in ("class", "precision", "recall", *names[0].split()))
 
 
-def test_a_table_without_rows_or_room():
-    assert lay_out({"a": [], "b": []}).body == []
-    layout = lay_out({"name": ["x" * 30], "value": ["1"]}, 20, spared=["value"])
+def test_table_without_rows_or_without_space():
+    assert fit_table({"a": [], "b": []}).body == []
+    layout = fit_table({"name": ["x" * 30], "value": ["1"]}, 20, droppable=["value"])
     assert layout.dropped == ["value"]
 
 
@@ -100,15 +100,17 @@ def test_a_table_without_rows_or_room():
 def test_progress_lines_wrap_at_words(make_search, terminal, width):
     search = make_search(trials=3)
     out = terminal(width)
-    display = Display(out, search.study, search.journal, StoppingCriteria(make_study()))
-    message = "3/24 trials ended, 2 running, 1 stopped early, 36 epochs trained, about 2m left"
-    display.say(message)
+    display = SearchDisplay(
+        out, search.config, search.journal, StoppingCriteria(make_search_config())
+    )
+    message = "3/24 trials finished, 2 running, 1 stopped early, 36 epochs trained, about 2m left"
+    display.print_message(message)
     lines = lines_of(out, width)
     assert " ".join(" ".join(lines).split()) == message
     assert (len(lines) == 1) == (len(message) <= width)
 
 
-def test_a_command_or_path_is_never_broken():
+def test_command_or_path_is_never_broken():
     path = "/scratch/" + "x" * 60
-    assert path in wrapped(f"written to {path}", 40)
-    assert wrapped("as it is " * 20, None) == "as it is " * 20
+    assert path in wrap_text(f"written to {path}", 40)
+    assert wrap_text("as it is " * 20, None) == "as it is " * 20

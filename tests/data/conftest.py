@@ -1,4 +1,4 @@
-"""Folders of little pictures, in every layout."""
+"""Fixtures: folders of small images, in every layout."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from PIL import Image
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch) -> Path:
-    """A cache of the test's own."""
+    """Cache folder private to the test."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("HANDSIGNS_CACHE", str(folder))
     return folder
 
 
 @pytest.fixture
-def picture() -> Callable[..., Path]:
-    """Write a small picture of noise, every one of its own."""
+def write_image() -> Callable[..., Path]:
+    """Return a function that writes a small noise image, different at every call."""
     count = 0
 
     def write(path: Path, size=(8, 8), seed: int | None = None) -> Path:
@@ -36,21 +36,21 @@ def picture() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def signs_folder(tmp_path, picture) -> Path:
-    """The course's layout: six classes, 5 train, 2 val and 2 test pictures of each."""
+def signs_folder(tmp_path, write_image) -> Path:
+    """CS230 layout: six classes, 5 train, 2 val and 2 test images of each."""
     root = tmp_path / "SIGNS"
     for split, count in (("train", 5), ("val", 2), ("test", 2)):
         for label in range(6):
             for i in range(count):
-                picture(root / f"{split}_signs" / f"{label}_IMG_{split}{i}.jpg")
+                write_image(root / f"{split}_signs" / f"{label}_IMG_{split}{i}.jpg")
     return root
 
 
 @pytest.fixture
-def class_folder(tmp_path, picture) -> Path:
-    """Class folders with a train split only: 10 pictures of two classes."""
+def class_folder(tmp_path, write_image) -> Path:
+    """Class folders with a train split only: two classes of 10 images."""
     root = tmp_path / "pets"
     for label in ("cat", "dog"):
         for i in range(10):
-            picture(root / "train" / label / f"{i}.png")
+            write_image(root / "train" / label / f"{i}.png")
     return root

@@ -4,13 +4,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.holdout import carve
-from handsigns.data.layouts import Picture
+from handsigns.data.holdout import split_off
+from handsigns.data.listing import ImageFile
 
 
-def pictures(sizes):
+def make_images(sizes):
     return [
-        Picture(Path(f"{label}_{i}"), f"{label}_{i}", str(label))
+        ImageFile(Path(f"{label}_{i}"), f"{label}_{i}", str(label))
         for label, size in enumerate(sizes)
         for i in range(size)
     ]
@@ -22,23 +22,24 @@ def pictures(sizes):
     st.integers(0, 2**32),
     st.randoms(),
 )
-def test_disjoint_complete_stratified_and_independent_of_order(sizes, share, seed, random):
-    every = pictures(sizes)
-    stay, carved = carve(every, share, seed, "val")
-    assert sorted(p.name for p in stay + carved) == sorted(p.name for p in every)
+def test_split_is_disjoint_complete_stratified_and_order_independent(sizes, fraction, seed, rng):
+    images = make_images(sizes)
+    remaining, held_out = split_off(images, fraction, seed, "val")
+    assert sorted(p.name for p in remaining + held_out) == sorted(p.name for p in images)
     for label, size in enumerate(sizes):
-        count = Counter(p.label for p in carved)[str(label)]
+        count = Counter(p.label for p in held_out)[str(label)]
         assert 1 <= count < size
-        assert abs(count - share * size) <= 1
-    shuffled = every.copy()
-    random.shuffle(shuffled)
-    assert {p.name for p in carve(shuffled, share, seed, "val")[1]} == {p.name for p in carved}
+        assert abs(count - fraction * size) <= 1
+    shuffled = images.copy()
+    rng.shuffle(shuffled)
+    held_out_again = split_off(shuffled, fraction, seed, "val")[1]
+    assert {p.name for p in held_out_again} == {p.name for p in held_out}
 
 
-def test_seeds_and_purposes_draw_differently():
-    every = pictures([50, 50])
-    draws = [
-        frozenset(p.name for p in carve(every, 0.2, seed, purpose)[1])
+def test_seeds_and_purposes_give_different_splits():
+    images = make_images([50, 50])
+    splits = [
+        frozenset(p.name for p in split_off(images, 0.2, seed, purpose)[1])
         for seed, purpose in ((1, "val"), (2, "val"), (1, "test"))
     ]
-    assert len(set(draws)) == 3
+    assert len(set(splits)) == 3

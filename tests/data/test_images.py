@@ -11,26 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from handsigns.data.images import BadPictureError, decode, read_bytes
+from handsigns.data.images import InvalidImageError, decode, read_bytes
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def encoded(image, kind="PNG", **options):
+def encode(image, image_format="PNG", **options):
     content = io.BytesIO()
-    image.save(content, kind, **options)
+    image.save(content, image_format, **options)
     return content.getvalue()
 
 
-def top_red_bottom_blue(size=(16, 16)):
+def red_above_blue(size=(16, 16)):
     image = Image.new("RGB", size, RED)
     image.paste(BLUE, (0, size[1] // 2, size[0], size[1]))
     return image
 
 
-def test_a_picture_of_the_size_stays_exact():
+def test_image_of_the_target_size_stays_exact():
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    assert np.array_equal(decode(encoded(Image.fromarray(pixels)), 16), pixels)
+    assert np.array_equal(decode(encode(Image.fromarray(pixels)), 16), pixels)
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
@@ -48,33 +48,33 @@ def test_every_mode_becomes_rgb(mode):
         image = Image.fromarray(values).point(lambda v: 255 if v > 100 else 0).convert("1")
     else:
         image = Image.fromarray(values).convert("RGB").convert(mode)
-    pixels = decode(encoded(image, "TIFF"), 16)
+    pixels = decode(encode(image, "TIFF"), 16)
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
     expected = 255 if mode == "1" else 200
     assert np.abs(pixels.astype(int) - expected).max() <= 1
 
 
-def test_transparent_parts_are_white():
+def test_transparent_parts_become_white():
     image = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 16, 8))
-    pixels = decode(encoded(image), 16)
+    pixels = decode(encode(image), 16)
     assert pixels[12, 8].tolist() == [255, 255, 255]
     assert pixels[2, 8].tolist() == [0, 0, 255]
 
 
-def test_a_transparent_palette_entry_is_white():
+def test_transparent_palette_entry_becomes_white():
     image = Image.new("P", (16, 16), 1)
     image.putpalette([10, 20, 30, 255, 0, 0])
     image.paste(0, (0, 0, 16, 8))
-    pixels = decode(encoded(image, transparency=1), 16)
+    pixels = decode(encode(image, transparency=1), 16)
     assert pixels[12, 8].tolist() == [255, 255, 255]
     assert pixels[2, 8].tolist() == [10, 20, 30]
 
 
 def test_cmyk_jpeg():
     image = Image.new("RGB", (16, 16), (200, 40, 90)).convert("CMYK")
-    pixels = decode(encoded(image, "JPEG", quality=100), 16)
+    pixels = decode(encode(image, "JPEG", quality=100), 16)
     assert np.abs(pixels[8, 8].astype(int) - (200, 40, 90)).max() <= 6
 
 
@@ -84,91 +84,91 @@ def test_cmyk_jpeg():
 def test_exif_orientation(orientation, red_is):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pixels = decode(encoded(top_red_bottom_blue(), "JPEG", exif=exif.tobytes(), quality=100), 16)
+    pixels = decode(encode(red_above_blue(), "JPEG", exif=exif.tobytes(), quality=100), 16)
     sides = {"top": (2, 8), "bottom": (13, 8), "left": (8, 2), "right": (8, 13)}
-    for side, place in sides.items():
-        is_red = pixels[place][0] > 200 > 60 > pixels[place][2]
+    for side, position in sides.items():
+        is_red = pixels[position][0] > 200 > 60 > pixels[position][2]
         assert is_red == (side == red_is), side
 
 
-def test_of_a_wide_picture_the_central_square_is_taken():
+def test_wide_image_is_centre_cropped():
     image = Image.new("RGB", (60, 20), BLUE)
     image.paste(RED, (20, 0, 40, 20))
-    assert (decode(encoded(image), 10)[..., 0] > 240).all()
+    assert (decode(encode(image), 10)[..., 0] > 240).all()
 
 
-def test_shrinking_is_antialiased():
+def test_downscaling_is_antialiased():
     fine = np.zeros((256, 256, 3), np.uint8)
     fine[::2] = 255  # stripes of one pixel: without antialiasing all black or all white
-    pixels = decode(encoded(Image.fromarray(fine)), 16)
+    pixels = decode(encode(Image.fromarray(fine)), 16)
     assert np.abs(pixels.astype(int) - 127).max() <= 3
 
 
-def test_a_large_jpeg_in_draft_looks_like_the_whole():
+def test_jpeg_draft_mode_matches_full_decoding():
     rng = np.random.default_rng(1)
     small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     large = small.resize((1024, 1024), Image.Resampling.BICUBIC)
-    exact = decode(encoded(large), 32).astype(int)
-    assert np.abs(decode(encoded(large, "JPEG", quality=98), 32).astype(int) - exact).mean() < 2
+    exact = decode(encode(large), 32).astype(int)
+    assert np.abs(decode(encode(large, "JPEG", quality=98), 32).astype(int) - exact).mean() < 2
 
 
-def test_a_grey_jpeg():
-    pixels = decode(encoded(Image.new("L", (40, 40), 77), "JPEG"), 16)
+def test_grey_jpeg():
+    pixels = decode(encode(Image.new("L", (40, 40), 77), "JPEG"), 16)
     assert np.abs(pixels.astype(int) - 77).max() <= 1
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
-def test_no_torn_file_is_taken_for_whole(kind):
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_truncated_files_are_rejected(image_format):
     rng = np.random.default_rng(2)
     image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    whole = encoded(image, kind)
-    for length in range(1, len(whole) - 40, max(1, len(whole) // 40)):
-        with pytest.raises(BadPictureError):
-            decode(whole[:length], 16)
+    content = encode(image, image_format)
+    for length in range(1, len(content) - 40, max(1, len(content) // 40)):
+        with pytest.raises(InvalidImageError):
+            decode(content[:length], 16)
 
 
-def test_noise_is_no_picture():
+def test_random_bytes_are_not_an_image():
     rng = np.random.default_rng(3)
     for length in (1, 10, 1000):
-        with pytest.raises(BadPictureError, match="not an image"):
+        with pytest.raises(InvalidImageError, match="not an image"):
             decode(rng.bytes(length), 16)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_however_dark_the_picture(kind):
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_even_for_dark_images(image_format):
     values = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    assert decode(encoded(Image.fromarray(values), kind), 16).max() == 1
-    pixels = decode(encoded(Image.fromarray(values * 257), kind), 16)
+    assert decode(encode(Image.fromarray(values), image_format), 16).max() == 1
+    pixels = decode(encode(Image.fromarray(values * 257), image_format), 16)
     assert np.array_equal(pixels[..., 0], values)
 
 
-def test_half_transparent_is_blended_with_white():
+def test_half_transparent_pixels_are_blended_with_white():
     image = Image.new("RGBA", (16, 16), (0, 0, 0, 128))
-    assert np.abs(decode(encoded(image), 16).astype(int) - 127).max() <= 1
+    assert np.abs(decode(encode(image), 16).astype(int) - 127).max() <= 1
 
 
 @pytest.mark.parametrize(("mode", "transparent"), [("L", 9), ("RGB", (9, 9, 9))])
-def test_a_transparent_colour_is_white(mode, transparent):
+def test_transparent_colour_becomes_white(mode, transparent):
     image = Image.new(mode, (16, 16), transparent)
-    assert (decode(encoded(image, transparency=transparent), 16) == 255).all()
+    assert (decode(encode(image, transparency=transparent), 16) == 255).all()
 
 
-def test_a_file_for_ghostscript_is_not_opened():
+def test_eps_files_are_not_passed_to_ghostscript():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
-    with pytest.raises(BadPictureError, match="not an image"):
+    with pytest.raises(InvalidImageError, match="not an image"):
         decode(eps, 16)
 
 
-def test_broken_exif_does_not_cost_the_picture():
+def test_broken_exif_is_ignored():
     image = Image.new("RGB", (16, 16), BLUE)
     for exif in (b"Exif\0\0garbage!!", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"):
-        assert decode(encoded(image, "JPEG", exif=exif), 16)[8, 8, 2] > 200
+        assert decode(encode(image, "JPEG", exif=exif), 16)[8, 8, 2] > 200
 
 
-def test_threads_leave_the_warnings_of_the_process_as_they_were():
-    # Where warnings are errors, as here, one that leaked would fail the decoding, too.
+def test_threads_restore_the_process_warning_filters():
+    # Warnings are errors in these tests, so a leaked one would also fail the decoding.
     broken = b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0\x01"
-    content = encoded(Image.new("RGB", (16, 16), BLUE), "JPEG", exif=broken)
+    content = encode(Image.new("RGB", (16, 16), BLUE), "JPEG", exif=broken)
     before = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         decoded = list(pool.map(lambda _: decode(content, 16), range(400)))
@@ -179,39 +179,40 @@ def test_threads_leave_the_warnings_of_the_process_as_they_were():
 @given(
     st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]), st.integers(0, 10**6), st.binary(max_size=4)
 )
-def test_damage_gives_a_picture_or_a_reason(kind, place, junk):
-    content = bytearray(encoded(top_red_bottom_blue(), kind))
-    place %= len(content)
-    content[place : place + len(junk)] = junk
-    with contextlib.suppress(BadPictureError):
+def test_damaged_image_gives_pixels_or_a_reason(image_format, offset, junk):
+    content = bytearray(encode(red_above_blue(), image_format))
+    offset %= len(content)
+    content[offset : offset + len(junk)] = junk
+    with contextlib.suppress(InvalidImageError):
         assert decode(bytes(content), 16).shape == (16, 16, 3)
 
 
-def test_reading_says_what_is_wrong_with_a_file(tmp_path):
+def test_unreadable_files_are_rejected_with_a_reason(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     for name, reason in (
         ("", "not a regular file"),
         ("nowhere", "unreadable: No such file or directory"),
         ("empty", "empty: 0 bytes"),
     ):
-        with pytest.raises(BadPictureError) as caught:
+        with pytest.raises(InvalidImageError) as caught:
             read_bytes(tmp_path / name)
         assert str(caught.value) == reason
 
 
-def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
-    # Simulated, as root, who may run the tests in a container, may read everything.
+def test_file_without_read_permission_is_rejected(tmp_path, monkeypatch):
+    # Simulated: root, which may run the tests in a container, can read everything.
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "locked").write_bytes(b"x")
     monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
-    with pytest.raises(BadPictureError, match="unreadable: Permission denied"):
+    with pytest.raises(InvalidImageError, match="unreadable: Permission denied"):
         read_bytes(tmp_path / "locked")
 
 
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(chunk_type, data):
+    crc = zlib.crc32(chunk_type + data)
+    return struct.pack(">I", len(data)) + chunk_type + data + struct.pack(">I", crc)
 
 
 @pytest.mark.parametrize(
@@ -224,17 +225,17 @@ def chunk(kind, data):
     ],
     ids=["large profile", "large text", "garbage", "wrong checksum"],
 )
-def test_metadata_of_a_png_never_cost_the_image(metadata):
-    png = encoded(Image.new("RGB", (16, 16), BLUE))
+def test_bad_png_metadata_is_ignored(metadata):
+    png = encode(Image.new("RGB", (16, 16), BLUE))
     assert decode(png[:33] + metadata + png[33:], 16)[8, 8].tolist() == list(BLUE)
 
 
 def jpeg_with_exif(entries, tail=b""):
-    """A JPEG, red above blue, whose EXIF has these entries: tag, type, count and value."""
-    jpeg = encoded(top_red_bottom_blue(), "JPEG", quality=100)
-    listed = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
-    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
-    exif = head + listed + b"\0\0\0\0" + tail
+    """Return a JPEG, red above blue, with EXIF entries of tag, type, count and value."""
+    jpeg = encode(red_above_blue(), "JPEG", quality=100)
+    packed_entries = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    header = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    exif = header + packed_entries + b"\0\0\0\0" + tail
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
@@ -250,30 +251,30 @@ def jpeg_with_exif(entries, tail=b""):
     ),
     st.binary(max_size=20),
 )
-def test_no_exif_field_but_the_orientation_matters(entries, tail):
-    turned = (0x112, 3, 1, struct.pack("<I", 3))
-    pixels = decode(jpeg_with_exif([turned, *entries], tail), 16)
+def test_exif_fields_other_than_orientation_are_ignored(entries, tail):
+    rotated = (0x112, 3, 1, struct.pack("<I", 3))
+    pixels = decode(jpeg_with_exif([rotated, *entries], tail), 16)
     assert pixels.shape == (16, 16, 3)
     if all(kind in (1, 3, 4) and count == 1 for _, kind, count, _ in entries):
         assert pixels[13, 8, 0] > 200, "upside down"
 
 
 @pytest.mark.parametrize("value", [(3, 1, 0), (3, 1, 77), (2, 3, 0x30), (10, 1, 38), (5, 1, 38)])
-def test_a_bad_orientation_means_none(value):
+def test_invalid_exif_orientation_is_ignored(value):
     kind, count, number = value
     content = jpeg_with_exif([(0x112, kind, count, struct.pack("<I", number))], b"\0" * 8)
     assert decode(content, 16)[2, 8, 0] > 200
 
 
-def test_a_large_photograph_is_decoded_at_a_fraction(monkeypatch):
+def test_large_jpeg_is_decoded_at_reduced_size(monkeypatch):
     monkeypatch.setenv("HANDSIGNS_MAX_MEGAPIXELS", "0.05")
-    large = encoded(Image.new("RGB", (1600, 1200), RED), "JPEG")
-    assert decode(large, 16)[8, 8, 0] > 200, "1.9 megapixels, of which a 64th is decoded"
+    large = encode(Image.new("RGB", (1600, 1200), RED), "JPEG")
+    assert decode(large, 16)[8, 8, 0] > 200, "a 64th of 1.9 megapixels is decoded"
     before = Image.MAX_IMAGE_PIXELS
-    for whole in (
-        encoded(Image.new("RGB", (1600, 1200), RED), "JPEG", progressive=True),
-        encoded(Image.new("RGB", (1600, 1200), RED)),
+    for content in (
+        encode(Image.new("RGB", (1600, 1200), RED), "JPEG", progressive=True),
+        encode(Image.new("RGB", (1600, 1200), RED)),
     ):
-        with pytest.raises(BadPictureError, match="2 megapixels to decode"):
-            decode(whole, 16)
+        with pytest.raises(InvalidImageError, match="2 megapixels to decode"):
+            decode(content, 16)
     assert before == Image.MAX_IMAGE_PIXELS

@@ -1,4 +1,4 @@
-"""Folders of the system that are not as programs expect them."""
+"""Unusual system folders: no home, and a long TMPDIR."""
 
 import os
 
@@ -7,13 +7,15 @@ import pytest
 pytestmark = pytest.mark.ray
 
 
-def test_a_search_with_no_home_and_far_scratch(place, tmp_path):
-    far = tmp_path / ("scratch" * 10)  # too long for the names of Ray's sockets
-    far.mkdir()
-    environment = {k: v for k, v in place.environment.items() if k not in ("RAY_TMPDIR", "HOME")}
-    place.environment.clear()
-    place.environment.update(environment, TMPDIR=str(far), HOME="/nowhere")
-    place.run("search", "tiny.yaml", *place.data, "--trials", "1", "--name", "far")
-    assert len(place.rows("far")) == 1
-    left = [path.name for path in far.glob("handsigns-*")]
-    assert left == [f"handsigns-home-{os.getuid()}"], "what stands for a home stays for the next"
+def test_search_without_home_and_with_a_long_tmpdir(workspace, tmp_path):
+    tmpdir = tmp_path / ("scratch" * 10)  # too long for the paths of Ray's sockets
+    tmpdir.mkdir()
+    environment = {
+        k: v for k, v in workspace.environment.items() if k not in ("RAY_TMPDIR", "HOME")
+    }
+    workspace.environment.clear()
+    workspace.environment.update(environment, TMPDIR=str(tmpdir), HOME="/nowhere")
+    workspace.run("search", "tiny.yaml", *workspace.data, "--trials", "1", "--name", "far")
+    assert len(workspace.rows("far")) == 1
+    left = [path.name for path in tmpdir.glob("handsigns-*")]
+    assert left == [f"handsigns-home-{os.getuid()}"], "the substitute home is kept"

@@ -1,4 +1,4 @@
-"""Processes are killed; nothing that was finished is lost, and what was not goes on."""
+"""Killed and hung processes: finished work is kept, unfinished work resumes."""
 
 import os
 import signal
@@ -11,110 +11,127 @@ ASHA = ("--trials", "8", "--max-epochs", "40")
 
 
 @pytest.mark.versions
-def test_a_search_killed_repeatedly_decides_as_an_uninterrupted_one(place):
-    arguments = ("search", "tiny.yaml", *place.data, *place.two, *ASHA, "--name", "killed")
-    journal = place.folder("killed") / "journal.jsonl"
-    process = place.start(*arguments)
-    place.wait_for(journal.exists, process)
-    place.kill(process, "killed")  # in its first seconds, before there is a trial
+def test_killed_search_makes_the_decisions_of_an_uninterrupted_one(workspace):
+    options = (*workspace.data, *workspace.concurrent, *ASHA, "--name", "killed")
+    journal = workspace.folder("killed") / "journal.jsonl"
+    process = workspace.start("search", "tiny.yaml", *options)
+    workspace.wait_for(journal.exists, process)
+    workspace.kill(process, "killed")  # in its first seconds, before the first trial
 
     recorded = b""
-    for epochs in (30, 60, 60):  # the last one, in the middle of resuming
-        process = place.start("resume", "killed")
-        sessions = len(place.events("killed", "session"))
-        place.wait_for_epochs("killed", epochs, process)
-        place.wait_for(lambda n=sessions: len(place.events("killed", "session")) > n, process)
+    for epochs in (30, 60, 60):  # the last kill interrupts a resume
+        process = workspace.start("resume", "killed")
+        sessions = len(workspace.events("killed", "session_started"))
+        workspace.wait_for_epochs("killed", epochs, process)
+        workspace.wait_for(
+            lambda n=sessions: len(workspace.events("killed", "session_started")) > n, process
+        )
         if epochs == 60 and sessions == 1:
-            os.kill(place.trial_process("killed"), signal.SIGKILL)  # a trial and the driver at once
-        place.kill(process, "killed")
+            # A trial and the driver die at the same time.
+            os.kill(workspace.trial_process("killed"), signal.SIGKILL)
+        workspace.kill(process, "killed")
         now = journal.read_bytes()
-        assert now.startswith(recorded), "what was recorded stays as it was"
+        assert now.startswith(recorded), "the journal is append-only"
         recorded = now[: now.rfind(b"\n") + 1]
 
-    output = place.run("resume", "killed")
+    output = workspace.run("resume", "killed")
     assert "8 trials: " in output
     assert journal.read_bytes().startswith(recorded)
-    found = place.audit("killed")
-    assert found.startswith("8 trials, ")
-    assert "8 replayed" in found
-    assert " 0 resumed" not in found
+    audit = workspace.audit("killed")
+    assert audit.startswith("8 trials, ")
+    assert "8 replayed" in audit
+    assert " 0 resumed" not in audit
 
 
-def test_a_search_killed_when_all_was_done_is_concluded(place):
-    place.run("search", "tiny.yaml", *place.data, "--trials", "2", "--name", "last")
-    folder, whole = place.folder("last"), place.rows("last")
+def test_search_killed_after_its_last_trial_is_concluded(workspace):
+    workspace.run("search", "tiny.yaml", *workspace.data, "--trials", "2", "--name", "last")
+    folder, rows = workspace.folder("last"), workspace.rows("last")
     journal = folder / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
-    assert b'"event": "pause"' in lines[-1]
+    assert b'"event": "session_ended"' in lines[-1]
     journal.write_bytes(b"".join(lines[:-1]))
     (folder / "leaderboard.csv").unlink()
-    output = place.run("resume", "last")
+    output = workspace.run("resume", "last")
     assert "the search ended after" in output
     assert "all 2 trials of last are done" in output
-    assert place.rows("last") == whole
-    assert "all 2 trials of last are done" in place.run("resume", "last", status=2)
-    place.audit("last")
+    assert workspace.rows("last") == rows
+    assert "all 2 trials of last are done" in workspace.run("resume", "last", status=2)
+    workspace.audit("last")
 
 
 @pytest.mark.long
-def test_a_reevaluation_killed_in_the_middle_goes_on(place):
-    place.run("search", "tiny.yaml", *place.data, "--trials", "3", "--max-epochs", "40",
+def test_killed_reevaluation_can_be_resumed(workspace):
+    workspace.run("search", "tiny.yaml", *workspace.data, "--trials", "3", "--max-epochs", "40",
               "--set", "scheduler.name=none", "--name", "again")  # fmt: skip
     command = ("reevaluate", "again", "--seeds", "2", "--no-report")
-    process = place.start(*command)
-    place.wait_for_epochs("again/reevaluation", 50, process)
-    place.kill(process, "again/reevaluation")
-    before = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
-    # Another wish, for which what was broken off is not needed, does not wait for it.
-    narrow = place.run("reevaluate", "again", "--top", "1", "--seeds", "1", "--no-report")
-    assert "Trained again with a fresh seed" in narrow
-    output = place.run(*command)
-    assert "Trained again with 2 fresh seeds" in output
-    after = (place.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
+    process = workspace.start(*command)
+    workspace.wait_for_epochs("again/reevaluation", 50, process)
+    workspace.kill(process, "again/reevaluation")
+    before = (workspace.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
+    # A smaller plan does not wait for the interrupted runs.
+    narrow = workspace.run("reevaluate", "again", "--top", "1", "--seeds", "1", "--no-report")
+    assert "Re-evaluated with a fresh seed" in narrow
+    output = workspace.run(*command)
+    assert "Re-evaluated with 2 fresh seeds" in output
+    after = (workspace.folder("again") / "reevaluation" / "journal.jsonl").read_bytes()
     assert after.startswith(before[: before.rfind(b"\n") + 1])
-    for name in {event["trial_id"] for event in place.events("again/reevaluation", "end")}:
-        assert "identical" in place.run("replay", "again", name)
+    for name in {
+        event["trial_id"] for event in workspace.events("again/reevaluation", "trial_ended")
+    }:
+        assert "identical" in workspace.run("replay", "again", name)
 
 
-def test_a_killed_trial_is_retried_a_limited_number_of_times(place):
-    process = place.start(
-        "search", "tiny.yaml", *place.long, "--name", "hurt", "--set", "faults.retries=1"
+def test_killed_trial_is_retried_up_to_the_limit(workspace):
+    process = workspace.start(
+        "search",
+        "tiny.yaml",
+        *workspace.long,
+        "--name",
+        "hurt",
+        "--set",
+        "fault_tolerance.max_retries=1",
     )
-    place.wait_for_epochs("hurt", 20, process)
-    victim = place.events("hurt", "epoch")[-1]["trial_id"]
-    os.kill(place.trial_process("hurt", victim), signal.SIGKILL)
-    trained = len([e for e in place.events("hurt", "epoch") if e["trial_id"] == victim])
+    workspace.wait_for_epochs("hurt", 20, process)
+    victim = workspace.events("hurt", "epoch")[-1]["trial_id"]
+    os.kill(workspace.trial_process("hurt", victim), signal.SIGKILL)
+    num_epochs = len([e for e in workspace.events("hurt", "epoch") if e["trial_id"] == victim])
 
-    def goes_on() -> bool:
-        epochs = [e for e in place.events("hurt", "epoch") if e["trial_id"] == victim]
-        return len({e["node"] for e in epochs}) == 2 and len(epochs) > trained + 2
+    def was_retried() -> bool:
+        epochs = [e for e in workspace.events("hurt", "epoch") if e["trial_id"] == victim]
+        return len({e["node"] for e in epochs}) == 2 and len(epochs) > num_epochs + 2
 
-    place.wait_for(goes_on, process)
-    half = place.folder("hurt") / "checkpoints" / f".{victim}.safetensors.1-dead.tmp"
-    half.touch()  # as of one that dies while it writes
-    os.kill(place.trial_process("hurt", victim), signal.SIGKILL)
-    output = place.finish(process)
-    assert not half.exists()
+    workspace.wait_for(was_retried, process)
+    partial = workspace.folder("hurt") / "checkpoints" / f".{victim}.safetensors.1-dead.tmp"
+    partial.touch()  # as left by a process that dies while writing
+    os.kill(workspace.trial_process("hurt", victim), signal.SIGKILL)
+    output = workspace.finish(process)
+    assert not partial.exists()
     assert f"trial {victim} failed: the trial's process died" in output
-    rows = {row["trial_id"]: row for row in place.rows("hurt", "trials")}
+    rows = {row["trial_id"]: row for row in workspace.rows("hurt", "trials")}
     hurt = rows.pop(victim)
     assert hurt["status"] == "failed"
     assert "it had been restarted 1 time" in hurt["error"]
     assert [row["status"] for row in rows.values()] == ["completed"] * 2, "the search continues"
-    epochs = [e for e in place.events("hurt", "epoch") if e["trial_id"] == victim]
+    epochs = [e for e in workspace.events("hurt", "epoch") if e["trial_id"] == victim]
     numbers = [e["metrics"]["epoch"] for e in epochs]
-    assert numbers == list(range(1, len(numbers) + 1)), "from its checkpoint, not from the start"
-    assert "identical" in place.run("replay", "hurt", victim)
+    assert numbers == list(range(1, len(numbers) + 1)), "resumed from its checkpoint"
+    assert "identical" in workspace.run("replay", "hurt", victim)
 
 
-def test_a_trial_that_hangs_is_ended_and_goes_on(place):
-    process = place.start(
-        "search", "tiny.yaml", *place.long, "--name", "hung", "--set", "faults.report_timeout=3s"
+def test_hung_trial_is_killed_and_retried(workspace):
+    process = workspace.start(
+        "search",
+        "tiny.yaml",
+        *workspace.long,
+        "--name",
+        "hung",
+        "--set",
+        "fault_tolerance.report_timeout=3s",
     )
-    place.wait_for_epochs("hung", 20, process)
-    os.kill(place.trial_process("hung"), signal.SIGSTOP)
-    output = place.finish(process)
-    assert "has reported nothing for 3s: its process is ended" in output
-    assert {row["status"] for row in place.rows("hung")} == {"completed"}
-    assert sorted(row["retries"] for row in place.rows("hung", "trials")) == ["0", "0", "1"]
-    place.audit("hung")
+    workspace.wait_for_epochs("hung", 20, process)
+    os.kill(workspace.trial_process("hung"), signal.SIGSTOP)
+    output = workspace.finish(process)
+    assert "has not reported for 3s; killing its process" in output
+    assert {row["status"] for row in workspace.rows("hung")} == {"completed"}
+    assert sorted(row["retries"] for row in workspace.rows("hung", "trials")) == ["0", "0", "1"]
+    workspace.audit("hung")

@@ -1,4 +1,4 @@
-"""A search whose terminal is closed, or whose output nobody reads."""
+"""Closed terminals and pipes."""
 
 import os
 import pty
@@ -10,32 +10,32 @@ import pytest
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
-def test_a_search_survives_its_terminal(place):
-    ours, theirs = pty.openpty()
-    command = place.command("search", "tiny.yaml", *place.data, "--name", "alone")
+def test_search_survives_a_closed_terminal(workspace):
+    controller, terminal = pty.openpty()
+    command = workspace.command("search", "tiny.yaml", *workspace.data, "--name", "alone")
     process = subprocess.Popen(
-        command, cwd=place.root, env=place.environment, start_new_session=True,
-        stdin=theirs, stdout=theirs, stderr=theirs,
+        command, cwd=workspace.root, env=workspace.environment, start_new_session=True,
+        stdin=terminal, stdout=terminal, stderr=terminal,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
     )  # fmt: skip
-    place.started.append(process)
-    os.close(theirs)
-    place.wait_for_epochs("alone", 1, process)
-    os.close(ours)
+    workspace.started.append(process)
+    os.close(terminal)
+    workspace.wait_for_epochs("alone", 1, process)
+    os.close(controller)
     assert process.wait(timeout=900) == 0
-    assert len(place.rows("alone")) == 6
-    log = (place.folder("alone") / "ray.log").read_text(errors="replace")
-    assert "nobody reads the output any more" in log
+    assert len(workspace.rows("alone")) == 6
+    log = (workspace.folder("alone") / "ray.log").read_text(errors="replace")
+    assert "the terminal was closed" in log
 
 
-def test_a_search_survives_a_closed_pipe(place):
-    command = place.command("search", "tiny.yaml", *place.data, "--name", "piped")
+def test_search_survives_a_closed_pipe(workspace):
+    command = workspace.command("search", "tiny.yaml", *workspace.data, "--name", "piped")
     process = subprocess.Popen(
-        command, cwd=place.root, env=place.environment, start_new_session=True,
+        command, cwd=workspace.root, env=workspace.environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    place.started.append(process)
+    workspace.started.append(process)
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=900) == 0
-    assert len(place.rows("piped")) == 6
+    assert len(workspace.rows("piped")) == 6

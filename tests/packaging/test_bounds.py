@@ -1,4 +1,4 @@
-"""The lower bounds that pyproject.toml declares are the versions that make test-versions tests."""
+"""Lower bounds in pyproject.toml equal the versions that make test-versions tests."""
 
 import sys
 import tomllib
@@ -9,12 +9,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.support.workplace import REPOSITORY
+from tests.support.workspace import REPOSITORY
 
 
 @pytest.mark.versions
 @pytest.mark.skipif(Path(sys.prefix).name != ".venv-lowest", reason="not the lowest versions")
-def test_each_lowest_version_is_the_one_declared():
+def test_installed_versions_equal_the_declared_lower_bounds():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     higher = {}
     for text in project["dependencies"] + project["optional-dependencies"]["test"]:
@@ -23,4 +23,4 @@ def test_each_lowest_version_is_the_one_declared():
         installed = metadata.version(requirement.name)
         if Version(installed).release[: len(declared)] != declared:
             higher[str(requirement)] = installed
-    assert not higher, "something else asks for more; declare that"
+    assert not higher, "another package requires a higher version; declare that"

@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and a whole search with it where there is no checkout."""
+"""Contents of the wheel, and a full pipeline with it outside a checkout."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from pathlib import Path
 import pytest
 
 from handsigns import __version__
-from tests.support.workplace import REPOSITORY, Workplace
+from tests.support.workspace import REPOSITORY, Workspace
 
 pytest.importorskip("hatchling", reason="the build backend is not installed")
 
 PACKAGED = {"handsigns": "handsigns", "search_spaces": "handsigns/search_spaces"}
-"""Folders of the checkout, and where a wheel has them."""
+"""Folders of the checkout and their location in a wheel."""
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    """Run a command that must succeed; returns its output."""
+    """Run a command that must succeed; return its output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    done = subprocess.run(
+    completed = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment | variables,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600,
     )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout}"
-    return done.stdout
+    assert completed.returncode == 0, f"{command}\n{completed.stdout}"
+    return completed.stdout
 
 
 def pip_wheel(source: Path, folder: Path) -> Path:
-    """Build a wheel without network, with the build backend that is installed."""
+    """Build a wheel offline, with the installed build backend."""
     offline = ("--no-deps", "--no-index", "--no-build-isolation")
     run(sys.executable, "-m", "pip", "wheel", "--quiet", *offline, "--wheel-dir", folder, source,
         cwd=folder.parent)  # fmt: skip
@@ -46,7 +46,7 @@ def pip_wheel(source: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """A copy of the files from which the project is built, so that builds leave no trace."""
+    """Copy of the files that the build needs, so that the repository stays clean."""
     copy = tmp_path_factory.mktemp("build") / "checkout"
     copy.mkdir()
     for name in PACKAGED:
@@ -61,7 +61,7 @@ def wheel(checkout) -> Path:
     return pip_wheel(checkout, checkout.parent / "wheel")
 
 
-def test_the_wheel_has_all_files_and_nothing_else(checkout, wheel):
+def test_the_wheel_contains_exactly_the_package_files(checkout, wheel):
     expected = {
         f"{target}/{path.relative_to(checkout / source).as_posix()}": path.read_bytes()
         for source, target in PACKAGED.items()
@@ -76,33 +76,35 @@ def test_the_wheel_has_all_files_and_nothing_else(checkout, wheel):
     assert any(name.startswith("handsigns/reporting/templates/") for name in found)
 
 
-def test_a_wheel_built_from_the_source_distribution_is_the_same(checkout, wheel):
+def test_a_wheel_from_the_sdist_is_identical(checkout, wheel):
     folder = checkout.parent / "sdist"
     run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, cwd=checkout)
     (sdist,) = folder.glob("*.tar.gz")
-    again = pip_wheel(sdist, checkout.parent / "wheel-from-sdist")
-    assert again.name == wheel.name
-    assert again.read_bytes() == wheel.read_bytes()
+    rebuilt = pip_wheel(sdist, checkout.parent / "wheel-from-sdist")
+    assert rebuilt.name == wheel.name
+    assert rebuilt.read_bytes() == wheel.read_bytes()
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A fresh environment with the wheel, an empty folder to work in, and images elsewhere."""
+    """Fresh environment with the wheel, an empty working folder, and images elsewhere."""
 
     bin: Path
     folder: Path
     images: Path
 
     def run(self, *command: str) -> str:
-        """Run a program of the environment in the folder."""
+        """Run a program of the environment in the working folder."""
         program = self.bin / command[0]
         return run(program, *command[1:], cwd=self.folder, HANDSIGNS_CACHE=str(self.folder / "c"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Installed:
-    """The dependencies are those of this interpreter; an editable handsigns there is not seen, as
-    the `.pth` file that leads to it is read in the interpreter's own site-packages alone.
+    """Install the wheel, with the dependencies of this interpreter.
+
+    An editable handsigns there is not visible, as its `.pth` file is read in the interpreter's own
+    site-packages only.
     """
     root = tmp_path_factory.mktemp("installed")
     venv.create(root / "venv", symlinks=True)
@@ -110,21 +112,22 @@ def installed(wheel, tmp_path_factory) -> Installed:
     python = bin_folder / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
         "--no-index", wheel, cwd=root)  # fmt: skip
-    ours = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
+    purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
                     cwd=root).strip())  # fmt: skip
-    theirs = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
-    (ours / "dependencies.pth").write_text("".join(f"{path}\n" for path in sorted(theirs)))
+    site_packages = {sysconfig.get_path(kind) for kind in ("purelib", "platlib")}
+    lines = "".join(f"{path}\n" for path in sorted(site_packages))
+    (purelib / "dependencies.pth").write_text(lines)
     (root / "work").mkdir()
     (root / "images").mkdir()
-    Workplace(root / "images")
+    Workspace(root / "images")
     return Installed(bin_folder, root / "work", root / "images" / "bands")
 
 
-def test_the_installed_copy_is_used_and_knows_its_presets(installed):
+def test_the_installed_copy_is_used_and_finds_its_presets(installed):
     script = (
         "import sys, json, handsigns\n"
-        "from handsigns.config.presets import shipped_spaces\n"
-        "print(json.dumps([handsigns.__file__, sys.path, list(shipped_spaces())]))"
+        "from handsigns.config.presets import list_presets\n"
+        "print(json.dumps([handsigns.__file__, sys.path, list(list_presets())]))"
     )
     file, path, presets = json.loads(installed.run("python", "-c", script))
     assert Path(file).is_relative_to(installed.bin.parent)
@@ -140,15 +143,15 @@ def test_search_retrain_test_and_predict_without_a_checkout(installed):
     assert not list(installed.folder.iterdir())
     images = str(installed.images)
     options = ("--data", images, "--size", "16", "--trials", "1", "--max-epochs", "3")
-    found = installed.run(
+    output = installed.run(
         "handsigns", "search", "quick", *options, "--set", "reevaluation.top=0", "--name", "tiny"
     )
-    assert "1/1 trial ended" in found
-    assert "Traceback" not in found
+    assert "1/1 trial finished" in output
+    assert "Traceback" not in output
     results = installed.folder / "results" / "tiny"
     assert (results / "leaderboard.csv").stat().st_size > 0
     page = (installed.folder / "reports" / "tiny" / "index.html").read_text()
-    assert "<style>" in page, "the templates are there"
+    assert "<style>" in page, "the templates are installed"
     for command in (("handsigns",), ("python", "-m", "handsigns")):
         (row,) = json.loads(installed.run(*command, "leaderboard", "tiny", "--format", "json"))
         assert (row["trial_id"], row["epochs"]) == ("0000", 3)

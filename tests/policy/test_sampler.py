@@ -11,31 +11,34 @@ MANY = {"trials": 100}
 STARTUP = {"tpe": {"startup_trials": 5}, "gp": {"startup_trials": 4}}
 
 
-def quality(params):
-    """A smooth loss whose best place is known: learning_rate 1e-2, dropout 0.25."""
+def smooth_loss(params):
+    """Return a smooth loss with a known minimum: learning_rate 1e-2, dropout 0.25."""
     return (math.log10(params["learning_rate"]) + 2) ** 2 + 4 * (params["dropout"] - 0.25) ** 2
 
 
-def run(study, sampler, make_record, trials, quality=quality):
-    """Let a search choose and hear of `trials` trials, one after another."""
+def constant_loss(_):
+    return 0.5
+
+
+def run(sampler, make_record, trials, loss=smooth_loss):
+    """Suggest and complete up to `trials` trials, one after another; return their records."""
     records = []
     for _ in range(trials):
-        chosen = sampler.suggest()
-        if chosen is None:
+        spec = sampler.suggest()
+        if spec is None:
             break
-        trial_id, params = chosen.trial_id, chosen.params
-        record = make_record(trial_id, [quality(params)], params=params)
-        sampler.finish(record)
+        record = make_record(spec.trial_id, [loss(spec.params)], params=spec.params)
+        sampler.on_trial_complete(record)
         records.append(record)
     return records
 
 
 @pytest.fixture
-def make_study(make_study):
-    """Makes searches of as many trials as a test asks for."""
+def make_search_config(make_search_config):
+    """Return a factory of search configurations with a large trial budget."""
 
     def make(space=records.SPACE, budget=MANY, **sections):
-        return make_study(space, budget=budget, **sections)
+        return make_search_config(space, budget=budget, **sections)
 
     return make
 
@@ -50,10 +53,12 @@ def space():
 
 @pytest.mark.versions
 @pytest.mark.parametrize("name", SEARCHERS)
-def test_every_searcher_keeps_to_the_space_and_never_repeats(name, make_study, make_record, space):
-    study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
+def test_searchers_stay_in_the_space_without_duplicates(
+    name, make_search_config, make_record, space
+):
+    config = make_search_config(space, searcher={"name": name, **STARTUP.get(name, {})})
     trials = 7 if name == "gp" else 14
-    records = run(study, Sampler(study), make_record, trials)
+    records = run(Sampler(config), make_record, trials)
     assert [r.trial_id for r in records] == [f"{i:04d}" for i in range(trials)]
     assert len({r.config for r in records}) == trials
     for record in records:
@@ -63,50 +68,55 @@ def test_every_searcher_keeps_to_the_space_and_never_repeats(name, make_study, m
 
 @pytest.mark.versions
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
-def test_a_searcher_that_learns_beats_chance(name, make_study, make_record, space):
-    def best(searcher):
+def test_model_based_searchers_beat_random_search(name, make_search_config, make_record, space):
+    def mean_late_loss(searcher):
         losses = []
         for seed in range(3):
-            study = make_study(space, searcher={"name": searcher}, seed=seed, baseline=False)
-            records = run(study, Sampler(study), make_record, 40)
+            config = make_search_config(
+                space, searcher={"name": searcher}, seed=seed, baseline=False
+            )
+            records = run(Sampler(config), make_record, 40)
             losses += [r.epochs[-1].val_loss for r in records[-15:]]
         return sum(losses) / len(losses)
 
-    assert best(name) < 0.6 * best("random")
+    assert mean_late_loss(name) < 0.6 * mean_late_loss("random")
 
 
-def test_the_first_trial_is_the_recommended_recipe(make_study):
-    params = Sampler(make_study()).suggest().params
+def test_the_first_trial_is_the_baseline(make_search_config):
+    params = Sampler(make_search_config()).suggest().params
     assert params == {"learning_rate": 3e-3, "dropout": 0.2, "batch_size": 16}
 
 
-def test_without_baseline_the_first_trial_follows_the_seed(make_study):
-    chosen = [Sampler(make_study(baseline=False, seed=seed)).suggest().params for seed in (1, 1, 2)]
-    assert chosen[0] == chosen[1] != chosen[2]
+def test_without_baseline_the_first_trial_depends_on_the_seed(make_search_config):
+    suggestions = [
+        Sampler(make_search_config(baseline=False, seed=seed)).suggest().params
+        for seed in (1, 1, 2)
+    ]
+    assert suggestions[0] == suggestions[1] != suggestions[2]
 
 
-def test_a_grid_is_gone_through_once_in_order(make_study, make_record):
+def test_grid_search_tries_each_point_once_in_order(make_search_config, make_record):
     space = {
         "batch_size": {"type": "choice", "values": [8, 16]},
         "channel_width": {"type": "integer", "low": 4, "high": 12, "step": 4},
         "dropout": 0.1,
     }
-    study = make_study(space, searcher={"name": "grid"})
-    records = run(study, Sampler(study), make_record, 99, lambda params: 0.5)
+    config = make_search_config(space, searcher={"name": "grid"})
+    records = run(Sampler(config), make_record, 99, constant_loss)
     assert [(r.config.batch_size, r.config.channel_width) for r in records] == [
         (8, 4), (8, 8), (8, 12), (16, 4), (16, 8), (16, 12)
     ]  # fmt: skip
     assert all(r.params["dropout"] == 0.1 for r in records)
 
 
-def test_a_grid_leaves_out_what_a_condition_makes_equal(make_study, make_record):
+def test_grid_search_skips_duplicates_of_conditional_parameters(make_search_config, make_record):
     space = {
         "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
         "momentum": {"type": "choice", "values": [0.8, 0.85], "when": {"optimizer": "sgd"}},
     }
-    study = make_study(space, searcher={"name": "grid"}, budget={})
-    assert study.budget.trials == 3
-    records = run(study, Sampler(study), make_record, 99, lambda params: 0.5)
+    config = make_search_config(space, searcher={"name": "grid"}, budget={})
+    assert config.budget.trials == 3
+    records = run(Sampler(config), make_record, 99, constant_loss)
     assert [r.params for r in records] == [
         {"optimizer": "adamw"},
         {"optimizer": "sgd", "momentum": 0.8},
@@ -114,91 +124,88 @@ def test_a_grid_leaves_out_what_a_condition_makes_equal(make_study, make_record)
     ]
 
 
-def test_a_small_space_is_exhausted_not_repeated(make_study, make_record):
+def test_an_exhausted_space_ends_the_search(make_search_config, make_record):
     space = {"batch_size": {"type": "choice", "values": [8, 16, 32]}}
     for name in ("tpe", "random"):
-        study = make_study(space, searcher={"name": name}, budget={"trials": 50})
-        records = run(study, Sampler(study), make_record, 50, lambda params: 0.5)
+        config = make_search_config(space, searcher={"name": name}, budget={"trials": 50})
+        records = run(Sampler(config), make_record, 50, constant_loss)
         assert sorted(r.config.batch_size for r in records) == [8, 16, 32]
 
 
-def test_conditional_parameters_are_drawn_only_where_they_hold(make_study, make_record):
+def test_conditional_parameters_are_sampled_only_if_active(make_search_config, make_record):
     space = {
         "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
         "momentum": {"type": "uniform", "low": 0.1, "high": 0.8, "when": {"optimizer": "sgd"}},
         "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
     }
-    study = make_study(space)
-    records = run(study, Sampler(study), make_record, 30, lambda p: p["learning_rate"])
+    config = make_search_config(space)
+    records = run(Sampler(config), make_record, 30, lambda params: params["learning_rate"])
     for record in records:
         assert ("momentum" in record.params) == (record.params["optimizer"] == "sgd")
         if record.params["optimizer"] == "adamw":
             assert record.config.momentum == TrialConfig().momentum
 
 
-def test_an_early_stop_is_never_a_good_result(make_study, make_record, space):
-    """One-epoch losses beside forty-epoch ones must not lead the sampler astray."""
-    study = make_study(space, baseline=False)
-    sampler = Sampler(study)
+def test_early_stopped_trials_do_not_mislead_the_sampler(make_search_config, make_record, space):
+    """A loss after one epoch is not compared with one after several."""
+    sampler = Sampler(make_search_config(space, baseline=False))
     for _ in range(40):
-        chosen = sampler.suggest()
-        trial_id, params = chosen.trial_id, chosen.params
+        spec = sampler.suggest()
+        trial_id, params = spec.trial_id, spec.params
         if params["dropout"] > 0.25:
-            # Looks better, but was stopped in its first epoch.
-            sampler.finish(make_record(trial_id, [0.01], "stopped", params=params))
+            # Has a lower loss, but was stopped after its first epoch.
+            sampler.on_trial_complete(make_record(trial_id, [0.01], "stopped", params=params))
         else:
-            sampler.finish(make_record(trial_id, [0.9, 0.5, 0.3], params=params))
+            sampler.on_trial_complete(make_record(trial_id, [0.9, 0.5, 0.3], params=params))
     late = [sampler.suggest().params["dropout"] for _ in range(10)]
     assert sum(value <= 0.25 for value in late) >= 8
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
-def test_trials_that_went_wrong_do_not_stop_the_sampler(status, make_study, make_record):
-    study = make_study()
-    sampler = Sampler(study)
+def test_the_sampler_copes_with_unsuccessful_trials(status, make_search_config, make_record):
+    sampler = Sampler(make_search_config())
     for i in range(25):
-        chosen = sampler.suggest()
-        trial_id, params = chosen.trial_id, chosen.params
-        wrong = params["learning_rate"] > 1e-2
+        spec = sampler.suggest()
+        trial_id, params = spec.trial_id, spec.params
+        unsuccessful = params["learning_rate"] > 1e-2
         losses = [0.1] if i % 2 else []
-        sampler.finish(
+        sampler.on_trial_complete(
             make_record(trial_id, losses, status, params=params)
-            if wrong
+            if unsuccessful
             else make_record(trial_id, [0.5], params=params)
         )
     if status == "diverged":
-        rates = [sampler.suggest().params["learning_rate"] for _ in range(8)]
-        assert sum(rate <= 1e-2 for rate in rates) >= 6, "where trials diverge it goes no more"
+        lrs = [sampler.suggest().params["learning_rate"] for _ in range(8)]
+        assert sum(lr <= 1e-2 for lr in lrs) >= 6, "the sampler avoids where trials diverge"
 
 
 @pytest.mark.versions
 @pytest.mark.parametrize(
     ("name", "known", "trials"),
     [(name, known, 18) for name in ("tpe", "random", "qmc", "cmaes") for known in (1, 6, 14)]
-    + [("gp", 4, 6)],  # each choice of a Gaussian process takes its time
+    + [("gp", 4, 6)],  # suggestions of a Gaussian process are slow
 )
-def test_a_resumed_search_chooses_as_one_never_broken_off(
-    name, known, trials, make_study, make_record, space
+def test_a_resumed_search_suggests_the_same_trials(
+    name, known, trials, make_search_config, make_record, space
 ):
-    study = make_study(space, searcher={"name": name, **STARTUP.get(name, {})})
-    whole = run(study, Sampler(study), make_record, trials)
-    resumed = Sampler(study)
-    for record in whole[:known]:
-        resumed.recall(record)
-        resumed.finish(record)
-    rest = run(study, resumed, make_record, trials - known)
-    assert [r.params for r in rest] == [r.params for r in whole[known:]]
+    config = make_search_config(space, searcher={"name": name, **STARTUP.get(name, {})})
+    uninterrupted = run(Sampler(config), make_record, trials)
+    resumed = Sampler(config)
+    for record in uninterrupted[:known]:
+        resumed.restore_trial(record)
+        resumed.on_trial_complete(record)
+    rest = run(resumed, make_record, trials - known)
+    assert [r.params for r in rest] == [r.params for r in uninterrupted[known:]]
 
 
-def test_unfinished_trials_are_taken_up_and_can_end(make_study, make_record):
-    study = make_study()
+def test_restored_running_trials_can_end(make_search_config, make_record):
     params = {"learning_rate": 1e-3, "dropout": 0.1, "batch_size": 8}
-    first = make_record("0000", [0.5], params=params)
+    ended = make_record("0000", [0.5], params=params)
     running = make_record("0001", [], "running", params=params | {"dropout": 0.3})
-    sampler = Sampler(study)
-    sampler.recall(first)
-    sampler.recall(running)
-    sampler.finish(first)
+    sampler = Sampler(make_search_config())
+    sampler.restore_trial(ended)
+    sampler.restore_trial(running)
+    sampler.on_trial_complete(ended)
     assert sampler.suggest().trial_id == "0002"
-    sampler.finish(make_record("0001", [0.4], params=running.params))
+    sampler.on_trial_complete(make_record("0001", [0.4], params=running.params))
     assert sampler.suggest().trial_id == "0003"

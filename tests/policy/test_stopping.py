@@ -14,27 +14,27 @@ def clock():
     return Clock()
 
 
-def test_the_time_budget_counts_all_sessions(make_study, clock):
-    study = make_study(budget={"time_budget": 60})
-    stopping = StoppingCriteria(study, [], elapsed=45, clock=clock)
-    assert stopping.seconds_left == 15
+def test_the_time_budget_spans_all_sessions(make_search_config, clock):
+    config = make_search_config(budget={"time_budget": 60})
+    stopping = StoppingCriteria(config, [], elapsed=45, clock=clock)
+    assert stopping.remaining_seconds == 15
     clock.now += 14
     assert not stopping.should_stop()
     clock.now += 1
     assert stopping.should_stop()
-    assert stopping.reason == "the time budget is used up"
+    assert stopping.reason == "the time budget is exhausted"
     assert stopping.session_seconds == 15
 
 
-def test_without_a_budget_it_goes_on(make_study, clock):
-    stopping = StoppingCriteria(make_study(), [], 0, clock)
+def test_without_a_time_budget_time_is_unlimited(make_search_config, clock):
+    stopping = StoppingCriteria(make_search_config(), [], 0, clock)
     clock.now += 1e9
-    assert stopping.seconds_left is None
+    assert stopping.remaining_seconds is None
     assert not stopping.should_stop()
 
 
-def test_the_target(make_study, make_record, clock):
-    stopping = StoppingCriteria(make_study(budget={"target": 0.98}), [], 0, clock)
+def test_reaching_the_target_stops_the_search(make_search_config, make_record, clock):
+    stopping = StoppingCriteria(make_search_config(budget={"target": 0.98}), [], 0, clock)
     stopping.on_epoch(make_record("0000", [0.5], "running", accuracy=0.97))
     assert not stopping.should_stop()
     stopping.on_epoch(make_record("0001", [0.5], "running", accuracy=0.98))
@@ -42,10 +42,10 @@ def test_the_target(make_study, make_record, clock):
     assert stopping.reason == "trial 0001 reached the target of 98.00%"
 
 
-def test_patience_counts_trials_without_a_better_one(make_study, make_record, clock):
-    study = make_study(budget={"patience": 3})
-    known = [make_record("0000", [0.5]), make_record("0001", [0.6])]
-    stopping = StoppingCriteria(study, known, 0, clock)
+def test_patience_counts_trials_without_improvement(make_search_config, make_record, clock):
+    config = make_search_config(budget={"patience": 3})
+    ended = [make_record("0000", [0.5]), make_record("0001", [0.6])]
+    stopping = StoppingCriteria(config, ended, 0, clock)
     stopping.on_trial_end(make_record("0002", [0.7]))
     assert not stopping.should_stop()
     stopping.on_trial_end(make_record("0003", [0.4]))
@@ -53,11 +53,11 @@ def test_patience_counts_trials_without_a_better_one(make_study, make_record, cl
         stopping.on_trial_end(make_record(f"{number:04d}", [0.1], "diverged"))
     assert not stopping.should_stop()
     stopping.on_trial_end(make_record("0006", [0.9]))
-    assert stopping.reason == "3 trials in a row brought no better one"
+    assert stopping.reason == "no improvement in 3 trials"
 
 
-def test_the_user_may_interrupt(make_study, clock):
-    stopping = StoppingCriteria(make_study(), [], 0, clock)
+def test_the_user_can_interrupt_the_search(make_search_config, clock):
+    stopping = StoppingCriteria(make_search_config(), [], 0, clock)
     stopping.interrupt()
     assert stopping.should_stop()
     assert stopping.interrupted

@@ -1,4 +1,4 @@
-"""The page in a real browser, from the disk and without a network."""
+"""Report and comparison pages in a real browser, opened from disk, without network."""
 
 import io
 import shutil
@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from handsigns.reporting.compare import write_comparison
+from handsigns.reporting.figures.figure import PALETTES
 from handsigns.reporting.write import write_report
 
 CHROMIUM = next(
@@ -16,7 +17,10 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
 sync_api = pytest.importorskip("playwright.sync_api")
 
 
@@ -29,135 +33,137 @@ def browser():
 
 
 @pytest.fixture
-def reported(make_search, retrain, tmp_path):
-    """The page of a search with hostile names everywhere, 30 trials and a tested winner."""
+def report_page(make_search, add_scripted_winner, tmp_path):
+    """Report of 30 trials and a tested winner, with hostile names everywhere."""
     search = make_search(trials=30, hostile=True)
-    retrain(search)
+    add_scripted_winner(search)
     return search, write_report(search, tmp_path / "out", figures=False)
 
 
 @pytest.fixture
-def visit(browser):
-    """Opens a page and waits for its figures; what went wrong there is in `page.troubles`."""
+def open_page(browser):
+    """Open a page and wait for its figures; errors and requests are in `page.problems`."""
     contexts = []
 
-    def go(path, width=1280, scheme="light"):
+    def load(path, width=1280, scheme="light"):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.troubles = []
-        page.on("console", lambda message: page.troubles.append(message.text))
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on("dialog", lambda dialog: page.troubles.append(f"dialog: {dialog.message}"))
+        page.problems = []
+        page.on("console", lambda message: page.problems.append(message.text))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("dialog", lambda dialog: page.problems.append(f"dialog: {dialog.message}"))
         page.on(
             "request",
             lambda request: (
-                request.url.startswith(("file:", "data:")) or page.troubles.append(request.url)
+                request.url.startswith(("file:", "data:")) or page.problems.append(request.url)
             ),
         )
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
         return page
 
-    yield go
+    yield load
     for context in contexts:
         context.close()
 
 
-def shown_trials(page):
+def visible_trials(page):
     return page.eval_on_selector_all(
         "#board tbody tr", "rows => rows.filter(r => !r.hidden).map(r => r.dataset.trial)"
     )
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_it_is_whole_at_any_width(reported, visit, width, scheme):
-    page = visit(reported[1], width, scheme)
-    assert page.troubles == []
+def test_page_renders_completely_at_any_width(report_page, open_page, width, scheme):
+    page = open_page(report_page[1], width, scheme)
+    assert page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     empty = "charts => charts.filter(c => !c.querySelector('svg path')).map(c => c.dataset.figure)"
     assert page.eval_on_selector_all("[data-figure]", empty) == []
-    picture = Image.open(io.BytesIO(page.screenshot()))
-    assert len(picture.convert("RGB").getcolors(2**20) or []) > 100
-    background = picture.convert("L").getpixel((2, 500))
+    screenshot = Image.open(io.BytesIO(page.screenshot()))
+    assert len(screenshot.convert("RGB").getcolors(2**20) or []) > 100
+    background = screenshot.convert("L").getpixel((2, 500))
     assert (background < 60) == (scheme == "dark")
 
 
-LABELS = """() => {
-    const wrong = [];
+LABEL_PROBLEMS = """() => {
+    const problems = [];
     const box = (text) => text.getBoundingClientRect();
-    const apart = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1
+    const disjoint = (a, b) => a.right <= b.left + 1 || b.right <= a.left + 1
         || a.bottom <= b.top + 3 || b.bottom <= a.top + 3;
     for (const chart of document.querySelectorAll('[data-figure]')) {
         const svg = chart.querySelector('svg').getBoundingClientRect();
         for (const group of chart.querySelectorAll('.role-axis-label, .role-legend')) {
             const texts = [...group.querySelectorAll('text')].filter(
                 (t) => t.textContent && t.getAttribute('opacity') !== '0');
-            const at = `${chart.dataset.figure}: `;
-            for (const one of texts) {
-                const {left, right, top, bottom} = box(one);
+            const prefix = `${chart.dataset.figure}: `;
+            for (const text of texts) {
+                const {left, right, top, bottom} = box(text);
                 if (left < svg.left - 1 || right > svg.right + 1
                     || top < svg.top - 1 || bottom > svg.bottom + 1)
-                    wrong.push(`${at}${one.textContent} is cut`);
+                    problems.push(`${prefix}${text.textContent} is cut off`);
             }
             const level = texts.filter(
                 (t) => !/rotate\\(-40/.test(t.getAttribute('transform') ?? ''));
             level.forEach((a, i) => level.slice(i + 1).forEach((b) => {
-                if (!apart(box(a), box(b)))
-                    wrong.push(`${at}${a.textContent} overlaps ${b.textContent}`);
+                if (!disjoint(box(a), box(b)))
+                    problems.push(`${prefix}${a.textContent} overlaps ${b.textContent}`);
             }));
-            const said = [...chart.querySelectorAll('.role-legend-gradient ~ * text')];
-            const words = said.map((t) => t.textContent);
-            if (new Set(words).size < words.length) wrong.push(`${at}legend ${words}`);
+            const entries = [...chart.querySelectorAll('.role-legend-gradient ~ * text')];
+            const words = entries.map((t) => t.textContent);
+            if (new Set(words).size < words.length) problems.push(`${prefix}legend ${words}`);
         }
     }
-    return wrong;
+    return problems;
 }"""
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("classes", [6, 26, 1000])
-def test_labels_are_whole_and_apart(make_search, retrain, visit, tmp_path, width, classes):
+def test_labels_are_neither_cut_off_nor_overlapping(
+    make_search, add_scripted_winner, open_page, tmp_path, width, classes
+):
     search = make_search(trials=30, classes=classes)
-    retrain(search)
-    page = visit(write_report(search, tmp_path / "out", figures=False), width)
-    assert page.evaluate(LABELS) == []
+    add_scripted_winner(search)
+    page = open_page(write_report(search, tmp_path / "out", figures=False), width)
+    assert page.evaluate(LABEL_PROBLEMS) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width == 1280:
         board = "document.querySelector('#board').parentNode"
         assert page.evaluate(f"{board}.scrollWidth - {board}.clientWidth") <= 0
 
 
-def test_no_name_becomes_markup(reported, visit):
-    page = visit(reported[1])
+def test_names_never_become_markup(report_page, open_page):
+    page = open_page(report_page[1])
     assert page.locator("img:not([src^='data:image/png'])").count() == 0
     assert page.locator("script:not([id=payload])").count() == 2
-    failed = next(r for r in reported[0].journal.records if r.status == "failed")
+    failed = next(r for r in report_page[0].journal.records if r.status == "failed")
     page.locator(f"[data-trial='{failed.trial_id}'] .open").click()
     assert "</script><script>" in page.locator("#trial-error").inner_text()
-    assert page.troubles == []
+    assert page.problems == []
 
 
-def test_sorting_and_filtering(reported, visit):
-    search, page = reported[0], visit(reported[1])
+def test_leaderboard_sorts_and_filters(report_page, open_page):
+    search, page = report_page[0], open_page(report_page[1])
     ranked = [record.trial_id for record in search.ranked]
-    assert shown_trials(page) == ranked
+    assert visible_trials(page) == ranked
     header = page.locator("#board th", has_text="trial").locator("button")
     header.click()
-    assert shown_trials(page) == sorted(ranked)
+    assert visible_trials(page) == sorted(ranked)
     header.click()
-    assert shown_trials(page) == sorted(ranked, reverse=True)
+    assert visible_trials(page) == sorted(ranked, reverse=True)
     page.locator("#status").select_option("stopped")
     stopped = {r.trial_id for r in search.journal.records if r.status == "stopped"}
-    assert set(shown_trials(page)) == stopped
+    assert set(visible_trials(page)) == stopped
     page.locator("#filter").fill("sgd stopped")
     expected = {t for t in stopped if search.trial(t).params["optimizer"] == "sgd"}
-    assert set(shown_trials(page)) == expected
+    assert set(visible_trials(page)) == expected
     assert page.locator("#shown").inner_text() == f"{len(expected)} of 30 trials"
 
 
-def test_a_row_opens_by_keyboard(reported, visit):
-    search, page = reported[0], visit(reported[1])
+def test_trial_dialog_opens_by_keyboard(report_page, open_page):
+    search, page = report_page[0], open_page(report_page[1])
     best = search.trial(None)
     page.locator("#more").evaluate("button => button.scrollIntoView()")
     page.locator("#status").focus()
@@ -175,11 +181,11 @@ def test_a_row_opens_by_keyboard(reported, visit):
     assert "validation" in page.locator("#trial-loss").text_content()  # the legend
     page.keyboard.press("Escape")
     assert not page.locator("#trial").is_visible()
-    assert page.troubles == []
+    assert page.problems == []
 
 
-def test_brushing_an_axis_fades_the_other_trials(reported, visit):
-    page = visit(reported[1])
+def test_brushing_an_axis_fades_the_other_trials(report_page, open_page):
+    page = open_page(report_page[1])
     faded = """() => document.querySelectorAll(
         '[data-figure=parallel_coordinates] .mark-line path[stroke-opacity="0.04"], '
         + '[data-figure=parallel_coordinates] .mark-line path[opacity="0.04"]').length"""
@@ -204,8 +210,34 @@ def test_brushing_an_axis_fades_the_other_trials(reported, visit):
     page.wait_for_function(f"({faded})() > 0")
 
 
-def test_the_comparison_opens_too(make_search, visit, tmp_path):
+def test_comparison_page_opens_without_errors(make_search, open_page, tmp_path):
     searches = [make_search("one", trials=6), make_search("two", trials=9, hostile=True)]
-    page = visit(write_comparison(searches, tmp_path / "out"), 390)
-    assert page.troubles == []
+    page = open_page(write_comparison(searches, tmp_path / "out"), 390)
+    assert page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+STATUS_COLOURS = """() => {
+    const colours = {};
+    const add = (status, colour) => (colours[status] ??= new Set()).add(colour);
+    for (const dot of document.querySelectorAll('#board .status'))
+        add(dot.textContent, getComputedStyle(dot, '::before').backgroundColor);
+    const marks = '.mark-rect path, .mark-symbol path';
+    for (const name of ['timeline', 'learning_curves', 'slice_dropout'])
+        for (const mark of document.querySelectorAll(`[data-figure=${name}] :is(${marks})`)) {
+            const status = /status: (\\w+)/.exec(mark.getAttribute('aria-label'))?.[1];
+            const {fill, stroke} = getComputedStyle(mark);
+            if (status) add(status, fill === 'none' ? stroke : fill);
+        }
+    return Object.fromEntries(Object.entries(colours).map(([k, v]) => [k, [...v]]));
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_status_colours_match_in_table_and_figures(make_search, open_page, tmp_path, theme):
+    search = make_search(trials=30, end=False)
+    page = open_page(write_report(search, tmp_path / "out", figures=False), scheme=theme)
+    shown = page.evaluate(STATUS_COLOURS)
+    assert set(shown) == {record.status for record in search.journal.records}
+    statuses = PALETTES[theme].statuses
+    assert shown == {s: ["rgb({}, {}, {})".format(*bytes.fromhex(statuses[s][1:]))] for s in shown}

@@ -4,7 +4,7 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.reporting.compare import compare
-from handsigns.results.winner import read_test, write_test
+from handsigns.results.winner import read_test_result, write_test_result
 
 OTHER = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 3e-2},
@@ -16,69 +16,72 @@ OTHER = {
 }
 
 
-def test_differences_are_marked(make_search):
+def test_differing_settings_are_marked(make_search):
     first = make_search("first", trials=6)
     second = make_search("second", trials=20, space=OTHER, seed=2)
-    found = compare([first, second])
-    spaces = {name: (cells, differs) for name, cells, differs in found.spaces}
+    comparison = compare([first, second])
+    spaces = {name: (cells, differs) for name, cells, differs in comparison.spaces}
     assert spaces["learning_rate"] == (
         ["log_uniform: low 0.0003, high 0.03", "log_uniform: low 0.0001, high 0.03"],
         True,
     )
     assert not spaces["dropout"][1]
-    assert [row[0] for row in found.summary] == ["first", "second"]
-    assert [row[5] for row in found.summary] == ["6", "20"]
-    assert found.warnings == []
-    best = min([first, second], key=lambda s: s.trial(None).last.val_loss).paths.name
-    assert found.verdict.startswith(f"{best} found the best by val_loss")
+    assert [row[0] for row in comparison.summary] == ["first", "second"]
+    assert [row[5] for row in comparison.summary] == ["6", "20"]
+    assert comparison.warnings == []
+    best = min([first, second], key=lambda s: s.trial(None).last_epoch.val_loss).paths.name
+    assert comparison.verdict.startswith(f"{best} has the best val_loss")
 
 
-def test_no_best_is_named_where_the_images_differ(make_search):
+def test_searches_on_different_images_are_not_ranked(make_search):
     first, second = make_search("first", trials=3), make_search("second", trials=3, seed=2)
     info = dataclasses.replace(second.data.info, fingerprint="other")
     second = dataclasses.replace(second, data=dataclasses.replace(second.data, info=info))
-    found = compare([first, second])
-    assert found.verdict == "No best search can be named: they used different images"
-    assert "different images" in found.warnings[0]
+    comparison = compare([first, second])
+    assert comparison.verdict == "The searches cannot be ranked: they used different images"
+    assert "different images" in comparison.warnings[0]
 
 
-def test_the_winners_tests_are_compared_picture_by_picture(make_search, retrain):
+def test_winners_are_compared_by_mcnemars_test(make_search, add_scripted_winner):
     first, second = make_search("first", trials=3), make_search("second", trials=3, seed=2)
     assert compare([first, second]).tests == []
     for search in (first, second):
-        retrain(search)
+        add_scripted_winner(search)
     same = compare([first, second]).tests
-    assert "p = 1, which may well be chance" in same[0]
-    # Six of the twelve misclassified by the first are correct here, and no others are wrong.
-    test = read_test(second.paths.winner)
+    assert "p = 1, not significant at the 5% level" in same[0]
+    # Six of the twelve misclassified by the first are correct here, and no others misclassified.
+    test = read_test_result(second.paths.winner)
     confusion = tuple(
         tuple(count + (i == j) - (j == (i + 1) % 6) for j, count in enumerate(row))
-        for i, row in enumerate(test.confusion)
+        for i, row in enumerate(test.confusion_matrix)
     )
-    better = dataclasses.replace(test, confusion=confusion, wrong=test.wrong[6:])
-    write_test(second.paths.winner, better)
-    (told,) = compare([first, second]).tests
-    assert "the winner of second has 210 right, that of first 204" in told
-    assert "6 pictures only the first has right, 0 only the second" in told
-    assert "p = 0.031, which is unlikely to be chance" in told
-    write_test(second.paths.winner, dataclasses.replace(better, fingerprint="other"))
-    assert "different pictures" in compare([first, second]).tests[0]
+    better = dataclasses.replace(
+        test, confusion_matrix=confusion, misclassified=test.misclassified[6:]
+    )
+    write_test_result(second.paths.winner, better)
+    (sentence,) = compare([first, second]).tests
+    assert "the winner of second classifies 210 correctly, that of first 204" in sentence
+    assert "6 are correct only with the former, 0 only with the latter" in sentence
+    assert "p = 0.031, significant at the 5% level" in sentence
+    write_test_result(second.paths.winner, dataclasses.replace(better, fingerprint="other"))
+    assert "different images" in compare([first, second]).tests[0]
 
 
-def test_the_command(make_search, tmp_path, capsys):
+@pytest.mark.slow
+def test_compare_command_writes_page_and_figures(make_search, tmp_path, capsys):
     for name in ("first", "second", "empty"):
         make_search(name, trials=0 if name == "empty" else 5, hostile=name == "second")
-    where = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
-    assert main(["compare", "first", "second", "empty", *where]) == 0
+    options = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert main(["compare", "first", "second", "empty", *options]) == 0
     out = capsys.readouterr().out
     assert "val_accuracy" in out
     page = tmp_path / "reports" / "compare-first-second-empty" / "index.html"
     assert str(page) in out.replace("\n", "")
-    assert "Spaces and settings" in page.read_text()
+    assert "Search spaces and settings" in page.read_text()
     assert (page.parent / "figures" / "best_over_time.svg").is_file()
 
 
 @pytest.mark.parametrize("names", [["first"], ["first", "first"], ["first", "absent"]])
-def test_two_searches_are_needed(make_search, tmp_path, names):
+def test_compare_requires_two_existing_searches(make_search, tmp_path, names):
     make_search("first", trials=2)
     assert main(["compare", *names, "--results", str(tmp_path / "results")]) == 2

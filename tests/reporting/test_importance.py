@@ -5,28 +5,29 @@ import pytest
 from handsigns.reporting.importance import importances
 
 
-def silent(done, total):
+def no_progress(done, total):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.versions
-def test_what_decides_comes_first_with_its_uncertainty(make_search):
-    found = importances(make_search(trials=90), silent)
-    assert found.each[0].name == "learning_rate"
-    assert sum(one.share for one in found.each) > 0.99
-    assert all(0 <= one.low <= one.high <= 1 for one in found.each)
-    assert found.each[0].low < found.each[0].high
-    assert importances(make_search("again", trials=90), silent) == found
+def test_the_decisive_hyperparameter_ranks_first_with_an_interval(make_search):
+    found = importances(make_search(trials=90), no_progress)
+    assert found.parameters[0].name == "learning_rate"
+    assert sum(p.share for p in found.parameters) > 0.99
+    assert all(0 <= p.low <= p.high <= 1 for p in found.parameters)
+    assert found.parameters[0].low < found.parameters[0].high
+    assert importances(make_search("again", trials=90), no_progress) == found
 
 
-def test_too_few_trials_say_nothing(make_search):
-    assert importances(make_search(trials=8), silent) is None
+def test_too_few_trials_give_no_estimate(make_search):
+    assert importances(make_search(trials=8), no_progress) is None
 
 
-def test_no_further_library_is_needed(make_search, monkeypatch):
-    # Other importances of Optuna's need scikit-learn, which is none of our dependencies.
+def test_scikit_learn_is_not_required(make_search, monkeypatch):
+    # Optuna's other importance evaluators require scikit-learn, which is not a dependency.
     for name in [n for n in sys.modules if n.split(".")[0] in ("sklearn", "optuna")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "handsigns.policy.optuna_space", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    assert importances(make_search(trials=30), silent) is not None
+    assert importances(make_search(trials=30), no_progress) is not None

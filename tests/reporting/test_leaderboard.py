@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from handsigns.config.validate import check_study
+from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
 from handsigns.reporting.leaderboard import write_leaderboard
@@ -22,34 +22,34 @@ SPACE = {
 
 @pytest.fixture
 def search(tmp_path):
-    """Three trials: one completed, one better that was stopped, one that diverged at once."""
-    study, _ = check_study({"space": SPACE})
+    """Three trials: one completed, a better one stopped, one diverged in its first epoch."""
+    config, _ = validate_search_config({"space": SPACE})
     paths = SearchPaths(tmp_path / "mine")
     paths.root.mkdir()
     journal = Journal(paths.journal, writable=True)
     for number, loss in enumerate((0.5, 0.25)):
         trial_id = f"{number:04d}"
-        journal.start(
+        journal.start_trial(
             make_spec(trial_id, {"learning_rate": 0.0012345678, "batch_size": 8 + 8 * number})
         )
         metrics = EpochMetrics(1, 0.7, 0.6, loss, 0.9 + loss / 10, 0.95, 1e-3, 1.25)
-        journal.report(trial_id, metrics, Placement("laptop/1", "cpu", 1))
-        journal.end(trial_id, "stopped" if number else "completed")
-    journal.start(make_spec("0002", {"learning_rate": 0.1, "batch_size": 8}))
-    journal.end("0002", "diverged", "training loss is not finite in epoch 1")
-    info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (1, 1)})
-    yield StoredSearch(paths, study, DataRecord(info, None, 64, False), journal)
+        journal.report_epoch(trial_id, metrics, Placement("laptop/1", "cpu", 1))
+        journal.end_trial(trial_id, "stopped" if number else "completed")
+    journal.start_trial(make_spec("0002", {"learning_rate": 0.1, "batch_size": 8}))
+    journal.end_trial("0002", "diverged", "training loss is not finite in epoch 1")
+    info = DataInfo("synthetic hands", "f00d", ("a", "b"), 64, {"train": (1, 1)})
+    yield StoredSearch(paths, config, DataRecord(info, None, 64, False), journal)
     journal.close()
 
 
-def written(search, form, top=None):
+def render(search, fmt, top=None):
     out = io.StringIO()
-    write_leaderboard(search, top, form, out)
+    write_leaderboard(search, top, fmt, out)
     return out.getvalue()
 
 
-def test_json_has_every_column_and_digit(search):
-    rows = json.loads(written(search, "json"))
+def test_json_has_every_column_at_full_precision(search):
+    rows = json.loads(render(search, "json"))
     assert [row["trial_id"] for row in rows] == ["0001", "0000", "0002"]
     assert rows[0]["learning_rate"] == 0.0012345678
     assert rows[0]["val_accuracy"] == 0.925
@@ -57,14 +57,14 @@ def test_json_has_every_column_and_digit(search):
     assert rows[2]["val_loss"] is None
 
 
-def test_csv_and_top(search):
-    lines = written(search, "csv", top=1).splitlines()
+def test_csv_is_limited_to_the_top_trials(search):
+    lines = render(search, "csv", top=1).splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("rank,trial_id,status,val_accuracy,val_loss,best_val_accuracy")
 
 
-def test_markdown_shows_what_varies(search):
-    lines = written(search, "md").splitlines()
+def test_markdown_shows_varying_hyperparameters_only(search):
+    lines = render(search, "md").splitlines()
     assert lines[0] == (
         "| rank | trial_id | status | val_accuracy | val_loss | epochs | seconds | learning_rate "
         "| batch_size |"
@@ -73,12 +73,12 @@ def test_markdown_shows_what_varies(search):
     assert lines[4] == "| – | 0002 | diverged | – | – | 0 | 0.0 | 0.1 | 8 |"
 
 
-def test_the_table_is_whole_in_files_and_narrow_terminals(search, monkeypatch):
-    assert "val_accuracy" in written(search, "table")
+def test_narrow_terminals_drop_columns_but_cut_no_cell(search, monkeypatch):
+    assert "val_accuracy" in render(search, "table")
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
-    text = written(search, "table")
+    text = render(search, "table")
     assert "…" not in text
     header = text.splitlines()[0]
     assert "val_loss" in header, "the objective"

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from handsigns.config.validate import check_study
+from handsigns.config.validate import validate_search_config
 from handsigns.reporting.range_edges import as_yaml, find_edges
 
 SPACE = {
@@ -15,16 +15,16 @@ INNER = {"learning_rate": 1e-3, "dropout": 0.2, "channel_width": 16, "batch_size
 
 
 def edges_of(**params):
-    study, _ = check_study({"space": SPACE})
-    return find_edges(study.space, INNER | params)
+    config, _ = validate_search_config({"space": SPACE})
+    return find_edges(config.space, INNER | params)
 
 
-def test_nothing_is_said_of_a_winner_within_the_ranges():
+def test_a_winner_inside_all_ranges_has_no_edges():
     assert edges_of() == []
 
 
 @pytest.mark.parametrize(
-    ("params", "side", "following"),
+    ("params", "side", "next_range"),
     [
         ({"learning_rate": 9.5e-3}, "upper", {"low": 1e-4, "high": 0.1}),
         ({"learning_rate": 1.1e-4}, "lower", {"low": 1e-5, "high": 1e-2}),
@@ -32,20 +32,20 @@ def test_nothing_is_said_of_a_winner_within_the_ranges():
         ({"channel_width": 24}, "upper", {"low": 8, "high": 32, "step": 4}),
     ],
 )
-def test_the_next_range_goes_half_as_far_again(params, side, following):
+def test_next_range_is_extended_by_half(params, side, next_range):
     (edge,) = edges_of(**params)
     assert edge.side == side
-    assert {k: v for k, v in edge.next_range.items() if k != "type"} == following
+    assert {k: v for k, v in edge.next_range.items() if k != "type"} == next_range
 
 
-def test_where_the_hyperparameter_itself_ends_nothing_lies_beyond():
+def test_ranges_do_not_exceed_the_hyperparameters_limits():
     assert edges_of(dropout=0.0) == []
 
 
-def test_the_fragment_is_a_valid_space():
-    found = edges_of(learning_rate=9.9e-3, dropout=0.4, channel_width=8)
-    fragment = yaml.safe_load(as_yaml(found))
-    study, problems = check_study(fragment)
+def test_yaml_fragment_is_a_valid_space():
+    edges = edges_of(learning_rate=9.9e-3, dropout=0.4, channel_width=8)
+    fragment = yaml.safe_load(as_yaml(edges))
+    config, problems = validate_search_config(fragment)
     assert not problems
-    assert study.space["channel_width"].low < 8
-    assert study.space["learning_rate"].high == pytest.approx(0.1)
+    assert config.space["channel_width"].low < 8
+    assert config.space["learning_rate"].high == pytest.approx(0.1)

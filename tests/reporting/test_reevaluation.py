@@ -6,113 +6,118 @@ from scipy.stats import t
 
 from handsigns.io.json_file import write_json
 from handsigns.metrics import EpochMetrics
-from handsigns.reporting.reevaluation import finals_frame, left_out, rows, verdict
+from handsigns.reporting.reevaluation import (
+    missing_best_warning,
+    reevaluation_frame,
+    table_rows,
+    verdict,
+)
 from handsigns.results.journal import Journal
-from handsigns.results.reevaluation import Run
+from handsigns.results.reevaluation import ReevaluationRun
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
 from tests.support.records import make_spec
 
 
 @pytest.fixture
-def remeasure(make_search):
-    """A scripted search whose trials, by place, were trained again with these losses."""
+def reevaluate(make_search):
+    """Script a search whose trials, by rank index, were re-evaluated with the given losses."""
     stored = make_search(trials=12)
 
-    def play(losses, folds=0, places=(0, 1), fingerprint=stored.data.info.fingerprint):
-        paths = stored.paths.repeats
+    def write_runs(losses, folds=0, ranks=(0, 1), fingerprint=stored.data.info.fingerprint):
+        paths = stored.paths.reevaluation
         paths.root.mkdir(exist_ok=True)
-        trials = [stored.ranked[place].trial_id for place in places[: len(losses)]]
+        trials = [stored.ranked[rank].trial_id for rank in ranks[: len(losses)]]
         seeds = math.ceil(len(losses[0]) / (folds or 1))
         write_json(paths.plan, {"trial_ids": trials, "seeds": seeds, "folds": folds})
         journal = Journal(paths.journal, writable=True)
-        journal.open_session(Session(fingerprint, {}))
-        for place, values in zip(places, losses, strict=False):
-            record = stored.ranked[place]
+        journal.start_session(Session(fingerprint, {}))
+        for rank, values in zip(ranks, losses, strict=False):
+            record = stored.ranked[rank]
             for number, loss in enumerate(values):
                 fold, seed = (number % folds, number // folds) if folds else (0, number)
-                name = Run(seed, fold, folds).trial_id(record.trial_id)
-                journal.start(make_spec(name, record.params, seed=5))
+                name = ReevaluationRun(seed, fold, folds).trial_id(record.trial_id)
+                journal.start_trial(make_spec(name, record.params, seed=5))
                 if loss is None:
-                    journal.end(name, "diverged", "not finite")
+                    journal.end_trial(name, "diverged", "not finite")
                     continue
                 metrics = EpochMetrics(1, 0.1, 0.9, loss, 1 - loss, 1 - loss, 1e-3, 1.0)
-                journal.report(name, metrics, Placement("laptop/1", "cpu", 1))
-                journal.end(name, "completed")
+                journal.report_epoch(name, metrics, Placement("laptop/1", "cpu", 1))
+                journal.end_trial(name, "completed")
         journal.close()
         return open_search(stored.paths)
 
-    return play
+    return write_runs
 
 
-def test_the_better_mean_wins_whatever_the_leaderboard_says(remeasure):
-    search = remeasure([[0.10, 0.20, 0.30], [0.05, 0.16, 0.24]])
+def test_the_best_mean_wins_regardless_of_the_leaderboard(reevaluate):
+    search = reevaluate([[0.10, 0.20, 0.30], [0.05, 0.16, 0.24]])
     first, second = search.ranked[:2]
     assert search.winner == second
-    frame = finals_frame(search)
+    frame = reevaluation_frame(search)
     assert list(frame["trial_id"]) == [second.trial_id, first.trial_id]
     low, high = t.interval(0.95, 2, 0.15, np.std([0.05, 0.16, 0.24], ddof=1) / math.sqrt(3))
     assert frame.loc[0, "val_loss_high"] == pytest.approx(high)
     assert frame.loc[0, "val_accuracy_low"] == pytest.approx(1 - high)
-    assert low < 0, "which no loss can be"
+    assert low < 0, "below the lower bound of a loss"
     assert frame.loc[0, "val_loss_low"] == 0.0
     assert frame.loc[0, "val_accuracy_high"] == 1.0
-    # Differences -0.05, -0.04, -0.06: small, but steady.
-    assert f"It is better than the second, trial {first.trial_id}: val_loss differs by -0.0500" in (
-        verdict(search)
-    )
-    assert len(rows(search)) == 2
-    assert left_out(search) == ""
+    # Differences -0.05, -0.04, -0.06: small, but consistent.
+    better = f"significantly better than the runner-up, trial {first.trial_id}: val_loss differs by"
+    assert f"{better} -0.0500" in verdict(search)
+    assert len(table_rows(search)) == 2
+    assert missing_best_warning(search) == ""
 
 
-def test_what_cannot_be_told_apart_is_said(remeasure):
-    search = remeasure([[0.10, 0.20], [0.11, 0.18]])
-    assert "cannot be told from the second" in verdict(search)
+def test_an_insignificant_difference_is_reported(reevaluate):
+    search = reevaluate([[0.10, 0.20], [0.11, 0.18]])
+    assert "indistinguishable from the runner-up" in verdict(search)
     assert "0.1450" in verdict(search)
 
 
-def test_one_run_has_no_interval(remeasure):
-    search = remeasure([[0.10], [0.11]])
-    assert "With one run each it cannot be told" in verdict(search)
-    assert math.isnan(finals_frame(search).loc[0, "val_loss_low"])
+def test_a_single_run_has_no_interval(reevaluate):
+    search = reevaluate([[0.10], [0.11]])
+    assert verdict(search).endswith("with one run each.")
+    assert "indistinguishable" in verdict(search)
+    assert math.isnan(reevaluation_frame(search).loc[0, "val_loss_low"])
 
 
-def test_runs_that_came_out_alike_say_nothing_of_their_spread(remeasure):
-    search = remeasure([[0.10, 0.10], [0.11, 0.11]])
-    assert "cannot be told from the second" in verdict(search)
+def test_identical_runs_have_no_interval(reevaluate):
+    search = reevaluate([[0.10, 0.10], [0.11, 0.11]])
+    assert "indistinguishable from the runner-up" in verdict(search)
     assert "in every run" in verdict(search)
-    assert rows(search)[0][4] == "–"
+    assert table_rows(search)[0][4] == "–"
 
 
-def test_what_was_measured_on_other_pictures_chooses_no_winner(remeasure):
-    search = remeasure([[0.9], [0.1]], fingerprint="other")
-    assert search.finalists == []
+def test_reevaluation_on_different_images_is_ignored(reevaluate):
+    search = reevaluate([[0.9], [0.1]], fingerprint="other")
+    assert search.reevaluated_trials == []
     assert search.winner == search.ranked[0]
     assert verdict(search) == ""
 
 
-def test_folds_make_intervals_wider(remeasure):
-    search = remeasure([[0.10, 0.20, 0.30, 0.20], [0.3, 0.3, 0.3, 0.3]], folds=2)
+def test_folds_widen_the_intervals(reevaluate):
+    search = reevaluate([[0.10, 0.20, 0.30, 0.20], [0.3, 0.3, 0.3, 0.3]], folds=2)
     spread = np.std([0.1, 0.2, 0.3, 0.2], ddof=1) * math.sqrt(1 / 4 + 1)
-    assert finals_frame(search).loc[0, "val_loss_high"] == pytest.approx(
+    assert reevaluation_frame(search).loc[0, "val_loss_high"] == pytest.approx(
         0.2 + t.ppf(0.975, 3) * spread
     )
     assert "2 fresh seeds on 2 folds" in verdict(search)
 
 
-def test_what_the_time_did_not_allow_is_not_claimed(remeasure):
-    search = remeasure([[0.10, 0.20], [0.3, 0.3]], folds=4)
+def test_only_finished_folds_are_reported(reevaluate):
+    search = reevaluate([[0.10, 0.20], [0.3, 0.3]], folds=4)
     assert "a fresh seed on 2 of 4 folds" in verdict(search)
 
 
-def test_a_run_without_a_result(remeasure):
-    search = remeasure([[0.10, None], [0.5, 0.6]])
+def test_a_trial_with_a_diverged_run_ranks_last(reevaluate):
+    search = reevaluate([[0.10, None], [0.5, 0.6]])
     assert search.winner == search.ranked[1]
-    assert rows(search)[1][3] == "a run has no result"
+    assert table_rows(search)[1][3] == "a run has no result"
     assert verdict(search).endswith(".")
 
 
-def test_the_leaderboards_first_must_not_be_forgotten(remeasure):
-    search = remeasure([[0.10], [0.2]], places=(1, 2))
-    assert f"Trial {search.ranked[0].trial_id}, the first" in left_out(search)
+def test_missing_reevaluation_of_the_best_trial_gives_a_warning(reevaluate):
+    search = reevaluate([[0.10], [0.2]], ranks=(1, 2))
+    assert f"Trial {search.ranked[0].trial_id}, the best" in missing_best_warning(search)
     assert search.winner == search.ranked[1]

@@ -1,4 +1,4 @@
-"""What a page knows of the winner: all there is, damage in words, and images of its folder only."""
+"""The winner's summary: complete, tolerant of damage, and with images of its folder only."""
 
 import dataclasses
 import json
@@ -6,37 +6,38 @@ import json
 import pytest
 
 from handsigns.reporting.context import per_class
-from handsigns.reporting.winner import read_winner
-from handsigns.results.winner import read_retraining, read_test, write_test
+from handsigns.reporting.winner import read_winner_summary
+from handsigns.results.winner import read_retraining, read_test_result, write_test_result
 from handsigns.stats.intervals import wilson_interval
 
 
 @pytest.fixture
-def search(make_search, retrain):
+def search(make_search, add_scripted_winner):
     stored = make_search(trials=4)
-    retrain(stored)
+    add_scripted_winner(stored)
     return stored
 
 
-def change(search, **fields):
+def change_test(search, **fields):
     path = search.paths.winner / "test.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def test_all_of_it_is_read(search):
-    known = read_winner(search.paths)
-    assert known.test == read_test(search.paths.winner)
-    assert known.retraining == read_retraining(search.paths.winner)
-    assert [wrong for wrong, _ in known.album] == list(known.test.wrong)
-    assert all(uri.startswith("data:image/png;base64,") for _, uri in known.album)
-    assert known.openings == 2
-    assert known.problems == ()
+def test_all_files_are_read(search):
+    summary = read_winner_summary(search.paths)
+    assert summary.test == read_test_result(search.paths.winner)
+    assert summary.retraining == read_retraining(search.paths.winner)
+    assert [image for image, _ in summary.misclassified_images] == list(summary.test.misclassified)
+    assert all(uri.startswith("data:image/png;base64,") for _, uri in summary.misclassified_images)
+    assert summary.test_evaluations == 2
+    assert summary.problems == ()
 
 
-def test_each_class_has_the_intervals_of_its_own_counts(search):
+def test_class_intervals_use_the_class_counts(search):
+    test = read_test_result(search.paths.winner)
     test = dataclasses.replace(
-        read_test(search.paths.winner), classes=("a", "b", "c"),
-        confusion=((6, 0, 2), (4, 0, 0), (0, 0, 0)), wrong=read_test(search.paths.winner).wrong[:6],
+        test, classes=("a", "b", "c"),
+        confusion_matrix=((6, 0, 2), (4, 0, 0), (0, 0, 0)), misclassified=test.misclassified[:6],
     )  # fmt: skip
     first, second, third = per_class(test)
     assert (first["name"], first["precision"], first["recall"]) == ("a", 0.6, 0.75)
@@ -45,69 +46,70 @@ def test_each_class_has_the_intervals_of_its_own_counts(search):
     assert (second["precision"], second["precision_interval"]) == (None, None)
     assert second["recall_interval"] == wilson_interval(0, 4)
     assert third["precision_interval"] == wilson_interval(0, 2)
-    assert (third["recall"], third["recall_interval"], third["pictures"]) == (None, None, 0)
+    assert (third["recall"], third["recall_interval"], third["images"]) == (None, None, 0)
 
 
-def test_no_winner_is_no_problem(make_search):
-    known = read_winner(make_search(trials=2).paths)
-    assert (known.test, known.retraining, known.openings) == (None, None, 0)
-    assert known.problems == ()
+def test_a_missing_winner_is_no_problem(make_search):
+    summary = read_winner_summary(make_search(trials=2).paths)
+    assert (summary.test, summary.retraining, summary.test_evaluations) == (None, None, 0)
+    assert summary.problems == ()
 
 
-def test_no_test_is_no_problem(search):
+def test_a_missing_test_is_no_problem(search):
     (search.paths.winner / "test.json").unlink()
-    known = read_winner(search.paths)
-    assert (known.test, known.album, known.problems) == (None, (), ())
-    assert known.retraining is not None
-    assert known.openings == 2, "by the ledger alone"
+    summary = read_winner_summary(search.paths)
+    assert (summary.test, summary.misclassified_images, summary.problems) == (None, (), ())
+    assert summary.retraining is not None
+    assert summary.test_evaluations == 2, "from the ledger alone"
 
 
-def test_a_lost_ledger_hides_no_opening(search):
+def test_evaluations_are_counted_without_the_ledger(search):
     search.paths.test_ledger.unlink()
-    known = read_winner(search.paths)
-    assert (known.openings, known.problems) == (2, ())
+    summary = read_winner_summary(search.paths)
+    assert (summary.test_evaluations, summary.problems) == (2, ())
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"accuracy": NaN}', '"x"', "[" * 5000])
 @pytest.mark.parametrize("name", ["winner/test.json", "winner/metrics.json", "test_ledger.jsonl"])
-def test_a_damaged_file_is_reported_and_spares_the_rest(search, name, text):
-    whole = read_winner(search.paths)
+def test_a_damaged_file_is_reported_and_others_are_read(search, name, text):
+    intact = read_winner_summary(search.paths)
     (search.paths.root / name).write_text(text or "\n")
-    known = read_winner(search.paths)
-    assert known.problems == (f"{name} is damaged and was left out",)
-    assert known.test == (None if "test.json" in name else whole.test)
-    assert known.retraining == (None if "metrics.json" in name else whole.retraining)
-    assert known.openings == 2
+    summary = read_winner_summary(search.paths)
+    assert summary.problems == (f"{name} is damaged and was left out",)
+    assert summary.test == (None if "test.json" in name else intact.test)
+    assert summary.retraining == (None if "metrics.json" in name else intact.retraining)
+    assert summary.test_evaluations == 2
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {"calibration": {"ece": "high", "bins": []}},
-        {"per_seed": [2.0]},
-        {"unseen": {"correct": -1, "total": 3}},
-        {"confusion": [[1, 2]]},
+        {"accuracy_per_seed": [2.0]},
+        {"excluding_duplicates": {"correct": -1, "total": 3}},
+        {"confusion_matrix": [[1, 2]]},
     ],
 )
-def test_a_damaged_part_of_a_test_is_damage(search, fields):
-    change(search, **fields)
-    known = read_winner(search.paths)
-    assert known.test is None
-    assert known.problems == ("winner/test.json is damaged and was left out",)
+def test_an_invalid_field_damages_the_test_result(search, fields):
+    change_test(search, **fields)
+    summary = read_winner_summary(search.paths)
+    assert summary.test is None
+    assert summary.problems == ("winner/test.json is damaged and was left out",)
 
 
 @pytest.mark.parametrize(
     "file", ["../secret.png", "/etc/passwd", "link.png", "text.png", "a\0b", "."]
 )
-def test_only_pngs_within_the_folder_are_shown(search, file):
-    png = (search.paths.winner / "wrong" / "00.png").read_bytes()
+def test_only_png_files_within_the_folder_are_shown(search, file):
+    png = (search.paths.winner / "misclassified" / "00.png").read_bytes()
     (search.paths.root / "secret.png").write_bytes(png)
     (search.paths.winner / "link.png").symlink_to(search.paths.root / "secret.png")
     (search.paths.winner / "text.png").write_text("<script>")
-    test = read_test(search.paths.winner)
-    first = dataclasses.replace(test.wrong[0], file=file)
-    write_test(search.paths.winner, dataclasses.replace(test, wrong=(first, *test.wrong[1:])))
-    known = read_winner(search.paths)
-    assert known.album[1][1] is not None
-    assert known.album[0][1] is None
-    assert "cannot be shown" in known.problems[0]
+    test = read_test_result(search.paths.winner)
+    first = dataclasses.replace(test.misclassified[0], file=file)
+    changed = dataclasses.replace(test, misclassified=(first, *test.misclassified[1:]))
+    write_test_result(search.paths.winner, changed)
+    summary = read_winner_summary(search.paths)
+    assert summary.misclassified_images[1][1] is not None
+    assert summary.misclassified_images[0][1] is None
+    assert "cannot be shown" in summary.problems[0]

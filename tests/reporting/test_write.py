@@ -1,4 +1,4 @@
-"""The report as files: whole, small, and free of what others wrote into names."""
+"""The report's files: complete, small, and safe from hostile names."""
 
 import csv
 import html.parser
@@ -13,14 +13,17 @@ from handsigns.errors import ResultsError
 from handsigns.reporting.follow import follow
 from handsigns.reporting.page import json_in_html
 from handsigns.reporting.write import write_report
-from handsigns.results.store import held, open_search
+from handsigns.results.search_lock import search_lock
+from handsigns.results.store import open_search
 from tests.support.records import make_spec
+
+pytestmark = pytest.mark.slow
 
 MEGABYTE = 1_000_000
 
 
 class Elements(html.parser.HTMLParser):
-    """The elements of a page, with their attributes, and the text of its scripts."""
+    """Parser of a page's elements, with their attributes, and the text of its scripts."""
 
     def __init__(self, text):
         super().__init__()
@@ -41,9 +44,9 @@ def payload_of(page):
 
 
 @pytest.mark.versions
-def test_all_files_are_there(make_search, retrain, tmp_path):
+def test_report_writes_all_files(make_search, add_scripted_winner, tmp_path):
     search = make_search(trials=14)
-    retrain(search)
+    add_scripted_winner(search)
     page = write_report(search, tmp_path / "out")
     payload = payload_of(page)
     figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
@@ -65,26 +68,26 @@ def test_all_files_are_there(make_search, retrain, tmp_path):
 
 
 @pytest.mark.parametrize("trials", [0, 1, 2])
-def test_small_searches(make_search, tmp_path, trials):
+def test_searches_of_few_trials(make_search, tmp_path, trials):
     page = write_report(make_search(trials=trials), tmp_path / "out")
     assert ("No trial has a result" in page.read_text()) == (trials == 0)
 
 
-def test_only_failed_trials(make_search, tmp_path):
+def test_search_with_only_failed_trials(make_search, tmp_path):
     search = make_search(trials=0)
     from handsigns.results.journal import Journal
 
     journal = Journal(search.paths.journal, writable=True)
     for number in range(3):
-        journal.start(make_spec(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)}))
-        journal.end(f"{number:04d}", "failed", "out of memory")
+        journal.start_trial(make_spec(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)}))
+        journal.end_trial(f"{number:04d}", "failed", "out of memory")
     journal.close()
     page = write_report(open_search(search.paths), tmp_path / "out")
     assert "No trial has a result" in page.read_text()
     assert "3 of 3 trials failed" in page.read_text()
 
 
-def test_a_report_changes_nothing_of_running_searches_and_copies(make_search, tmp_path):
+def test_report_does_not_modify_the_search(make_search, tmp_path):
     search = make_search(trials=8, end=False)
     copy = tmp_path / "elsewhere" / "copied"
     shutil.copytree(search.paths.root, copy)
@@ -94,9 +97,9 @@ def test_a_report_changes_nothing_of_running_searches_and_copies(make_search, tm
     write_report(open_search(type(search.paths)(copy)), tmp_path / "out2")
 
 
-def test_damaged_files_give_warnings(make_search, retrain, tmp_path):
+def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path):
     search = make_search(trials=3)
-    retrain(search)
+    add_scripted_winner(search)
     (search.paths.winner / "test.json").write_text("{")
     search.paths.environment.write_text("[")
     text = write_report(search, tmp_path / "out", figures=False).read_text()
@@ -106,34 +109,36 @@ def test_damaged_files_give_warnings(make_search, retrain, tmp_path):
 
 def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):
     (tmp_path / "index.html").write_text("my own notes")
-    with pytest.raises(ResultsError, match="is no report"):
+    with pytest.raises(ResultsError, match="is not a report"):
         write_report(make_search(trials=1), tmp_path)
     assert (tmp_path / "index.html").read_text() == "my own notes"
 
 
-def test_pictures_that_were_learnt_from_are_told_of(make_search, retrain, tmp_path):
+def test_overlap_of_test_and_training_images_is_reported(
+    make_search, add_scripted_winner, tmp_path
+):
     search = make_search(trials=4)
-    retrain(search)
+    add_scripted_winner(search)
     page = write_report(search, tmp_path / "report").read_text()
     assert "15 of the test images are also in train or val; of the other 201, 190 are" in page
     assert "classified correctly (94.5%)" in page
 
 
-def test_a_thousand_trials_stay_small(make_search, retrain, tmp_path):
+def test_page_of_a_thousand_trials_stays_small(make_search, add_scripted_winner, tmp_path):
     search = make_search(trials=1000, slots=8)
-    retrain(search)
+    add_scripted_winner(search)
     page = write_report(search, tmp_path / "out", figures=False)
     assert page.stat().st_size < 5 * MEGABYTE
     payload = payload_of(page)
     assert len(payload["trials"]) == 1000
-    assert "120 of " in page.read_text()  # said so, where not all are drawn
+    assert "120 of " in page.read_text()  # where not all are plotted
 
 
-def test_no_text_from_outside_becomes_markup(make_search, retrain, tmp_path):
+def test_external_text_never_becomes_markup(make_search, add_scripted_winner, tmp_path):
     plain = make_search("plain", trials=14)
     hostile = make_search("hostile", trials=14, hostile=True)
-    retrain(plain)
-    retrain(hostile)
+    add_scripted_winner(plain)
+    add_scripted_winner(hostile)
     tags = []
     for search in (plain, hostile):
         folder = tmp_path / search.paths.name
@@ -146,15 +151,15 @@ def test_no_text_from_outside_becomes_markup(make_search, retrain, tmp_path):
         tags.append([tag for tag, _ in found if tag in ("script", "img", "style", "iframe", "a")])
         table = Elements((folder / "leaderboard.html").read_text()).found
         assert not [tag for tag, _ in table if tag in ("script", "img")]
-    # The same elements but for links to the figures' files, whatever the names say.
+    # The same elements for any names, except links to the figures' files.
     assert [t for t in tags[0] if t != "a"] == [t for t in tags[1] if t != "a"]
     for figure in (tmp_path / "hostile" / "figures").glob("*.svg"):
-        drawn = Elements(figure.read_text()).found
-        assert not {tag for tag, _ in drawn} & {"script", "img", "foreignobject", "a"}
-        assert not [name for _, attributes in drawn for name in attributes if name[:2] == "on"]
+        elements = Elements(figure.read_text()).found
+        assert not {tag for tag, _ in elements} & {"script", "img", "foreignobject", "a"}
+        assert not [name for _, attributes in elements for name in attributes if name[:2] == "on"]
 
 
-def test_the_policy_forbids_every_load_and_all_other_scripts(make_search, tmp_path):
+def test_content_security_policy_forbids_requests_and_other_scripts(make_search, tmp_path):
     text = write_report(make_search(trials=2), tmp_path / "out", figures=False).read_text()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -164,16 +169,16 @@ def test_the_policy_forbids_every_load_and_all_other_scripts(make_search, tmp_pa
     assert not re.search(r'(src|href)="(https?:)?//', text)
 
 
-def test_json_in_a_script_ends_none():
+def test_json_cannot_end_a_script_element():
     text = json_in_html({"</script>": "<!-- & \u2028"})
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text) == {"</script>": "<!-- & \u2028"}
 
 
-def test_follow_writes_until_no_one_runs_the_search(make_search, tmp_path):
+def test_follow_rewrites_the_report_until_the_search_ends(make_search, tmp_path):
     search = make_search(trials=4)
     pages = []
-    with held(search.paths):
+    with search_lock(search.paths):
 
         def wait(seconds):
             raise InterruptedError
@@ -181,32 +186,32 @@ def test_follow_writes_until_no_one_runs_the_search(make_search, tmp_path):
         with pytest.raises(InterruptedError):
             follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()), wait)
     assert "data-reload=" in pages[0]
-    assert "leads so far" not in pages[0], "it had ended before"
+    assert "leads so far" not in pages[0], "the search had already finished"
     follow(search.paths, tmp_path / "out", lambda s, p: pages.append(p.read_text()))
     assert "data-reload=" not in pages[-1]
 
 
 @pytest.mark.parametrize("classes", [26, 1000])
-def test_many_classes_stay_readable(make_search, retrain, tmp_path, classes):
+def test_many_classes_stay_readable(make_search, add_scripted_winner, tmp_path, classes):
     search = make_search(trials=12, classes=classes)
-    retrain(search)
+    add_scripted_winner(search)
     page = write_report(search, tmp_path / "out", figures=False)
     assert page.stat().st_size < 5 * MEGABYTE
     text = page.read_text()
     rows = [a for tag, a in Elements(text).found if tag == "th" and a.get("scope") == "row"]
     assert len(rows) == 2 * min(classes, 40)
     assert ("The 40 classes with the fewest training images of 1000" in text) == (classes > 40)
-    assert ("the 40 classes with the lowest recall of 1000" in text) == (classes > 40)
+    assert ("the 40 of 1000 classes with the lowest recall" in text) == (classes > 40)
     figure = payload_of(page)["figures"]["confusion_matrix"]
     assert len(figure["data"]["rows"]) == (26 * 26 if classes == 26 else 25)
 
 
-def test_why_trials_failed_is_told_in_a_line(make_search, tmp_path):
+def test_failed_trials_are_summarised_in_one_line(make_search, tmp_path):
     text = write_report(make_search(trials=8), tmp_path / "out", figures=False).read_text()
     assert "1 of 8 trials failed: RuntimeError: " in text
     assert "For the traceback, open 0005 in the leaderboard" in text
     row = re.search(r'<tr data-trial="0005".*?</tr>', text, re.DOTALL).group()
-    assert re.search(r"<td[^>]*>–</td>", row), "it has no rank"
+    assert re.search(r"<td[^>]*>–</td>", row), "it is unranked"
 
 
 def commands_of(page):
@@ -214,25 +219,25 @@ def commands_of(page):
     return [a["data-copy"].split()[1] for _, a in found if "data-copy" in a]
 
 
-def test_while_it_runs_the_best_only_leads(make_search, tmp_path):
+def test_a_running_search_has_only_a_leader(make_search, tmp_path):
     search = make_search(trials=9, end=False)
-    with held(search.paths):
+    with search_lock(search.paths):
         page = write_report(search, tmp_path / "out", reload_seconds=5, figures=False)
     text = page.read_text()
-    ended = sum(record.ended for record in search.journal.records)
+    finished = sum(record.is_terminal for record in search.journal.records)
     best = search.trial(None).trial_id
-    assert f"Trial {best} leads so far, with {ended} of 9 trials ended" in text
+    assert f"Trial {best} leads so far, with {finished} of 9 trials finished" in text
     assert "won" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).split()
     assert commands_of(page) == []
     page = write_report(open_search(search.paths), tmp_path / "out", figures=False)
     assert commands_of(page) == ["resume"]
 
 
-def test_only_what_is_left_to_do_is_offered(make_search, retrain, tmp_path):
+def test_only_remaining_commands_are_listed(make_search, add_scripted_winner, tmp_path):
     search = make_search(trials=6)
     page = write_report(search, tmp_path / "out", figures=False)
     assert commands_of(page) == ["reevaluate", "retrain", "test", "replay"]
-    retrain(search)
+    add_scripted_winner(search)
     page = write_report(search, tmp_path / "out", figures=False)
     assert commands_of(page) == ["predict", "replay"]
     (search.paths.winner / "test.json").unlink()
@@ -241,11 +246,11 @@ def test_only_what_is_left_to_do_is_offered(make_search, retrain, tmp_path):
     assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
 
 
-def test_the_command(make_search, tmp_path, capsys):
+def test_report_command_prints_the_page(make_search, tmp_path, capsys):
     make_search("mine", trials=3)
-    where = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
-    assert main(["report", "mine", *where]) == 0
+    options = ["--results", str(tmp_path / "results"), "--reports", str(tmp_path / "reports")]
+    assert main(["report", "mine", *options]) == 0
     assert str(tmp_path / "reports" / "mine" / "index.html") in capsys.readouterr().out
-    assert main(["report", "mine", "--follow", *where]) == 0
-    assert "no process runs mine" in capsys.readouterr().out
-    assert main(["report", "other", *where]) == 2
+    assert main(["report", "mine", "--follow", *options]) == 0
+    assert "mine is no longer running" in capsys.readouterr().out
+    assert main(["report", "other", *options]) == 2

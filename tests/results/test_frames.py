@@ -1,4 +1,4 @@
-"""Typed tables: of the types that docs/results.md promises, as frames and as Parquet."""
+"""Typed tables as data frames and Parquet, with the dtypes of docs/reference/result-files.md."""
 
 import re
 from pathlib import Path
@@ -18,47 +18,51 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import Placement, Verdict
 from tests.support.records import make_spec
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text()
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "result-files.md").read_text()
 
 
 @pytest.fixture
-def journal(tmp_path, epoch_of):
-    """A trial that was stopped, one that failed before its first epoch, and one that runs."""
+def journal(tmp_path, make_epoch_metrics):
+    """Return a journal with a stopped, a failed (before its first epoch) and a running trial."""
     journal = Journal(tmp_path / "journal.jsonl", writable=True)
     for trial_id in ("0000", "0001", "0002"):
-        journal.start(make_spec(trial_id, {"learning_rate": 0.01, "optimizer": "sgd"}))
-    verdict = Verdict(rung=1.0, value=0.5, cutoff=None, earlier=0, stop=True)
-    journal.report("0000", epoch_of(1, 0.5), Placement("laptop/1", "cpu", 2), verdict)
-    journal.end("0000", "stopped")
-    journal.end("0001", "failed", "Traceback\nValueError: no")
+        journal.start_trial(make_spec(trial_id, {"learning_rate": 0.01, "optimizer": "sgd"}))
+    verdict = Verdict(rung=1.0, value=0.5, cutoff=None, num_compared=0, stop=True)
+    journal.report_epoch(
+        "0000", make_epoch_metrics(1, 0.5), Placement("laptop/1", "cpu", 2), verdict
+    )
+    journal.end_trial("0000", "stopped")
+    journal.end_trial("0001", "failed", "Traceback\nValueError: no")
     yield journal
     journal.close()
 
 
-def promised(table: str) -> dict[str, str]:
-    """Columns and types of a table in docs/results.md."""
+def documented(table: str) -> dict[str, str]:
+    """Return the columns and dtypes of a table in docs/reference/result-files.md."""
     section = PAGE.split(f"\n## {table}\n")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE))
 
 
-def types(frame: pd.DataFrame) -> dict[str, str]:
+def dtypes(frame: pd.DataFrame) -> dict[str, str]:
     return {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_the_page_lists_exactly_the_columns_there_are(journal, make_study, empty, tmp_path):
+def test_documentation_lists_all_columns_with_their_dtypes(
+    journal, make_search_config, empty, tmp_path
+):
     if empty:
         journal = Journal(tmp_path / "none.jsonl")
-    assert types(trial_frame(journal)) == promised("trials")
-    assert types(epoch_frame(journal)) == promised("epochs")
-    assert types(decision_frame(journal)) == promised("decisions")
-    leaderboard = types(leaderboard_frame(journal, make_study().objective))
+    assert dtypes(trial_frame(journal)) == documented("trials")
+    assert dtypes(epoch_frame(journal)) == documented("epochs")
+    assert dtypes(decision_frame(journal)) == documented("decisions")
+    leaderboard = dtypes(leaderboard_frame(journal, make_search_config().objective))
     assert leaderboard.pop("rank") == "Int64"
-    trials = list(promised("trials").items())
+    trials = list(documented("trials").items())
     assert list(leaderboard.items()) == trials[: list(dict(trials)).index("color_jitter") + 1]
 
 
-def test_what_is_missing_is_missing(journal):
+def test_missing_values_are_null(journal):
     frame = trial_frame(journal).set_index("trial_id")
     assert frame.threads.isna().to_dict() == {"0000": False, "0001": True, "0002": True}
     assert frame.val_loss.isna().sum() == 2
@@ -72,10 +76,10 @@ def test_what_is_missing_is_missing(journal):
     assert decisions.decision.tolist() == ["stop"]
 
 
-def test_parquet_gives_back_what_was_written(journal, tmp_path):
+def test_parquet_round_trip(journal, tmp_path):
     paths = SearchPaths(tmp_path)
-    paths.typed_trials.write_text("an earlier state")
+    paths.trials_parquet.write_text("stale")
     write_parquet(paths, journal)
-    pd.testing.assert_frame_equal(pd.read_parquet(paths.typed_trials), trial_frame(journal))
-    pd.testing.assert_frame_equal(pd.read_parquet(paths.typed_epochs), epoch_frame(journal))
+    pd.testing.assert_frame_equal(pd.read_parquet(paths.trials_parquet), trial_frame(journal))
+    pd.testing.assert_frame_equal(pd.read_parquet(paths.epochs_parquet), epoch_frame(journal))
     assert not list(tmp_path.glob(".*.tmp"))

@@ -1,11 +1,11 @@
-"""Paths of a search, and what is said where a path is given for a name."""
+"""Commands of a search's paths."""
 
 from handsigns.results.paths import SearchPaths
 
 
-def test_a_command_for_user_code_trusts_it(tmp_path):
+def test_commands_for_user_code_include_the_trust_option(tmp_path):
     paths = SearchPaths(tmp_path / "results" / "mine")
-    assert "--own-code" not in paths.go_on
-    paths.own_code.mkdir(parents=True)
-    assert "resume mine --own-code" in paths.go_on
-    assert "reevaluate mine --own-code" in paths.repeats.go_on
+    assert "--trust-user-code" not in paths.resume_command
+    paths.user_code.mkdir(parents=True)
+    assert "resume mine --trust-user-code" in paths.resume_command
+    assert "reevaluate mine --trust-user-code" in paths.reevaluation.resume_command

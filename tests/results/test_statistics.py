@@ -1,20 +1,20 @@
-"""Numbers that can be checked by hand."""
+"""Statistics and timeline of a small search, checked by hand."""
 
 import pytest
 
-from handsigns.config.validate import check_study
+from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.statistics import (
-    Stage,
+    RungStats,
     baseline,
-    best_so_far,
-    funnel,
+    early_stopping_savings,
+    optimization_history,
+    rung_stats,
     runner_up,
-    savings,
-    score,
+    validation_score,
     within_noise,
 )
 from handsigns.results.store import DataRecord, StoredSearch
@@ -26,13 +26,13 @@ from tests.support.records import make_spec
 
 @pytest.fixture
 def search(tmp_path):
-    """Two slots, 4 epochs at most, a rung at epoch 2; 10 validation pictures.
+    """Return a search with two slots, max_epochs 4, a rung at epoch 2 and 10 validation images.
 
     Slot 1: trial 0000 from 0 to 8 s (completed, 0.5), then 0003 from 8 s on (running, 0.9).
     Slot 2: 0001 from 0 to 4 s (stopped at the rung, 0.8), 0002 from 5 to 9 s (0.4, diverged later);
-    then, after a session that was killed at 9 s and one second without training, 0004.
+    then, after the session was killed and one second without training, 0004 from 11 to 13 s.
     """
-    study, _ = check_study(
+    config, _ = validate_search_config(
         {
             "space": {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1}},
             "budget": {"max_epochs": 4},
@@ -44,47 +44,47 @@ def search(tmp_path):
     journal = Journal(paths.journal, writable=True)
     now = 0.0
     journal.clock = lambda: now
-    journal.open_session(Session("f00d", {}))
-    params = iter([study.baseline_params(), *({"learning_rate": k / 1000} for k in range(1, 9))])
+    journal.start_session(Session("f00d", {}))
+    params = iter([config.baseline_params(), *({"learning_rate": k / 1000} for k in range(1, 9))])
 
-    def begin(trial_id):
-        journal.start(make_spec(trial_id, next(params)))
+    def start(trial_id):
+        journal.start_trial(make_spec(trial_id, next(params)))
 
     def epoch(number, trial_id, at, loss, node, rung=None):
         nonlocal now
         now = at
         verdict = rung and Verdict(2, loss, None, 0, rung == "stop")
         metrics = EpochMetrics(number, 1.0, 0.5, loss, 1 - loss, 1 - loss, 1e-3, 2.0)
-        journal.report(trial_id, metrics, Placement(f"laptop/{node}", "cpu", 1), verdict)
+        journal.report_epoch(trial_id, metrics, Placement(f"laptop/{node}", "cpu", 1), verdict)
 
-    begin("0000")
-    begin("0001")
+    start("0000")
+    start("0001")
     epoch(1, "0000", 2, 0.9, 1)
     epoch(1, "0001", 2, 0.9, 2)
-    epoch(2, "0000", 4, 0.7, 1, "go on")
+    epoch(2, "0000", 4, 0.7, 1, "continue")
     epoch(2, "0001", 4, 0.8, 2, "stop")
-    journal.end("0001", "stopped")
-    begin("0002")
+    journal.end_trial("0001", "stopped")
+    start("0002")
     epoch(3, "0000", 6, 0.6, 1)
     epoch(1, "0002", 7, 0.4, 2)
     epoch(4, "0000", 8, 0.5, 1)
-    journal.end("0000", "completed")
-    begin("0003")
+    journal.end_trial("0000", "completed")
+    start("0003")
     now = 9
-    journal.end("0002", "diverged", "not finite")
-    begin("0004")
+    journal.end_trial("0002", "diverged", "not finite")
+    start("0004")
     epoch(1, "0003", 10, 0.9, 1)
-    journal.open_session(Session("f00d", {}))
+    journal.start_session(Session("f00d", {}))
     now = 11
-    journal.resume("0004")
+    journal.resume_trial("0004")
     epoch(1, "0004", 13, 0.45, 3)
     journal.close()
-    info = DataInfo("drawn hands", "f00d", ("a", "b"), 64, {"train": (9, 9), "val": (5, 5)})
-    return StoredSearch(paths, study, DataRecord(info, None, 64, False), journal)
+    info = DataInfo("synthetic hands", "f00d", ("a", "b"), 64, {"train": (9, 9), "val": (5, 5)})
+    return StoredSearch(paths, config, DataRecord(info, None, 64, False), journal)
 
 
-def test_best_so_far_is_known_when_trials_end(search):
-    points = best_so_far(search, read_timeline(search.paths.journal).heard)
+def test_optimization_history_is_ordered_by_trial_end(search):
+    points = optimization_history(search, read_timeline(search.paths.journal).last_seen)
     assert [(p.trial_id, p.number, p.seconds, p.value, p.best) for p in points] == [
         ("0001", 1, 4.0, 0.8, 0.8),
         ("0000", 2, 8.0, 0.5, 0.5),
@@ -94,29 +94,33 @@ def test_best_so_far_is_known_when_trials_end(search):
     assert points[-1].best_accuracy == pytest.approx(0.55)
 
 
-def test_funnel_counts_who_came_and_who_was_stopped(search):
-    assert funnel(search) == [Stage(1, 5, 0), Stage(2, 2, 1), Stage(4, 1, 0)]
+def test_rung_stats_count_reached_and_stopped_trials(search):
+    assert rung_stats(search) == [RungStats(1, 5, 0), RungStats(2, 2, 1), RungStats(4, 1, 0)]
 
 
-def test_savings_count_only_what_was_stopped(search):
-    spent = savings(search.journal.records, 4)
-    assert (spent.trained, spent.saved, spent.share) == (9, 2, 2 / 8)
+def test_savings_exclude_failed_and_unfinished_trials(search):
+    savings = early_stopping_savings(search.journal.records, 4)
+    assert (savings.trained_epochs, savings.saved_epochs, savings.fraction) == (9, 2, 2 / 8)
 
 
-def test_scores_and_comparisons(search):
-    won, recipe = search.trial(None), baseline(search)
-    assert (won.trial_id, recipe.trial_id, runner_up(search).trial_id) == ("0004", "0000", "0000")
-    found = score(search, won)
-    assert found.interval == wilson_interval(6, 10)  # 0.55 of 10 pictures, to the nearest
-    assert within_noise(found, score(search, recipe))
-    assert score(search, search.trial("0002")) is None
+def test_winner_baseline_and_runner_up_scores(search):
+    winner, recipe = search.trial(None), baseline(search)
+    assert (winner.trial_id, recipe.trial_id, runner_up(search).trial_id) == (
+        "0004",
+        "0000",
+        "0000",
+    )
+    score = validation_score(search, winner)
+    assert score.interval == wilson_interval(6, 10)  # 0.55 of 10 images, rounded
+    assert within_noise(score, validation_score(search, recipe))
+    assert validation_score(search, search.trial("0002")) is None
 
 
-def test_slots_hold_stints_that_do_not_overlap(search):
+def test_slots_hold_segments_without_overlap(search):
     timeline = read_timeline(search.paths.journal)
     slots = {
-        name: [(s.trial_id, s.begin, s.end, s.epochs) for s in stints]
-        for name, stints in timeline.slots.items()
+        name: [(s.trial_id, s.start, s.end, s.epochs) for s in segments]
+        for name, segments in timeline.slots.items()
     }
     assert slots == {
         "laptop · 1": [("0000", 0.0, 8.0, 4), ("0003", 8.0, 10.0, 1), ("0004", 11.0, 13.0, 1)],
@@ -126,6 +130,6 @@ def test_slots_hold_stints_that_do_not_overlap(search):
     assert timeline.utilisation == pytest.approx(9 * 2.0 / (2 * 13.0))
 
 
-def test_a_search_without_events_has_an_empty_timeline(tmp_path):
+def test_empty_journal_has_an_empty_timeline(tmp_path):
     timeline = read_timeline(tmp_path / "journal.jsonl")
     assert (timeline.slots, timeline.elapsed, timeline.utilisation) == ({}, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Tables as rows and as CSV: every column from its own source, and no formulas."""
+"""Tables as rows and CSV: source of every column, missing values, escaped formulas."""
 
 import csv
 import dataclasses
@@ -23,7 +23,7 @@ from tests.support.records import make_spec
 
 @pytest.fixture
 def record(make_record):
-    """A trial in which no two numbers are the same."""
+    """Return a trial whose numbers are all different."""
     epochs = (
         EpochMetrics(1, 0.91, 0.11, 0.81, 0.21, 0.31, 0.001, 1.5),
         EpochMetrics(2, 0.92, 0.12, 0.82, 0.22, 0.32, 0.002, 2.25),
@@ -35,11 +35,11 @@ def record(make_record):
     )  # fmt: skip
 
 
-def read(text):
+def read_csv(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_each_column_of_a_trial_has_its_own_source(record):
+def test_trial_columns_come_from_the_right_fields(record):
     (row,) = trial_table([record]).rows()
     expected = {
         "trial_id": "0004", "status": "completed", "val_accuracy": 0.22, "val_loss": 0.82,
@@ -51,7 +51,7 @@ def test_each_column_of_a_trial_has_its_own_source(record):
     assert list(row.items()) == list(expected.items())
 
 
-def test_what_a_trial_does_not_have_is_missing(record, make_record):
+def test_missing_values_of_a_trial_are_none(record, make_record):
     bare = dataclasses.replace(make_record("0005", [], "running"), placement=None)
     row = trial_table([bare]).rows()[0]
     missing = {name for name, value in row.items() if value is None}
@@ -59,41 +59,43 @@ def test_what_a_trial_does_not_have_is_missing(record, make_record):
         "val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "train_loss",
         "ended_at", "node", "device", "threads",
     }  # fmt: skip
-    assert read(trial_table([bare]).csv())[0]["threads"] == ""
+    assert read_csv(trial_table([bare]).csv())[0]["threads"] == ""
 
 
-def test_epochs_and_decisions(record):
+def test_epoch_and_decision_rows(record):
     first, second = epoch_table([record]).rows()
     assert first == {"trial_id": "0004", **vars(record.epochs[0])}
     assert second == {"trial_id": "0004", **vars(record.epochs[1])}
     verdicts = Verdict(4.0, 0.5, None, 0, False), Verdict(12.0, 0.7, 0.6, 8, True)
     table = decision_table([Decision("0004", 4 * k, v) for k, v in enumerate(verdicts, 1)])
-    names = ("trial_id", "epoch", "rung", "value", "cutoff", "earlier", "decision")
+    names = ("trial_id", "epoch", "rung", "value", "cutoff", "num_compared", "decision")
     assert table.names == names
     values = [tuple(row.values()) for row in table.rows()]
     assert values == [
-        ("0004", 4, 4.0, 0.5, None, 0, "go on"),
+        ("0004", 4, 4.0, 0.5, None, 0, "continue"),
         ("0004", 8, 12.0, 0.7, 0.6, 8, "stop"),
     ]
 
 
-def test_the_leaderboard_ranks_and_leaves_out_the_provenance(make_study, make_record):
+def test_leaderboard_is_ranked_and_omits_provenance(make_search_config, make_record):
     records = [make_record("0000", [0.9]), make_record("0001", [0.2]), make_record("0002", [0.5])]
-    table = leaderboard_table(records, make_study().objective)
+    table = leaderboard_table(records, make_search_config().objective)
     ranks = [(row["rank"], row["trial_id"], row["val_loss"]) for row in table.rows()]
     assert ranks == [(1, "0001", 0.2), (2, "0002", 0.5), (3, "0000", 0.9)]
     trials = trial_table(records).names
     assert table.names == ("rank", *trials[: trials.index("seed")])
 
 
-def test_csv_files_hold_the_rows(tmp_path, make_study, epoch_of):
-    paths, objective = SearchPaths(tmp_path), make_study().objective
+def test_csv_files_contain_the_rows(tmp_path, make_search_config, make_epoch_metrics):
+    paths, objective = SearchPaths(tmp_path), make_search_config().objective
     journal = Journal(paths.journal, writable=True)
     for number, loss in enumerate((0.5, 0.125)):
-        journal.start(make_spec(f"{number:04d}", {"learning_rate": 0.01}))
+        journal.start_trial(make_spec(f"{number:04d}", {"learning_rate": 0.01}))
         verdict = Verdict(1.0, loss, None, number, False)
-        journal.report(f"{number:04d}", epoch_of(1, loss), Placement("laptop/1", "cpu", 2), verdict)
-    paths.trials.write_text("an earlier state")
+        journal.report_epoch(
+            f"{number:04d}", make_epoch_metrics(1, loss), Placement("laptop/1", "cpu", 2), verdict
+        )
+    paths.trials.write_text("stale")
     write_tables(paths, journal, objective)
     expected = {
         paths.trials: trial_table(journal.records),
@@ -106,21 +108,25 @@ def test_csv_files_hold_the_rows(tmp_path, make_study, epoch_of):
             {name: "" if value is None else str(value) for name, value in row.items()}
             for row in table.rows()
         ]
-        assert read(path.read_text()) == rows
+        assert read_csv(path.read_text()) == rows
         assert len(rows) == 2
     journal.close()
 
 
-def test_tables_without_trials_have_their_header(make_study):
+def test_empty_tables_have_a_header(make_search_config):
     assert trial_table([]).rows() == []
     assert trial_table([]).csv().startswith("trial_id,status,val_accuracy,")
-    assert leaderboard_table([], make_study().objective).csv().startswith("rank,trial_id,status,")
+    assert (
+        leaderboard_table([], make_search_config().objective)
+        .csv()
+        .startswith("rank,trial_id,status,")
+    )
     assert epoch_table([]).csv() == (
         "trial_id,epoch,train_loss,train_accuracy,val_loss,val_accuracy,best_val_accuracy,"
         "learning_rate,epoch_seconds\n"
     )
 
 
-def test_rows_need_no_pandas(make_study, make_record, monkeypatch):
+def test_rows_need_no_pandas(make_search_config, make_record, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    assert leaderboard_table([make_record("0000")], make_study().objective).rows()
+    assert leaderboard_table([make_record("0000")], make_search_config().objective).rows()

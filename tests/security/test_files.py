@@ -1,4 +1,4 @@
-"""Files that others made run nothing, names lead nowhere else, and text stays text."""
+"""Untrusted files run no code, names cannot leave their folder, and text is inert."""
 
 import os
 import pickle
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handsigns.cli import main
-from handsigns.console.sanitize import no_formula, printable
+from handsigns.console.sanitize import escape_csv_formula, printable
 from handsigns.errors import HandsignsError
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import open_search
 
 
 class Payload:
-    """A pickle of it makes a file as soon as it is loaded."""
+    """Object whose pickle creates a file when loaded."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -27,14 +27,14 @@ class Payload:
 
 
 @pytest.fixture(scope="module")
-def done(place):
-    """A search with a winner."""
-    place.run("run", "tiny.yaml", *place.data, "--name", "first", "--seeds", "1")
-    return place
+def finished(workspace):
+    """Run a search with a retrained winner."""
+    workspace.run("run", "tiny.yaml", *workspace.data, "--name", "first", "--seeds", "1")
+    return workspace
 
 
 PLANTED = (
-    "journal.jsonl", "data.json", "study.yaml", "environment.json", "warm_start.json",
+    "journal.jsonl", "data.json", "search.yaml", "environment.json", "warm_start.json",
     "test_ledger.jsonl", "winner/model.safetensors", "winner/config.yaml", "winner/metrics.json",
     "winner/test.json", "checkpoints/*", "ray/tuner.pkl", "trials.csv",
 )  # fmt: skip
@@ -53,14 +53,14 @@ COMMANDS = (
 )
 SLOW = {
     "resume": ("checkpoints", "ray"),
-    "export": ("winner", "study", "data"),
+    "export": ("winner", "search", "data"),
     "report": ("journal", "winner", "test", "environment", "warm"),
 }
 
 
 @pytest.mark.ray
-def test_a_planted_pickle_does_not_run(done, tmp_path):
-    """All files of a search are replaced by pickles, one kind at a time, and every command run."""
+def test_planted_pickles_are_never_loaded(finished, tmp_path):
+    """Replace the files of a search by pickles, one kind at a time, and run every command."""
     marker = tmp_path / "ran"
     payload = pickle.dumps(Payload(marker))
     pickle.loads(payload)
@@ -80,7 +80,7 @@ for number, pattern in enumerate({PLANTED!r}):
     for file in files:
         file.write_bytes(payload)
     for command in commands:
-        # What takes long is tried with the files that it may come to read after the others.
+        # Slow commands run only with planted files that they may read.
         if not pattern.startswith({SLOW!r}.get(command[0], "")):
             continue
         status = main([part.replace("NAME", name) for part in command])
@@ -88,53 +88,53 @@ for number, pattern in enumerate({PLANTED!r}):
         assert command != ("list",) or status == 0, "one damaged search does not hide the others"
     shutil.rmtree(root)
 """
-    output = run_python(done, script)
+    output = run_python(finished, script)
     assert not marker.exists(), output
 
 
-def run_python(place, script: str) -> str:
+def run_python(workspace, script: str) -> str:
     import subprocess
     import sys
 
-    finished = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=place.root, env=place.environment, capture_output=True, text=True, timeout=900,
+        cwd=workspace.root, env=workspace.environment, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
-    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
-    return finished.stdout
+    assert completed.returncode == 0, completed.stdout[-3000:] + completed.stderr[-3000:]
+    return completed.stdout
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize(
     "file",
     [
-        *("journal.jsonl", "data.json", "study.yaml", "warm_start.json"),
+        *("journal.jsonl", "data.json", "search.yaml", "warm_start.json"),
         "reevaluation/journal.jsonl",
     ],
 )
-def test_any_result_file_is_read_or_refused(done, file, tmp_path):
+def test_corrupt_result_files_are_read_or_rejected(finished, file, tmp_path):
     root = tmp_path / "search"
-    shutil.copytree(done.folder("first"), root)
-    whole = (root / file).read_bytes() if (root / file).exists() else b"{}"
+    shutil.copytree(finished.folder("first"), root)
+    content = (root / file).read_bytes() if (root / file).exists() else b"{}"
 
-    @given(place=st.integers(0, max(len(whole) - 1, 0)), junk=st.binary(max_size=12))
-    def read(place, junk):
-        (root / file).write_bytes(whole[:place] + junk + whole[place + len(junk) :])
+    @given(offset=st.integers(0, max(len(content) - 1, 0)), junk=st.binary(max_size=12))
+    def read(offset, junk):
+        (root / file).write_bytes(content[:offset] + junk + content[offset + len(junk) :])
         try:
             search = open_search(SearchPaths(root))
             assert search.journal.records is not None
-            assert search.finalists is not None
+            assert search.reevaluated_trials is not None
         except HandsignsError as error:
-            assert file in str(error)  # noqa: PT017 - either outcome is right
+            assert file in str(error)  # noqa: PT017 - either outcome is valid
 
     read()
 
 
 @given(st.one_of(st.text(), st.text("./\\~-_aZ0\0\n", max_size=8)))
-def test_names_stay_in_their_folder(name):
+def test_search_names_cannot_leave_the_results_folder(name):
     results = Path("results")
     try:
-        paths = SearchPaths.named(results, name)
+        paths = SearchPaths.for_name(results, name)
     except HandsignsError:
         return
     assert paths.root.parent == results
@@ -143,18 +143,18 @@ def test_names_stay_in_their_folder(name):
 
 
 @given(st.text())
-def test_no_text_commands_a_terminal(text):
+def test_printable_text_has_no_control_characters(text):
     shown = printable(text)
     assert all(ord(c) >= 32 and ord(c) not in range(127, 160) for c in shown)
-    shown.encode("utf-8")  # no lone surrogates, which cannot be written
+    shown.encode("utf-8")  # no lone surrogates, which cannot be encoded
 
 
 @given(st.text())
-def test_no_text_is_a_formula(text):
-    assert not no_formula(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+def test_escaped_text_is_never_a_formula(text):
+    assert not escape_csv_formula(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
-def test_escapes_in_an_error_are_shown_not_obeyed(capsys, tmp_path, monkeypatch):
+def test_terminal_escapes_in_errors_are_sanitised(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("bad\x1b[2J.yaml").write_text("space: {\x1b[31mdropout: 1}")
     assert main(["search", "bad\x1b[2J.yaml", "--dry-run"]) == 2

@@ -1,4 +1,4 @@
-"""A search on a laptop accepts no one else: looked at from outside, while a real one runs."""
+"""Network exposure of a running local search, probed from outside."""
 
 import http.client
 import os
@@ -21,36 +21,37 @@ LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 CLIENT = """
 import ray
 ray.init(address="127.0.0.1:{port}", log_to_driver=False)
-print("let in with", ray.cluster_resources()["CPU"])
+print("connected with", ray.cluster_resources()["CPU"])
 """
 
 
 @pytest.fixture(scope="module")
-def running(place):
-    """A search under way, its folder for scratch, and the processes that belong to it."""
+def running(workspace):
+    """Run a search; yield its scratch folder and its process tree."""
     if not Path("/proc/net/tcp").exists():
-        pytest.skip("this system does not tell who listens")
-    # Short, as the name of a socket must be.
+        pytest.skip("listening sockets cannot be listed without /proc/net/tcp")
+    # A short prefix, as socket paths have a maximum length.
     with tempfile.TemporaryDirectory(prefix="hs") as scratch:
-        place.environment["TMPDIR"] = scratch
-        process = place.start(
-            "search", "tiny.yaml", *place.long, "--trials", "500", "--name", "open"
+        workspace.environment["TMPDIR"] = scratch
+        process = workspace.start(
+            "search", "tiny.yaml", *workspace.long, "--trials", "500", "--name", "open"
         )
-        place.wait_for_epochs("open", 5, process)
-        yield Path(scratch), family(process.pid)
+        workspace.wait_for_epochs("open", 5, process)
+        yield Path(scratch), process_tree(process.pid)
         os.killpg(process.pid, 9)
         process.communicate()
 
 
-def family(pid: int) -> dict[int, str]:
-    """The command line of a process and of all that descend from it."""
+def process_tree(pid: int) -> dict[int, str]:
+    """Return the command lines of a process and its descendants, by pid."""
     return {
-        p: Path(f"/proc/{p}/cmdline").read_text().replace("\0", " ") for p in harness.family(pid)
+        p: Path(f"/proc/{p}/cmdline").read_text().replace("\0", " ")
+        for p in harness.process_tree(pid)
     }
 
 
 def listeners(pids) -> dict[str, list[str]]:
-    """Addresses on which the processes listen, with their ports."""
+    """Return the ports on which the processes listen, by address."""
     sockets = {}
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
@@ -71,43 +72,47 @@ def listeners(pids) -> dict[str, list[str]]:
 
 
 def readable(address: str) -> str:
-    """An address as /proc writes it: words of four bytes, each the wrong way round."""
+    """Convert an address from /proc, which has four-byte words in reverse byte order."""
     words = [bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8)]
-    whole = b"".join(words)
-    return socket.inet_ntop(socket.AF_INET if len(whole) == 4 else socket.AF_INET6, whole)
+    packed = b"".join(words)
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 @pytest.mark.versions
-def test_everything_listens_on_loopback_only(running):
+def test_all_services_listen_on_loopback_only(running):
     _, processes = running
-    assert any("gcs_server" in command for command in processes.values()), "Ray was looked at"
+    assert any("gcs_server" in command for command in processes.values()), (
+        "Ray is among the processes"
+    )
     found = listeners(processes)
     assert sum(map(len, found.values())) >= 3, "Ray listens on several ports"
     assert set(found) <= LOOPBACK, found
 
 
-def test_the_dashboard_is_off(running):
+def test_dashboard_is_off_by_default(running):
     _, processes = running
-    assert not [port for port, answer in answers(processes, "GET", "/") if "<html" in answer]
+    assert not [port for port, text in http_responses(processes, "GET", "/") if "<html" in text]
 
 
-def test_what_speaks_http_asks_for_the_token_too(running):
-    """Ray's agents could install packages or begin jobs. Ray's counters, in Prometheus' format,
-    are there for all on this machine, where a Ray with its dashboard is installed."""
+def test_http_services_require_the_token(running):
+    """Ray's agents could install packages or start jobs.
+
+    Only Ray's metrics, in Prometheus format, are open to all users of this machine.
+    """
     _, processes = running
-    asked = 0
+    unauthorized = 0
     for method, path in (
         ("GET", "/api/version"), ("GET", "/logs"), ("POST", "/api/jobs/"),
         ("POST", "/api/job_agent/jobs/"), ("POST", "/get_or_create_runtime_env"),
     ):  # fmt: skip
-        for port, answer in answers(processes, method, path):
-            asked += "401" in answer
-            assert answer.startswith(("401 ", "405 ", "200 # HELP ")), (port, method, path, answer)
-    assert asked, "something that could be harmed was asked"
+        for port, text in http_responses(processes, method, path):
+            unauthorized += "401" in text
+            assert text.startswith(("401 ", "405 ", "200 # HELP ")), (port, method, path, text)
+    assert unauthorized, "at least one service required the token"
 
 
 @pytest.mark.versions
-def test_the_token_is_private_and_required(running, tmp_path):
+def test_token_is_private_and_required(running, tmp_path):
     scratch, processes = running
     (token,) = scratch.glob("handsigns-*/token")
     assert token.stat().st_mode & 0o777 == 0o600
@@ -123,26 +128,28 @@ def test_the_token_is_private_and_required(running, tmp_path):
             {"RAY_AUTH_MODE": "disabled"},
         )
     ]
-    said = [client.communicate(timeout=900)[0] for client in clients]
-    assert ["let in" in text for text in said] == [True, False, False], said
+    outputs = [client.communicate(timeout=900)[0] for client in clients]
+    assert ["connected" in text for text in outputs] == [True, False, False], outputs
 
 
-def test_a_requested_dashboard_is_on_loopback_and_wants_the_token(place):
+def test_requested_dashboard_is_on_loopback_and_requires_the_token(workspace):
     pytest.importorskip("aiohttp_cors", reason="Ray's dashboard is not installed")
-    process = place.start("search", "tiny.yaml", *place.long, "--name", "dash", "--dashboard")
-    place.wait_for_epochs("dash", 5, process)
-    processes = family(process.pid)
+    process = workspace.start(
+        "search", "tiny.yaml", *workspace.long, "--name", "dash", "--dashboard"
+    )
+    workspace.wait_for_epochs("dash", 5, process)
+    processes = process_tree(process.pid)
     assert set(listeners(processes)) <= LOOPBACK
-    page = dict(answers(processes, "GET", "/"))
-    url = next(port for port, answer in page.items() if "<html" in answer)
-    assert "401" in dict(answers(processes, "POST", "/api/jobs/"))[url]
+    pages = dict(http_responses(processes, "GET", "/"))
+    port = next(port for port, text in pages.items() if "<html" in text)
+    assert "401" in dict(http_responses(processes, "POST", "/api/jobs/"))[port]
     process.terminate()
-    output = place.finish(process, 130)
-    assert f"Ray's dashboard: http://127.0.0.1:{url} (it asks for the token in " in output
+    output = workspace.finish(process, 130)
+    assert f"Ray's dashboard: http://127.0.0.1:{port} (log in with the token in " in output
 
 
-def answers(processes, method: str, path: str) -> list[tuple[str, str]]:
-    """Port, and status with the beginning of the text, of each that speaks HTTP."""
+def http_responses(processes, method: str, path: str) -> list[tuple[str, str]]:
+    """Return port, and status with the start of the body, of each HTTP service."""
     found = []
     for ports in listeners(processes).values():
         for port in ports:
@@ -152,27 +159,27 @@ def answers(processes, method: str, path: str) -> list[tuple[str, str]]:
                 method=method,
             )  # fmt: skip
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    text = answer.read(500).decode(errors="replace")
-                    found.append((port, f"{answer.status} {text}"))
-            except urllib.error.HTTPError as refused:
-                found.append((port, f"{refused.code} {refused.reason}"))
-                refused.close()
+                with urllib.request.urlopen(request, timeout=10) as response:
+                    text = response.read(500).decode(errors="replace")
+                    found.append((port, f"{response.status} {text}"))
+            except urllib.error.HTTPError as error:
+                found.append((port, f"{error.code} {error.reason}"))
+                error.close()
             except (OSError, http.client.HTTPException):
                 continue  # it speaks gRPC
     return found
 
 
 def gcs_port(processes) -> str:
-    """Of the server that all who join Ray speak to first, as the raylet was told it."""
+    """Return the port of Ray's GCS server from the raylet's command line."""
     commands = [c for c in processes.values() if "--gcs-address=" in c]
     return re.search(r"--gcs-address=[\d.]+:(\d+)", commands[0])[1]
 
 
 def join(port: str, settings: dict[str, str]) -> subprocess.Popen[str]:
-    """A client that tries to join, and prints that it was let in if so."""
+    """Start a client that connects to Ray and, if accepted, prints so."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    # Else it takes this machine's outer address for Ray's, which does not listen there.
+    # Otherwise it uses this machine's external address, on which Ray does not listen.
     environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     return subprocess.Popen(
         [sys.executable, "-c", CLIENT.format(port=port)],

@@ -1,8 +1,8 @@
-"""Runs commands of ours in one process that has everything loaded, and one Ray for all searches.
+"""Command server: runs commands in one process with all libraries loaded and one shared Ray.
 
-Each real command loads its libraries anew, and each real search starts the six processes of a Ray:
-seconds of CPU that most tests do not need to spend again. Tests that kill, interrupt or time a
-process, or are about how it starts, use real ones (`Workplace.start`).
+A real command imports its libraries again, and a real search starts the six processes of Ray, which
+costs seconds of CPU that most tests need not spend. Tests that kill, interrupt or time a process,
+or concern its start, use real processes (`Workspace.start`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = str(REPOSITORY / "tune_main.py")
-SEARCHES = ("run", "search", "resume", "reevaluate")
-"""Commands that need a Ray."""
+RAY_COMMANDS = ("run", "search", "resume", "reevaluate")
+"""Commands that need Ray."""
 
 
 class CommandServer:
-    """The process, started with the first command."""
+    """Server process, started with the first command."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -33,7 +33,7 @@ class CommandServer:
     def run(
         self, arguments: tuple[str, ...], cwd: Path, environment: Mapping[str, str]
     ) -> tuple[int, str]:
-        """Run a command; returns its exit status and what it printed."""
+        """Run a command; return its exit status and output."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.command_server"],
@@ -49,23 +49,23 @@ class CommandServer:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the process that runs commands has died"
+        assert line, "the command server died"
         reply = json.loads(line)
         return reply["status"], reply["output"]
 
     def close(self) -> None:
-        """End the process and its Ray."""
+        """Stop the process and its Ray."""
         if self._process is not None:
             self._process.communicate()
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:
-    """Run the commands that are asked for, one after another, until no more come."""
+    """Run requested commands one after another until the input ends."""
     with contextlib.ExitStack() as stack:
         has_ray = False
         for line in requests:
             request = json.loads(line)
-            if request["arguments"][0] in SEARCHES and not has_ray:
+            if request["arguments"][0] in RAY_COMMANDS and not has_ray:
                 from handsigns.cluster.session import ray_session
 
                 stack.enter_context(ray_session(None, 2**26, preload=("optuna", "ray.tune")))
@@ -81,12 +81,12 @@ def _run(request: Mapping[str, Any]) -> dict[str, Any]:
 
     before = os.getcwd()  # noqa: PTH109
     with tempfile.TemporaryFile() as captured:
-        with environment(request["environment"]), _output_to(captured):
+        with environment(request["environment"]), _capture_output(captured):
             os.chdir(request["cwd"])
             sys.argv = [SCRIPT, *request["arguments"]]
             try:
                 status = main(request["arguments"])
-            except SystemExit as error:  # a wrong option
+            except SystemExit as error:  # an invalid option
                 status = int(error.code or 0)
             except BaseException:
                 traceback.print_exc()
@@ -97,7 +97,7 @@ def _run(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _output_to(file: IO[bytes]) -> Iterator[None]:
+def _capture_output(file: IO[bytes]) -> Iterator[None]:
     saved = os.dup(1), os.dup(2)
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
@@ -113,5 +113,5 @@ def _output_to(file: IO[bytes]) -> Iterator[None]:
 
 if __name__ == "__main__":
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what is printed between commands is no reply
+    os.dup2(2, 1)  # output between commands must not be taken for a reply
     serve(sys.stdin, channel)

@@ -1,12 +1,12 @@
-"""Searches from their sections, and scripted trials."""
+"""Factories of search configurations, trial specs, metrics and trial records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
-from handsigns.config.search import StudyConfig
-from handsigns.config.validate import check_study
+from handsigns.config.search import SearchConfig
+from handsigns.config.validate import validate_search_config
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import Placement, Status, TrialRecord, TrialSpec
 
@@ -17,22 +17,22 @@ SPACE = {
 }
 
 
-def make_study(space=SPACE, **sections) -> StudyConfig:
-    """A search from its sections; the space is continuous unless one is given."""
-    study, problems = check_study({"space": space, **sections})
-    assert study is not None, problems
-    return study
+def make_search_config(space=SPACE, **sections) -> SearchConfig:
+    """Return a search configuration with these sections; the default space is continuous."""
+    config, problems = validate_search_config({"space": space, **sections})
+    assert config is not None, problems
+    return config
 
 
-def make_spec(trial_id: str, params=None, *, config=None, seed=None, study_seed=1) -> TrialSpec:
-    """A trial as a sampler suggests it."""
+def make_spec(trial_id: str, params=None, *, config=None, seed=None, search_seed=1) -> TrialSpec:
+    """Return the specification of a trial as a sampler suggests it."""
     params = params or {"learning_rate": 1e-3}
     config = config or TrialConfig.from_params(params)
-    return TrialSpec(trial_id, params, config, seed or trial_seed(study_seed, config))
+    return TrialSpec(trial_id, params, config, seed or trial_seed(search_seed, config))
 
 
-def epoch_of(epoch: int, val_loss: float, val_accuracy: float = 0.5) -> EpochMetrics:
-    """An epoch's metrics with the given validation loss."""
+def make_epoch_metrics(epoch: int, val_loss: float, val_accuracy: float = 0.5) -> EpochMetrics:
+    """Return an epoch's metrics with this validation loss."""
     return EpochMetrics(epoch, 0.7, 0.6, val_loss, val_accuracy, val_accuracy, 1e-3, 1.0)
 
 
@@ -43,7 +43,7 @@ def make_record(
     accuracy: float = 0.5,
     params=None,
 ) -> TrialRecord:
-    """A trial that ended with these validation losses, an epoch each."""
+    """Return a trial with these validation losses, one per epoch."""
     params = params or {"learning_rate": 1e-3}
     return TrialRecord(
         trial_id=trial_id,
@@ -51,7 +51,7 @@ def make_record(
         params=params,
         seed=1,
         status=status,
-        epochs=tuple(epoch_of(i, loss, accuracy) for i, loss in enumerate(losses, 1)),
+        epochs=tuple(make_epoch_metrics(i, loss, accuracy) for i, loss in enumerate(losses, 1)),
         placement=Placement("laptop/1", "cpu", 1),
         error="",
         started_at=1e9,

@@ -1,4 +1,4 @@
-"""A server that speaks S3, and what lies in a storage."""
+"""S3 test server, and listing of a storage's files."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 @contextlib.contextmanager
-def s3_server_at(host: str, open_actions: int | None = None) -> Iterator[str]:
-    """A server that speaks S3; yields host and port. The bucket `runs` is there.
+def s3_server_at(host: str, open_requests: int | None = None) -> Iterator[str]:
+    """Run an S3 server with a bucket `runs`; yield its host and port.
 
     Args:
-        host: where it listens.
-        open_actions: how many it takes from anyone, of which the bucket is one, before it asks for
-            credentials that it has given out; None: all.
+        host: address to listen on.
+        open_requests: number of requests accepted without credentials, including the creation of
+            the bucket; None: all.
     """
     address = f"{host}:{free_port(host)}"
     command = [sys.executable, "-m", "moto.server", "-H", host, "-p", address.split(":")[1]]
     environment = os.environ | CREDENTIALS
-    if open_actions is not None:
-        environment |= {"INITIAL_NO_AUTH_ACTION_COUNT": str(open_actions)}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment) as it:
+    if open_requests is not None:
+        environment |= {"INITIAL_NO_AUTH_ACTION_COUNT": str(open_requests)}
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=null, stderr=null, env=environment) as server:
         try:
             while True:
-                assert it.poll() is None, "the server ended"
+                assert server.poll() is None, "the server died"
                 try:
                     bucket = urllib.request.Request(f"http://{address}/runs", method="PUT")
                     urllib.request.urlopen(bucket, timeout=5).close()
@@ -52,15 +52,15 @@ def s3_server_at(host: str, open_actions: int | None = None) -> Iterator[str]:
                     time.sleep(0.1)
             yield address
         finally:
-            it.kill()
+            server.kill()
 
 
-def names(place: Storage) -> list[str]:
-    """All files of a storage, also those in folders."""
-    if isinstance(place, FolderStorage):
-        files = (path for path in place.path.rglob("*") if path.is_file())
-        return sorted(path.relative_to(place.path).as_posix() for path in files)
-    system, root = FileSystem.from_uri(place.address)
-    below = FileSelector(root, recursive=True, allow_not_found=True)
-    found = (entry.path for entry in system.get_file_info(below) if entry.is_file)
+def list_files(storage: Storage) -> list[str]:
+    """Return all files of a storage, including those in subfolders."""
+    if isinstance(storage, FolderStorage):
+        files = (path for path in storage.path.rglob("*") if path.is_file())
+        return sorted(path.relative_to(storage.path).as_posix() for path in files)
+    system, root = FileSystem.from_uri(storage.uri)
+    selector = FileSelector(root, recursive=True, allow_not_found=True)
+    found = (entry.path for entry in system.get_file_info(selector) if entry.is_file)
     return sorted(path.removeprefix(f"{root}/") for path in found)

@@ -1,4 +1,4 @@
-"""What MLflow's own client finds in the search's database."""
+"""The search's MLflow database, read by MLflow's own client."""
 
 import pytest
 
@@ -6,39 +6,42 @@ pytest.importorskip("mlflow")
 
 from handsigns.tracking.base import mlflow_uri
 
-# MLflow's tables use what SQLAlchemy 2.1 will no longer have.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+# MLflow's tables use a feature that SQLAlchemy 2.1 removes.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+]
 
 
-def client(played):
+def client(scripted):
     from mlflow import MlflowClient
 
-    return MlflowClient(mlflow_uri(played.paths, played.search.study))
+    return MlflowClient(mlflow_uri(scripted.paths, scripted.search.config))
 
 
-def runs(played):
-    """The parent run, and the others by trial."""
-    found = client(played).search_runs(
-        [e.experiment_id for e in client(played).search_experiments()]
+def runs(scripted):
+    """Return the parent run, and the trial runs by trial id."""
+    found = client(scripted).search_runs(
+        [e.experiment_id for e in client(scripted).search_experiments()]
     )
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert len(parents) == 1
     children = {run.data.tags["handsigns.trial_id"]: run for run in found if run not in parents}
-    assert len(children) == len(found) - 1, "a run for each trial"
+    assert len(children) == len(found) - 1, "one run per trial"
     assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {
         parents[0].info.run_id
     }
     return parents[0], children
 
 
-def history(played, run, metric="val_loss"):
-    return [(m.step, m.value) for m in client(played).get_metric_history(run.info.run_id, metric)]
+def history(scripted, run, metric="val_loss"):
+    return [(m.step, m.value) for m in client(scripted).get_metric_history(run.info.run_id, metric)]
 
 
-def test_a_killed_search_resumes_the_same_runs(played):
-    played.first_session()
-    played.hand_to("mlflow", killed=True)
-    before, children = runs(played)
+def test_a_killed_search_resumes_the_same_runs(scripted):
+    scripted.first_session()
+    scripted.export_to("mlflow", killed=True)
+    before, children = runs(scripted)
     assert [children[f"{n:04d}"].info.status for n in range(5)] == [
         "FINISHED", "FINISHED", "FAILED", "FAILED", "RUNNING"
     ]  # fmt: skip
@@ -47,37 +50,36 @@ def test_a_killed_search_resumes_the_same_runs(played):
     }  # fmt: skip
     assert children["0001"].data.tags["handsigns.status"] == "stopped"
     assert before.info.status == "RUNNING"
-    played.second_session()
-    for trial in ("0005",):
-        played.journal.end(trial, "interrupted")
-    played.hand_to("mlflow")
-    after, resumed = runs(played)
+    scripted.second_session()
+    scripted.journal.end_trial("0005", "interrupted")
+    scripted.export_to("mlflow")
+    after, resumed_runs = runs(scripted)
     assert after.info.run_id == before.info.run_id
     assert after.info.status == "KILLED"
-    assert resumed["0004"].info.run_id == children["0004"].info.run_id
-    assert [resumed[t].info.status for t in ("0004", "0005")] == ["FINISHED", "KILLED"]
+    assert resumed_runs["0004"].info.run_id == children["0004"].info.run_id
+    assert [resumed_runs[t].info.status for t in ("0004", "0005")] == ["FINISHED", "KILLED"]
     assert after.data.metrics["best_trial_val_loss"] == pytest.approx(1 / 9)
     assert after.data.tags["handsigns.best_trial"] == "0000"
-    for trial_id, run in resumed.items():
-        epochs = played.journal[trial_id].epochs
-        assert history(played, run) == [(m.epoch, m.val_loss) for m in epochs]
-    played.hand_to("mlflow")
-    again = runs(played)[0]
-    assert history(played, again, "best_trial_val_loss") == history(
-        played, after, "best_trial_val_loss"
+    for trial_id, run in resumed_runs.items():
+        epochs = scripted.journal[trial_id].epochs
+        assert history(scripted, run) == [(m.epoch, m.val_loss) for m in epochs]
+    scripted.export_to("mlflow")
+    repeated = runs(scripted)[0]
+    assert history(scripted, repeated, "best_trial_val_loss") == history(
+        scripted, after, "best_trial_val_loss"
     )
-    assert len(history(played, again, "best_trial_val_loss")) == 1
+    assert len(history(scripted, repeated, "best_trial_val_loss")) == 1
 
 
-def test_what_starts_over_and_what_was_copied(played):
-    played.first_session()
-    played.hand_to("mlflow", killed=True)
-    copied = played.renamed("copied")
-    played.start_over()
-    played.hand_to("mlflow")
-    _, children = runs(played)
-    assert history(played, children["0004"]) == [(1, 7.0)]
-    copied.hand_to("mlflow")
-    places = {e.name: e.artifact_location for e in client(copied).search_experiments()}
-    ours = [place for place in places.values() if place.startswith(copied.paths.root.as_uri())]
-    assert len(ours) == 1, "artifacts of the copy do not go into the first search's folder"
+def test_restarted_trials_and_copied_searches_get_new_runs(scripted):
+    scripted.first_session()
+    scripted.export_to("mlflow", killed=True)
+    copy = scripted.copy("copied")
+    scripted.restart_on_other_data()
+    scripted.export_to("mlflow")
+    _, children = runs(scripted)
+    assert history(scripted, children["0004"]) == [(1, 7.0)]
+    copy.export_to("mlflow")
+    locations = [e.artifact_location for e in client(copy).search_experiments()]
+    own = [location for location in locations if location.startswith(copy.paths.root.as_uri())]
+    assert len(own) == 1, "artifacts of the copy do not go into the original's folder"

@@ -1,4 +1,4 @@
-"""The Optuna study in a search's folder, read by Optuna itself."""
+"""The Optuna study in the search's folder, read by Optuna itself."""
 
 import json
 
@@ -10,29 +10,29 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 
-def load(played):
-    backend = JournalFileBackend(str(played.paths.optuna))
-    return optuna.load_study(study_name=played.paths.name, storage=JournalStorage(backend))
+def load(scripted):
+    backend = JournalFileBackend(str(scripted.paths.optuna_journal))
+    return optuna.load_study(study_name=scripted.paths.name, storage=JournalStorage(backend))
 
 
-def states(played):
-    return [trial.state for trial in load(played).trials]
+def states(scripted):
+    return [trial.state for trial in load(scripted).trials]
 
 
-FIRST = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL,
+FIRST_SESSION = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL,
          TrialState.RUNNING]  # fmt: skip
 
 
-def test_optuna_reads_every_trial_as_it_was(played):
-    played.first_session()
-    played.hand_to("optuna")
-    study = load(played)
-    assert [trial.state for trial in study.trials] == FIRST
+def test_optuna_reads_every_trial_as_recorded(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    study = load(scripted)
+    assert [trial.state for trial in study.trials] == FIRST_SESSION
     assert study.direction.name == "MINIMIZE"
     assert study.metric_names == ["val_loss"]
     assert study.best_trial.number == 0
     assert study.best_value == pytest.approx(1 / 9)
-    for trial, record in zip(study.trials, played.journal.records, strict=True):
+    for trial, record in zip(study.trials, scripted.journal.records, strict=True):
         assert trial.params == {
             "learning_rate": record.params["learning_rate"], "batch_size": 8
         }  # fmt: skip
@@ -41,107 +41,108 @@ def test_optuna_reads_every_trial_as_it_was(played):
             "batch_size": CategoricalDistribution((8, 16)),
         }
         assert trial.intermediate_values == {m.epoch: m.val_loss for m in record.epochs}
-        told = trial.user_attrs
-        assert told["trial_id"] == record.trial_id
-        assert told["status"] == record.status
-        assert told["seed"] == record.seed
-        assert told["epochs"] == len(record.epochs)
-        assert told["seconds"] == record.seconds
-        if record.last:
-            assert told["val_accuracy"] == record.last.val_accuracy
-            assert told["val_loss"] == record.last.val_loss
+        attributes = trial.user_attrs
+        assert attributes["trial_id"] == record.trial_id
+        assert attributes["status"] == record.status
+        assert attributes["seed"] == record.seed
+        assert attributes["epochs"] == len(record.epochs)
+        assert attributes["seconds"] == record.seconds
+        if record.last_epoch:
+            assert attributes["val_accuracy"] == record.last_epoch.val_accuracy
+            assert attributes["val_loss"] == record.last_epoch.val_loss
         assert trial.datetime_start.timestamp() == pytest.approx(record.started_at, abs=1e-3)
-        if record.ended:
+        if record.is_terminal:
             assert trial.datetime_complete.timestamp() == pytest.approx(record.ended_at, abs=1e-3)
-    assert study.trials[1].value == played.journal["0001"].epochs[-1].val_loss
+    assert study.trials[1].value == scripted.journal["0001"].epochs[-1].val_loss
     assert study.trials[2].value is None
     assert study.trials[3].user_attrs["error"] == "Traceback"
 
 
-def test_accuracy_is_maximised(make_played):
-    played = make_played(objective={"metric": "val_accuracy"})
-    played.first_session()
-    played.hand_to("optuna")
-    assert load(played).direction.name == "MAXIMIZE"
-    assert load(played).trials[0].intermediate_values == {1: 0.5, 2: 0.5, 3: 0.5}
+def test_accuracy_is_maximised(make_scripted):
+    scripted = make_scripted(objective={"metric": "val_accuracy"})
+    scripted.first_session()
+    scripted.export_to("optuna")
+    assert load(scripted).direction.name == "MAXIMIZE"
+    assert load(scripted).trials[0].intermediate_values == {1: 0.5, 2: 0.5, 3: 0.5}
 
 
-def test_a_resumed_search_goes_on_in_the_same_file(played):
-    played.first_session()
-    played.hand_to("optuna", killed=True)
-    before = played.paths.optuna.read_bytes()
-    played.second_session()
-    played.hand_to("optuna")
-    assert played.paths.optuna.read_bytes().startswith(before)
-    assert states(played) == [*FIRST[:4], TrialState.COMPLETE, TrialState.RUNNING]
-    trial = load(played).trials[4]
+def test_a_resumed_search_appends_to_the_same_file(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna", killed=True)
+    before = scripted.paths.optuna_journal.read_bytes()
+    scripted.second_session()
+    scripted.export_to("optuna")
+    assert scripted.paths.optuna_journal.read_bytes().startswith(before)
+    assert states(scripted) == [*FIRST_SESSION[:4], TrialState.COMPLETE, TrialState.RUNNING]
+    trial = load(scripted).trials[4]
     assert list(trial.intermediate_values) == [1, 2, 3]
     assert trial.user_attrs["status"] == "completed"
-    whole = played.paths.optuna.read_bytes()
-    played.hand_to("optuna")
-    assert played.paths.optuna.read_bytes() == whole, "there was nothing new"
+    complete = scripted.paths.optuna_journal.read_bytes()
+    scripted.export_to("optuna")
+    assert scripted.paths.optuna_journal.read_bytes() == complete, "there was nothing new"
 
 
-def test_wherever_the_file_was_torn_it_is_made_whole(played):
-    played.first_session()
-    played.hand_to("optuna")
-    whole = played.paths.optuna.read_bytes()
-    for length in (0, 1, 40, len(whole) // 2, len(whole) - 1):
-        played.paths.optuna.write_bytes(whole[:length])
-        played.hand_to("optuna")
-        assert states(played) == FIRST
-    damaged = whole.replace(b'"trial_id":"0001"', b'"trial_id":"0007"')
-    for content in (damaged, b"\0" * 100 + b"\n", b"[]\n", whole + b'{"op_code": 99}\n'):
-        played.paths.optuna.write_bytes(content)
-        played.hand_to("optuna")
-        assert states(played) == FIRST
-        assert [t.user_attrs["trial_id"] for t in load(played).trials][1] == "0001"
+def test_a_truncated_or_damaged_file_is_recreated(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    complete = scripted.paths.optuna_journal.read_bytes()
+    for length in (0, 1, 40, len(complete) // 2, len(complete) - 1):
+        scripted.paths.optuna_journal.write_bytes(complete[:length])
+        scripted.export_to("optuna")
+        assert states(scripted) == FIRST_SESSION
+    damaged = complete.replace(b'"trial_id":"0001"', b'"trial_id":"0007"')
+    for content in (damaged, b"\0" * 100 + b"\n", b"[]\n", complete + b'{"op_code": 99}\n'):
+        scripted.paths.optuna_journal.write_bytes(content)
+        scripted.export_to("optuna")
+        assert states(scripted) == FIRST_SESSION
+        assert [t.user_attrs["trial_id"] for t in load(scripted).trials][1] == "0001"
 
 
-def test_a_trial_that_starts_over_has_no_past(played):
-    played.first_session()
-    played.hand_to("optuna")
-    played.start_over()
-    played.hand_to("optuna")
-    assert load(played).trials[4].intermediate_values == {1: 7.0}
-    assert states(played) == FIRST
+def test_a_restarted_trial_loses_its_earlier_epochs(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    scripted.restart_on_other_data()
+    scripted.export_to("optuna")
+    assert load(scripted).trials[4].intermediate_values == {1: 7.0}
+    assert states(scripted) == FIRST_SESSION
 
 
-def test_a_renamed_copy_is_a_study_of_its_new_name(played):
-    played.first_session()
-    played.hand_to("optuna")
-    other = played.renamed("other")
-    other.hand_to("optuna")
-    assert len(load(other).trials) == 5
+def test_a_copied_search_has_a_study_of_its_new_name(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    copy = scripted.copy("other")
+    copy.export_to("optuna")
+    assert len(load(copy).trials) == 5
 
 
-def test_what_users_note_in_a_dashboard_stays(played):
-    played.first_session()
-    played.hand_to("optuna")
-    load(played).set_user_attr("note", "look at this one")
-    played.second_session()
-    played.hand_to("optuna")
-    study = load(played)
+def test_notes_added_in_a_dashboard_are_kept(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    load(scripted).set_user_attr("note", "look at this one")
+    scripted.second_session()
+    scripted.export_to("optuna")
+    study = load(scripted)
     assert study.user_attrs == {"note": "look at this one"}
     assert len(study.trials) == 6
 
 
-def test_the_file_holds_lines_of_json_alone(played):
-    played.first_session()
-    played.hand_to("optuna")
-    assert all(json.loads(line) for line in played.paths.optuna.read_bytes().splitlines())
-    assert sorted(path.name for path in played.paths.root.iterdir()) == [
+def test_the_file_has_only_lines_of_json(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    assert all(json.loads(line) for line in scripted.paths.optuna_journal.read_bytes().splitlines())
+    assert sorted(path.name for path in scripted.paths.root.iterdir()) == [
         "journal.jsonl", "optuna.log"
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.versions
-def test_a_killed_writers_lock_is_no_obstacle(played):
-    played.first_session()
-    played.hand_to("optuna")
-    lock = played.paths.optuna.with_name("optuna.log.lock")
-    lock.symlink_to(played.paths.optuna)
-    played.second_session()
-    played.hand_to("optuna")
-    assert len(load(played).trials) == 6
+def test_the_lock_of_a_killed_writer_is_ignored(scripted):
+    scripted.first_session()
+    scripted.export_to("optuna")
+    lock = scripted.paths.optuna_journal.with_name("optuna.log.lock")
+    lock.symlink_to(scripted.paths.optuna_journal)
+    scripted.second_session()
+    scripted.export_to("optuna")
+    assert len(load(scripted).trials) == 6
     assert not lock.is_symlink()

@@ -7,12 +7,12 @@ import torch
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.models import build_model
-from handsigns.training.optimizer import WARMUP, Optimizer, schedule_factor
+from handsigns.training.optimizer import WARMUP_FRACTION, Optimizer, schedule_factor
 
 
 def test_one_cycle_rises_to_its_peak_and_falls():
     values = [schedule_factor("one_cycle", step / 1000) for step in range(1000)]
-    peak = int(1000 * WARMUP)
+    peak = int(1000 * WARMUP_FRACTION)
     assert values[0] == pytest.approx(1 / 25)
     assert values[peak] == pytest.approx(1.0)
     assert values[: peak + 1] == sorted(values[: peak + 1])
@@ -20,7 +20,7 @@ def test_one_cycle_rises_to_its_peak_and_falls():
     assert values[-1] < 0.01
 
 
-def test_cosine_falls_from_the_peak_and_constant_stays():
+def test_cosine_decays_and_constant_stays():
     values = [schedule_factor("cosine", step / 100) for step in range(100)]
     assert values[0] == 1.0
     assert values == sorted(values, reverse=True)
@@ -29,7 +29,7 @@ def test_cosine_falls_from_the_peak_and_constant_stays():
 
 
 def reference(config, model):
-    """What torch.optim makes of the same configuration."""
+    """Return the torch.optim optimiser of the same configuration."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -39,30 +39,31 @@ def reference(config, model):
     if config.optimizer == "sgd":
         nesterov = config.momentum > 0
         return torch.optim.SGD(groups, momentum=config.momentum, nesterov=nesterov, **options)
-    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, betas=(config.momentum, 0.999), **options)
+    adam = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return adam(groups, betas=(config.momentum, 0.999), **options)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_updates_are_those_of_torch_optim(optimizer, momentum):
+def test_updates_equal_torch_optim(optimizer, momentum):
     config = TrialConfig(
         optimizer=optimizer, momentum=momentum, weight_decay=0.1, learning_rate=0.05
     )
     torch.manual_seed(0)
-    ours = build_model(config, 6, 16)
-    theirs = copy.deepcopy(ours)
-    own, other = Optimizer(config, ours.parameters()), reference(config, theirs)
+    model = build_model(config, 6, 16)
+    expected_model = copy.deepcopy(model)
+    optimizer_under_test = Optimizer(config, model.parameters())
+    torch_optimizer = reference(config, expected_model)
     for _ in range(4):
         images = torch.randn(8, 3, 16, 16)
-        for model in (ours, theirs):
-            model.train(False)  # without dropout, which would differ
-            model.zero_grad()
-            model(images).square().mean().backward()
-        own.step(config.learning_rate)
-        other.step()
-    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert torch.equal(mine, its)
+        for network in (model, expected_model):
+            network.train(False)  # without dropout, which would differ
+            network.zero_grad()
+            network(images).square().mean().backward()
+        optimizer_under_test.step(config.learning_rate)
+        torch_optimizer.step()
+    for actual, expected in zip(model.parameters(), expected_model.parameters(), strict=True):
+        assert torch.equal(actual, expected)
 
 
 def test_biases_and_norms_are_not_decayed():
@@ -72,19 +73,20 @@ def test_biases_and_norms_are_not_decayed():
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     Optimizer(config, model.parameters()).step(0.1)
-    for now, then in zip(model.parameters(), before.parameters(), strict=True):
-        assert torch.equal(now, then) == (now.ndim <= 1)
+    for updated, initial in zip(model.parameters(), before.parameters(), strict=True):
+        assert torch.equal(updated, initial) == (updated.ndim <= 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_training_does_not_load_the_compiler(optimizer):
-    """Loading it takes seconds, in every process of a search."""
+    """Loading torch's compiler takes seconds, in every process of a search."""
     code = f"""
 import sys, torch
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.training.train import TrainingPlan, train_step, start
+from handsigns.training.train import TrainingPlan, train_step, init_state
 config = TrialConfig(optimizer="{optimizer}", gradient_clip=1.0, channel_width=4)
-state = start(TrainingPlan(config, 3, 16, 1, 0, torch.device("cpu")))
+state = init_state(TrainingPlan(config, 3, 16, 1, 0, torch.device("cpu")))
 train_step(state, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long(), 0.1)
 heavy = [name for name in ("torch._dynamo", "sympy", "torchvision") if name in sys.modules]
 assert not heavy, heavy

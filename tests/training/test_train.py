@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.user_code import OwnCode, OwnModule
+from handsigns.config.user_code import UserCode, UserModule
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
-from handsigns.training.train import DivergedError, TrainingPlan, fit, start
+from handsigns.training.train import DivergedError, TrainingPlan, init_state, train_epochs
 
 CONFIG = TrialConfig(channel_width=4, batch_size=8, dropout=0.3, learning_rate=5e-3)
 PLAN = TrainingPlan(CONFIG, 3, 16, max_epochs=4, seed=7, device=torch.device("cpu"))
@@ -34,121 +34,121 @@ def without_time(epochs):
     return [replace(metrics, epoch_seconds=0.0) for metrics in epochs]
 
 
-def test_learns_what_is_easy(train, val):
+def test_learns_an_easy_task(train, val):
     plan = replace(plan_with(rotation=0, scale=0, translation=0, dropout=0), max_epochs=25)
-    *_, last = fit(start(plan), train, val)
+    *_, last = train_epochs(init_state(plan), train, val)
     assert last.val_accuracy == 1.0
     assert last.best_val_accuracy == 1.0
 
 
-def test_same_seed_same_numbers_another_seed_others(train, val):
-    first = without_time(fit(start(PLAN), train, val))
-    assert without_time(fit(start(PLAN), train, val)) == first
-    assert without_time(fit(start(replace(PLAN, seed=8)), train, val)) != first
+def test_metrics_depend_on_the_seed_alone(train, val):
+    first = without_time(train_epochs(init_state(PLAN), train, val))
+    assert without_time(train_epochs(init_state(PLAN), train, val)) == first
+    assert without_time(train_epochs(init_state(replace(PLAN, seed=8)), train, val)) != first
 
 
-@pytest.mark.parametrize("architecture", ["compact", "course"])
+@pytest.mark.parametrize("architecture", ["compact", "cs230"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 3])
-def test_resumed_ends_with_the_same_weights_bit_for_bit(
-    train, val, architecture, optimizer, stop_after
-):
+def test_resumed_training_is_bit_for_bit_identical(train, val, architecture, optimizer, stop_after):
     plan = plan_with(architecture=architecture, optimizer=optimizer)
-    whole = start(plan)
-    expected = without_time(fit(whole, train, val))
+    uninterrupted = init_state(plan)
+    expected = without_time(train_epochs(uninterrupted, train, val))
 
-    broken_off = start(plan)
-    before = without_time(islice(fit(broken_off, train, val), stop_after))
-    saved = dump_checkpoint(broken_off)
-    torch.rand(100)  # another trial's use of the random state must not matter
+    interrupted = init_state(plan)
+    before = without_time(islice(train_epochs(interrupted, train, val), stop_after))
+    saved = dump_checkpoint(interrupted)
+    torch.rand(100)  # random numbers of other trials must not matter
     resumed = load_checkpoint(saved, plan, "saved")
-    after = without_time(fit(resumed, train, val))
+    after = without_time(train_epochs(resumed, train, val))
 
     assert before + after == expected
-    for name, tensor in whole.model.state_dict().items():
+    for name, tensor in uninterrupted.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
-    for name, tensor in whole.result.state_dict().items():
-        assert torch.equal(tensor, resumed.result.state_dict()[name]), name
+    for name, tensor in uninterrupted.eval_model.state_dict().items():
+        assert torch.equal(tensor, resumed.eval_model.state_dict()[name]), name
 
 
-def test_a_checkpoint_keeps_the_latest_metrics(train, val):
+def test_checkpoint_keeps_the_latest_metrics(train, val):
     plan = replace(PLAN, max_epochs=70)
-    state = start(plan)
-    trained = list(fit(state, train, val))
+    state = init_state(plan)
+    epochs = list(train_epochs(state, train, val))
     resumed = load_checkpoint(dump_checkpoint(state), plan, "saved")
-    assert list(resumed.recent) == trained[-64:]
+    assert list(resumed.history) == epochs[-64:]
     assert resumed.epoch == 70
 
 
-def test_a_torn_checkpoint_is_refused(train, val):
-    state = start(PLAN)
-    next(fit(state, train, val))
-    whole = dump_checkpoint(state)
-    for length in (0, 7, 100, len(whole) // 2, len(whole) - 1):
-        with pytest.raises(CheckpointError, match="saved is no whole checkpoint"):
-            load_checkpoint(whole[:length], PLAN, "saved")
+def test_truncated_checkpoint_is_rejected(train, val):
+    state = init_state(PLAN)
+    next(train_epochs(state, train, val))
+    data = dump_checkpoint(state)
+    for length in (0, 7, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(CheckpointError, match="saved is not a complete checkpoint"):
+            load_checkpoint(data[:length], PLAN, "saved")
 
 
-def test_a_checkpoint_of_another_training_is_refused():
-    with pytest.raises(CheckpointError, match="another training"):
-        load_checkpoint(dump_checkpoint(start(PLAN)), replace(PLAN, seed=8), "saved")
+def test_checkpoint_of_a_different_run_is_rejected():
+    with pytest.raises(CheckpointError, match="a different training run"):
+        load_checkpoint(dump_checkpoint(init_state(PLAN)), replace(PLAN, seed=8), "saved")
 
 
-def test_a_pickle_is_not_loaded():
+def test_pickle_is_not_loaded():
     pickled = io.BytesIO()
     torch.save({"model": torch.zeros(1)}, pickled)
     with pytest.raises(CheckpointError):
         load_checkpoint(pickled.getvalue(), PLAN, "saved")
 
 
-def test_divergence_ends_training_at_once(train, val):
-    plan = plan_with(optimizer="sgd", learning_rate=10.0, momentum=0.99, architecture="course")
-    state = start(plan)
+def test_divergence_stops_training_at_once(train, val):
+    plan = plan_with(optimizer="sgd", learning_rate=10.0, momentum=0.99, architecture="cs230")
+    state = init_state(plan)
     with torch.no_grad():
         next(state.model.parameters()).fill_(float("nan"))
     with pytest.raises(DivergedError, match="training loss is not finite in epoch 1"):
-        next(fit(state, train, val))
+        next(train_epochs(state, train, val))
 
 
-def test_shared_pictures_are_never_written_to(train, val):
+def test_shared_images_are_never_modified(train, val):
     before = train.images.copy(), val.images.copy()
     train.images.setflags(write=False)
-    list(fit(start(PLAN), train, val))
+    list(train_epochs(init_state(PLAN), train, val))
     assert np.array_equal(train.images, before[0])
     assert np.array_equal(val.images, before[1])
 
 
-def test_without_validation_there_are_no_validation_figures(train):
-    metrics = next(fit(start(PLAN), train, None))
+def test_validation_metrics_are_nan_without_validation_split(train):
+    metrics = next(train_epochs(init_state(PLAN), train, None))
     assert np.isnan(metrics.val_loss)
     assert np.isnan(metrics.val_accuracy)
 
 
-def test_a_batch_larger_than_the_split_is_the_whole_split(train, val):
-    assert next(fit(start(plan_with(batch_size=500)), train, val)).epoch == 1
+def test_batch_size_is_limited_to_the_split_size(train, val):
+    assert next(train_epochs(init_state(plan_with(batch_size=500)), train, val)).epoch == 1
 
 
-def test_the_schedule_spans_the_whole_epoch_budget(train, val):
-    rates = [m.learning_rate for m in islice(fit(start(PLAN), train, val), 2)]
-    assert rates == [m.learning_rate for m in fit(start(PLAN), train, val)][:2]
+def test_schedule_spans_the_full_epoch_budget(train, val):
+    lrs = [m.learning_rate for m in islice(train_epochs(init_state(PLAN), train, val), 2)]
+    assert lrs == [m.learning_rate for m in train_epochs(init_state(PLAN), train, val)][:2]
     longer = [
-        m.learning_rate for m in islice(fit(start(replace(PLAN, max_epochs=8)), train, val), 2)
+        m.learning_rate
+        for m in islice(train_epochs(init_state(replace(PLAN, max_epochs=8)), train, val), 2)
     ]
-    assert longer != rates
+    assert longer != lrs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
         {"gradient_clip": 0.1},
-        {"weight_average": 0.0},
+        {"ema_epochs": 0.0},
         {"label_smoothing": 0.3},
         {"schedule": "cosine"},
         {"weight_decay": 0.5},
         {"momentum": 0.5},
         {"color_jitter": 0.9},
         {"flip": 0.0},
-        {"test_time_flip": False},
+        {"flip_tta": False},
         {"rotation": 90.0},
         {"scale": 0.5},
         {"translation": 0.5},
@@ -157,39 +157,39 @@ def test_the_schedule_spans_the_whole_epoch_budget(train, val):
         {"channel_width": 5},
         {"optimizer": "sgd"},
         {"learning_rate": 1e-4},
-        {"architecture": "course"},
+        {"architecture": "cs230"},
     ],
 )
 def test_every_hyperparameter_has_an_effect(train, val, change):
-    usual = without_time(islice(fit(start(PLAN), train, val), 2))
-    changed = without_time(islice(fit(start(plan_with(**change)), train, val), 2))
-    assert changed[-1].val_loss != usual[-1].val_loss
+    baseline = without_time(islice(train_epochs(init_state(PLAN), train, val), 2))
+    changed = without_time(islice(train_epochs(init_state(plan_with(**change)), train, val), 2))
+    assert changed[-1].val_loss != baseline[-1].val_loss
 
 
-def test_averaging_weights_changes_nothing_of_the_training(train, val):
-    averaged = start(PLAN)
-    epochs = list(fit(averaged, train, val))
-    plain = start(plan_with(weight_average=0.0))
-    for one, other in zip(epochs, fit(plain, train, val), strict=True):
-        assert one.train_loss == other.train_loss
-        assert one.val_loss != other.val_loss
-    assert plain.result is plain.model
-    assert averaged.result is not averaged.model
-    for name, tensor in plain.model.state_dict().items():
-        assert torch.equal(tensor, averaged.model.state_dict()[name]), name
+def test_ema_does_not_affect_training(train, val):
+    with_ema = init_state(PLAN)
+    epochs = list(train_epochs(with_ema, train, val))
+    without_ema = init_state(plan_with(ema_epochs=0.0))
+    for with_, without in zip(epochs, train_epochs(without_ema, train, val), strict=True):
+        assert with_.train_loss == without.train_loss
+        assert with_.val_loss != without.val_loss
+    assert without_ema.eval_model is without_ema.model
+    assert with_ema.eval_model is not with_ema.model
+    for name, tensor in without_ema.model.state_dict().items():
+        assert torch.equal(tensor, with_ema.model.state_dict()[name]), name
 
 
-def test_an_own_loss_and_its_hyperparameters_have_an_effect(train, val):
+def test_user_loss_and_custom_hyperparameters_have_an_effect(train, val):
     source = (
         "def loss(logits, labels, config):\n"
-        "    return config.own['weight'] * logits.square().mean() + logits.mean() * 0\n"
+        "    return config.custom['weight'] * logits.square().mean() + logits.mean() * 0\n"
     )
-    own = OwnCode({"mine": OwnModule("mine", source, Path("mine.py"))})
+    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
 
     def run(**params):
         config = TrialConfig.from_params({**CONFIG.hyperparameters(), **params})
-        plan = replace(PLAN, config=config, own=own)
-        return next(fit(start(plan), train, val)).train_loss
+        plan = replace(PLAN, config=config, user_code=user_code)
+        return next(train_epochs(init_state(plan), train, val)).train_loss
 
-    losses = {run()} | {run(loss="mine:loss", **{"own.weight": w}) for w in (0.5, 1.0)}
+    losses = {run()} | {run(loss="mine:loss", **{"custom.weight": w}) for w in (0.5, 1.0)}
     assert len(losses) == 3

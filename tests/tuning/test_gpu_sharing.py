@@ -1,4 +1,4 @@
-"""A search joins a Ray that has a GPU to give away, and measures it, as far as there is one."""
+"""Tests of GPU sharing: a search on a Ray node with a (possibly fictitious) GPU measures it."""
 
 import contextlib
 import subprocess
@@ -8,35 +8,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from handsigns.cluster.gpu_sharing import heaviest
-from handsigns.cluster.session import new_token
+from handsigns.cluster.gpu_sharing import largest_configs
+from handsigns.cluster.session import create_token
 from tests.support.s3 import free_port
-from tests.support.workplace import machine_wide_ray
+from tests.support.workspace import default_ray_address
 
 
-def test_the_heaviest_of_each_architecture(make_study):
+def test_largest_configuration_of_each_architecture(make_search_config):
     space = {
-        "architecture": {"type": "choice", "values": ["compact", "course"]},
+        "architecture": {"type": "choice", "values": ["compact", "cs230"]},
         "channel_width": {"type": "integer", "low": 8, "high": 30, "step": 8},
         "batch_size": {"type": "choice", "values": [64, 16]},
         "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-2},
         "dropout": 0.4,
         "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
     }
-    compact, course = heaviest(make_study(space))
+    compact, cs230 = largest_configs(make_search_config(space))
     assert (compact.architecture, compact.channel_width, compact.batch_size) == ("compact", 24, 64)
-    assert (course.architecture, course.channel_width, course.batch_size) == ("course", 24, 64)
-    assert (course.learning_rate, course.dropout, course.optimizer) == (1e-2, 0.4, "sgd")
-    (only,) = heaviest(make_study())
+    assert (cs230.architecture, cs230.channel_width, cs230.batch_size) == ("cs230", 24, 64)
+    assert (cs230.learning_rate, cs230.dropout, cs230.optimizer) == (1e-2, 0.4, "sgd")
+    (only,) = largest_configs(make_search_config())
     assert (only.architecture, only.batch_size, only.dropout) == ("compact", 16, 0.5)
 
 
 @pytest.fixture
-def node(place, tmp_path, ray_folder):
-    """A node of Ray's that says it has a GPU, on loopback; gives its address."""
-    place.environment |= {
+def ray_address(workspace, tmp_path, ray_folder):
+    """Address of a Ray head node on loopback that declares a GPU."""
+    workspace.environment |= {
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(new_token(tmp_path)),
+        "RAY_AUTH_TOKEN_PATH": str(create_token(tmp_path)),
     }
     address = f"127.0.0.1:{free_port()}"
     ray = Path(sys.executable).with_name("ray")
@@ -46,31 +46,36 @@ def node(place, tmp_path, ray_folder):
         f"--temp-dir={ray_folder}",
     ]  # fmt: skip
     with subprocess.Popen(
-        command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as running:
-        assert running.stdout is not None
-        while "Ray runtime started" not in (line := running.stdout.readline()):
+        command,
+        env=workspace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        while "Ray runtime started" not in (line := process.stdout.readline()):
             assert line, "Ray ended"
         yield address
-        running.terminate()
+        process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            running.wait(timeout=60)
-        running.kill()
+            process.wait(timeout=60)
+        process.kill()
 
 
 @pytest.mark.ray
-def test_how_many_trials_share_a_gpu(place, node, ray_folder):
-    printed = place.run(
-        "search", "tiny.yaml", "--name", "shared", *place.data, "--address", node,
-        "--gpus-per-trial", "auto", "--trials", "2", "--set", "resources.concurrent_trials=auto",
+def test_trials_per_gpu_is_measured_or_the_default(workspace, ray_address, ray_folder):
+    output = workspace.run(
+        "search", "tiny.yaml", "--name", "shared", *workspace.data, "--address", ray_address,
+        "--gpus-per-trial", "auto", "--trials", "2",
+        "--set", "resources.max_concurrent_trials=auto",
     )  # fmt: skip
     if torch.cuda.is_available():
-        assert "a GPU, as measured" in printed or "a GPU to itself, as measured" in printed
+        assert "a GPU (measured)" in output or "a GPU to itself (measured)" in output
     else:
-        assert "4 trials share a GPU, as that was not measured on" in printed
-        assert "PyTorch sees no CUDA device there" in printed
-        assert "2 trials at a time on 2 CPUs and 1 GPU" in printed
-    assert {row["status"] for row in place.rows("shared")} <= {"completed", "stopped"}
-    port = node[node.index(":") :]  # its host is there by another address
+        assert "4 trials share a GPU (the default), as measuring failed on" in output
+        assert "PyTorch finds no CUDA device" in output
+        assert "2 trials at a time on 2 CPUs and 1 GPU" in output
+    assert {row["status"] for row in workspace.rows("shared")} <= {"completed", "stopped"}
+    port = ray_address[ray_address.index(":") :]  # Ray records another address of the host
     assert (ray_folder / "ray_current_cluster").read_text().endswith(port)
-    assert not machine_wide_ray().endswith(port)
+    assert not default_ray_address().endswith(port)

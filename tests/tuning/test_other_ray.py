@@ -1,4 +1,4 @@
-"""Another Ray in the same process, before, during and after a search."""
+"""Tests of searches in a process that uses Ray itself, before, during and after a search."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ import signal
 import sys
 import warnings
 
-import pandas  # which adds warning filters as it is loaded
+import pandas  # adds warning filters on import
 import ray  # as in a notebook's first cell
 
 import handsigns
@@ -30,14 +30,14 @@ def state():
 options = {"data": "bands", "size": 16, "trials": 1, "max_epochs": 2, "reports": None}
 before = state()
 assert handsigns.search("tiny.yaml", name="first", **options).reason == "all trials are done"
-assert state() == before, "the process is as it was"
+assert state() == before, "the process state is restored"
 assert not ray.is_initialized()
 
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
 token = os.environ.get("RAY_AUTH_TOKEN_PATH")
 mine = ray.put("mine")
 assert handsigns.search("tiny.yaml", name="second", **options).reason == "all trials are done"
-assert ray.get(mine) == "mine", "a Ray that is there already is used, and left as it is"
+assert ray.get(mine) == "mine", "a connected Ray is used and left unchanged"
 assert os.environ.get("RAY_AUTH_TOKEN_PATH") == token
 try:
     handsigns.search("tiny.yaml", name="third", address="127.0.0.1:1", **options)
@@ -51,12 +51,12 @@ print("mine again:", ray.get(ray.put("mine")))
 """
 
 
-def test_rays_of_user_and_search_leave_each_other_alone(place):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=place.root,
-        env=place.environment | {"PYTHONPATH": str(Path(handsigns.__file__).parents[1])},
+def test_a_search_leaves_the_users_ray_unchanged(workspace):
+    completed = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=workspace.root,
+        env=workspace.environment | {"PYTHONPATH": str(Path(handsigns.__file__).parents[1])},
         capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "refused: this process is connected to a Ray already" in done.stdout
-    assert "mine again: mine" in done.stdout
+    assert completed.returncode == 0, completed.stdout[-3000:] + completed.stderr[-3000:]
+    assert "refused: this process is already connected to Ray" in completed.stdout
+    assert "mine again: mine" in completed.stdout

@@ -1,4 +1,4 @@
-"""Patches of Ray's private parts are undone, and done without where Ray has them no more."""
+"""Tests of the patches of Ray's private API: they are undone, and optional."""
 
 import os
 
@@ -13,20 +13,22 @@ def controller():
     return pytest.importorskip("ray.tune.execution.tune_controller")
 
 
-def test_a_patch_lasts_as_long_as_the_search(controller):
+def test_patches_are_undone_on_exit(controller):
     original = controller._ObjectCache
     with ray_compat.warm_actor_pool(lambda: 2):
         pool = controller._ObjectCache(may_keep_one=False)
         assert [pool.cache_object("cpu", actor) for actor in "abc"] == [True, True, False]
     assert controller._ObjectCache is original
-    assert not original(may_keep_one=False).cache_object("cpu", "a"), "Tune keeps none by itself"
+    assert not original(may_keep_one=False).cache_object("cpu", "a"), "Tune itself keeps none"
 
 
-def test_a_missing_part_is_noted_and_done_without(controller, monkeypatch, caplog):
+def test_a_missing_attribute_is_logged_and_skipped(controller, monkeypatch, caplog):
     monkeypatch.delattr(controller, "_ObjectCache")
     with ray_compat.warm_actor_pool(lambda: 2):
         assert not hasattr(controller, "_ObjectCache")
-    assert "this Ray has no ray.tune.execution.tune_controller._ObjectCache" in caplog.text
+    assert (
+        "this version of Ray has no ray.tune.execution.tune_controller._ObjectCache" in caplog.text
+    )
 
 
 def test_the_environment_is_restored(monkeypatch):

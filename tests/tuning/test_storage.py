@@ -1,4 +1,4 @@
-"""A search whose checkpoints and results lie in an object store, as a user has it."""
+"""Tests of searches whose checkpoints and results are in an object store."""
 
 from __future__ import annotations
 
@@ -7,58 +7,58 @@ import json
 import pytest
 
 from handsigns.io.storage import open_storage
-from tests.support.s3 import CREDENTIALS, names
+from tests.support.s3 import CREDENTIALS, list_files
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
-def url(place, s3):
-    place.environment |= CREDENTIALS
+def url(workspace, s3):
+    workspace.environment |= CREDENTIALS
     return s3()
 
 
-def test_a_bucket_that_is_not_there_is_told_first(place, s3, url):
-    output = place.run(
-        "search", "tiny.yaml", "--name", "none", "--storage", s3("none"), *place.data, status=2
+def test_a_missing_bucket_is_reported_before_the_search(workspace, s3, url):
+    output = workspace.run(
+        "search", "tiny.yaml", "--name", "none", "--storage", s3("none"), *workspace.data, status=2
     )
     assert "the storage s3://none/" in output
     assert "NO_SUCH_BUCKET" in output
-    assert "see that the bucket is there" in output
-    assert not place.folder("none").exists()
+    assert "check that the bucket exists" in output
+    assert not workspace.folder("none").exists()
 
 
-def test_a_folder_that_is_not_there_is_told_first(place):
-    missing = str(place.root / "mnt" / "runs")
-    output = place.run(
-        "search", "tiny.yaml", "--name", "none", "--storage", missing, *place.data, status=2
+def test_a_missing_folder_is_reported_before_the_search(workspace):
+    missing = str(workspace.root / "mnt" / "runs")
+    output = workspace.run(
+        "search", "tiny.yaml", "--name", "none", "--storage", missing, *workspace.data, status=2
     )
-    assert "there is no such folder; make it, or mount what is to be there" in output
-    assert not place.folder("none").exists()
+    assert "there is no such folder; create it, or mount its file system" in output
+    assert not workspace.folder("none").exists()
 
 
-def test_a_killed_search_goes_on_on_another_machine(place, url):
-    """Which has another results folder; the winner is then used on a third."""
-    stored = open_storage(url).under("first")
-    search = place.start(
-        "search", "tiny.yaml", "--name", "first", "--storage", url, *place.long, "--trials", "2"
+def test_a_killed_search_resumes_on_another_machine(workspace, url):
+    """The other machine has its own results folder; the winner is then used on a third."""
+    stored = open_storage(url).joinpath("first")
+    search = workspace.start(
+        "search", "tiny.yaml", "--name", "first", "--storage", url, *workspace.long, "--trials", "2"
     )
-    place.wait_for(lambda: "checkpoints/0000.safetensors" in names(stored), search)
-    place.wait_for_epochs("first", 20, search)
-    place.kill(search, "first")
+    workspace.wait_for(lambda: "checkpoints/0000.safetensors" in list_files(stored), search)
+    workspace.wait_for_epochs("first", 20, search)
+    workspace.kill(search, "first")
     other = ("--results", "other", "--no-report")
-    place.run("resume", "first", "--storage", url, *other)
-    rows = (place.root / "other" / "first" / "leaderboard.csv").read_text().splitlines()
+    workspace.run("resume", "first", "--storage", url, *other)
+    rows = (workspace.root / "other" / "first" / "leaderboard.csv").read_text().splitlines()
     assert len(rows) == 3
-    assert not list((place.root / "other" / "first" / "checkpoints").glob("*"))
+    assert not list((workspace.root / "other" / "first" / "checkpoints").glob("*"))
 
-    place.run("retrain", "first", "--seeds", "1", *other)
-    place.run("test", "first", *other)
+    workspace.run("retrain", "first", "--seeds", "1", *other)
+    workspace.run("test", "first", *other)
     assert json.loads(stored.read("winner/test.json"))["accuracy"] > 0
-    picture = next((place.root / "bands" / "test" / "high").iterdir())
+    image = next((workspace.root / "bands" / "test" / "high").iterdir())
     third = ("--results", "third", "--storage", url)
-    assert "high" in place.run("predict", "first", str(picture), *third)
+    assert "high" in workspace.run("predict", "first", str(image), *third)
 
-    # What the killed process wrote last was not copied any more: neither state is thrown away.
-    output = place.run("leaderboard", "first", status=2)
-    assert "hold different states of first" in output
+    # The killed process's last writes were not synced: neither state is discarded.
+    output = workspace.run("leaderboard", "first", status=2)
+    assert "have diverged: each has changes" in output

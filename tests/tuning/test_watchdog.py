@@ -3,16 +3,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from handsigns.config.search import Faults
+from handsigns.config.sections import FaultTolerance
 from handsigns.results.trial import Placement
-from handsigns.tuning.messages import TrialReport
+from handsigns.tuning.protocol import TrialReport
 from handsigns.tuning.watchdog import Watchdog
-from tests.support.records import epoch_of
+from tests.support.records import make_epoch_metrics
 
 
-def report_of(seconds):
-    """What Ray hands on where a trial reports an epoch of so many seconds."""
-    metrics = dataclasses.replace(epoch_of(1, 0.5), epoch_seconds=seconds)
+def epoch_result(seconds):
+    """Return the result that Ray passes on when a trial reports an epoch of that duration."""
+    metrics = dataclasses.replace(make_epoch_metrics(1, 0.5), epoch_seconds=seconds)
     return TrialReport("epoch", metrics=metrics, placement=Placement("a/1", "cpu", 1)).to_dict()
 
 
@@ -22,15 +22,15 @@ class Trial:
         self.temporary_state = SimpleNamespace(ray_actor=actor)
 
 
-class Scene:
-    """Trials on a clock of our own, and who was ended when."""
+class WatchdogHarness:
+    """Watchdog with a simulated clock, recording its messages and the actors that it killed."""
 
-    def __init__(self, longest=None, **faults):
+    def __init__(self, longest=None, **settings):
         self.now = 1000.0
-        self.said, self.ended = [], []
+        self.messages, self.killed = [], []
         self.watchdog = Watchdog(
-            Faults(**faults), longest, self.said.append,
-            end=lambda actor: self.ended.append((self.now, actor)), clock=lambda: self.now,
+            FaultTolerance(**settings), longest, self.messages.append,
+            kill=lambda actor: self.killed.append((self.now, actor)), clock=lambda: self.now,
         )  # fmt: skip
 
     def pass_time(self, seconds, trials):
@@ -39,39 +39,39 @@ class Scene:
             self.watchdog.on_step_begin(0, trials)
 
 
-def test_a_silent_trial_is_ended_and_reported():
-    scene = Scene(report_timeout="20s")
-    silent, lively, waiting = Trial("0001", "a"), Trial("0002", "b"), Trial("0003", None)
+def test_a_hung_trial_is_killed_and_reported():
+    harness = WatchdogHarness(report_timeout="20s")
+    hung, alive, pending = Trial("0001", "a"), Trial("0002", "b"), Trial("0003", None)
     for _ in range(4):
-        scene.pass_time(15, [silent, lively, waiting])
-        scene.watchdog.on_trial_result(0, [], lively, report_of(15.0))
-    assert scene.ended == [], "a fresh process loads its libraries first"
-    scene.watchdog.on_trial_result(0, [], silent, report_of(15.0))
-    scene.pass_time(20, [silent, lively, waiting])
-    assert scene.ended == []
-    scene.watchdog.on_trial_result(0, [], lively, report_of(15.0))
-    scene.pass_time(1, [silent, lively, waiting])
-    assert scene.ended == [(1081.0, "a")]
-    assert scene.said == ["trial 0001 has reported nothing for 20s: its process is ended"]
+        harness.pass_time(15, [hung, alive, pending])
+        harness.watchdog.on_trial_result(0, [], alive, epoch_result(15.0))
+    assert harness.killed == [], "a new process imports its libraries first"
+    harness.watchdog.on_trial_result(0, [], hung, epoch_result(15.0))
+    harness.pass_time(20, [hung, alive, pending])
+    assert harness.killed == []
+    harness.watchdog.on_trial_result(0, [], alive, epoch_result(15.0))
+    harness.pass_time(1, [hung, alive, pending])
+    assert harness.killed == [(1081.0, "a")]
+    assert harness.messages == ["trial 0001 has not reported for 20s; killing its process"]
 
 
-def test_one_that_never_reports_is_ended_too():
-    scene = Scene(report_timeout="20s")
-    scene.pass_time(100, [Trial("0001", "a")])
-    assert [actor for _, actor in scene.ended] == ["a"]
+def test_a_trial_that_never_reports_is_killed():
+    harness = WatchdogHarness(report_timeout="20s")
+    harness.pass_time(100, [Trial("0001", "a")])
+    assert [actor for _, actor in harness.killed] == ["a"]
 
 
 @pytest.mark.parametrize(
-    ("earlier", "epoch", "allowed"), [(None, None, 3600), (None, 2.0, 600), (100.0, 2.0, 1000)]
+    ("earlier", "epoch", "timeout"), [(None, None, 3600), (None, 2.0, 600), (100.0, 2.0, 1000)]
 )
-def test_what_is_allowed_follows_from_the_longest_epoch(earlier, epoch, allowed):
-    scene = Scene(earlier)
+def test_the_timeout_depends_on_the_longest_epoch(earlier, epoch, timeout):
+    harness = WatchdogHarness(earlier)
     trial = Trial("0001", "a")
-    scene.pass_time(1, [trial])
+    harness.pass_time(1, [trial])
     if epoch:
-        scene.watchdog.on_trial_result(0, [], trial, report_of(epoch))
-    start = 60 if epoch is None else 0
-    scene.pass_time(allowed + start, [trial])
-    assert scene.ended == []
-    scene.pass_time(2, [trial])
-    assert len(scene.ended) == 1
+        harness.watchdog.on_trial_result(0, [], trial, epoch_result(epoch))
+    startup_grace = 60 if epoch is None else 0
+    harness.pass_time(timeout + startup_grace, [trial])
+    assert harness.killed == []
+    harness.pass_time(2, [trial])
+    assert len(harness.killed) == 1

@@ -1,4 +1,4 @@
-"""Graphs that other programs run, run by them and compared with the model."""
+"""Exported graphs, run by their runtimes and compared with the model."""
 
 import json
 import zipfile
@@ -16,14 +16,16 @@ from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_wi
 from handsigns.winner.model import save_model
 from handsigns.winner.predict import load_winner
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 NAMES = ("<one>", "zwei", "三")
-ARCHITECTURES = ("compact", "course", "torchvision/mobilenet_v3_small")
+ARCHITECTURES = ("compact", "cs230", "torchvision/mobilenet_v3_small")
 
 
 @pytest.fixture
 def make_winner(tmp_path):
-    """A folder with a model of random weights whose batch norms have seen pictures."""
+    """Make a winner folder with random weights and populated batch-norm statistics."""
 
     def make(architecture):
         torch.manual_seed(0)
@@ -32,9 +34,9 @@ def make_winner(tmp_path):
         for _ in range(3):
             model(torch.randn(8, 3, SIZE, SIZE))
         card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seeds=(1,),
-                         search="first", trial_id="0003", chosen="by rank",
-                         chosen_after_test=False, fingerprint="abc", git_revision=None,
-                         own_code={}, trained_seeds=(1,))  # fmt: skip
+                         search="first", trial_id="0003", selected_by="rank",
+                         selected_after_test=False, fingerprint="abc", git_revision=None,
+                         user_code={}, trained_seeds=(1,))  # fmt: skip
         folder = tmp_path / "winner"
         folder.mkdir()
         save_model(folder, {1: model}, card)
@@ -43,7 +45,7 @@ def make_winner(tmp_path):
     return make
 
 
-def pictures(count):
+def random_images(count):
     shape = (count, SIZE, SIZE, 3)
     return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
 
@@ -52,61 +54,61 @@ def pictures(count):
 def test_onnx_matches_the_model_for_any_batch_size(make_winner, architecture):
     ort = pytest.importorskip("onnxruntime")
     folder = make_winner(architecture)
-    assert export_winner(folder, "onnx", folder / "model.onnx", pictures(40)) <= TOLERANCE
+    assert export_winner(folder, "onnx", folder / "model.onnx", random_images(40)) <= TOLERANCE
     session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     winner = load_winner(folder)
     for count in (1, 2, 7):
-        (found,) = session.run(None, {"pictures": pictures(count)})
+        (found,) = session.run(None, {"images": random_images(count)})
         assert found.shape == (count, 3)
-        assert found == pytest.approx(winner.probabilities(pictures(count)), abs=1e-4)
+        assert found == pytest.approx(winner.probabilities(random_images(count)), abs=1e-4)
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["classes"]) == list(NAMES)
     assert (metadata["size"], metadata["trial_id"], metadata["search"]) == ("32", "0003", "first")
     assert json.loads(metadata["config"])["architecture"] == architecture
-    assert metadata["preparation"].startswith("upright, transparency on white, central square,")
+    assert metadata["preprocessing"].startswith("upright, transparency on white, central square,")
     assert [path.name for path in folder.glob("*model.onnx*")] == ["model.onnx"]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_torch_program_gives_what_the_model_gives(make_winner, architecture):
+def test_a_torch_program_matches_the_model(make_winner, architecture):
     folder = make_winner(architecture)
     out = folder / "model.pt2"
-    assert export_winner(folder, "torch-export", out, pictures(40)) <= TOLERANCE
+    assert export_winner(folder, "torch-export", out, random_images(40)) <= TOLERANCE
     extra = {METADATA_FILE: ""}
-    again = torch.export.load(out, extra_files=extra).module()
+    program = torch.export.load(out, extra_files=extra).module()
     winner = load_winner(folder)
     for count in (1, 7):
-        found = again(torch.tensor(pictures(count))).detach().numpy()
-        assert found == pytest.approx(winner.probabilities(pictures(count)), abs=1e-4)
+        found = program(torch.tensor(random_images(count))).detach().numpy()
+        assert found == pytest.approx(winner.probabilities(random_images(count)), abs=1e-4)
     assert json.loads(extra[METADATA_FILE])["classes"] == list(NAMES)
     assert zipfile.is_zipfile(out)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_differing_graph_is_refused_and_leaves_no_file(make_winner, monkeypatch, form):
-    if form == "onnx":
+@pytest.mark.parametrize("export_format", FORMATS)
+def test_a_differing_graph_is_rejected_and_leaves_no_file(make_winner, monkeypatch, export_format):
+    if export_format == "onnx":
         pytest.importorskip("onnxruntime")
     folder = make_winner("compact")
     before = sorted(folder.iterdir())
     normalize = export.normalize
     monkeypatch.setattr(export, "normalize", lambda images: normalize(images) * 1.1)
     with pytest.raises(ResultsError, match=r"differs from the model: a probability by 0\.\d+"):
-        export_winner(folder, form, folder / "model.any", pictures(4))
+        export_winner(folder, export_format, folder / "model.any", random_images(4))
     assert sorted(folder.iterdir()) == before
 
 
-def test_a_model_that_gives_no_number_is_no_match(make_winner):
+def test_a_model_that_returns_nan_is_rejected(make_winner):
     folder = make_winner("compact")
     card = load_winner(folder).card
     model = build_model(card.config, 3, SIZE)
     torch.nn.init.constant_(model.head.bias, float("nan"))
     save_model(folder, {1: model}, card)
     with pytest.raises(ResultsError, match="differs from the model"):
-        export_winner(folder, "torch-export", folder / "model.pt2", pictures(2))
+        export_winner(folder, "torch-export", folder / "model.pt2", random_images(2))
 
 
-def test_without_onnx_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(export, "_NEEDED", ("onnx", "no_such_package"))
+def test_the_error_without_onnx_has_the_install_command(monkeypatch):
+    monkeypatch.setattr(export, "_ONNX_PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(ResultsError, match=r"no_such_package: pip install 'handsigns\[onnx\]'"):
         export.check_extra("onnx")
     export.check_extra("torch-export")

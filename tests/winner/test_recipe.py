@@ -1,4 +1,4 @@
-"""The recipe of the docs prepares images for an exported model as `predict` does."""
+"""The docs' preprocessing recipe for exported models agrees with `predict`."""
 
 import ast
 import re
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsigns.data.images import decode, preparation
+from handsigns.data.images import decode, preprocessing
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "use-the-winner.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "use-the-winner.md"
 (RECIPE,) = (
     block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     if "onnxruntime" in block
@@ -22,7 +22,7 @@ SIZE = 32
 
 @pytest.fixture
 def prepare():
-    """The function of the docs, with what it imports: no handsigns, and no session of ONNX."""
+    """Return the function of the docs with its imports, without handsigns and ONNX."""
     tree = ast.parse(RECIPE)
     tree.body = [
         node for node in tree.body
@@ -43,7 +43,7 @@ def noise(*shape, high=256, dtype=np.uint8):
 
 
 def smooth(height, width):
-    """Gradients, as in a photograph: a JPEG of noise tells nothing."""
+    """Return an image of gradients, like a photograph: noise would not survive JPEG."""
     y, x = np.mgrid[0:height, 0:width]
     channels = np.stack([y * 255 / height, x * 255 / width, (x + y) % 256], axis=2)
     return Image.fromarray(channels.astype(np.uint8))
@@ -62,7 +62,7 @@ def rotated(orientation, mode="RGB"):
 
 IMAGES = {
     "transparent": (Image.fromarray(noise(50, 70, 4)), "PNG", {}),
-    "transparent, of the size": (Image.fromarray(noise(SIZE, SIZE, 4)), "PNG", {}),
+    "transparent, of the target size": (Image.fromarray(noise(SIZE, SIZE, 4)), "PNG", {}),
     "grey and transparent": (Image.fromarray(noise(50, 70, 4)).convert("LA"), "PNG", {}),
     "one transparent colour": (Image.fromarray(noise(9, 9, 3)), "PNG", {"transparency": (0, 0, 0)}),
     "transparent WebP": (Image.fromarray(noise(50, 70, 4)), "WEBP", {"lossless": True}),
@@ -99,8 +99,8 @@ def test_the_recipe_agrees_with_predict(name, prepare, tmp_path):
     assert np.array_equal(prepare(tmp_path / "image", SIZE), expected)
 
 
-def test_the_recipe_runs_as_a_whole(tmp_path, monkeypatch, capsys):
-    """With a session that says which class has the brightest channel."""
+def test_the_whole_recipe_runs(tmp_path, monkeypatch, capsys):
+    """The fake session predicts the class of the brightest channel."""
 
     class Session:
         def __init__(self, path):
@@ -110,8 +110,8 @@ def test_the_recipe_runs_as_a_whole(tmp_path, monkeypatch, capsys):
             return SimpleNamespace(custom_metadata_map={"size": "8", "classes": '["r", "g", "b"]'})
 
         def run(self, outputs, inputs):
-            assert inputs["pictures"].shape == (1, 8, 8, 3)
-            return [inputs["pictures"].mean((1, 2))]
+            assert inputs["images"].shape == (1, 8, 8, 3)
+            return [inputs["images"].mean((1, 2))]
 
     monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=Session))
     monkeypatch.chdir(tmp_path)
@@ -120,7 +120,7 @@ def test_the_recipe_runs_as_a_whole(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "g\n"
 
 
-def test_the_page_says_what_the_metadata_say():
-    words = " ".join(PAGE.read_text().split())
-    for part in preparation(64).replace("64", "`size`").split(", "):
-        assert part in words
+def test_the_page_and_the_metadata_describe_the_same_preprocessing():
+    text = " ".join(PAGE.read_text().split())
+    for part in preprocessing(64).replace("64", "`size`").split(", "):
+        assert part in text

@@ -1,11 +1,11 @@
-"""What a request may hold. The server itself is tried in tests/test_api.py."""
+"""Parsing of requests; the server itself is tested in tests/test_api.py."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.images import BadPictureError
-from handsigns.winner.serve import picture_in
+from handsigns.data.images import InvalidImageError
+from handsigns.winner.serve import extract_image
 
 
 def form(boundary: bytes, *parts: tuple[bytes, bytes]) -> bytes:
@@ -18,23 +18,23 @@ FIELD = b'Content-Disposition: form-data; name="note"'
 
 
 @given(st.binary())
-def test_whatever_a_body_or_a_file_holds_comes_out_whole(content):
-    assert picture_in(content, "image/png") == content
-    assert picture_in(content, "") == content
+def test_bodies_and_form_files_are_extracted_unchanged(content):
+    assert extract_image(content, "image/png") == content
+    assert extract_image(content, "") == content
     if b"xYz" not in content:
         body = form(b"xYz", (FIELD, b"text"), (FILE, content), (FILE, b"second"))
-        assert picture_in(body, 'multipart/form-data; boundary="xYz"') == content
+        assert extract_image(body, 'multipart/form-data; boundary="xYz"') == content
 
 
 @given(st.binary(), st.text())
-def test_any_form_gives_a_picture_or_an_error(body, boundary):
+def test_any_form_yields_an_image_or_an_error(body, boundary):
     try:
-        picture_in(body, f"multipart/form-data; boundary={boundary}")
-    except BadPictureError as error:
-        assert "no file" in str(error)  # noqa: PT017 - either outcome is right
+        extract_image(body, f"multipart/form-data; boundary={boundary}")
+    except InvalidImageError as error:
+        assert "no file" in str(error)  # noqa: PT017 - either outcome is valid
 
 
-def test_a_form_without_a_file():
+def test_a_form_without_a_file_is_an_error():
     for kind in ("multipart/form-data; boundary=b", "multipart/form-data"):
-        with pytest.raises(BadPictureError, match="no file"):
-            picture_in(form(b"b", (FIELD, b"text")), kind)
+        with pytest.raises(InvalidImageError, match="no file"):
+            extract_image(form(b"b", (FIELD, b"text")), kind)

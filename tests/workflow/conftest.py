@@ -10,7 +10,7 @@ from handsigns.results import store
 
 @pytest.fixture
 def count_openings(monkeypatch) -> Callable[[], int]:
-    """Return how often searches were opened since the last time, wherever that is done."""
+    """Return a function that counts calls of `open_search` since its last call."""
     real, opened = store.open_search, []
 
     def counting(paths):
@@ -22,8 +22,8 @@ def count_openings(monkeypatch) -> Callable[[], int]:
             monkeypatch.setattr(module, "open_search", counting)
 
     def count() -> int:
-        found = len(opened)
+        number = len(opened)
         opened.clear()
-        return found
+        return number
 
     return count

@@ -1,4 +1,4 @@
-"""Audit, replay, retraining and test, of a search whose one trial was trained without Ray."""
+"""Audit, replay, retraining and test of a search with one trial, trained without Ray."""
 
 import json
 import shutil
@@ -8,16 +8,16 @@ import torch
 
 import handsigns
 from handsigns.cli import main
-from handsigns.config.validate import check_study
+from handsigns.config.validate import validate_search_config
 from handsigns.data.dataset import open_data
-from handsigns.io.event_log import read_events, sealed
+from handsigns.io.event_log import encode_event, read_events
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import DataRecord, begin_search
+from handsigns.results.store import DataRecord, create_search
 from handsigns.results.tables import write_tables
 from handsigns.results.trial import Placement, Session
-from handsigns.training.train import TrainingPlan, fit, start
+from handsigns.training.train import TrainingPlan, init_state, train_epochs
 from tests.support.records import make_spec
 
 SECTIONS = {
@@ -28,45 +28,45 @@ SECTIONS = {
 
 
 @pytest.fixture(scope="module")
-def trained(place, tmp_path_factory):
-    """The folder of a finished search named `whole`."""
-    study, problems = check_study(SECTIONS)
-    assert study is not None, problems
-    bands = place.root / "bands"
+def finished_root(workspace, tmp_path_factory):
+    """Folder of a finished search."""
+    config, problems = validate_search_config(SECTIONS)
+    assert config is not None, problems
+    bands = workspace.root / "bands"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HANDSIGNS_CACHE", place.environment["HANDSIGNS_CACHE"])
+        patch.setenv("HANDSIGNS_CACHE", workspace.environment["HANDSIGNS_CACHE"])
         data = open_data(bands, size=16)
-    paths = SearchPaths(tmp_path_factory.mktemp("trained") / "whole")
-    begin_search(paths, study, DataRecord(data.info, str(bands), 16, False))
+    paths = SearchPaths(tmp_path_factory.mktemp("finished_root") / "finished")
+    create_search(paths, config, DataRecord(data.info, str(bands), 16, False))
     journal = Journal(paths.journal, writable=True)
-    journal.open_session(Session(data.info.fingerprint, describe_environment()))
-    record = journal.start(make_spec("0000", SECTIONS["space"], study_seed=study.seed))
+    journal.start_session(Session(data.info.fingerprint, describe_environment()))
+    record = journal.start_trial(make_spec("0000", SECTIONS["space"], search_seed=config.seed))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     plan = TrainingPlan(record.config, 3, 16, 2, record.seed, torch.device("cpu"), None)
-    for metrics in fit(start(plan), data.train, data.val):
-        journal.report("0000", metrics, Placement("here/1", "cpu", 1))
+    for metrics in train_epochs(init_state(plan), data.train, data.val):
+        journal.report_epoch("0000", metrics, Placement("here/1", "cpu", 1))
     torch.set_num_threads(threads)
-    journal.end("0000", "completed")
-    write_tables(paths, journal, study.objective)
+    journal.end_trial("0000", "completed")
+    write_tables(paths, journal, config.objective)
     journal.close()
     return paths.root
 
 
 @pytest.fixture
-def whole(trained, place, tmp_path, monkeypatch):
-    """A copy of that search in the current results folder."""
+def finished(finished_root, workspace, tmp_path, monkeypatch):
+    """Paths of a copy of the search in the current results folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HANDSIGNS_CACHE", place.environment["HANDSIGNS_CACHE"])
-    shutil.copytree(trained, tmp_path / "results" / "whole")
-    return SearchPaths(tmp_path / "results" / "whole")
+    monkeypatch.setenv("HANDSIGNS_CACHE", workspace.environment["HANDSIGNS_CACHE"])
+    shutil.copytree(finished_root, tmp_path / "results" / "finished")
+    return SearchPaths(tmp_path / "results" / "finished")
 
 
 def alter_epoch(paths):
     events, _ = read_events(paths.journal)
     epoch = next(event for event in events if event["event"] == "epoch")
     epoch["metrics"]["val_loss"] += 1e-9
-    paths.journal.write_bytes(b"".join(map(sealed, events)))
+    paths.journal.write_bytes(b"".join(map(encode_event, events)))
 
 
 def alter_table(paths):
@@ -74,56 +74,61 @@ def alter_table(paths):
     paths.trials.write_text(text.replace("completed", "stopped"))
 
 
-def ask_for_more(paths):
-    paths.study.write_text(paths.study.read_text().replace("trials: 1", "trials: 2"))
+def raise_budget(paths):
+    paths.search_config.write_text(
+        paths.search_config.read_text().replace("trials: 1", "trials: 2")
+    )
 
 
-def leave_something(paths):
+def leave_temporary_file(paths):
     (paths.root / ".journal.1-dead.tmp").touch()
 
 
-def test_nothing_is_wrong_with_a_finished_search(whole, capsys):
-    assert main(["audit", "whole"]) == 0
-    assert capsys.readouterr().out == "1 trial, 0 resumed, 1 replayed\n"
+def test_a_finished_search_passes_the_audit(finished, capsys):
+    assert main(["audit", "finished"]) == 0
+    assert capsys.readouterr().out.startswith("1 trial, 0 resumed, 1 replayed\nnext: ")
 
 
 @pytest.mark.parametrize(
     ("alter", "problem"),
     [
-        (alter_epoch, "wrong: trial 0000, epoch 1: val_loss was "),
-        (alter_table, "wrong: trials.csv is another than it should be"),
-        (ask_for_more, "wrong: 1 trial instead of 2"),
-        (leave_something, "wrong: results/whole/.journal.1-dead.tmp was left behind"),
+        (alter_epoch, "problem: trial 0000, epoch 1: val_loss was recorded as "),
+        (alter_table, "problem: trials.csv differs from the table recomputed from"),
+        (raise_budget, "problem: 1 trial instead of 2"),
+        (
+            leave_temporary_file,
+            "problem: leftover temporary file: results/finished/.journal.1-dead.tmp",
+        ),
     ],
 )
-def test_every_alteration_is_found(whole, capsys, alter, problem):
-    alter(whole)
-    assert main(["audit", "whole"]) == 1
+def test_every_alteration_is_detected(finished, capsys, alter, problem):
+    alter(finished)
+    assert main(["audit", "finished"]) == 1
     assert problem in capsys.readouterr().out
 
 
-def test_a_replay_from_python_says_where_it_differs(whole):
-    assert handsigns.replay("whole", "0").identical
-    alter_epoch(whole)
-    result = handsigns.replay("whole", "0000")
+def test_replay_in_python_returns_the_differences(finished):
+    assert handsigns.replay("finished", "0").identical
+    alter_epoch(finished)
+    result = handsigns.replay("finished", "0000")
     assert not result.identical
     assert [(found.epoch, found.metric) for found in result.differences] == [(1, "val_loss")]
     assert [metrics.epoch for metrics in result.epochs] == [1, 2]
 
 
-def test_the_command_replay_tells_the_same(whole, capsys):
-    assert main(["replay", "whole", "0000"]) == 0
+def test_the_replay_command_prints_the_differences(finished, capsys):
+    assert main(["replay", "finished", "0000"]) == 0
     assert "identical: trial 0000, 2 epochs" in capsys.readouterr().out
-    alter_epoch(whole)
-    assert main(["replay", "whole", "0000"]) == 1
-    told = capsys.readouterr().out
-    assert "epoch 1: val_loss " in told
-    assert "different: trial 0000, 2 epochs" in told
+    alter_epoch(finished)
+    assert main(["replay", "finished", "0000"]) == 1
+    output = capsys.readouterr().out
+    assert "epoch 1: val_loss recorded as " in output
+    assert "different: trial 0000, 2 epochs" in output
 
 
-def test_retraining_and_testing_open_the_search_once(whole, count_openings):
-    assert main(["retrain", "whole", "--seeds", "1", "--no-report"]) == 0
+def test_retrain_and_test_open_the_search_once(finished, count_openings):
+    assert main(["retrain", "finished", "--seeds", "1", "--no-report"]) == 0
     assert count_openings() == 1
-    assert main(["test", "whole", "--no-report"]) == 0
+    assert main(["test", "finished", "--no-report"]) == 0
     assert count_openings() == 1
-    assert json.loads((whole.winner / "test.json").read_text())["total"] == 24
+    assert json.loads((finished.winner / "test.json").read_text())["total"] == 24

@@ -1,4 +1,4 @@
-"""A command opens a search once, and commands are cheap to load."""
+"""Commands open a search only once, and are cheap to import."""
 
 import ast
 import os
@@ -11,15 +11,17 @@ import pytest
 import handsigns
 from handsigns.cli import main
 from handsigns.cli.parser import COMMANDS
-from handsigns.config.presets import shipped_spaces
+from handsigns.config.presets import list_presets
 from handsigns.errors import ConfigError, ResultsError
+
+pytestmark = pytest.mark.slow
 
 COMMAND_MODULES = Path(handsigns.__file__).parent / "cli" / "commands"
 
 
 @pytest.fixture
 def scripted(make_search, tmp_path, monkeypatch):
-    """A search named `scripted` that has finished, in the current results folder."""
+    """Finished search named `scripted` in the current results folder."""
     monkeypatch.chdir(tmp_path)
     return make_search()
 
@@ -35,38 +37,40 @@ def scripted(make_search, tmp_path, monkeypatch):
     ],
 )
 def test_a_command_opens_a_search_once(scripted, monkeypatch, count_openings, arguments):
-    monkeypatch.setattr("handsigns.data.dataset.DRAWN_COUNTS", {"train": 12, "val": 6, "test": 6})
+    monkeypatch.setattr(
+        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
+    )
     assert main(arguments) == 0
     assert count_openings() == 1
 
 
-def test_a_refused_resume_has_opened_the_search_once(scripted, capsys, count_openings):
+def test_a_rejected_resume_opens_the_search_once(scripted, capsys, count_openings):
     assert main(["resume", "scripted"]) == 2
     assert count_openings() == 1
-    assert "all 12 trials of scripted are done; to try more: " in capsys.readouterr().err
+    assert "all 12 trials of scripted are done; to run more: " in capsys.readouterr().err
 
 
-def test_a_killed_search_is_reloaded_once_concluded(
+def test_resuming_a_killed_finished_search_reloads_it_once(
     make_search, tmp_path, monkeypatch, capsys, count_openings
 ):
     monkeypatch.chdir(tmp_path)
-    whole = make_search("killed", 4, trouble=False)
-    lines = whole.paths.journal.read_bytes().splitlines(keepends=True)
-    whole.paths.journal.write_bytes(b"".join(lines[:-1]))
+    search = make_search("killed", 4, with_failures=False)
+    lines = search.paths.journal.read_bytes().splitlines(keepends=True)
+    search.paths.journal.write_bytes(b"".join(lines[:-1]))
     assert main(["resume", "killed", "--no-report"]) == 0
     assert count_openings() == 2
-    told = capsys.readouterr().out
-    assert "the search ended after " in told
-    assert "to try more: " in told
+    output = capsys.readouterr().out
+    assert "the search ended after " in output
+    assert "to run more: " in output
     with pytest.raises(ResultsError, match="all 4 trials of killed are done"):
         handsigns.resume("killed")
 
 
-def test_pages_from_python(scripted, make_search, tmp_path):
+def test_report_and_compare_in_python(scripted, make_search, tmp_path):
     other = make_search("other", 6)
     assert handsigns.report("scripted") == Path("reports/scripted/index.html")
-    found = handsigns.compare(["scripted", "other", "other"])
-    assert found.names == ["scripted", other.paths.name]
+    comparison = handsigns.compare(["scripted", "other", "other"])
+    assert comparison.names == ["scripted", other.paths.name]
     assert (tmp_path / "reports" / "compare-scripted-other" / "index.html").is_file()
     with pytest.raises(ConfigError, match="at least two searches"):
         handsigns.compare(["scripted"], reports=None)
@@ -74,20 +78,20 @@ def test_pages_from_python(scripted, make_search, tmp_path):
         handsigns.export("scripted", "torch-export")
 
 
-def test_each_module_of_a_command_is_in_the_parser():
+def test_every_command_module_is_in_the_parser():
     modules = {path.stem for path in COMMAND_MODULES.glob("*.py")} - {"__init__"}
     assert modules == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_has_its_imports_at_the_top(name):
+def test_command_modules_import_at_the_top(name):
     tree = ast.parse((COMMAND_MODULES / f"{name}.py").read_text())
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     inside = [node for function in functions for node in ast.walk(function)]
     assert not [node for node in inside if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def test_all_commands_are_cheap_to_load():
+def test_all_commands_are_cheap_to_import():
     script = (
         "import sys\nfrom handsigns.cli.parser import make_parser\nmake_parser()\n"
         "heavy = {'torch', 'ray', 'optuna', 'pandas', 'numpy', 'pydantic', 'rich', 'yaml'}\n"
@@ -99,12 +103,12 @@ def test_all_commands_are_cheap_to_load():
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
-def test_the_module_is_the_command_line():
+def test_python_m_handsigns_runs_the_command_line():
     path = str(Path(handsigns.__file__).parents[1])
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "handsigns", "search", "none"],
         env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"error: no search space none; name a YAML file, or one of: "
-                                  f"{next(iter(shipped_spaces()))}")  # fmt: skip
+    assert completed.returncode == 2
+    assert completed.stderr.startswith(f"error: no search space none; name a YAML file, or one of: "
+                                  f"{next(iter(list_presets()))}")  # fmt: skip

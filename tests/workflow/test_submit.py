@@ -1,4 +1,4 @@
-"""What is said of a submitted search, with a job server that is scripted."""
+"""Submission of a search to a fake job server."""
 
 import logging
 from types import SimpleNamespace
@@ -7,15 +7,21 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.cluster.jobs import job_client
-from handsigns.results.sync import named_mirror
-from tests.support.scripted import scripted
+from handsigns.results.remote_copies import copy_in_storage
+from tests.support.scripted import simulate_search
 
 
 class Server:
-    """A job server that knows one job at most; `fails` names the request at which it is down."""
+    """Fake job server.
 
-    def __init__(self, status="FAILED", fails="", leaves=None):
-        self.status, self.fails, self.leaves = status, fails, leaves
+    Args:
+        status: final status of the job.
+        fails: name of the request that fails.
+        on_log: called when the log is requested.
+    """
+
+    def __init__(self, status="FAILED", fails="", on_log=None):
+        self.status, self.fails, self.on_log = status, fails, on_log
         self.submitted = False
 
     def _request(self, name):
@@ -32,8 +38,8 @@ class Server:
 
     async def tail_job_logs(self, _):
         self._request("tail_job_logs")
-        if self.leaves is not None:
-            self.leaves()
+        if self.on_log is not None:
+            self.on_log()
         yield "pip: no such package\n"
 
     def get_job_info(self, _):
@@ -58,57 +64,57 @@ def submit(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_a_job_that_fails_before_it_begins_leaves_nothing(submit):
-    status, said = submit(Server())
+def test_a_job_that_fails_at_setup_leaves_no_results(submit):
+    status, output = submit(Server())
     assert status == 1
-    assert "handsigns-sent ended as FAILED" in said
-    assert "Runtime env setup failed" in said
-    assert "nothing was fetched: " in said
-    assert "another --name than sent" in said
-    assert "kept" not in said
-    assert "resume" not in said
+    assert "handsigns-sent ended as FAILED" in output
+    assert "Runtime env setup failed" in output
+    assert "no results were fetched: " in output
+    assert "another --name than sent" in output
+    assert "kept" not in output
+    assert "resume" not in output
 
 
 @pytest.mark.parametrize(
-    ("fails", "stands"),
+    ("fails", "state"),
     [
         ("list_jobs", "nothing was submitted"),
         ("submit_job", "it is not known whether handsigns-sent was submitted"),
-        ("tail_job_logs", "handsigns-sent was submitted; the same command with --name sent"),
+        ("tail_job_logs", "handsigns-sent was submitted; to follow it, run the same command with"),
     ],
 )
-def test_a_head_that_is_down(submit, fails, stands):
-    status, said = submit(Server(fails=fails))
+def test_an_unreachable_job_server_is_reported(submit, fails, state):
+    status, output = submit(Server(fails=fails))
     assert status == 2
-    assert "the job server at http://head:8265 cannot be used: the head is down" in said
-    assert f"\n{stands}" in said
-    assert "goes on" not in said
+    assert "the job server at http://head:8265 cannot be used: the head is down" in output
+    assert f"\n{state}" in output
+    assert "keeps running" not in output
 
 
-def test_what_a_failed_job_left_can_be_resumed(submit, tmp_path):
-    def leaves():
-        left = scripted(tmp_path / "there", "sent", end=False)
-        mirror = named_mirror(left.paths, str(tmp_path / "shared"))
-        assert mirror is not None
-        mirror.push()
+def test_partial_results_of_a_failed_job_can_be_resumed(submit, tmp_path):
+    def push_partial_results():
+        search = simulate_search(tmp_path / "there", "sent", end=False)
+        remote_copy = copy_in_storage(search.paths, str(tmp_path / "shared"))
+        assert remote_copy is not None
+        remote_copy.push()
 
-    status, said = submit(Server(leaves=leaves))
+    status, output = submit(Server(on_log=push_partial_results))
     assert status == 1
-    assert "its results are here" in said
-    assert "next: resume it: python -m handsigns resume sent" in said
+    assert "results: results/sent, and in " in output
+    assert "next: resume it: python -m handsigns resume sent" in output
 
 
-def test_a_job_that_is_left_is_not_fetched(submit):
-    def leave():
+def test_detaching_from_a_running_job_fetches_nothing(submit):
+    def interrupt():
         raise KeyboardInterrupt
 
-    status, said = submit(Server("RUNNING", leaves=leave))
+    status, output = submit(Server("RUNNING", on_log=interrupt))
     assert status == 0
-    assert "handsigns-sent was left as it is" in said
-    assert "fetched" not in said
+    assert "detached, handsigns-sent keeps running" in output
+    assert "fetched" not in output
 
 
-def test_what_ray_logs_goes_to_a_file(tmp_path, monkeypatch, capfd):
+def test_logs_of_the_ray_client_go_to_a_file(tmp_path, monkeypatch, capfd):
     pytest.importorskip("ray")
     ray = logging.getLogger("ray")
     monkeypatch.setattr(ray, "handlers", list(ray.handlers))

@@ -1,1 +1,1 @@
-"""One module for each command: its summary, an example, its arguments, and what it does."""
+"""Commands, one module each: summary, example, arguments and `run`."""

@@ -1,41 +1,41 @@
-"""The command `audit`: check from a finished search's files what must hold of it."""
+"""The command `audit`: verify a finished search from its files."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.interruption import UNCHANGED, interruption, source_options
-from handsigns.cli.options import add_name, add_sources, sources
+from handsigns.cli.interrupts import UNCHANGED, input_args, report_interrupt
+from handsigns.cli.options import add_input_options, add_name, input_options
 from handsigns.cli.show import FAILED, show_next
-from handsigns.console.format import counted
-from handsigns.console.wrap import show_line
+from handsigns.console.format import pluralize
+from handsigns.console.wrap import print_line
 from handsigns.workflow.audit import audit
-from handsigns.workflow.searches import opened
+from handsigns.workflow.searches import open_synced
 
 SUMMARY = (
-    "check a finished search: train every trial again, compute ASHA's decisions again, compare the "
-    "tables with both; exit status 1 if anything differs"
+    "verify a finished search: replay every trial, recompute ASHA's decisions, compare the tables "
+    "with both; exit status 1 if anything differs"
 )
 EXAMPLE = "audit first"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search."""
+    """Add the argument for the search."""
     add_name(parser)
-    add_sources(parser)
+    add_input_options(parser)
 
 
 def run(options: Namespace) -> int:
-    """Audit a search and print what does not hold."""
-    with opened(options.results, options.name, options.storage) as search:
-        again = search.paths.command("audit", *source_options(sources(options)))
-        with interruption(UNCHANGED, again):
-            found = audit(search, sources(options))
-    show_line(
-        f"{counted(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed"
+    """Audit a search and print the problems."""
+    with open_synced(options.results, options.name, options.storage) as search:
+        retry_command = search.paths.command("audit", *input_args(input_options(options)))
+        with report_interrupt(UNCHANGED, retry_command):
+            found = audit(search, input_options(options))
+    print_line(
+        f"{pluralize(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed"
     )
     for problem in found.problems:
-        show_line(f"wrong: {problem}")
+        print_line(f"problem: {problem}")
     if found.problems:
         return FAILED
     show_next(search)

@@ -1,30 +1,33 @@
-"""The command `leaderboard`: a search's trials, best first."""
+"""The command `leaderboard`: print the trials of a search, best first."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.options import add_name, positive
+from handsigns.cli.options import add_name, positive_int
 from handsigns.cli.show import show_leaderboard, show_next
-from handsigns.workflow.searches import opened
+from handsigns.workflow.searches import open_synced
 
-SUMMARY = "print a search's trials, best first"
+SUMMARY = "print the trials of a search, best first"
 EXAMPLE = "leaderboard first --top 10"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search, and how much of its leaderboard in what form."""
+    """Add arguments for the search, the number of rows and the format."""
     add_name(parser)
-    parser.add_argument("--top", type=positive, metavar="N", help="only the best N")
+    parser.add_argument("--top", type=positive_int, metavar="N", help="only the top N trials")
     parser.add_argument(
-        "--format", choices=("table", "csv", "json", "md"), default="table", help="default: table"
+        "--format",
+        choices=("table", "csv", "json", "md"),
+        default="table",
+        help="output format (default: table)",
     )
 
 
 def run(options: Namespace) -> int:
     """Print the leaderboard."""
-    with opened(options.results, options.name, options.storage) as search:
+    with open_synced(options.results, options.name, options.storage) as search:
         show_leaderboard(search, options.top, options.format)
         if options.format == "table":
             show_next(search, sys.stderr)

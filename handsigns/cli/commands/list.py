@@ -1,4 +1,4 @@
-"""The command `list`: all searches in the results folder."""
+"""The command `list`: list all searches in the results folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handsigns.cli.options import add_results
 from handsigns.cli.show import show_table
 from handsigns.console.format import MISSING, percent
 from handsigns.console.program import command
-from handsigns.console.wrap import show_line
+from handsigns.console.wrap import print_line
 from handsigns.workflow.searches import open_all, winner_status
 
 if TYPE_CHECKING:
@@ -22,26 +22,26 @@ _COLUMNS = ("name", "data", "trials", "best val_accuracy", "best val_loss", "win
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the results folder."""
+    """Add the option for the results folder."""
     add_results(parser)
 
 
 def run(options: Namespace) -> int:
-    """Print a line for each search; for one whose files are damaged, its name and the error."""
+    """Print one line per search; for a damaged one, its name and the error."""
     found = open_all(options.results)
     if not found:
-        show_line(f"no search in {options.results} yet; start one: {command('run')}")
+        print_line(f"no search in {options.results} yet; start one: {command('run')}")
         return 0
     rows = [
-        [one[0], str(one[1]), "", "", "", ""] if isinstance(one, tuple) else _row(one)
-        for one in found
+        [entry[0], str(entry[1]), "", "", "", ""] if isinstance(entry, tuple) else _row(entry)
+        for entry in found
     ]
     show_table(_COLUMNS, rows, left=("name", "data", "winner"))
     return 0
 
 
 def _row(search: StoredSearch) -> list[str]:
-    best = search.ranked[0].last if search.ranked else None
+    best = search.ranked[0].last_epoch if search.ranked else None
     return [
         search.paths.name,
         search.data.info.source,

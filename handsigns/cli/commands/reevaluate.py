@@ -1,4 +1,4 @@
-"""The command `reevaluate`: train the top trials again with fresh seeds."""
+"""The command `reevaluate`: re-evaluate the top trials with fresh seeds."""
 
 from __future__ import annotations
 
@@ -7,59 +7,70 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.options import add_name, add_report, add_sources, positive, sources
+from handsigns.cli.commands.report import write_final_report
+from handsigns.cli.options import (
+    add_input_options,
+    add_name,
+    add_report,
+    input_options,
+    positive_int,
+)
 from handsigns.cli.show import INTERRUPTED, show_next, show_reevaluation
-from handsigns.workflow.data import Sources
-from handsigns.workflow.reevaluate import SETTINGS, reevaluate
-from handsigns.workflow.searches import opened
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate
+from handsigns.workflow.searches import open_synced
 from handsigns.workflow.trials import RunOptions
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 SUMMARY = (
-    "train the best trials again with fresh seeds, to choose the winner without the search's luck; "
-    "without --top, --seeds and --folds an interrupted one is resumed as it was planned"
+    "re-evaluate the top trials with fresh seeds, to avoid the winner's curse; an "
+    "interrupted re-evaluation is resumed, unless --top, --seeds or --folds is given"
 )
 EXAMPLE = "reevaluate first --top 5 --seeds 3 --folds 5"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search, and how its trials are trained again."""
+    """Add arguments for the search, and the settings of the re-evaluation."""
     add_name(parser)
     parser.add_argument(
-        "--top", type=positive, metavar="K", help="how many of the best (default: the search's own)"
+        "--top",
+        type=positive_int,
+        metavar="K",
+        help="number of top trials (default: the search's own)",
     )
     parser.add_argument(
         "--seeds",
-        type=positive,
+        type=positive_int,
         metavar="N",
-        help="fresh seeds for each (default: the search's own)",
+        help="fresh seeds per trial (default: the search's own)",
     )
     parser.add_argument(
         "--folds",
         type=int,
         metavar="F",
-        help="hold out each of F folds of training and validation images, for every seed; 0 keeps "
+        help="folds of the training and validation images for cross-validation, per seed; 0 keeps "
         "the validation split (default: the search's own)",
     )
-    parser.add_argument("--time-budget", metavar="T", help="10m; what all have by then is compared")
-    parser.add_argument("--address", metavar="A", help="Ray cluster to train on")
+    parser.add_argument(
+        "--time-budget", metavar="T", help="time limit, after which finished runs are compared: 10m"
+    )
+    parser.add_argument("--address", metavar="A", help="address of a Ray cluster (default: local)")
     add_report(parser)
-    add_sources(parser)
+    add_input_options(parser)
 
 
 def run(options: Namespace) -> int:
     """Re-evaluate the top trials of a search and write its report."""
-    with opened(options.results, options.name, options.storage) as search:
+    with open_synced(options.results, options.name, options.storage) as search:
         search, status = reevaluate_and_show(
             search,
-            {name: getattr(options, name) for name in SETTINGS},
-            sources(options),
+            {name: getattr(options, name) for name in REEVALUATION_SETTINGS},
+            input_options(options),
             address=options.address,
         )
-        report_at_end(search, options)
+        write_final_report(search, options)
         show_next(search)
     return status
 
@@ -67,15 +78,17 @@ def run(options: Namespace) -> int:
 def reevaluate_and_show(
     search: StoredSearch,
     values: Mapping[str, object],
-    sources: Sources,
+    input_options: InputOptions,
     *,
     address: str | None,
 ) -> tuple[StoredSearch, int]:
-    """Re-evaluate the top trials; return the search, read again, and the exit status."""
-    options = RunOptions(address, exit_at_second_interrupt=True)
-    search, outcome = reevaluate(search, values, sources, options)
-    if outcome is not None and outcome.by_user:
-        print(f"interrupted; resume with: {search.paths.repeats.go_on}", file=sys.stderr)
+    """Re-evaluate the top trials; return the reloaded search and the exit status."""
+    options = RunOptions(address, exit_on_second_interrupt=True)
+    search, outcome = reevaluate(search, values, input_options, options)
+    if outcome is not None and outcome.interrupted:
+        print(
+            f"interrupted; resume with: {search.paths.reevaluation.resume_command}", file=sys.stderr
+        )
         return search, INTERRUPTED
     show_reevaluation(search, outcome)
     return search, 0

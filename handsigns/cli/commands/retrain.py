@@ -1,4 +1,4 @@
-"""The command `retrain`: train the best configuration again on train and validation split."""
+"""The command `retrain`: retrain the best configuration on train and validation split."""
 
 from __future__ import annotations
 
@@ -7,84 +7,97 @@ from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.interruption import interruption, source_options, written
-from handsigns.cli.options import add_name, add_report, add_retraining, add_sources, sources
+from handsigns.cli.commands.report import write_final_report
+from handsigns.cli.interrupts import file_signature, input_args, report_interrupt
+from handsigns.cli.options import (
+    add_input_options,
+    add_name,
+    add_report,
+    add_retraining,
+    input_options,
+)
 from handsigns.cli.show import show_next
-from handsigns.console.format import counted
-from handsigns.console.wrap import show_line
-from handsigns.workflow.data import Sources
+from handsigns.console.format import pluralize
+from handsigns.console.wrap import print_line
+from handsigns.workflow.data import InputOptions
 from handsigns.workflow.retrain import retrain
-from handsigns.workflow.searches import opened
+from handsigns.workflow.searches import open_synced
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
 
-SUMMARY = "train the best configuration again, on train and validation split together"
+SUMMARY = "retrain the best configuration on the training and validation splits combined"
 EXAMPLE = "retrain first --seeds 5"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search, the trial, and how often it is trained."""
+    """Add arguments for the search, the trial, and the retraining options."""
     add_name(parser)
-    parser.add_argument("--trial", metavar="ID", help="another trial than the best")
+    parser.add_argument("--trial", metavar="ID", help="ID of the trial (default: the best)")
     add_retraining(parser)
     add_report(parser)
-    add_sources(parser)
+    add_input_options(parser)
 
 
 def run(options: Namespace) -> int:
     """Retrain a configuration of a search and write its report."""
-    with opened(options.results, options.name, options.storage) as search:
+    with open_synced(options.results, options.name, options.storage) as search:
         retrain_and_show(
             search,
-            sources(options),
+            input_options(options),
             trial=options.trial,
             seeds=options.seeds,
             ensemble=options.ensemble,
         )
-        report_at_end(search, options)
+        write_final_report(search, options)
         show_next(search)
     return 0
 
 
 def retrain_and_show(
     search: StoredSearch,
-    sources: Sources,
+    input_options: InputOptions,
     *,
     trial: str | None = None,
     seeds: int,
     ensemble: bool,
 ) -> None:
-    """Retrain a configuration and print what was trained and kept."""
-    with _interruption(search.paths, sources, trial, seeds, ensemble=ensemble):
-        card, runs = retrain(search, sources, trial=trial, seeds=seeds, ensemble=ensemble)
+    """Retrain a configuration and print the outcome."""
+    with _interruption(search.paths, input_options, trial, seeds, ensemble=ensemble):
+        card, runs = retrain(search, input_options, trial=trial, seeds=seeds, ensemble=ensemble)
     seconds = [sum(metrics.epoch_seconds for metrics in run.epochs) for run in runs]
-    kept = "the one with the lowest loss on these images" if len(runs) > 1 else "it"
+    kept = "the one with the lowest training loss" if len(runs) > 1 else "it"
     if len(card.seeds) > 1:
         kept = f"{len(card.seeds)} as an ensemble"
     print()
-    show_line(
-        f"retrained trial {card.trial_id} ({card.chosen}) for {counted(card.epochs, 'epoch')} "
-        f"with {counted(len(runs), 'fresh seed')}, {statistics.mean(seconds):.1f} s each; kept "
-        f"{kept}: {search.paths.winner / 'model.safetensors'}"
+    print_line(
+        f"retrained trial {card.trial_id} (selected by {card.selected_by}) for "
+        f"{pluralize(card.epochs, 'epoch')} with {pluralize(len(runs), 'fresh seed')}, "
+        f"{statistics.mean(seconds):.1f} s each; kept {kept}: "
+        f"{search.paths.winner / 'model.safetensors'}"
     )
 
 
 def _interruption(
-    paths: SearchPaths, sources: Sources, trial: str | None, seeds: int, *, ensemble: bool
+    paths: SearchPaths,
+    input_options: InputOptions,
+    trial: str | None,
+    seeds: int,
+    *,
+    ensemble: bool,
 ) -> AbstractContextManager[None]:
-    card = paths.winner / "config.yaml"
-    before = written(card)
+    config_file = paths.winner / "config.yaml"
+    before = file_signature(config_file)
 
-    def stands() -> str:
-        now = written(card)
+    def state() -> str:
+        now = file_signature(config_file)
         if now is None:
             return f"there is no winner of {paths.name} yet"
-        return f"{'the earlier' if now == before else 'the new'} winner is whole, in {paths.winner}"
+        which = "previous" if now == before else "new"
+        return f"the {which} winner is intact, in {paths.winner}"
 
-    which = [] if trial is None else ["--trial", trial]
-    options = [*which, "--seeds", str(seeds), *(["--ensemble"] if ensemble else [])]
-    again = paths.command("retrain", *options, *source_options(sources))
-    return interruption(stands, again)
+    trial_args = [] if trial is None else ["--trial", trial]
+    options = [*trial_args, "--seeds", str(seeds), *(["--ensemble"] if ensemble else [])]
+    retry_command = paths.command("retrain", *options, *input_args(input_options))
+    return report_interrupt(state, retry_command)

@@ -1,4 +1,4 @@
-"""The command `run`: search, re-evaluate, retrain, test and report, in one go."""
+"""The command `run`: search, re-evaluate, retrain, test and report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.reevaluate import reevaluate_and_show
-from handsigns.cli.commands.report import report_at_end
+from handsigns.cli.commands.report import write_final_report
 from handsigns.cli.commands.retrain import retrain_and_show
-from handsigns.cli.commands.search import planned
+from handsigns.cli.commands.search import plan_from_options
 from handsigns.cli.commands.test import evaluate_and_show
 from handsigns.cli.options import (
     DEFAULT_SPACE,
@@ -18,61 +18,61 @@ from handsigns.cli.options import (
     run_options,
 )
 from handsigns.cli.show import show_next, show_run
-from handsigns.workflow.data import Sources
+from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import start_search
-from handsigns.workflow.sync import pushed
+from handsigns.workflow.sync import push_on_exit
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
 
-SUMMARY = "search, print the leaderboard, retrain the winner and test it, in one go"
+SUMMARY = "search, re-evaluate the top trials, retrain the winner, test it and write the report"
 EXAMPLE = "run default --data my/photographs --time-budget 15m"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what `search` has, with a default space, and what `retrain` has."""
+    """Add the arguments of `search`, with a default space, and those of `retrain`."""
     add_space(parser, DEFAULT_SPACE)
     add_new_search(parser)
     add_retraining(parser)
 
 
 def run(options: Namespace) -> int:
-    """Go the whole way from a search space to a tested winner and a report."""
-    new = planned(options)
+    """Run the whole pipeline, from a search space to a tested winner and a report."""
+    new = plan_from_options(options)
     if new is None:
         return 0
-    with pushed(new.paths):
+    with push_on_exit(new.paths):
         finished = start_search(new, run_options(options))
         search, status = finished.search, show_run(finished)
         if status == 0:
-            search, status = _choose_and_test(search, options)
-        report_at_end(search, options)
+            search, status = _select_and_test(search, options)
+        write_final_report(search, options)
         if status:
             show_next(search)
     return status
 
 
-def _choose_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSearch, int]:
+def _select_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSearch, int]:
     """Re-evaluate the top trials, retrain the best of them and test it."""
-    sources = Sources(trust_user_code=options.own_code)
-    if search.study.reevaluation.top:
-        search, status = reevaluate_and_show(search, {}, sources, address=options.address)
+    input_options = InputOptions(trust_user_code=options.trust_user_code)
+    if search.config.reevaluation.top:
+        search, status = reevaluate_and_show(search, {}, input_options, address=options.address)
         if status:
             return search, status
-    retrain_and_show(search, sources, seeds=options.seeds, ensemble=options.ensemble)
-    evaluate_and_show(search, sources)
-    _show_places(search.paths)
+    retrain_and_show(search, input_options, seeds=options.seeds, ensemble=options.ensemble)
+    evaluate_and_show(search, input_options)
+    _print_artifacts(search.paths)
     return search, 0
 
 
-def _show_places(paths: SearchPaths) -> None:
+def _print_artifacts(paths: SearchPaths) -> None:
     print(
-        f"\neverything is in {paths.root}:\n"
-        f"  leaderboard.csv            the trials, best first; also trials.csv and epochs.csv\n"
+        f"\nall files are in {paths.root}:\n"
+        f"  leaderboard.csv            the trials, best first; see also trials.csv, epochs.csv\n"
         f"  winner/model.safetensors   the retrained model, with config.yaml and metrics.json\n"
         f"  winner/test.json           its test result\n"
-        f"  study.yaml                 the search as it was run\n"
-        f"try it: {paths.command('predict', 'IMAGE…', *paths.trust)}\n"
-        f"check:  {paths.command('replay', 'TRIAL', *paths.trust)}"
+        f"  search.yaml                the resolved search configuration\n"
+        f"predict: {paths.command('predict', 'IMAGE…', *paths.trust_options)}\n"
+        f"replay:  {paths.command('replay', 'TRIAL', *paths.trust_options)}"
     )

@@ -1,4 +1,4 @@
-"""The command `submit`: have a cluster run a search by itself, and fetch what comes out."""
+"""The command `submit`: submit a search to a cluster as a job, and fetch its results."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from handsigns.cli.show import FAILED
 from handsigns.workflow.submit import submit
 
 SUMMARY = (
-    "hand a search, with its retraining and test, to a cluster; it goes on when this machine is "
-    "off, and the results are fetched in the end"
+    "submit a search, with its retraining and test, to a cluster as a job that runs independently "
+    "of this machine, and fetch the results"
 )
 EXAMPLE = "submit full --address http://localhost:8265 --storage s3://bucket/runs --name first"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what `run` has, as far as it is for the cluster."""
+    """Add the arguments of `run` that apply to a cluster."""
     add_space(parser)
     parser.add_argument(
         "--address",
         required=True,
         metavar="URL",
-        help="of the cluster's dashboard, which takes jobs: http://HOST:8265",
+        help="address of the cluster's dashboard, which accepts jobs: http://HOST:8265",
     )
-    add_search_settings(parser, "folder of photographs, as the cluster's head has it")
+    add_search_settings(parser, "folder of images on the cluster's head node")
     add_results(parser)
     add_search_storage(parser)
     add_retraining(parser)

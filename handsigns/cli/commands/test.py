@@ -6,12 +6,12 @@ from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from handsigns.cli.commands.report import report_at_end
-from handsigns.cli.interruption import interruption, source_options, written
-from handsigns.cli.options import add_name, add_report, add_sources, sources
+from handsigns.cli.commands.report import write_final_report
+from handsigns.cli.interrupts import file_signature, input_args, report_interrupt
+from handsigns.cli.options import add_input_options, add_name, add_report, input_options
 from handsigns.cli.show import show_next, show_test
-from handsigns.workflow.data import Sources
-from handsigns.workflow.searches import opened
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.searches import open_synced
 from handsigns.workflow.test import evaluate_on_test
 
 if TYPE_CHECKING:
@@ -23,45 +23,47 @@ EXAMPLE = "test first"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search, and the declaration that its trial was picked after a test."""
+    """Add arguments for the search, and the declaration of a choice after a test."""
     add_name(parser)
     parser.add_argument(
         "--after-test",
         action="store_true",
-        help="test a trial picked by hand after a test result was known; test.json will say so",
+        help="test a trial picked by hand after a test result was known; recorded in test.json",
     )
     add_report(parser)
-    add_sources(parser)
+    add_input_options(parser)
 
 
 def run(options: Namespace) -> int:
     """Test the winner of a search and write its report."""
-    with opened(options.results, options.name, options.storage) as search:
-        evaluate_and_show(search, sources(options), after_test=options.after_test)
-        report_at_end(search, options)
+    with open_synced(options.results, options.name, options.storage) as search:
+        evaluate_and_show(search, input_options(options), after_test=options.after_test)
+        write_final_report(search, options)
         show_next(search)
     return 0
 
 
-def evaluate_and_show(search: StoredSearch, sources: Sources, *, after_test: bool = False) -> None:
-    """Test the winner and print its figures."""
-    with _interruption(search.paths, sources, after_test=after_test):
-        result = evaluate_on_test(search, sources, after_test=after_test)
+def evaluate_and_show(
+    search: StoredSearch, input_options: InputOptions, *, after_test: bool = False
+) -> None:
+    """Test the winner and print its metrics."""
+    with _interruption(search.paths, input_options, after_test=after_test):
+        result = evaluate_on_test(search, input_options, after_test=after_test)
     show_test(search.paths, result)
 
 
 def _interruption(
-    paths: SearchPaths, sources: Sources, *, after_test: bool
+    paths: SearchPaths, input_options: InputOptions, *, after_test: bool
 ) -> AbstractContextManager[None]:
     file = paths.winner / "test.json"
-    before, ledger = written(file), written(paths.test_ledger)
+    before, ledger = file_signature(file), file_signature(paths.test_ledger)
 
-    def stands() -> str:
-        if written(file) != before:
-            return f"the result is written to {file}"
-        if written(paths.test_ledger) != ledger:
-            return "the test split was opened, which is recorded, but the result was not written"
+    def state() -> str:
+        if file_signature(file) != before:
+            return f"the result was written to {file}"
+        if file_signature(paths.test_ledger) != ledger:
+            return "the test split was opened (recorded), but the result was not written"
         return "no test result was recorded"
 
     options = ["--after-test"] if after_test else []
-    return interruption(stands, paths.command("test", *options, *source_options(sources)))
+    return report_interrupt(state, paths.command("test", *options, *input_args(input_options)))

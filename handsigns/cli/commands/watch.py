@@ -1,4 +1,4 @@
-"""The command `watch`: follow a search from another shell."""
+"""The command `watch`: follow a running search from another shell."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.options import add_name
 from handsigns.cli.show import show_next
-from handsigns.workflow.sync import synced
+from handsigns.workflow.sync import synced_search_dir
 from handsigns.workflow.watch import watch
 
-SUMMARY = "follow a search from another shell, without disturbing it; Ctrl-C leaves it running"
+SUMMARY = "follow a search from another shell; Ctrl-C detaches and leaves it running"
 EXAMPLE = "watch first"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the search, and whether to look once."""
+    """Add arguments for the search, and whether to show it only once."""
     add_name(parser)
-    parser.add_argument("--once", action="store_true", help="show how it stands now, and end")
+    parser.add_argument("--once", action="store_true", help="show the current state and exit")
 
 
 def run(options: Namespace) -> int:
-    """Show a search as it stands, until it ends or the user leaves."""
-    with synced(options.results, options.name, options.storage) as paths:
+    """Show a search live, until it ends or the user detaches."""
+    with synced_search_dir(options.results, options.name, options.storage) as paths:
         try:
             show_next(watch(paths, once=options.once))
         except KeyboardInterrupt:
-            # To leave is how watching ends; the search continues.
-            print(f"\n{paths.name} is not touched by this", file=sys.stderr)
+            # The normal way to stop watching, so no error.
+            print(f"\ndetached; {paths.name} is not affected", file=sys.stderr)
     return 0

@@ -1,11 +1,11 @@
-"""Drawn hands: pictures of the six hand signs, made from geometry; the embedded default data set.
+"""Synthetic hands: rendered images of the six hand signs, the built-in default data set.
 
-`skeleton` bends the bones of a hand, `flesh` puts tapered capsules on them, `view` turns it and
-places it in the picture, `surface` finds what is seen of it, `light` and `scene` give it light,
-skin and surroundings, `film` takes the photograph, and `picture` has them do so in turn.
+`skeleton` samples a pose, `capsules` builds a hand of tapered capsules on it, `view` projects them
+into the image, `surface` computes the visible surface, `shading` and `background` add light, skin
+and surroundings, `camera` simulates the photograph, and `render` runs these steps.
 
-Every picture follows from the seed and its own number alone. The last bits of the arithmetic may
-differ between processors, and a pixel with them; the data set's fingerprint tells what was drawn.
+Every image depends on the seed and its index alone. The last bits of the arithmetic, and so single
+pixels, may differ between processors; the data set's fingerprint identifies the actual images.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from handsigns.data.synthetic.picture import draw_picture
+from handsigns.data.synthetic.render import render_image
 
 CLASSES = ("0", "1", "2", "3", "4", "5")
-"""The number of fingers shown."""
+"""Class names: the number of raised fingers."""
 VERSION = 2
-"""Raised when the same seed draws other pictures than before."""
+"""Version of the generator, incremented when the same seed gives different images."""
 
 
-def draw_hands(
+def generate_hands(
     count: int, seed: int, size: int = 64
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Draw hands.
+    """Render hands.
 
     Args:
-        count: how many; the classes take turns.
-        seed: of the whole set, 0 or more. Picture i of a seed is the same whatever the count.
+        count: number of images; their classes cycle.
+        seed: seed of the set, at least 0. Image i of a seed is the same whatever the count.
         size: height and width in pixels.
 
     Returns:
@@ -36,6 +36,6 @@ def draw_hands(
     """
     labels = np.arange(count, dtype=np.int64) % len(CLASSES)
     images = np.empty((count, size, size, 3), np.uint8)
-    for number, label in enumerate(labels):
-        images[number] = draw_picture(int(label), np.random.default_rng([seed, number]), size)
+    for i, label in enumerate(labels):
+        images[i] = render_image(int(label), np.random.default_rng([seed, i]), size)
     return images, labels

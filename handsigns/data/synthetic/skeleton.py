@@ -1,7 +1,7 @@
-"""The bones: which fingers a sign raises, and where every joint lies in space.
+"""Hand skeleton: which fingers a sign raises, and the position of every joint.
 
 Lengths are millimetres of an adult's right hand. The wrist is the origin, x points to the thumb's
-side, y along the fingers and z out of the palm. Flesh, view and light come later.
+side, y along the fingers and z out of the palm.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Float64Array = npt.NDArray[np.float64]
 
 FINGERS = ("thumb", "index", "middle", "ring", "little")
 
@@ -23,7 +23,7 @@ SIGNS: tuple[tuple[tuple[str, float], ...], ...] = (
     ((".IMRL", 1.0),),
     (("TIMRL", 1.0),),
 )
-"""For each sign the ways people show it and how often: one letter for each raised finger."""
+"""Variants of each sign with their probabilities: one letter for each raised finger."""
 
 _KNUCKLES = np.array([[27.0, 90.0, 0.0], [8.0, 94.0, 2.0], [-11.0, 89.0, 1.0], [-28.0, 79.0, -2.0]])
 _PHALANGES = np.array(
@@ -42,59 +42,58 @@ _THUMB_TO_LITTLE = np.array([[0.12, 0.66, 0.72], [-0.80, 0.42, 0.40], [-0.94, 0.
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A hand's joints.
+    """Joints of a hand.
 
     Attributes:
-        raised: five truth values in the order of `FINGERS`.
+        raised: whether each finger is raised, in the order of `FINGERS`.
         joints: float64 (5, 4, 3), from the root of each finger to its tip. The thumb's root is at
             the wrist, that of the others at the knuckle.
-        forearm: float64 (3,), unit direction from the wrist to the elbow.
+        forearm: float64 (3,), unit vector from the wrist to the elbow.
     """
 
     raised: tuple[bool, ...]
-    joints: Floats
-    forearm: Floats
+    joints: Float64Array
+    forearm: Float64Array
 
 
-def pose(sign: int, rng: np.random.Generator) -> Skeleton:
-    """One hand that shows `sign`, 0 to 5, in one of its ways, with its own build and looseness."""
-    raised = _choose(sign, rng)
-    build = rng.normal(1.0, 0.03) * rng.normal(1.0, 0.02, 5)
+def sample_pose(sign: int, rng: np.random.Generator) -> Skeleton:
+    """Sample a hand that shows `sign`, 0 to 5, with random variant, proportions and pose."""
+    raised = _sample_variant(sign, rng)
+    scale = rng.normal(1.0, 0.03) * rng.normal(1.0, 0.02, 5)
     knuckles = _KNUCKLES * [rng.normal(1.0, 0.03), 1.0, 1.0]
     bends = _bends(raised, rng)
     splay = _splay(raised, rng)
     joints = np.empty((5, 4, 3))
-    joints[0] = _chain(_THUMB_ROOT, _thumb(raised, rng), _THUMB_BONES * build[0])
+    joints[0] = _chain(_THUMB_ROOT, _thumb(raised, rng), _THUMB_BONES * scale[0])
     for i in range(4):
         directions = _flexed(splay[i], np.cumsum(bends[i]))
-        joints[i + 1] = _chain(knuckles[i], directions, _PHALANGES[i] * build[i + 1])
+        joints[i + 1] = _chain(knuckles[i], directions, _PHALANGES[i] * scale[i + 1])
     return Skeleton(raised, joints, _forearm(rng))
 
 
-def _choose(sign: int, rng: np.random.Generator) -> tuple[bool, ...]:
-    ways = SIGNS[sign]
-    chosen = rng.choice(len(ways), p=[share for _, share in ways])
-    return tuple(letter != "." for letter in ways[chosen][0])
+def _sample_variant(sign: int, rng: np.random.Generator) -> tuple[bool, ...]:
+    variants = SIGNS[sign]
+    chosen = rng.choice(len(variants), p=[probability for _, probability in variants])
+    return tuple(letter != "." for letter in variants[chosen][0])
 
 
-def _bends(raised: tuple[bool, ...], rng: np.random.Generator) -> Floats:
-    """Radians (4, 3) that the joints of the four fingers bend towards the palm."""
+def _bends(raised: tuple[bool, ...], rng: np.random.Generator) -> Float64Array:
+    """Sample the flexion (4, 3) of the four fingers' joints towards the palm, in radians."""
     folded = _CURL_DEG + rng.normal(0.0, [5.0, 6.0, 6.0], (4, 3))
-    loose = rng.uniform([-6.0, 0.0, 0.0], [16.0, 18.0, 12.0]) + rng.normal(0.0, 3.0, (4, 3))
-    return np.deg2rad(np.where(np.array(raised[1:])[:, None], loose, folded))
+    extended = rng.uniform([-6.0, 0.0, 0.0], [16.0, 18.0, 12.0]) + rng.normal(0.0, 3.0, (4, 3))
+    return np.deg2rad(np.where(np.array(raised[1:])[:, None], extended, folded))
 
 
-def _splay(raised: tuple[bool, ...], rng: np.random.Generator) -> Floats:
-    """Radians (4,) that the four fingers lean to the thumb's side."""
-    up = np.array(raised[1:])
+def _splay(raised: tuple[bool, ...], rng: np.random.Generator) -> Float64Array:
+    """Sample the splay (4,) of the four fingers towards the thumb's side, in radians."""
     spread = rng.uniform(0.95, 1.6) * _SPLAY_DEG + rng.normal(0.0, 1.5, 4)
-    return np.deg2rad(np.where(up, spread, 0.25 * _SPLAY_DEG))
+    return np.deg2rad(np.where(np.array(raised[1:]), spread, 0.25 * _SPLAY_DEG))
 
 
-def _thumb(raised: tuple[bool, ...], rng: np.random.Generator) -> Floats:
-    """Unit directions (3, 3) of the thumb's bones."""
+def _thumb(raised: tuple[bool, ...], rng: np.random.Generator) -> Float64Array:
+    """Sample the unit vectors (3, 3) of the thumb's bones."""
     if raised[0]:
-        directions = _turned(_THUMB_OUT, np.deg2rad(rng.uniform(-16.0, 14.0)))
+        directions = _rotate_about_z(_THUMB_OUT, np.deg2rad(rng.uniform(-16.0, 14.0)))
     elif raised[4]:
         directions = _THUMB_OVER_PALM
     elif raised[3]:
@@ -105,23 +104,23 @@ def _thumb(raised: tuple[bool, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
 
 
-def _turned(directions: Floats, angle: float) -> Floats:
-    """`directions` turned about z, away from the fingers where `angle` is positive."""
+def _rotate_about_z(directions: Float64Array, angle: float) -> Float64Array:
+    """Rotate about z by `angle` radians; positive angles lead away from the fingers."""
     c, s = np.cos(angle), np.sin(angle)
     return directions @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _flexed(splay: float, bend: Floats) -> Floats:
-    """Unit directions (3, 3) of bones bent by `bend` in all, in a plane that leans by `splay`."""
+def _flexed(splay: float, bend: Float64Array) -> Float64Array:
+    """Return the unit vectors (3, 3) of bones of cumulative flexion `bend`, splayed by `splay`."""
     flat = np.cos(bend)
     return np.stack([np.sin(splay) * flat, np.cos(splay) * flat, np.sin(bend)], axis=1)
 
 
-def _chain(root: Floats, directions: Floats, lengths: Floats) -> Floats:
+def _chain(root: Float64Array, directions: Float64Array, lengths: Float64Array) -> Float64Array:
     return np.vstack([root, root + np.cumsum(directions * lengths[:, None], axis=0)])
 
 
-def _forearm(rng: np.random.Generator) -> Floats:
+def _forearm(rng: np.random.Generator) -> Float64Array:
     side, tilt = np.deg2rad(rng.normal([0.0, 0.0], [10.0, 8.0]))
     direction = np.array([np.sin(side), -np.cos(side), np.sin(tilt)])
     return np.asarray(direction / np.linalg.norm(direction))

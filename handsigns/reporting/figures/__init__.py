@@ -1,1 +1,1 @@
-"""The report's figures, one Vega-Lite description for page, SVG and PNG."""
+"""Figures of the report: one Vega-Lite spec for page, SVG and PNG."""

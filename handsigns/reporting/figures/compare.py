@@ -1,4 +1,4 @@
-"""Figures of several searches side by side: the best so far of each."""
+"""Figures of a comparison: best value of each search over time and trials."""
 
 from __future__ import annotations
 
@@ -6,45 +6,48 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from handsigns.config.search import Objective
+from handsigns.config.sections import Objective
 from handsigns.reporting.figures import scales
-from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.search import HEIGHT
-from handsigns.results.statistics import best_so_far
+from handsigns.results.statistics import optimization_history
 from handsigns.results.store import StoredSearch
 from handsigns.results.timeline import read_timeline
 
-_MOST_POINTS = 1000
+_MAX_POINTS = 1000
 
 
 def comparison_figures(searches: Sequence[StoredSearch]) -> list[Figure]:
-    """Return the best result until then of each search, over time and over trials."""
-    objective = searches[0].study.objective
+    """Plot each search's best value so far over time and over trials."""
+    objective = searches[0].config.objective
     points = [
-        (search.paths.name, best_so_far(search, read_timeline(search.paths.journal).heard))
+        (
+            search.paths.name,
+            optimization_history(search, read_timeline(search.paths.journal).last_seen),
+        )
         for search in searches
     ]
     unit, unit_name = scales.time_unit(max((p.seconds for _, ps in points for p in ps), default=0))
     rows: Rows = []
-    for search, (name, found) in zip(searches, points, strict=True):
-        own = search.study.objective.metric == objective.metric
-        for p in thinned(found, _MOST_POINTS) if own else ():
+    for search, (name, history) in zip(searches, points, strict=True):
+        same_metric = search.config.objective.metric == objective.metric
+        for p in subsample(history, _MAX_POINTS) if same_metric else ():
             rows.append(
-                {"search": name, "time": short(p.seconds / unit), "trials": p.number,
-                 "best": short(p.best)}
+                {"search": name, "time": round_sig(p.seconds / unit), "trials": p.number,
+                 "best": round_sig(p.best)}
             )  # fmt: skip
     names = [search.paths.name for search in searches]
     return [
-        _best_over("time", f"{unit_name} of the search", rows, names, objective),
-        _best_over("trials", "trials that ended", rows, names, objective),
+        _best_value_plot("time", f"elapsed time ({unit_name})", rows, names, objective),
+        _best_value_plot("trials", "finished trials", rows, names, objective),
     ]
 
 
-def _best_over(
+def _best_value_plot(
     field: str, title: str, rows: Rows, names: Sequence[str], objective: Objective
 ) -> Figure:
     values = [row["best"] for row in rows]
-    form = scales.value_format(objective)
+    number_format = scales.value_format(objective)
     chart = (
         alt.Chart(alt.NamedData("rows"))
         .mark_line(interpolate="step-after", strokeWidth=2.5)
@@ -56,19 +59,19 @@ def _best_over(
             ),
             y=alt.Y(
                 "best:Q",
-                title=objective.name,
+                title=objective.label,
                 scale=scales.value_scale(values, objective),
                 axis=scales.value_axis(values, objective),
             ),
             color=alt.Color("search:N", title=None, scale=alt.Scale(domain=list(names))),
             strokeDash=alt.StrokeDash("search:N", title=None, scale=alt.Scale(domain=list(names))),
-            tooltip=["search:N", f"{field}:Q", alt.Tooltip("best:Q", format=form)],
+            tooltip=["search:N", f"{field}:Q", alt.Tooltip("best:Q", format=number_format)],
         )
     )
-    return figure(
+    return make_figure(
         f"best_over_{field}",
-        f"Best so far, over {field}",
-        f"The best {objective.name} over {field} of {', '.join(names)}.",
+        f"Best value over {field}",
+        f"Best {objective.label} so far over {field} of {', '.join(names)}.",
         chart.properties(width="container", height=HEIGHT),
         {"rows": rows},
     )

@@ -1,4 +1,4 @@
-"""A figure: one description for page and papers, its looks, and how it is drawn to files."""
+"""Figure: one Vega-Lite spec for page and files, its themes, and its rendering to SVG and PNG."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handsigns.console.sanitize import printable
-from handsigns.io.atomic import replacing, write_text
+from handsigns.io.atomic import atomic_write, write_text
+from handsigns.results.trial import Status
 
 Rows = list[dict[str, Any]]
 Theme = Literal["light", "dark"]
 
-STATUSES = ("completed", "stopped", "running", "interrupted", "diverged", "failed")
-"""In the order of the theme's colours."""
+STATUSES: tuple[Status, ...] = (
+    *("completed", "stopped", "running", "interrupted", "diverged", "failed"),
+)
+"""Trial statuses in the order of scales and legends."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-PAPER_WIDTH = 560
+FILE_WIDTH = 560
 _SCALE = 2.0
-"""Pixels of a PNG for each unit of the figure."""
+"""Pixels of a PNG per unit of the figure."""
 
 
 @dataclass(frozen=True)
-class Colours:
-    """What a theme consists of.
+class Palette:
+    """Colours of a theme.
 
     Attributes:
-        text, muted, grid, accent: of letters, secondary letters, lines and what matters.
-        ring: around the winner.
-        on_heat: of letters over the far end of `heat`.
-        ramp: from best to worst, or from much to little.
-        heat: from little to much, over areas.
-        statuses: of `STATUSES`; told apart by the colour-blind (after Okabe and Ito), and by shape.
-        names: of several searches side by side.
+        text, muted, grid, accent: colours of text, secondary text, grid lines and emphasis.
+        ring: colour of the ring around the winner.
+        on_heat: colour of text over the high end of `heat`.
+        ramp: sequential colours from best to worst.
+        heat: sequential colours of areas, from low to high.
+        statuses: colour of each trial status in every table and figure; distinguishable by the
+            colour-blind (after Okabe and Ito).
+        names: categorical colours, such as of several searches.
     """
 
     text: str
@@ -44,12 +48,12 @@ class Colours:
     on_heat: str
     ramp: tuple[str, ...]
     heat: tuple[str, ...]
-    statuses: tuple[str, ...]
+    statuses: Mapping[Status, str]
     names: tuple[str, ...]
 
 
-COLOURS: dict[Theme, Colours] = {
-    "light": Colours(
+PALETTES: dict[Theme, Palette] = {
+    "light": Palette(
         text="#1c2330",
         muted="#667085",
         grid="#e6e9ef",
@@ -58,10 +62,13 @@ COLOURS: dict[Theme, Colours] = {
         on_heat="#ffffff",
         ramp=("#1f3fa8", "#4f7be0", "#9db6ec", "#d3d9e4"),
         heat=("#f3f6fc", "#c9d7f5", "#8fabea", "#4f78dc", "#1f3fa8"),
-        statuses=("#2f5bd3", "#98a2b3", "#009e73", "#56b4e9", "#e69f00", "#c8501e"),
+        statuses={
+            "completed": "#2f5bd3", "stopped": "#98a2b3", "running": "#009e73",
+            "interrupted": "#56b4e9", "diverged": "#e69f00", "failed": "#c8501e",
+        },
         names=("#2f5bd3", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#667085"),
     ),
-    "dark": Colours(
+    "dark": Palette(
         text="#e7eaf0",
         muted="#98a2b3",
         grid="#2b3241",
@@ -70,24 +77,27 @@ COLOURS: dict[Theme, Colours] = {
         on_heat="#10141c",
         ramp=("#a9c3ff", "#6f95f2", "#4a62a8", "#38435c"),
         heat=("#1d2433", "#2a3c6b", "#3d5cae", "#6f95f2", "#b7ccff"),
-        statuses=("#7ea3ff", "#7b8598", "#2fc79a", "#7cc9f5", "#f2b632", "#ff8a57"),
+        statuses={
+            "completed": "#7ea3ff", "stopped": "#7b8598", "running": "#2fc79a",
+            "interrupted": "#7cc9f5", "diverged": "#f2b632", "failed": "#ff8a57",
+        },
         names=("#7ea3ff", "#ff8a57", "#2fc79a", "#e3a0c8", "#f2b632", "#7cc9f5", "#98a2b3"),
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A Vega-Lite description with the rows that it shows.
+    """Vega-Lite spec with its data.
 
     Attributes:
-        name: of its files, and of its place on the page.
-        title: a few words.
-        alt: what it shows, for those who cannot see it.
-        spec: its data are named, not held.
-        data: the rows by name.
-        caption: how to read it; plain text.
-        min_width: pixels below which its labels would overlap; a narrower page scrolls.
+        name: stem of its file names, and its ID on the page.
+        title: heading of a few words.
+        alt: text alternative for screen readers.
+        spec: Vega-Lite spec with named data.
+        data: rows by data name.
+        caption: explanation in plain text.
+        min_width: pixels below which labels would overlap; a narrower page scrolls.
     """
 
     name: str
@@ -98,15 +108,15 @@ class Figure:
     caption: str = ""
     min_width: int = 0
 
-    def whole(self, theme: Theme, width: int) -> dict[str, Any]:
-        """The description with data, looks and a fixed width."""
+    def full_spec(self, theme: Theme, width: int) -> dict[str, Any]:
+        """Return the spec with data, theme and a fixed width."""
         sized = (
             {"width": max(width, self.min_width)} if self.spec.get("width") == "container" else {}
         )
         return {**self.spec, **sized, "datasets": dict(self.data), "config": config(theme)}
 
 
-def figure(
+def make_figure(
     name: str,
     title: str,
     alt: str,
@@ -116,7 +126,7 @@ def figure(
     *,
     min_width: int = 0,
 ) -> Figure:
-    """Of an Altair chart whose data are named."""
+    """Make a figure of an Altair chart with named data."""
     spec = _clean(chart.to_dict())
     spec.pop("config", None)
     spec["description"] = alt
@@ -124,7 +134,7 @@ def figure(
 
 
 def _clean(value: Any) -> Any:
-    """With all texts printable: names from outside may hold what is no text."""
+    """Make all texts printable: external names may contain control characters."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, Mapping):
@@ -133,8 +143,8 @@ def _clean(value: Any) -> Any:
 
 
 def config(theme: Theme) -> dict[str, Any]:
-    """The looks of all figures, as Vega-Lite's configuration."""
-    c = COLOURS[theme]
+    """Return a theme as Vega-Lite configuration."""
+    c = PALETTES[theme]
     return {
         "background": "#ffffff" if theme == "light" else "#151a23",
         "font": FONT,
@@ -167,44 +177,44 @@ def config(theme: Theme) -> dict[str, Any]:
         },
         "range": {
             "category": list(c.names),
-            "ordinal": list(c.statuses),
+            "ordinal": [c.statuses[status] for status in STATUSES],
             "ramp": list(c.ramp),
             "heatmap": list(c.heat),
         },
     }  # fmt: skip
 
 
-def short(value: float | None) -> float | None:
-    """To five digits, which is more than a figure shows; None for what is no number."""
+def round_sig(value: float | None) -> float | None:
+    """Round to five significant digits, more than a figure shows; None if not finite."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value:.5g}")
 
 
-def thinned(items: Sequence[Any], most: int) -> list[Any]:
-    """At most so many, evenly taken, the first and last among them."""
-    if len(items) <= most:
+def subsample(items: Sequence[Any], max_items: int) -> list[Any]:
+    """Return at most `max_items` evenly spaced items, including the first and the last."""
+    if len(items) <= max_items:
         return list(items)
-    step = (len(items) - 1) / (most - 1)
-    return [items[round(i * step)] for i in range(most)]
+    step = (len(items) - 1) / (max_items - 1)
+    return [items[round(i * step)] for i in range(max_items)]
 
 
 def write_figure(figure: Figure, folder: Path) -> None:
-    """Write ``<name>.svg`` and ``<name>.png`` into `folder`; no browser and no network are used."""
+    """Write ``<name>.svg`` and ``<name>.png`` into `folder`, without browser or network."""
     import vl_convert
 
-    spec = figure.whole("light", PAPER_WIDTH)
+    spec = figure.full_spec("light", FILE_WIDTH)
     version = _version(figure.spec)
     write_text(folder / f"{figure.name}.svg", vl_convert.vegalite_to_svg(spec, vl_version=version))
     png = vl_convert.vegalite_to_png(spec, vl_version=version, scale=_SCALE)
-    with replacing(folder / f"{figure.name}.png") as temporary:
+    with atomic_write(folder / f"{figure.name}.png") as temporary:
         temporary.write_bytes(png)
 
 
 def _version(spec: Mapping[str, Any]) -> str | None:
-    """Of Vega-Lite, where the drawing library has the very one that the figure was made for."""
+    """Return the spec's Vega-Lite version if vl-convert supports it, else None."""
     import vl_convert
 
-    wanted = str(spec.get("$schema", "")).rpartition("/v")[2].removesuffix(".json")
-    short_form = ".".join(wanted.split(".")[:2])
-    return short_form if short_form in vl_convert.get_vegalite_versions() else None
+    version = str(spec.get("$schema", "")).rpartition("/v")[2].removesuffix(".json")
+    major_minor = ".".join(version.split(".")[:2])
+    return major_minor if major_minor in vl_convert.get_vegalite_versions() else None

@@ -1,4 +1,4 @@
-"""Figures of what a search learned: importance and slices."""
+"""Figures of the hyperparameter analysis: importance and slices."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from handsigns.config.space import Choice, Integer, LogUniform, Parameter, Uniform
-from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.config.parameters import Choice, Integer, LogUniform, Parameter, Uniform
+from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import (
+    final_value,
     log_ticks,
-    result_of,
     status_colour,
-    usable,
-    value_axis,
     value_format,
-    value_scale,
+    value_y,
+    with_result,
 )
 from handsigns.reporting.importance import Importances
 from handsigns.reporting.range_edges import is_log
@@ -24,49 +23,47 @@ from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
 _BEST_SHARE, _BEST_COUNT = 0.1, 3
-"""Which trials count as the best: this share of them, but at least so many."""
+"""Top trials: this share of all trials, but at least this number."""
 _REGION = (0.1, 0.9)
-"""Quantiles of the best trials' values between which the best region lies."""
-_MOST_POINTS = 1000
+"""Quantiles of the top trials' values that bound the best region."""
+_MAX_POINTS = 1000
 
 
-def importance_bars(found: Importances) -> Figure:
-    """Each hyperparameter's share, with its interval."""
+def importance_bars(importances: Importances) -> Figure:
+    """Plot each hyperparameter's importance with its interval."""
     rows: Rows = [
         {
-            "name": one.name,
-            "share": short(one.share),
-            "low": short(one.low),
-            "high": short(one.high),
+            "name": p.name,
+            "share": round_sig(p.share),
+            "low": round_sig(p.low),
+            "high": round_sig(p.high),
         }
-        for one in found.each
+        for p in importances.parameters
     ]
-    y = alt.Y("name:N", title=None, sort=[one.name for one in found.each])
+    y = alt.Y("name:N", title=None, sort=[p.name for p in importances.parameters])
     base = alt.Chart(alt.NamedData("rows"))
     axis = alt.Axis(format="%", tickCount=5)
     bars = base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(0.55)).encode(
         y=y,
-        x=alt.X(
-            "share:Q", title="share of what decides", axis=axis, scale=alt.Scale(domain=[0, 1])
-        ),
+        x=alt.X("share:Q", title="importance", axis=axis, scale=alt.Scale(domain=[0, 1])),
         tooltip=[
             "name:N",
             *(alt.Tooltip(f"{f}:Q", format=".0%") for f in ("share", "low", "high")),
         ],
     )
-    spans = base.mark_rule(strokeWidth=2, style="span").encode(y=y, x="low:Q", x2="high:Q")
-    listed = ", ".join(f"{one.name} {one.share:.0%}" for one in found.each)
-    return figure(
+    intervals = base.mark_rule(strokeWidth=2, style="span").encode(y=y, x="low:Q", x2="high:Q")
+    listed = ", ".join(f"{p.name} {p.share:.0%}" for p in importances.parameters)
+    return make_figure(
         "importance",
         "Importance",
         f"Importance of each hyperparameter: {listed}.",
-        (bars + spans).properties(width="container", height=30 * len(found.each)),
+        (bars + intervals).properties(width="container", height=30 * len(importances.parameters)),
         {"rows": rows},
     )
 
 
 def best_region(records: Sequence[TrialRecord], name: str) -> tuple[float, float] | None:
-    """Where most of the best tenth of the ranked trials lie: the middle 80 % of their values."""
+    """Return the bounds of the middle 80 % of the values of the top tenth of ranked trials."""
     count = max(_BEST_COUNT, round(_BEST_SHARE * len(records)))
     values = [r.params[name] for r in records[:count] if name in r.params]
     numbers = [float(v) for v in values if isinstance(v, (int, float))]
@@ -76,29 +73,24 @@ def best_region(records: Sequence[TrialRecord], name: str) -> tuple[float, float
     return float(low), float(high)
 
 
-def slice_of(search: StoredSearch, name: str) -> Figure:
-    """The objective against one hyperparameter, with the region of the best trials."""
-    objective, parameter = search.study.objective, search.study.space[name]
-    ranked = [record for record in usable(search.ranked) if name in record.params]
+def slice_plot(search: StoredSearch, name: str) -> Figure:
+    """Plot the objective against one hyperparameter, with the region of the top trials."""
+    objective, parameter = search.config.objective, search.config.space[name]
+    ranked = [record for record in with_result(search.ranked) if name in record.params]
     rows: Rows = [
         {
-            "x": _shown(parameter, record.params[name]),
-            "value": short(result_of(record, objective)),
+            "x": _x_value(parameter, record.params[name]),
+            "value": round_sig(final_value(record, objective)),
             "status": record.status,
             "trial": record.trial_id,
         }
-        for record in thinned(ranked, _MOST_POINTS)
+        for record in subsample(ranked, _MAX_POINTS)
     ]
-    won = search.winner.trial_id if search.winner else ""
-    winner = [row for row in rows if row["trial"] == won]
-    values = [result_of(record, objective) for record in ranked]
-    y = alt.Y(
-        "value:Q",
-        title=objective.name,
-        scale=value_scale(values, objective),
-        axis=value_axis(values, objective),
-    )
-    x = _axis_of(parameter, name, "x", rows)
+    winner_id = search.winner.trial_id if search.winner else ""
+    winner = [row for row in rows if row["trial"] == winner_id]
+    values = [final_value(record, objective) for record in ranked]
+    y = value_y(values, objective)
+    x = _x_axis(parameter, name, "x", rows)
     kind = "N" if isinstance(parameter, Choice) else "Q"
     tips = [
         alt.Tooltip("trial:N"),
@@ -120,40 +112,38 @@ def slice_of(search: StoredSearch, name: str) -> Figure:
     layers: list[alt.Chart] = [points, ring]
     data = {"rows": rows, "winner": winner}
     if region is not None:
-        data["region"] = [{"low": short(region[0]), "high": short(region[1])}]
+        data["region"] = [{"low": round_sig(region[0]), "high": round_sig(region[1])}]
         band = (
             alt.Chart(alt.NamedData("region"))
             .mark_rect(style="band", opacity=0.13)
-            .encode(x=_axis_of(parameter, name, "low", rows), x2="high:Q")
+            .encode(x=_x_axis(parameter, name, "low", rows), x2="high:Q")
         )
         layers.insert(0, band)
-    where = (
-        f" Most of the best tenth lie from {region[0]:.4g} to {region[1]:.4g}." if region else ""
-    )
-    return figure(
+    best = f" Most of the top tenth lie from {region[0]:.4g} to {region[1]:.4g}." if region else ""
+    return make_figure(
         f"slice_{name}",
         name,
-        f"{objective.name} of {len(rows)} trials against {name}.{where}",
+        f"{objective.label} of {len(rows)} trials against {name}.{best}",
         alt.layer(*layers).properties(width="container", height=190),
         data,
     )
 
 
-def _shown(parameter: Parameter, value: object) -> object:
+def _x_value(parameter: Parameter, value: object) -> object:
     if isinstance(parameter, Choice) or isinstance(value, (bool, str)):
         return str(value)
     assert isinstance(value, (int, float))
-    return short(value)
+    return round_sig(value)
 
 
-def _axis_of(parameter: Parameter, name: str, field: str, rows: Rows) -> alt.X:
-    """As wide as what was searched, and as the trials, should the range have been changed."""
+def _x_axis(parameter: Parameter, name: str, field: str, rows: Rows) -> alt.X:
+    """Return an axis that covers the search range, and all trials if the range was changed."""
     if isinstance(parameter, Choice):
         values = [str(value) for value in parameter.choices]
         return alt.X(f"{field}:N", title=name, sort=values, axis=alt.Axis(labelAngle=0))
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    there = [float(row["x"]) for row in rows]
-    low, high = min([parameter.low, *there]), max([parameter.high, *there])
+    searched = [float(row["x"]) for row in rows]
+    low, high = min([parameter.low, *searched]), max([parameter.high, *searched])
     if is_log(parameter):
         scale = alt.Scale(type="log", nice=False, domain=[low, high])
         return alt.X(

@@ -1,70 +1,93 @@
-"""What the figures share: the objective's scale and name, units of time, colours of statuses."""
+"""Scales, axes, number formats and colour encodings shared by the figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
 
 import altair as alt
 
-from handsigns.config.search import Objective
+from handsigns.config.sections import Objective
 from handsigns.reporting.figures.figure import STATUSES
 from handsigns.results.trial import TrialRecord
 
-_MOST_TICKS = 7
+Orient = Literal["top", "bottom"]
+
+_MAX_TICKS = 7
+_SHAPES = ("circle", "cross", "triangle-right", "triangle-right", "diamond", "square")
+"""Point shapes of `STATUSES`; the two of unfinished trials are alike."""
 
 
 def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
-    """Losses span orders of magnitude, accuracies do not."""
-    if not objective.is_share and values and min(values) > 0:
+    """Return the scale of the objective: logarithmic for positive losses."""
+    if not objective.is_accuracy and values and min(values) > 0:
         return alt.Scale(type="log", nice=False)
     return alt.Scale(zero=False, nice=True)
 
 
 def value_format(objective: Objective) -> str:
-    """Of the objective on an axis or in a tooltip."""
-    return ".1%" if objective.is_share else ".3~g"
+    """Return the number format of the objective on axes and in tooltips."""
+    return ".1%" if objective.is_accuracy else ".3~g"
 
 
 def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
-    """For the objective; on a logarithmic scale with few lines."""
-    form = value_format(objective)
-    if objective.is_share or not values or min(values) <= 0:
-        return alt.Axis(format=form, tickCount=5)
-    return alt.Axis(format=form, values=log_ticks(min(values), max(values)))
+    """Return the axis of the objective, with few ticks on a logarithmic scale."""
+    number_format = value_format(objective)
+    if objective.is_accuracy or not values or min(values) <= 0:
+        return alt.Axis(format=number_format, tickCount=5)
+    return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
+
+
+def value_y(values: Sequence[float], objective: Objective) -> alt.Y:
+    """Encode the objective, in the field ``value``, as y."""
+    return alt.Y(
+        "value:Q",
+        title=objective.label,
+        scale=value_scale(values, objective),
+        axis=value_axis(values, objective),
+    )
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers from low to high, some six at most."""
+    """Return at most `_MAX_TICKS` round numbers from low to high."""
     for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
         exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
         ticks = [float(f"{step}e{power}") for power in exponents for step in steps]
         ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) <= _MOST_TICKS:
+        if len(ticks) <= _MAX_TICKS:
             break
     return ticks
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """What to divide by, so that the numbers of so long a time are small, and its name."""
+    """Return the seconds and the name of the unit that suits a duration."""
     if seconds < 180:
         return 1.0, "seconds"
     return (60.0, "minutes") if seconds < 3 * 3600 else (3600.0, "hours")
 
 
-def status_colour(present: set[str]) -> alt.Color:
-    """The colour of a trial's status; the legend has those given, and is left out where none is."""
+def status_colour(present: Collection[str], orient: Orient = "top") -> alt.Color:
+    """Encode a trial's status as colour; the legend lists those present, none for no status."""
+    scale = alt.Scale(domain=list(STATUSES), range="ordinal")
+    return alt.Color("status:N", scale=scale, legend=_status_legend(present, orient))
+
+
+def status_shape(present: Collection[str], orient: Orient = "top") -> alt.Shape:
+    """Encode a trial's status as the shape of a point, with the same legend as its colour."""
+    scale = alt.Scale(domain=list(STATUSES), range=list(_SHAPES))
+    return alt.Shape("status:N", scale=scale, legend=_status_legend(present, orient))
+
+
+def _status_legend(present: Collection[str], orient: Orient) -> alt.Legend | None:
     listed = [status for status in STATUSES if status in present]
-    return alt.Color(
-        "status:N",
-        scale=alt.Scale(domain=list(STATUSES), range="ordinal"),
-        legend=alt.Legend(title=None, values=listed, columns=3) if listed else None,
-    )
+    if not listed:
+        return None
+    return alt.Legend(title=None, values=listed, columns=3, orient=orient)
 
 
 def rank_colour(ranks: int) -> alt.Color:
-    """The colour of a rank, from 1; the legend names the first, the middle and the last."""
+    """Encode a rank, from 1, as colour; the legend has the first, the middle and the last."""
     last = max(1, ranks)
     return alt.Color(
         "rank:Q",
@@ -75,15 +98,15 @@ def rank_colour(ranks: int) -> alt.Color:
 
 
 def count_axis(**settings: Any) -> alt.Axis:
-    """For counts: whole numbers, each at most once."""
+    """Return an axis of integers without duplicate labels."""
     return alt.Axis(format="d", tickMinStep=1, **settings)
 
 
-def usable(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Those with a result."""
+def with_result(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials with a result."""
     return [record for record in records if record.has_result]
 
 
-def result_of(record: TrialRecord, objective: Objective) -> float:
-    """The objective after the last epoch of a trial that has one."""
-    return objective.of(record.epochs[-1])
+def final_value(record: TrialRecord, objective: Objective) -> float:
+    """Return the objective after a trial's last epoch."""
+    return objective.value_of(record.epochs[-1])

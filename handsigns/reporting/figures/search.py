@@ -1,4 +1,4 @@
-"""Figures of what a search did: the best so far, learning curves, slots, rungs."""
+"""Figures of the search progress: best value, learning curves, rungs, worker timeline."""
 
 from __future__ import annotations
 
@@ -6,102 +6,99 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from handsigns.config.search import Objective
-from handsigns.reporting.figures.figure import STATUSES, Figure, Rows, figure, short, thinned
+from handsigns.config.sections import Objective
+from handsigns.reporting.figures.figure import (
+    STATUSES,
+    Figure,
+    Rows,
+    make_figure,
+    round_sig,
+    subsample,
+)
 from handsigns.reporting.figures.scales import (
     count_axis,
     rank_colour,
     status_colour,
+    status_shape,
     time_unit,
-    value_axis,
     value_format,
-    value_scale,
+    value_y,
 )
-from handsigns.results.statistics import Point, Stage
+from handsigns.results.statistics import OptimizationHistoryPoint, RungStats
 from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
 
 HEIGHT = 260
-MOST_CURVES = 120
-"""Learning curves in one figure: the best third of it, and the rest evenly taken."""
+MAX_CURVES = 120
+"""Maximum learning curves in a figure: a third for the best trials, the rest evenly sampled."""
 _CURVE_POINTS = 60
-_MOST_POINTS = 1500
-_MOST_BARS = 1500
+_MAX_POINTS = 1500
+_MAX_BARS = 1500
 _SLOT_HEIGHT = 26
 
 
-def best_over(points: Sequence[Point], objective: Objective, *, by_time: bool) -> Figure:
-    """Every trial's result, and the best until then as a step line."""
+def best_value_plot(
+    points: Sequence[OptimizationHistoryPoint], objective: Objective, *, by_time: bool
+) -> Figure:
+    """Plot each trial's result, and the best value so far as a step line."""
     unit, unit_name = time_unit(max((p.seconds for p in points), default=0.0))
     rows: Rows = [
         {
-            "x": short(p.seconds / unit) if by_time else p.number,
-            "value": short(p.value),
-            "best": short(p.best),
+            "x": round_sig(p.seconds / unit) if by_time else p.number,
+            "value": round_sig(p.value),
+            "best": round_sig(p.best),
             "trial": p.trial_id,
         }
-        for p in thinned(points, _MOST_POINTS)
+        for p in subsample(points, _MAX_POINTS)
     ]
-    title = f"{unit_name} of the search" if by_time else "trials that ended"
-    scale = value_scale([p.value for p in points], objective)
-    name = objective.name
-    form = value_format(objective)
+    title = f"elapsed time ({unit_name})" if by_time else "finished trials"
+    name = objective.label
+    number_format = value_format(objective)
     axis = alt.Axis(tickCount=6) if by_time else count_axis(tickCount=6)
     x = alt.X("x:Q", title=title, axis=axis)
     base = alt.Chart(alt.NamedData("rows"))
     trials = base.mark_point(size=22, filled=True, opacity=0.45, style="muted").encode(
         x=x,
-        y=alt.Y(
-            "value:Q",
-            title=name,
-            scale=scale,
-            axis=value_axis([p.value for p in points], objective),
-        ),
-        tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("value:Q", title=name, format=form)],
+        y=value_y([p.value for p in points], objective),
+        tooltip=[alt.Tooltip("trial:N"), alt.Tooltip("value:Q", title=name, format=number_format)],
     )
     best = base.mark_line(interpolate="step-after", strokeWidth=2.5, style="line").encode(
         x=x, y="best:Q"
     )
-    what = "time" if by_time else "trials"
+    over = "time" if by_time else "trials"
     first, last = (points[0].best, points[-1].best) if points else (0.0, 0.0)
-    return figure(
-        f"best_over_{what}",
-        f"Best so far, over {what}",
-        f"The best {name} went from {first:.4g} to {last:.4g} over {len(points)} trials.",
+    return make_figure(
+        f"best_over_{over}",
+        f"Best value over {over}",
+        f"The best {name} improved from {first:.4g} to {last:.4g} over {len(points)} trials.",
         (trials + best).properties(width="container", height=HEIGHT),
         {"rows": rows},
-        "Each dot is a trial's result after its last epoch; the line is the best until then.",
+        "Each dot is a trial's result after its last epoch; the line is the best value so far.",
     )
 
 
 def learning_curves(
     ranked: Sequence[TrialRecord], objective: Objective, rungs: Sequence[int]
 ) -> Figure:
-    """The objective over the epochs, a line a trial, coloured by rank, with the rungs."""
-    shown = _shown_curves([r for r in ranked if r.epochs])
+    """Plot the objective over the epochs: a line per trial, coloured by rank, and the rungs."""
+    shown = _select_curves([r for r in ranked if r.epochs])
     rows: Rows = []
     for rank, record in shown:
-        for metrics in thinned(record.epochs, _CURVE_POINTS):
+        for metrics in subsample(record.epochs, _CURVE_POINTS):
             row = {"trial": record.trial_id, "rank": rank, "epoch": metrics.epoch}
-            rows.append(row | {"value": short(objective.of(metrics))})
-        rows[-1]["end"] = record.status
+            rows.append(row | {"value": round_sig(objective.value_of(metrics))})
+        rows[-1]["status"] = record.status
     values = [row["value"] for row in rows if row["value"] is not None]
     x = alt.X(
         "epoch:Q", title="epoch", scale=alt.Scale(nice=False),
         axis=alt.Axis(tickMinStep=1, format="d", tickCount=10))  # fmt: skip
-    y = alt.Y(
-        "value:Q",
-        title=objective.name,
-        scale=value_scale(values, objective),
-        axis=value_axis(values, objective),
-    )
-    colour = rank_colour(max((rank for rank, _ in shown), default=1))
+    y = value_y(values, objective)
     tips = ["trial:N", "rank:Q", "epoch:Q", alt.Tooltip("value:Q", format=value_format(objective))]
     curves = alt.Chart(alt.NamedData("rows"))
     lines = curves.mark_line(strokeWidth=1.4).encode(
         x=x,
         y=y,
-        color=colour,
+        color=rank_colour(max((rank for rank, _ in shown), default=1)),
         detail="trial:N",
         opacity=alt.condition("datum.rank == 1", alt.value(1.0), alt.value(0.75)),
         order="epoch:Q",
@@ -111,70 +108,74 @@ def learning_curves(
         .mark_line(strokeWidth=3.2, style="line")
         .encode(x=x, y=y, order="epoch:Q")
     )
+    present = {record.status for _, record in shown}
     ends = (
-        curves.transform_filter("isValid(datum.end)")
-        .mark_point(size=34, filled=False, strokeWidth=1.6)
-        .encode(x=x, y=y, color=colour, shape=_end_shape(), tooltip=[*tips, "end:N"])
+        curves.transform_filter("isValid(datum.status)")
+        .mark_point(size=34, filled=False, strokeWidth=1.6, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            color=status_colour(present, "bottom"),
+            shape=status_shape(present, "bottom"),
+            tooltip=[*tips, "status:N"],
+        )
     )
-    marks = (
+    rung_lines = (
         alt.Chart(alt.NamedData("rungs"))
         .mark_rule(strokeDash=[3, 4], style="muted", opacity=0.6)
         .encode(x="epoch:Q")
     )
-    return figure(
+    return make_figure(
         "learning_curves",
         "Learning curves",
-        f"{len(shown)} trials' {objective.name} over the epochs; the winner's line is "
-        f"thick. Trials were compared at epochs {', '.join(map(str, rungs)) or 'none'}.",
-        (marks + lines + winner + ends).properties(width="container", height=340),
+        f"{objective.label} of {len(shown)} trials over the epochs; the winner's line is "
+        f"thick. Rungs at epochs: {', '.join(map(str, rungs)) or 'none'}.",
+        # Ranks and statuses have separate colour scales; only within a layer are legends merged.
+        (rung_lines + lines + winner + ends)
+        .resolve_scale(color="independent", shape="independent")
+        .properties(width="container", height=340),
         {"rows": rows, "rungs": [{"epoch": epoch} for epoch in rungs]},
         _curves_caption(len(shown), sum(bool(r.epochs) for r in ranked)),
     )
 
 
-def _end_shape() -> alt.Shape:
-    shapes = ["circle", "cross", "triangle-right", "triangle-right", "diamond", "square"]
-    return alt.Shape("end:N", scale=alt.Scale(domain=list(STATUSES), range=shapes), legend=None)
-
-
-def _curves_caption(shown: int, there: int) -> str:
+def _curves_caption(shown: int, total: int) -> str:
     text = (
-        "The better the rank, the darker the line (the brighter, on a dark page). Dashed lines are "
-        "rungs, where trials were compared; a cross is where one was stopped, a circle where one "
-        "was completed."
+        "Better ranks are darker (brighter on a dark page). Dashed lines: rungs, where trials are "
+        "compared. Symbols: a trial's last epoch and its status."
     )
-    return text if shown == there else f"{text} {shown} of {there} trials are drawn."
+    return text if shown == total else f"{text} {shown} of {total} trials are plotted."
 
 
-def _shown_curves(ranked: Sequence[TrialRecord]) -> list[tuple[int, TrialRecord]]:
+def _select_curves(ranked: Sequence[TrialRecord]) -> list[tuple[int, TrialRecord]]:
     numbered = list(enumerate(ranked, 1))
-    best, rest = numbered[: MOST_CURVES // 3], numbered[MOST_CURVES // 3 :]
-    # The best are drawn last, on top.
-    return [*best, *thinned(rest, MOST_CURVES - MOST_CURVES // 3)][::-1]
+    best, rest = numbered[: MAX_CURVES // 3], numbered[MAX_CURVES // 3 :]
+    # The best are plotted last, on top.
+    return [*best, *subsample(rest, MAX_CURVES - MAX_CURVES // 3)][::-1]
 
 
-def slots(timeline: Timeline, records: Sequence[TrialRecord]) -> Figure:
-    """Which trial trained where and when."""
+def worker_timeline(timeline: Timeline, records: Sequence[TrialRecord]) -> Figure:
+    """Plot which trial trained on which worker slot, and when."""
     unit, unit_name = time_unit(timeline.elapsed)
     status = {record.trial_id: record.status for record in records}
     rows: Rows = [
         {
             "slot": slot,
-            "begin": short(stint.begin / unit),
-            "end": short(stint.end / unit),
-            "trial": stint.trial_id,
-            "status": status.get(stint.trial_id, "running"),
-            "epochs": stint.epochs,
+            "start": round_sig(segment.start / unit),
+            "end": round_sig(segment.end / unit),
+            "trial": segment.trial_id,
+            "status": status.get(segment.trial_id, "running"),
+            "epochs": segment.epochs,
         }
-        for slot, stints in timeline.slots.items()
-        for stint in stints
+        for slot, segments in timeline.slots.items()
+        for segment in segments
     ]
-    kept = thinned(rows, _MOST_BARS)
+    bar_rows = subsample(rows, _MAX_BARS)
     bars = (
         alt.Chart(alt.NamedData("rows"))
         .mark_bar(cornerRadius=2, height=alt.RelativeBandSize(0.7))
         .encode(
-            x=alt.X("begin:Q", title=f"{unit_name} of the search", axis=alt.Axis(tickCount=6)),
+            x=alt.X("start:Q", title=f"elapsed time ({unit_name})", axis=alt.Axis(tickCount=6)),
             x2="end:Q",
             y=alt.Y("slot:N", title=None, sort=list(timeline.slots)),
             color=status_colour({row["status"] for row in rows}),
@@ -182,40 +183,42 @@ def slots(timeline: Timeline, records: Sequence[TrialRecord]) -> Figure:
         )
     )
     caption = (
-        f"{timeline.utilisation:.0%} of the slots' time was spent in epochs; the rest went into "
-        f"starting, choosing and waiting."
+        f"Worker utilisation: {timeline.utilisation:.0%} of the slots' time was spent training, "
+        f"the rest on startup, sampling and waiting."
     )
-    if len(kept) < len(rows):
-        caption += f" {len(kept)} of {len(rows)} stretches are drawn."
-    return figure(
+    if len(bar_rows) < len(rows):
+        caption += f" {len(bar_rows)} of {len(rows)} segments are plotted."
+    return make_figure(
         "timeline",
-        "Timeline of slots",
-        f"{len(timeline.slots)} slots trained {len(status)} trials; {caption}",
+        "Worker timeline",
+        f"{len(timeline.slots)} worker slots trained {len(status)} trials. {caption}",
         bars.properties(width="container", height=_SLOT_HEIGHT * max(1, len(timeline.slots))),
-        {"rows": kept},
+        {"rows": bar_rows},
         caption,
     )
 
 
-def rung_funnel(stages: Sequence[Stage]) -> Figure:
-    """How many trials came to each rung, and how many were stopped there."""
+def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
+    """Plot how many trials reached each rung, and how many were stopped there."""
     rows: Rows = []
-    for stage in stages:
-        label = f"epoch {stage.epoch}"
-        parts = (("go on", stage.reached - stage.stopped), ("stopped here", stage.stopped))
+    for rung in rungs:
+        label = f"epoch {rung.epoch}"
+        parts = (("continued", rung.reached - rung.stopped), ("stopped", rung.stopped))
         for part, count in parts:
-            rows.append({"stage": label, "part": part, "count": max(0, count)})
+            rows.append({"rung": label, "part": part, "count": max(0, count)})
     labels: Rows = [
         {
-            "stage": f"epoch {stage.epoch}",
-            "reached": stage.reached,
-            "text": f"{stage.reached}" + (f", {stage.stopped} stopped" if stage.stopped else ""),
+            "rung": f"epoch {rung.epoch}",
+            "reached": rung.reached,
+            "text": f"{rung.reached}" + (f", {rung.stopped} stopped" if rung.stopped else ""),
         }
-        for stage in stages
+        for rung in rungs
     ]
-    order = [f"epoch {stage.epoch}" for stage in stages]
-    top = max((stage.reached for stage in stages), default=1)
-    y = alt.Y("stage:N", title=None, sort=order)
+    order = [f"epoch {rung.epoch}" for rung in rungs]
+    top = max((rung.reached for rung in rungs), default=1)
+    # In the colours of completed and stopped trials.
+    domain = ["continued" if status == "completed" else status for status in STATUSES]
+    y = alt.Y("rung:N", title=None, sort=order)
     bars = (
         alt.Chart(alt.NamedData("rows"))
         .mark_bar(cornerRadius=2, height=alt.RelativeBandSize(0.62))
@@ -225,10 +228,10 @@ def rung_funnel(stages: Sequence[Stage]) -> Figure:
                     axis=count_axis(tickCount=5)),
             color=alt.Color(
                 "part:N",
-                scale=alt.Scale(domain=["go on", "stopped here"], range="ordinal"),
-                legend=alt.Legend(title=None),
+                scale=alt.Scale(domain=domain, range="ordinal"),
+                legend=alt.Legend(title=None, values=["continued", "stopped"]),
             ),
-            tooltip=["stage:N", "part:N", "count:Q"],
+            tooltip=["rung:N", "part:N", "count:Q"],
         )
     )  # fmt: skip
     texts = (
@@ -236,12 +239,12 @@ def rung_funnel(stages: Sequence[Stage]) -> Figure:
         .mark_text(align="left", dx=6, style="note")
         .encode(y=y, x="reached:Q", text="text:N")
     )
-    return figure(
+    return make_figure(
         "rungs",
-        "Rungs",
-        "; ".join(f"{row['stage']}: {row['text']}" for row in labels),
-        (bars + texts).properties(width="container", height=34 * max(1, len(stages))),
+        "Trials per rung",
+        "; ".join(f"{row['rung']}: {row['text']}" for row in labels),
+        (bars + texts).properties(width="container", height=34 * max(1, len(rungs))),
         {"rows": rows, "labels": labels},
-        "How far trials came. At a rung the worse ones are stopped, so that time goes to the "
-        "better.",
+        "Trials that reached each rung. The worse ones are stopped there, which saves time for the "
+        "better ones.",
     )

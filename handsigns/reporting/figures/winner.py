@@ -1,40 +1,40 @@
-"""Figures of the retrained winner: confusion, calibration, its seeds' training."""
+"""Figures of the retrained winner: confusion matrix, calibration, training curves."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from handsigns.reporting.figures.figure import Figure, Rows, figure, short, thinned
+from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import count_axis
-from handsigns.results.class_scores import Confusion, confusions
+from handsigns.results.class_scores import ConfusedPair, confused_pairs
 from handsigns.results.winner import SeedRun, TestResult
 from handsigns.stats.calibration import Calibration
 
-MOST_CLASSES = 40
-"""In a matrix; of more the pairs that are confused most are drawn."""
-_NUMBERED_CLASSES = 30
-"""Up to so many classes a cell has room for its number."""
-_MOST_PAIRS = 25
+MAX_CLASSES = 40
+"""Maximum classes of a confusion matrix; beyond it, the most confused pairs are plotted."""
+_MAX_ANNOTATED_CLASSES = 30
+"""Maximum classes for which a cell has room for its number."""
+_MAX_PAIRS = 25
 _CURVE_POINTS = 120
 
 
 def confusion(test: TestResult) -> list[Figure]:
-    """Images by true and predicted class, as far as there is room; none where nothing is drawn."""
-    if len(test.classes) <= MOST_CLASSES:
+    """Plot the confusion matrix, or the most confused pairs of many classes (none: [])."""
+    if len(test.classes) <= MAX_CLASSES:
         return [_confusion_matrix(test)]
-    found = confusions(test)
+    found = confused_pairs(test)
     return [_confused_pairs(test, found)] if found else []
 
 
-def _confused_pairs(test: TestResult, found: list[Confusion]) -> Figure:
-    names = [_cut(name, 24) for name in test.classes]
+def _confused_pairs(test: TestResult, found: list[ConfusedPair]) -> Figure:
+    names = [_truncate(name, 24) for name in test.classes]
     rows: Rows = [
         {
             "pair": f"{n:03d} {names[pair.true]} → {names[pair.predicted]}",
             "images": pair.images,
-            "text": f"{pair.images} of {sum(test.confusion[pair.true])}",
+            "text": f"{pair.images} of {sum(test.confusion_matrix[pair.true])}",
         }
-        for n, pair in enumerate(found[:_MOST_PAIRS])
+        for n, pair in enumerate(found[:_MAX_PAIRS])
     ]
     axis = alt.Axis(labelExpr="slice(datum.label, 4)", labelLimit=330)
     base = alt.Chart(alt.NamedData("rows")).encode(
@@ -48,7 +48,7 @@ def _confused_pairs(test: TestResult, found: list[Confusion]) -> Figure:
     )
     bars = base.mark_bar(cornerRadius=2, height=alt.RelativeBandSize(0.7), style="line")
     texts = base.mark_text(align="left", dx=5, style="note").encode(text="text:N")
-    return figure(
+    return make_figure(
         "confusion_matrix",
         "Most confused classes",
         f"The {len(rows)} most frequent misclassifications of {len(found)}.",
@@ -60,20 +60,20 @@ def _confused_pairs(test: TestResult, found: list[Confusion]) -> Figure:
     )
 
 
-def _cut(name: str, longest: int) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+def _truncate(name: str, max_length: int) -> str:
+    return name if len(name) <= max_length else f"{name[: max_length - 1]}…"
 
 
 def _confusion_matrix(test: TestResult) -> Figure:
-    names = [_cut(name, 40) for name in test.classes]
-    # Two classes may be cut to the same name; the number keeps them apart.
+    names = [_truncate(name, 40) for name in test.classes]
+    # Names may be equal after truncation; the number makes them unique.
     keys = [f"{k:03d} {name}" for k, name in enumerate(names)]
     rows: Rows = [
         {
             "true": keys[i],
             "predicted": keys[j],
-            "count": test.confusion[i][j],
-            "share": short(test.confusion[i][j] / max(1, sum(test.confusion[i]))),
+            "count": test.confusion_matrix[i][j],
+            "share": round_sig(test.confusion_matrix[i][j] / max(1, sum(test.confusion_matrix[i]))),
         }
         for i in range(len(keys))
         for j in range(len(keys))
@@ -94,7 +94,7 @@ def _confusion_matrix(test: TestResult) -> Figure:
         tooltip=[alt.Tooltip("count:Q", title="images"), alt.Tooltip("share:Q", format=".1%")],
     )  # fmt: skip
     chart: alt.Chart | alt.LayerChart = cells
-    if len(keys) <= _NUMBERED_CLASSES:
+    if len(keys) <= _MAX_ANNOTATED_CLASSES:
         size = 9 if many else 11
         deep = "datum.share > 0.35"
         numbers = (
@@ -105,65 +105,65 @@ def _confusion_matrix(test: TestResult) -> Figure:
         )
         dark = numbers.transform_filter(f"!({deep})").mark_text(fontSize=size, style="label")
         chart = cells + light + dark
-    wrong = test.total - test.correct
-    return figure(
+    misclassified = test.total - test.correct
+    return make_figure(
         "confusion_matrix",
         "Confusion matrix",
-        f"{test.correct} of {test.total} test images lie on the diagonal, {wrong} beside it.",
+        f"{test.correct} of {test.total} test images are correct (on the diagonal), "
+        f"{misclassified} misclassified.",
         chart.properties(width="container", height=side * max(1, len(keys))),
         {"rows": rows},
         min_width=130 + 20 * len(keys) if many else 0,
     )
 
 
-def _few(calibration: Calibration) -> list[int]:
-    """The least, a middle and the greatest of the bins' counts, each once."""
-    return thinned(sorted({b.count for b in calibration.bins}), 3)
+def _legend_counts(calibration: Calibration) -> list[int]:
+    """Return the smallest, the middle and the largest of the bins' distinct counts."""
+    return subsample(sorted({b.count for b in calibration.bins}), 3)
 
 
 def reliability(calibration: Calibration) -> Figure:
-    """How often the winner is right, against how sure it is."""
+    """Plot the winner's accuracy against its confidence (reliability diagram)."""
     rows: Rows = [
-        {"confidence": short(b.confidence), "accuracy": short(b.accuracy), "count": b.count}
+        {"confidence": round_sig(b.confidence), "accuracy": round_sig(b.accuracy), "count": b.count}
         for b in calibration.bins
     ]
     share = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%", tickCount=5)
-    x = alt.X("confidence:Q", title="how sure it is", scale=share, axis=axis)
-    y = alt.Y("accuracy:Q", title="how often it is right", scale=share, axis=axis)
+    x = alt.X("confidence:Q", title="confidence", scale=share, axis=axis)
+    y = alt.Y("accuracy:Q", title="accuracy", scale=share, axis=axis)
     line = (
         alt.Chart(alt.NamedData("ideal"))
         .mark_line(strokeDash=[4, 4], strokeWidth=1.5, style="muted")
         .encode(x=x, y=y)
     )
     base = alt.Chart(alt.NamedData("rows"))
-    course = base.mark_line(strokeWidth=2, style="line").encode(x=x, y=y)
+    curve = base.mark_line(strokeWidth=2, style="line").encode(x=x, y=y)
     dots = base.mark_point(filled=True, opacity=1).encode(
         x=x,
         y=y,
         size=alt.Size("count:Q", title="images", scale=alt.Scale(range=[30, 320]),
-                      legend=alt.Legend(format="d", values=_few(calibration))),
+                      legend=alt.Legend(format="d", values=_legend_counts(calibration))),
         tooltip=[alt.Tooltip("confidence:Q", format=".1%"),
                  alt.Tooltip("accuracy:Q", format=".1%"), "count:Q"],
     )  # fmt: skip
-    return figure(
+    return make_figure(
         "calibration",
         "Calibration",
         f"Accuracy against confidence in {len(rows)} bins; the expected calibration error is "
         f"{calibration.ece:.1%}.",
-        (line + course + dots).properties(width="container", height=280),
+        (line + curve + dots).properties(width="container", height=280),
         {"rows": rows, "ideal": [{"confidence": v, "accuracy": v} for v in (0, 1)]},
-        f"On the dashed line it is as often right as it is sure. Expected calibration error: "
-        f"{calibration.ece:.1%}.",
+        f"Dashed: perfect calibration. Expected calibration error: {calibration.ece:.1%}.",
     )
 
 
 def retraining_curves(runs: tuple[SeedRun, ...]) -> Figure:
-    """Training loss over the epochs, a line a seed."""
+    """Plot the training loss over the epochs, a line per seed."""
     rows: Rows = [
-        {"seed": f"seed {n}", "epoch": epoch.epoch, "loss": short(epoch.train_loss)}
+        {"seed": f"seed {n}", "epoch": epoch.epoch, "loss": round_sig(epoch.train_loss)}
         for n, run in enumerate(runs, 1)
-        for epoch in thinned(run.epochs, _CURVE_POINTS)
+        for epoch in subsample(run.epochs, _CURVE_POINTS)
     ]
     chart = (
         alt.Chart(alt.NamedData("rows"))
@@ -175,11 +175,11 @@ def retraining_curves(runs: tuple[SeedRun, ...]) -> Figure:
             tooltip=["seed:N", "epoch:Q", alt.Tooltip("loss:Q", format=".3~g")],
         )
     )
-    return figure(
+    return make_figure(
         "retraining",
         "Retraining",
         f"Training loss of {len(runs)} seeds over the epochs.",
         chart.properties(width="container", height=280),
         {"rows": rows},
-        "There is no validation split any more: the winner is trained on it too.",
+        "There is no validation curve: the winner is trained on the validation split too.",
     )

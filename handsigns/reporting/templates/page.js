@@ -1,6 +1,6 @@
 "use strict";
-// The page's own script: draws the figures, and makes the leaderboard sortable. Text from outside
-// is only ever put in as text.
+// Script of the page: renders the figures, sorts and filters the leaderboard. External text is only
+// ever inserted as text.
 (() => {
   const payload = JSON.parse(document.getElementById("payload").textContent);
   const dark = matchMedia("screen and (prefers-color-scheme: dark)");
@@ -13,19 +13,19 @@
     return element;
   };
 
-  // Figures. The expressions are interpreted (ast), so that the page needs no leave to evaluate text.
+  // Figures. Expressions are interpreted (ast): the page needs no permission to evaluate text.
   const draw = async (element, spec, data) => {
     const theme = dark.matches ? "dark" : "light";
     const config = payload.config[theme];
-    const old = views.get(element);
-    const made = await vegaEmbed(element, { ...spec, datasets: data, background: null }, {
+    const previous = views.get(element);
+    const result = await vegaEmbed(element, { ...spec, datasets: data, background: null }, {
       config: { ...config, background: null, aria: false }, renderer: "svg", actions: false, ast: true, logLevel: 1,
-      loader: { load: () => Promise.reject(new Error("nothing is loaded")) },
+      loader: { load: () => Promise.reject(new Error("loading is disabled")) },
     });
-    if (old) old.finalize();
-    views.set(element, made);
+    if (previous) previous.finalize();
+    views.set(element, result);
     element.dataset.theme = theme;
-    return made.view;
+    return result.view;
   };
 
   const drawn = new Set();
@@ -36,27 +36,27 @@
     if (element.dataset.figure === "parallel_coordinates") applyBrushes(view);
   };
   const charts = [...document.querySelectorAll("[data-figure]")];
-  const soon = new IntersectionObserver((entries) => {
+  const visibility = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (entry.isIntersecting && !drawn.has(entry.target)) drawFigure(entry.target);
     }
   }, { rootMargin: "600px" });
-  charts.forEach((element) => soon.observe(element));
-  // The rest follows one by one, so that a printed page is whole.
-  const later = async () => {
+  charts.forEach((element) => visibility.observe(element));
+  // The rest follows one by one, so that a printed page is complete.
+  const drawRemaining = async () => {
     for (const element of charts) {
       if (!drawn.has(element)) await drawFigure(element);
       await new Promise((done) => setTimeout(done, 30));
     }
     document.documentElement.dataset.drawn = "all";
   };
-  addEventListener("load", () => setTimeout(later, 300));
+  addEventListener("load", () => setTimeout(drawRemaining, 300));
   dark.addEventListener("change", () => {
     drawn.forEach(drawFigure);
     if (byId("trial")?.open) drawTrial(byId("trial").dataset.trial);
   });
 
-  // Parallel coordinates: a range on each axis, drawn with the pointer or set with sliders.
+  // Parallel coordinates: a range on each axis, set by dragging or with sliders.
   const parallel = document.querySelector('[data-figure="parallel_coordinates"]');
   const axes = parallel ? payload.figures.parallel_coordinates.data.axes.map((row) => row.axis) : [];
   const ranges = axes.map(() => [0, 1]);
@@ -69,8 +69,8 @@
     const inputs = byId("brushes").children[k].querySelectorAll("input");
     inputs[0].value = ranges[k][0];
     inputs[1].value = ranges[k][1];
-    const made = views.get(parallel);
-    if (made) applyBrushes(made.view);
+    const result = views.get(parallel);
+    if (result) applyBrushes(result.view);
   };
   axes.forEach((axis, k) => {
     const field = make("fieldset");
@@ -80,40 +80,40 @@
       Object.assign(input, { type: "range", min: 0, max: 1, step: 0.01, value: end });
       input.setAttribute("aria-label", `${axis}: ${side} end`);
       input.addEventListener("input", () => {
-        const [low, high] = [...field.querySelectorAll("input")].map((one) => Number(one.value));
+        const [low, high] = [...field.querySelectorAll("input")].map((slider) => Number(slider.value));
         setRange(k, low, high);
       });
       field.append(input);
     });
     byId("brushes").append(field);
   });
-  const pointed = (event) => {
+  const locate = (event) => {
     const view = views.get(parallel).view;
     const box = parallel.querySelector("svg").getBoundingClientRect();
     const [left, top] = view.origin();
     const x = event.clientX - box.left - left;
-    const place = view.scale("y").invert(event.clientY - box.top - top);
-    const gaps = axes.map((axis) => Math.abs(view.scale("x")(axis) - x));
-    const k = gaps.indexOf(Math.min(...gaps));
-    return { k, near: gaps[k] < 28, place: Math.min(1, Math.max(0, place)) };
+    const position = view.scale("y").invert(event.clientY - box.top - top);
+    const distances = axes.map((axis) => Math.abs(view.scale("x")(axis) - x));
+    const k = distances.indexOf(Math.min(...distances));
+    return { k, near: distances[k] < 28, position: Math.min(1, Math.max(0, position)) };
   };
   let brush = null;
   parallel?.addEventListener("pointerdown", (event) => {
     if (!views.has(parallel)) return;
-    const at = pointed(event);
-    if (at.near) brush = { k: at.k, from: at.place };
+    const pointer = locate(event);
+    if (pointer.near) brush = { k: pointer.k, from: pointer.position };
     if (brush) event.preventDefault();
   });
   addEventListener("pointermove", (event) => {
-    if (brush) setRange(brush.k, brush.from, pointed(event).place);
+    if (brush) setRange(brush.k, brush.from, locate(event).position);
   });
   addEventListener("pointerup", (event) => {
-    if (brush && Math.abs(pointed(event).place - brush.from) < 0.015) setRange(brush.k, 0, 1);
+    if (brush && Math.abs(locate(event).position - brush.from) < 0.015) setRange(brush.k, 0, 1);
     brush = null;
   });
 
-  // Copying.
-  const say = (text) => { byId("said").textContent = text; };
+  // Copy buttons.
+  const announce = (text) => { byId("announcement").textContent = text; };
   const copy = async (button) => {
     const text = button.dataset.copy;
     try {
@@ -126,7 +126,7 @@
       area.remove();
     }
     button.textContent = "Copied";
-    if (byId("said")) say("Copied");
+    if (byId("announcement")) announce("Copied");
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   };
   document.addEventListener("click", (event) => {
@@ -134,30 +134,30 @@
     if (button) copy(button);
   });
 
-  // What was filtered by stays when the page reads itself anew, where the browser keeps such things.
+  // Filters persist when the page reloads itself, if the browser has session storage.
   const remember = (input) => {
     const key = `${location.pathname}#${input.id}`;
     try {
       input.value = sessionStorage.getItem(key) ?? "";
       input.addEventListener("input", () => sessionStorage.setItem(key, input.value));
-    } catch { /* then it does not */ }
+    } catch { /* no session storage */ }
   };
 
   // The leaderboard.
   const board = byId("board");
-  const first = 100;
-  let all = false;
+  const maxRows = 100;
+  let showAll = false;
   const update = () => {
     const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
     const status = byId("status").value;
     let count = 0;
     for (const row of board.tBodies[0].rows) {
-      const text = (row.searched ??= row.textContent.toLowerCase());
-      const fits = (!status || row.dataset.status === status) && words.every((w) => text.includes(w));
-      if (fits) count += 1;
-      row.hidden = !fits || (!all && count > first);
+      const text = (row.searchText ??= row.textContent.toLowerCase());
+      const matches = (!status || row.dataset.status === status) && words.every((w) => text.includes(w));
+      if (matches) count += 1;
+      row.hidden = !matches || (!showAll && count > maxRows);
     }
-    byId("more").hidden = all || count <= first;
+    byId("more").hidden = showAll || count <= maxRows;
     byId("more").textContent = `Show all ${count}`;
     byId("shown").textContent = `${count} of ${board.tBodies[0].rows.length} trials`;
   };
@@ -167,19 +167,19 @@
     return value !== "" && !Number.isNaN(Number(value)) ? Number(value) : value;
   };
   const compare = (a, b) => {
-    if (a === "–" || b === "–") return a === b ? 0 : null; // what is missing comes last, either way
+    if (a === "–" || b === "–") return a === b ? 0 : null; // missing values come last, in either order
     if (typeof a === "number" && typeof b === "number") return a - b;
     return String(a).localeCompare(String(b), "en", { numeric: true });
   };
   const sort = (header) => {
     const column = header.cellIndex;
-    const way = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
     for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", way === 1 ? "ascending" : "descending");
+    header.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
     const keyed = [...board.tBodies[0].rows].map((row) => [keyOf(row, column), row]);
     keyed.sort(([a], [b]) => {
       const order = compare(a, b);
-      return order === null ? (a === "–" ? 1 : -1) : way * order;
+      return order === null ? (a === "–" ? 1 : -1) : sign * order;
     });
     board.tBodies[0].append(...keyed.map(([, row]) => row));
     update();
@@ -195,13 +195,13 @@
     });
     byId("filter").addEventListener("input", update);
     byId("status").addEventListener("change", update);
-    byId("more").addEventListener("click", () => { all = true; update(); });
+    byId("more").addEventListener("click", () => { showAll = true; update(); });
     remember(byId("filter"));
     remember(byId("status"));
     update();
   }
 
-  // One trial.
+  // Trial dialog.
   const epochsOf = (trial) => trial.epoch.flatMap((epoch, i) => [
     { epoch, split: "validation", loss: trial.val_loss[i], accuracy: trial.val_accuracy[i] },
     { epoch, split: "training", loss: trial.train_loss[i], accuracy: trial.train_accuracy[i] },
@@ -233,7 +233,7 @@
     const button = make("button", "Copy");
     Object.assign(button, { type: "button" });
     button.dataset.copy = line;
-    command.append(make("span", "Replay it and compare every epoch"), make("code", line), button);
+    command.append(make("span", "Replay the trial and compare every epoch"), make("code", line), button);
     byId("trial-commands").replaceChildren(command);
     dialog.showModal();
     drawTrial(id);
@@ -243,25 +243,25 @@
     if (event.target === byId("trial")) byId("trial").close();
   });
 
-  // Where the reader is.
+  // Current section in the navigation.
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
-  const seen = new IntersectionObserver((entries) => {
+  const sections = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       links.forEach((a) => a.removeAttribute("aria-current"));
       links.get(entry.target.id)?.setAttribute("aria-current", "true");
     }
   }, { rootMargin: "-20% 0px -70% 0px" });
-  document.querySelectorAll("main > section").forEach((section) => seen.observe(section));
+  document.querySelectorAll("main > section").forEach((section) => sections.observe(section));
 
-  // While the search runs, the page reads itself anew, unless someone is busy with it.
+  // While the search runs, the page reloads itself, unless it is in use.
   const seconds = Number(document.documentElement.dataset.reload);
   if (seconds) {
     let paused = false;
     byId("pause").addEventListener("click", () => {
       paused = !paused;
       byId("pause").setAttribute("aria-pressed", String(paused));
-      byId("pause").textContent = paused ? "Go on" : "Pause";
+      byId("pause").textContent = paused ? "Resume" : "Pause";
     });
     setInterval(() => {
       const busy = byId("trial").open || document.activeElement?.id === "filter" || brush;

@@ -1,0 +1,84 @@
+"""Settings of a search that contradict one another."""
+
+from __future__ import annotations
+
+from handsigns.config.hyperparameters import CUSTOM_PREFIX
+from handsigns.config.parameters import Choice
+from handsigns.config.search import SearchConfig
+from handsigns.config.sections import DIRECTIONS
+
+
+def space_key_path(name: str) -> tuple[str, ...]:
+    """Return the path of a hyperparameter's key in a search-space file."""
+    return ("space", *name.split(".", 1))
+
+
+Conflict = tuple[tuple[str, ...], str]
+"""Path of a key, and the problem with its remedy."""
+
+
+def conflicts(config: SearchConfig) -> list[Conflict]:
+    """Return the settings that contradict each other."""
+    found: list[Conflict] = []
+    objective, searcher = config.objective, config.searcher
+    expected = DIRECTIONS[objective.metric]
+    if objective.direction != expected:
+        found.append(
+            (
+                ("objective", "direction"),
+                f"{objective.direction} contradicts {objective.metric}, which the search must "
+                f"{expected}; omit direction",
+            )
+        )
+    found += _scheduler_conflicts(config)
+    if searcher.startup_trials and searcher.name in ("random", "grid", "qmc"):
+        found.append(
+            (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; omit it")
+        )
+    found += _searcher_conflicts(config)
+    if any(name.startswith(CUSTOM_PREFIX) for name in config.space) and not config.user_functions:
+        message = "nothing uses them: neither architecture nor loss is a user function"
+        found.append((("space", "custom"), f"{message} (module:function)"))
+    return found
+
+
+def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
+    found: list[Conflict] = []
+    scheduler = config.scheduler
+    if scheduler.name == "none" and scheduler.grace_period is not None:
+        found.append((("scheduler", "grace_period"), "scheduler none stops no trial; omit it"))
+    if scheduler.name in ("none", "median") and scheduler.reduction_factor is not None:
+        found.append((("scheduler", "reduction_factor"), f"{scheduler.name} has no rungs; omit it"))
+    if scheduler.grace_period is not None and scheduler.grace_period > config.budget.max_epochs:
+        found.append(
+            (
+                ("scheduler", "grace_period"),
+                f"{scheduler.grace_period} is above budget.max_epochs, which is "
+                f"{config.budget.max_epochs}; no trial could be stopped early; lower it",
+            )
+        )
+    return found
+
+
+def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
+    found: list[Conflict] = []
+    name = config.searcher.name
+    for key, parameter in config.space.items():
+        if name == "grid" and parameter.values() is None:
+            found.append(
+                (
+                    space_key_path(key),
+                    "a grid needs discrete values, and this is a continuous range; use type "
+                    "choice, give a step, or use another searcher",
+                )
+            )
+        if name == "cmaes" and isinstance(parameter, Choice):
+            found.append((space_key_path(key), "cmaes cannot search a choice; use searcher tpe"))
+        if name in ("cmaes", "gp") and parameter.when:
+            found.append(
+                (
+                    space_key_path(key),
+                    f"{name} cannot search a conditional parameter; use searcher tpe",
+                )
+            )
+    return found

@@ -1,0 +1,208 @@
+"""Parameters of a search space: the distribution of one hyperparameter each."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from handsigns.config.hyperparameters import Scalar
+
+ConfigFloat = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+ConfigInt = Annotated[int, Field(strict=True)]
+Value = StrictBool | StrictInt | StrictFloat | StrictStr
+
+_MAX_ENUMERATED_VALUES = 10_000
+"""Limit on the values of one hyperparameter."""
+
+
+class _ParameterBase(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    when: dict[str, tuple[Value, ...]] | None = None
+    """Condition: each of these hyperparameters must have one of its values."""
+
+
+class _Range(_ParameterBase):
+    low: ConfigFloat
+    """Lower bound, inclusive."""
+    high: ConfigFloat
+    """Upper bound, inclusive."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> _Range:
+        if self.low == self.high:
+            raise ValueError(f"low and high are both {self.low:g}; write the value alone to fix it")
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
+        return self
+
+
+class Uniform(_Range):
+    """Uniform distribution from `low` to `high`, optionally in increments of `step`."""
+
+    type: Literal["uniform"]
+    step: ConfigFloat | None = None
+    """Increment from `low`; none for a continuous range."""
+
+    @model_validator(mode="after")
+    def _step_fits(self) -> Uniform:
+        if self.step is not None and not 0 < self.step <= self.high - self.low:
+            raise ValueError(
+                f"step {self.step:g} does not fit between {self.low:g} and {self.high:g}; "
+                f"it must be above 0 and at most {self.high - self.low:g}"
+            )
+        return self
+
+    def values(self) -> list[Scalar] | None:
+        """Return all values; None if there are infinitely or too many."""
+        if self.step is None:
+            return None
+        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        if count > _MAX_ENUMERATED_VALUES:
+            return None
+        return [self.low + i * self.step for i in range(count)]
+
+
+class LogUniform(_Range):
+    """Log-uniform distribution from `low` to `high`."""
+
+    type: Literal["log_uniform"]
+
+    @model_validator(mode="after")
+    def _positive(self) -> LogUniform:
+        if self.low <= 0:
+            raise ValueError(
+                f"low is {self.low:g}; a logarithmic range needs low above 0 (such as 1e-5)"
+            )
+        return self
+
+    def values(self) -> None:
+        """Return None: the values are continuous."""
+        return
+
+
+class Integer(_ParameterBase):
+    """Uniform distribution of whole numbers, in increments of `step`, or log-uniform."""
+
+    type: Literal["integer"]
+    low: ConfigInt
+    """Lower bound, inclusive."""
+    high: ConfigInt
+    """Upper bound, inclusive."""
+    step: ConfigInt = 1
+    """Increment from `low`."""
+    log: bool = False
+    """Whether the distribution is log-uniform; excludes `step`."""
+
+    @model_validator(mode="after")
+    def _validate_bounds(self) -> Integer:
+        if self.low == self.high:
+            raise ValueError(f"low and high are both {self.low}; write the value alone to fix it")
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}; swap them")
+        if not 1 <= self.step <= self.high - self.low:
+            raise ValueError(
+                f"step {self.step} does not fit between {self.low} and {self.high}; "
+                f"it must be from 1 to {self.high - self.low}"
+            )
+        if self.log and self.step != 1:
+            raise ValueError("log and step are mutually exclusive; omit one")
+        if self.log and self.low < 1:
+            raise ValueError(f"low is {self.low}; a logarithmic range needs low of at least 1")
+        return self
+
+    def values(self) -> list[Scalar] | None:
+        """Return all values; None if there are infinitely or too many."""
+        if (self.high - self.low) // self.step >= _MAX_ENUMERATED_VALUES:
+            return None
+        return list(range(self.low, self.high + 1, self.step))
+
+
+class Choice(_ParameterBase):
+    """Choice among several values."""
+
+    type: Literal["choice"]
+    choices: tuple[Value, ...] = Field(alias="values", min_length=1)
+    """Values to choose from."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Choice:
+        seen: list[Scalar] = []
+        for value in self.choices:
+            if value in seen:
+                raise ValueError(f"{value!r} is listed twice")
+            seen.append(value)
+        return self
+
+    def values(self) -> list[Scalar]:
+        """Return all values."""
+        return list(self.choices)
+
+
+class Fixed(_ParameterBase):
+    """Fixed value, which is not searched."""
+
+    type: Literal["fixed"] = "fixed"
+    value: Value
+    """Value of the hyperparameter."""
+
+    def values(self) -> list[Scalar]:
+        """Return the fixed value as the only one."""
+        return [self.value]
+
+
+Parameter = Uniform | LogUniform | Integer | Choice | Fixed
+PARAMETER_TYPES: dict[str, type[Parameter]] = {
+    "uniform": Uniform,
+    "log_uniform": LogUniform,
+    "integer": Integer,
+    "choice": Choice,
+    "fixed": Fixed,
+}
+
+
+def midpoint(parameter: Parameter) -> Scalar:
+    """Return the middle of a range, on its own scale; the first of listed values."""
+    match parameter:
+        case Fixed():
+            return parameter.value
+        case Choice():
+            return parameter.choices[0]
+        case LogUniform() | Integer(log=True):
+            return math.sqrt(parameter.low * parameter.high)
+    return (parameter.low + parameter.high) / 2
+
+
+def largest(parameter: Parameter) -> Scalar:
+    """Return the largest value; the first of listed values that are not all numbers."""
+    if isinstance(parameter, (Fixed, Choice)):
+        values = parameter.values()
+        numbers = [value for value in values if isinstance(value, (int, float))]
+        return max(numbers) if len(numbers) == len(values) else values[0]
+    return parameter.high
+
+
+def nearest(parameter: Parameter, value: Any) -> Scalar:
+    """Return the parameter's value that is nearest to `value`."""
+    listed = parameter.values()
+    if listed is not None:
+        if value in listed:
+            return listed[listed.index(value)]
+        numbers = [v for v in listed if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        if len(numbers) < len(listed) or not isinstance(value, (int, float)):
+            return listed[0]
+        return min(numbers, key=lambda v: abs(v - value))
+    assert isinstance(parameter, (Uniform, LogUniform, Integer))
+    clamped = min(max(value, parameter.low), parameter.high)
+    return round(clamped) if isinstance(parameter, Integer) else float(clamped)

@@ -1,0 +1,196 @@
+"""Sections of a search space other than the space itself, each with its defaults and limits."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from handsigns.config.duration import parse_duration
+from handsigns.config.parameters import ConfigFloat, ConfigInt
+from handsigns.console.format import percent
+from handsigns.metrics import EpochMetrics
+
+Metric = Literal["val_loss", "val_accuracy"]
+Direction = Literal["minimize", "maximize"]
+DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
+_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
+GRACE_PERIOD_DIVISOR = 6
+"""The default grace period is the epoch budget divided by this: from there on, the averaged weights
+predict a trial's final result (docs/explanation/evidence.md)."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Objective(_Section):
+    """Objective of the search, measured on the validation split after a trial's last epoch."""
+
+    metric: Metric = "val_loss"
+    """Metric to optimise; the other one breaks ties."""
+    direction: Direction = "minimize"
+    """Direction of optimisation; follows from the metric and can be omitted."""
+
+    @property
+    def minimize(self) -> bool:
+        """Whether lower is better."""
+        return self.direction == "minimize"
+
+    @property
+    def label(self) -> str:
+        """Name of the metric in prose."""
+        return {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}[self.metric]
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether the metric is an accuracy in [0, 1] rather than a loss in nats."""
+        return self.metric == "val_accuracy"
+
+    def value_of(self, metrics: EpochMetrics) -> float:
+        """Return the objective's value after an epoch."""
+        return float(getattr(metrics, self.metric))
+
+    def sort_key(self, metrics: EpochMetrics) -> tuple[float, float]:
+        """Return a key that sorts better epochs first; the other metric breaks ties."""
+        loss, accuracy = metrics.val_loss, -metrics.val_accuracy
+        return (accuracy, loss) if self.is_accuracy else (loss, accuracy)
+
+    def to_minimize(self, value: float) -> float:
+        """Return the value, negated if necessary so that lower is better."""
+        return value if self.minimize else -value
+
+    def format(self, value: float) -> str:
+        """Return a value as text."""
+        return percent(value) if self.is_accuracy else f"{value:.4f}"
+
+
+class Budget(_Section):
+    """Stopping criteria of the search."""
+
+    trials: ConfigInt = Field(default=30, ge=1, le=1_000_000)
+    """Number of trials; by default all configurations of a grid."""
+    max_epochs: ConfigInt = Field(default=30, ge=1, le=100_000)
+    """Epochs of a trial that is not stopped early; the learning-rate schedule spans them."""
+    time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    """Time limit of the search in seconds."""
+    target: Annotated[ConfigFloat, Field(gt=0, le=1)] | None = None
+    """Validation accuracy at which the search stops."""
+    patience: Annotated[ConfigInt, Field(ge=1)] | None = None
+    """Consecutive trials without improvement after which the search stops."""
+
+
+class Scheduler(_Section):
+    """Early stopping of trials."""
+
+    name: Literal["asha", "median", "hyperband", "none"] = "asha"
+    """Early-stopping rule; ``none`` trains every trial to the end."""
+    grace_period: Annotated[ConfigInt, Field(ge=1)] | None = None
+    """Minimum number of epochs of every trial; by default a sixth of `max_epochs`."""
+    reduction_factor: Annotated[ConfigFloat, Field(gt=1, le=100)] | None = None
+    """Inverse of the fraction of trials that continue beyond each rung; by default 3."""
+
+
+class Searcher(_Section):
+    """Sampler of the configurations to try."""
+
+    name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
+    """Sampling algorithm."""
+    startup_trials: Annotated[ConfigInt, Field(ge=1)] | None = None
+    """Configurations drawn at random before the sampler uses results; by default 10."""
+
+
+def _timeout(value: object) -> object:
+    return value if value == "auto" else parse_duration(value)
+
+
+class Resources(_Section):
+    """Resources of a trial; ``auto`` adapts to the machine or cluster."""
+
+    cpus_per_trial: Annotated[ConfigFloat, Field(gt=0)] | Literal["auto"] = "auto"
+    """CPU cores per trial; above 1 it must be a whole number."""
+    gpus_per_trial: Annotated[ConfigFloat, Field(ge=0)] | Literal["auto"] = "auto"
+    """GPUs per trial; with a fraction trials share a GPU, above 1 it must be a whole number."""
+    max_concurrent_trials: Annotated[ConfigInt, Field(ge=1)] | Literal["auto"] = "auto"
+    """Number of concurrent trials; an autoscaling cluster scales up to fit them."""
+    accelerator_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] | None = (
+        None
+    )
+    """Accelerator type that trials require, such as ``T4``, as Ray names it (``ray status``)."""
+
+    @model_validator(mode="after")
+    def _whole_above_one(self) -> Resources:
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            value = getattr(self, name)
+            if value != "auto" and value > 1 and value != int(value):
+                raise ValueError(f"{name} is {value:g}; above 1 it must be a whole number")
+        return self
+
+
+def _mlflow_uri(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not _URI.match(value):
+        raise ValueError(
+            f"{value!r} is neither true nor false nor the address of a server, such as "
+            f"http://localhost:5000"
+        )
+    if "@" in value:
+        raise ValueError(
+            "credentials in the address would be written to files; set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
+    return value
+
+
+class FaultTolerance(_Section):
+    """Handling of trials that crash or hang."""
+
+    max_retries: ConfigInt = Field(default=3, ge=0, le=1000)
+    """Retries, from its checkpoint, of a trial whose process died, before it counts as failed."""
+    report_timeout: Annotated[float, BeforeValidator(_timeout)] | Literal["auto"] = "auto"
+    """Seconds without a report after which a trial counts as hung and its process is killed; auto:
+    ten times the search's longest epoch, at least ten minutes; an hour before the first epoch."""
+
+    def hang_timeout(self, longest_epoch: float | None) -> float:
+        """Return the allowed seconds without a report, given the longest epoch so far (s)."""
+        if self.report_timeout != "auto":
+            return self.report_timeout
+        return 3600.0 if longest_epoch is None else max(600.0, 10 * longest_epoch)
+
+
+class Tracking(_Section):
+    """Experiment trackers, each a separate optional dependency."""
+
+    tensorboard: bool = Field(default=False, strict=True)
+    """Whether to write TensorBoard event files to the results folder."""
+    mlflow: Annotated[bool | str, BeforeValidator(_mlflow_uri)] = False
+    """Whether to log to an MLflow database in the results folder, or the address of a server."""
+    wandb: bool = Field(default=False, strict=True)
+    """Whether to log to Weights & Biases in the results folder (offline without WANDB_MODE)."""
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """Names of the enabled trackers."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name))
+
+
+class Reevaluation(_Section):
+    """Re-evaluation of the top trials with fresh seeds, before the winner is selected."""
+
+    top: ConfigInt = Field(default=3, ge=0, le=1000)
+    """Number of top configurations; 0 disables re-evaluation, and the leaderboard's first wins."""
+    seeds: ConfigInt = Field(default=3, ge=1, le=1000)
+    """Number of fresh seeds, the same for each configuration."""
+    folds: ConfigInt = Field(default=0, ge=0, le=100)
+    """Number of folds for cross-validation over training and validation images, repeated for every
+    seed; 0 keeps the validation split."""
+    time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
+    """Time limit in seconds; the runs that all configurations finished by then are compared."""
+
+    @model_validator(mode="after")
+    def _two_folds(self) -> Reevaluation:
+        if self.folds == 1:
+            raise ValueError("folds is 1, which leaves nothing to train on; use 0, or 2 or more")
+        return self

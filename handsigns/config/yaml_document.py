@@ -1,0 +1,192 @@
+"""Safe YAML loading with line numbers: no code execution, aliases or deep nesting."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from handsigns.errors import ConfigError
+
+KeyPath = tuple[str, ...]
+Tree = dict[str, Any]
+
+_MAX_BYTES = 2**20
+_MAX_DEPTH = 20
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 loader, except that 1e-4 is a number and a date is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if not tag.endswith(("float", "timestamp"))
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+"
+        r"|\.(?:inf|Inf|INF))$|\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML dumper that quotes text which `_Loader` would not read as text, such as 1e3."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def dump_yaml(tree: Tree, *, inline: bool = False) -> str:
+    """Return YAML that `load_yaml_document` loads as the same values.
+
+    Args:
+        tree: the values.
+        inline: whether to use a single line in flow style.
+    """
+    text: str = yaml.dump(
+        tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True,
+        default_flow_style=inline, width=10_000 if inline else 80,
+    )  # fmt: skip
+    return text
+
+
+@dataclass
+class Document:
+    """Parsed YAML file: values, locations of the keys, and syntactic problems.
+
+    Attributes:
+        values: mappings, lists and scalars.
+        locations: location of each key (``line 4``) by its path.
+        problems: (location, message) of keys that are not text, duplicate, or hold no plain value.
+    """
+
+    values: Tree = field(default_factory=dict)
+    locations: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def load_yaml_document(path: Path) -> Document:
+    """Read a YAML file whose top level is a mapping.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or has aliases, tags or too many levels.
+    """
+    text = _read_text(path)
+    try:
+        _check_safe(path, text)
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        location = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(f"{path} is not valid YAML: {location}{error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if node is None:
+        raise ConfigError(f"{path} is empty; a search needs at least a space: section")
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{path} is not a mapping; start with a key such as 'space:'")
+    document = Document()
+    document.values = _mapping(node, (), document)
+    return document
+
+
+def parse_yaml_value(text: str) -> Any:
+    """Parse a command-line value as YAML.
+
+    Raises:
+        ValueError: it is not a plain value.
+    """
+    try:
+        _check_safe(Path("value"), text)
+        node = yaml.compose(text, Loader=_Loader)
+    except (yaml.YAMLError, ConfigError) as error:
+        raise ValueError("it is not a valid YAML value") from error
+    document = Document()
+    value = "" if node is None else _value(node, (), document)
+    if document.problems:
+        raise ValueError(document.problems[0][1])
+    return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; name a search-space file in it")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path} is larger than 1 MiB; is it a search space?")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path} cannot be read: {reason}") from error
+
+
+def _check_safe(path: Path, text: str) -> None:
+    """Reject aliases, which can expand a small file enormously, and excessive nesting."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            line = _line_number(event)
+            raise ConfigError(
+                f"{path}, line {line}: anchors (&) and aliases (*) are not supported; write the "
+                f"value out"
+            )
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            line = _line_number(event)
+            raise ConfigError(f"{path}, line {line}: nested deeper than {_MAX_DEPTH} levels")
+
+
+def _line_number(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 0
+
+
+def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, path, document) for item in node.value]
+    try:
+        return _Loader("").construct_object(node)
+    except (yaml.YAMLError, ValueError):
+        shown = str(node.value)[:40]
+        document.problems.append((_line(node), f"{shown!r} ({node.tag}) is not a plain value"))
+        return None
+
+
+def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> Tree:
+    values: Tree = {}
+    for key_node, value_node in node.value:
+        if not (isinstance(key_node, yaml.ScalarNode) and key_node.tag.endswith(":str")):
+            shown = str(key_node.value)[:40]
+            document.problems.append(
+                (_line(key_node), f"{shown} is not a valid key; keys must be text")
+            )
+            continue
+        key = key_node.value
+        key_path = (*path, key)
+        if key in values:
+            first = document.locations[key_path]
+            message = f"duplicate key {'.'.join(key_path)}; the first is at {first}"
+            document.problems.append((_line(key_node), message))
+            continue
+        document.locations[key_path] = _line(key_node)
+        values[key] = _value(value_node, key_path, document)
+    return values
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"

@@ -1,0 +1,63 @@
+"""Request for a session of a search, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handsigns.config.search import SearchConfig
+from handsigns.config.user_code import UserCode
+from handsigns.data.dataset import DataSet
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.trial import TrialRecord
+
+if TYPE_CHECKING:
+    from handsigns.policy.source import TrialSource
+
+TrialSourceFactory = Callable[[SearchConfig, Journal], "TrialSource"]
+"""Factory of a search's trial source, with the state after the journal's events."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Result of a search session.
+
+    Attributes:
+        records: all trials, in the order in which they started.
+        reason: why the session ended, for the user.
+        interrupted: whether the user interrupted it; the search can then be resumed.
+    """
+
+    records: list[TrialRecord]
+    reason: str
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """Request to run a search, or to resume one.
+
+    Attributes:
+        config: resolved configuration of the search.
+        data: data set, of which the train and val splits are used; the test split is not touched.
+        paths: paths of the results, where a journal may already hold trials.
+        make_source: factory of the trial source.
+        trackers: names of the experiment trackers to log to.
+        address: address of a Ray cluster; None searches on this machine.
+        dashboard: whether to start Ray's dashboard, on loopback.
+        user_code: trusted user code that trials may run.
+        exit_on_second_interrupt: whether to exit the process at a second interrupt, without waiting
+            for a graceful end; else KeyboardInterrupt is raised.
+    """
+
+    config: SearchConfig
+    data: DataSet
+    paths: SearchPaths
+    make_source: TrialSourceFactory
+    trackers: tuple[str, ...] = ()
+    address: str | None = None
+    dashboard: bool = False
+    user_code: UserCode | None = None
+    exit_on_second_interrupt: bool = False
