@@ -43,7 +43,7 @@ _LAYOUTS = """supported layouts:
   train/<class>/image.jpg      val/…         test/…            (any classes; val, test optional)
   <class>/image.jpg                                            (val and test are split off)"""
 _DETECTION = ({"images", "labels"}, {"images", "annotations"})
-"""Folder names of object-detection data sets, which would be taken for class folders."""
+"""Folder names of object-detection data sets, not to be mistaken for class folders."""
 
 
 def list_images(source: Path) -> ImageListing:

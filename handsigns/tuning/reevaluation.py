@@ -75,11 +75,10 @@ def reevaluate(
     _archive_stale_runs(paths, data.info.fingerprint)
     journal = Journal(paths.journal)
     write_plan(paths, plan, journal.records)
-    records_by_id = {record.trial_id: record for record in journal.records}
     time_limit = None if time_budget is None else journal.elapsed + time_budget
-    ended = {name for name, record in records_by_id.items() if record.is_terminal}
+    ended = {record.trial_id for record in journal.records if record.is_terminal}
     search_config = _reevaluation_config(stored.config, len(ended | plan.run_ids), time_limit)
-    if plan.run_ids <= ended:
+    if plan.finished(journal.records):
         if journal.stop_reason:
             return None
         reason = "all runs are done"

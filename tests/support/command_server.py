@@ -113,5 +113,5 @@ def _capture_output(file: IO[bytes]) -> Iterator[None]:
 
 if __name__ == "__main__":
     channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # output between commands must not be taken for a reply
+    os.dup2(2, 1)  # output between commands must not be read as a reply
     serve(sys.stdin, channel)
