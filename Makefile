@@ -16,8 +16,8 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-versions check docs audit format lock clean
-.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-smoke
+.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-gpu test-versions check docs audit format lock clean
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu bench-smoke
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,10 +56,10 @@ run: $(READY) ## search, retrain and test (SPACE=quick on synthetic hands)
 
 # Tests that start Ray mostly wait, so several files run at once.
 test: $(DEV) ## all tests except test-cluster and the longest of test-faults
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster and not long"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster and not long and not gpu"
 
 test-fast: $(DEV) ## unit tests, in about a minute: without Ray and other slow parts
-	$(BIN)/python -m pytest -n 2 -m "not ray and not slow and not cluster"
+	$(BIN)/python -m pytest -n 2 -m "not ray and not slow and not cluster and not gpu"
 
 test-faults: $(DEV) ## tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults
@@ -71,6 +71,9 @@ AS_ROOT = $(if $(filter-out 0,$(shell id -u)),$(shell $(NAMESPACES) true && echo
 
 test-cluster: $(DEV) ## searches on several machines emulated by namespaces (Linux)
 	$(AS_ROOT) $(BIN)/python -m pytest -m cluster
+
+test-gpu: $(DEV) ## tests on an NVIDIA GPU; without one they are skipped, with a message
+	$(BIN)/python -m pytest -m gpu -rs tests/gpu
 
 # Separate environments, created afresh each time, so that new releases are picked up.
 VERSIONS := lowest newest
@@ -94,9 +97,9 @@ check: $(DEV) docs ## lint, formatting, types and documentation
 docs: $(DEV) ## build the documentation into site/; broken links and missing docstrings fail
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale ## all benchmarks, over two hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu ## all benchmarks, over two hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale, -gpu
 
-bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale: bench-%: $(DEV)
+bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale bench-gpu: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
 bench-smoke: $(DEV) ## smoke test of every benchmark, in tiny sizes

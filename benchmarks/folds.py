@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from handsigns.training.ema import ExponentialMovingAverage
     from handsigns.training.optimizer import Optimizer
-    from handsigns.training.train import TrainingPlan
+    from handsigns.training.state import TrainingPlan
 
 
 NUM_PRETRAINING_IMAGES = 2400
@@ -151,7 +151,8 @@ def train(data: Path | None, training: Training) -> Curve:
     from handsigns.models import inference_model
     from handsigns.training.ema import ExponentialMovingAverage
     from handsigns.training.evaluate import evaluate, predict_logits
-    from handsigns.training.train import TrainingPlan, init_state, train_epochs
+    from handsigns.training.state import TrainingPlan, init_state
+    from handsigns.training.train import train_epochs
 
     torch.set_num_threads(1)
     data_set = open_data(data)
@@ -197,7 +198,8 @@ def _pretrain_on_synthetic_hands(plan: TrainingPlan, epochs: int) -> dict[str, t
     """Return the weights after pretraining on synthetic hands."""
     from handsigns.data.splits import Split
     from handsigns.data.synthetic import generate_hands
-    from handsigns.training.train import init_state, train_epochs
+    from handsigns.training.state import init_state
+    from handsigns.training.train import train_epochs
 
     images, labels = generate_hands(NUM_PRETRAINING_IMAGES, plan.seed, plan.image_size)
     state = init_state(dataclasses.replace(plan, max_epochs=epochs))
@@ -219,14 +221,19 @@ class _EMAOptimizer:
     ) -> None:
         self._inner = inner
         self._averages = list(zip(averages, horizons, strict=True))
+        self._updates = 0
 
     def zero_grad(self) -> None:
         self._inner.zero_grad()
 
-    def step(self, lr: float) -> None:
+    def step(self, lr: torch.Tensor) -> None:
+        from handsigns.training.ema import ema_weight
+
         self._inner.step(lr)
+        self._updates += 1
         for average, horizon in self._averages:
-            average.update(horizon)
+            average.update(lr.new_tensor(ema_weight(self._updates, horizon)))
+            average.copy_buffers()
 
 
 def _key(training: Training) -> str:

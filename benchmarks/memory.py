@@ -113,7 +113,8 @@ def measure_trial_memory(config: TrialConfig, num_images: int) -> tuple[int, int
     import torch
 
     from handsigns.data.splits import Split
-    from handsigns.training.train import TrainingPlan, init_state, train_epochs
+    from handsigns.training.state import TrainingPlan, init_state
+    from handsigns.training.train import train_epochs
     from handsigns.tuning import trainable  # noqa: F401  # all that a trial's process imports
 
     torch.set_num_threads(1)

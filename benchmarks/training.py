@@ -47,7 +47,8 @@ from handsigns.data.splits import Split
 from handsigns.data.synthetic import CLASSES, generate_hands
 from handsigns.models import build_model
 from handsigns.training.evaluate import predict_logits
-from handsigns.training.train import TrainingPlan, init_state, train_epochs
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import train_epochs
 
 NUM_IMAGES = 960
 SIZE = 64

@@ -59,13 +59,33 @@ def test_the_kubernetes_job_runs_a_valid_command():
     assert f"ray=={job['rayClusterSpec']['rayVersion']}\n" in pinned
 
 
+def test_workers_find_the_mps_daemon_of_their_node():
+    daemon = read("mps-daemonset.yaml")["spec"]
+    pod = daemon["template"]["spec"]
+    assert daemon["selector"]["matchLabels"] == daemon["template"]["metadata"]["labels"]
+    (container,), (folders,) = pod["containers"], pod["initContainers"]
+    text = (DEPLOY / "kuberay-cluster.yaml").read_text()
+    _, marker, worker = text.partition("# With MPS on the GPU nodes (deploy/mps-daemonset.yaml):\n")
+    assert marker
+    lines = [line.replace("# ", "", 1) for line in worker.splitlines()]
+    client = yaml.safe_load("\n".join(line.strip() for line in lines[:2]))
+    client |= yaml.safe_load("\n".join(line[10:] for line in lines[2:]))
+    assert client["env"][0] in container["env"], "the same pipe directory"
+    assert client["volumeMounts"] == container["volumeMounts"] == folders["volumeMounts"]
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in client["volumes"]}
+    assert paths == {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"]}
+    (user,) = re.findall(r"^USER (\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert container["securityContext"]["runAsUser"] == int(user), "MPS serves one user"
+    assert f"chown {user} " in " ".join(folders["command"])
+
+
 def test_files_copied_into_the_image_exist():
     text = (DEPLOY / "Dockerfile").read_text()
     copied = re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
     assert len(copied) == 4
     for source in " ".join(copied).split():
         assert (REPOSITORY / source).exists(), source
-    used = {image for name in ("kuberay-cluster.yaml", "kuberay-job.yaml")
+    used = {image for name in ("kuberay-cluster.yaml", "kuberay-job.yaml", "mps-daemonset.yaml")
             for image in re.findall(r"image: (\S+)", (DEPLOY / name).read_text())}  # fmt: skip
     assert used == {"my-registry/handsigns:latest"}
 

@@ -32,7 +32,8 @@ import handsigns.winner.retrain
 import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.splits import Split
-from handsigns.training.train import TrainingPlan, train_epochs, init_state
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import train_epochs
 import numpy as np
 
 assert "OMP_WAIT_POLICY" not in os.environ

@@ -51,7 +51,8 @@ def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterato
 
     from handsigns.config.hyperparameters import TrialConfig, trial_seed
     from handsigns.data.dataset import open_data
-    from handsigns.training.train import TrainingPlan, init_state, train_epochs
+    from handsigns.training.state import TrainingPlan, init_state
+    from handsigns.training.train import train_epochs
 
     torch.set_num_threads(1)
     data_set = open_data(Path(data), size=SIZE)
@@ -65,9 +66,11 @@ def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterato
         yield metrics.epoch, metrics.val_loss, state
 
 
-def log_epoch(log: str, trial: str, epoch: int, val_loss: float, seconds: float) -> None:
+def log_epoch(
+    log: str, trial: str, epoch: int, val_loss: float, seconds: float, **more: float
+) -> None:
     """Append an epoch to the log atomically, as other processes append to it, too."""
-    metrics = {"epoch": epoch, "val_loss": val_loss, "epoch_seconds": seconds}
+    metrics = {"epoch": epoch, "val_loss": val_loss, "epoch_seconds": seconds, **more}
     event = {"event": "epoch", "trial_id": trial, "metrics": metrics, "time": time.time()}
     descriptor = os.open(log, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
     try:

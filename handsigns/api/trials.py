@@ -76,10 +76,13 @@ def retrain(
     seeds: int = 2,
     ensemble: bool = False,
     data: PathLike | None = None,
+    address: str | None = None,
     trust_user_code: bool = False,
     results: PathLike = "results",
 ) -> Winner:
     """Retrain the best configuration on the training and validation splits combined.
+
+    An interrupted retraining is resumed by the same call.
 
     Args:
         name: name of the search.
@@ -87,6 +90,7 @@ def retrain(
         seeds: number of models to train; the one with the lowest training loss is kept.
         ensemble: keep all of them instead, as a model that averages their probabilities.
         data: current folder of the images, if they were moved.
+        address: address of a Ray cluster; None starts a local Ray.
         trust_user_code: run user code that the trial names.
         results: folder of all searches.
 
@@ -94,19 +98,16 @@ def retrain(
         The winner, ready to classify.
 
     Raises:
-        ResultsError: there is no such search or trial, or every seed diverged.
+        ResultsError: there is no such search or trial, a run failed, or every seed diverged.
         DataError: the data have changed.
+        ResourceError: a run requires more resources than are available.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; it must be at least 1")
     with open_synced(Path(results), name) as search:
-        retraining.retrain(
-            search,
-            InputOptions(as_path(data), trust_user_code),
-            trial=trial,
-            seeds=seeds,
-            ensemble=ensemble,
-        )
+        inputs = InputOptions(as_path(data), trust_user_code)
+        request = retraining.RetrainRequest(inputs, seeds, ensemble, trial)
+        retraining.retrain(search, request, RunOptions(address))
         return load_winner(search.paths, trust_user_code=trust_user_code)
 
 

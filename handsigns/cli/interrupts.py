@@ -5,10 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from handsigns.workflow.data import InputOptions
 
 UNCHANGED = "the search was not changed"
 
@@ -40,9 +36,3 @@ def file_signature(file: Path) -> tuple[int, int] | None:
         status = file.stat()
         return status.st_ino, status.st_mtime_ns
     return None
-
-
-def input_args(input_options: InputOptions) -> list[str]:
-    """Return the command-line options for these inputs."""
-    data = [] if input_options.data is None else ["--data", str(input_options.data)]
-    return [*data, *(["--trust-user-code"] if input_options.trust_user_code else [])]

@@ -119,10 +119,15 @@ def add_search_storage(parser: ArgumentParser) -> None:
 
 def add_ray(parser: argparse._ActionsContainer) -> None:
     """Add the options of Ray."""
-    parser.add_argument("--address", metavar="A", help="address of a Ray cluster (default: local)")
+    add_address(parser)
     parser.add_argument(
         "--dashboard", action="store_true", help="start Ray's dashboard, on loopback"
     )
+
+
+def add_address(parser: argparse._ActionsContainer) -> None:
+    """Add the option for the address of a Ray cluster."""
+    parser.add_argument("--address", metavar="A", help="address of a Ray cluster (default: local)")
 
 
 def run_options(options: Namespace) -> RunOptions:

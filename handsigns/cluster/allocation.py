@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import ray
 
-from handsigns.cluster.gpu_sharing import trials_per_gpu
+from handsigns.cluster.capacity import WorkerCapacity
+from handsigns.cluster.gpu_sharing import measure_gpu_sharing
 from handsigns.cluster.preflight import check_nodes
 from handsigns.cluster.resources import (
     Node,
     ResourceAllocation,
-    WorkerCapacity,
     alive_nodes,
     allocate,
 )
@@ -29,26 +29,31 @@ def allocate_on_cluster(
     notify: Callable[[str], None],
     *,
     joined: bool,
+    num_trials: int | None = None,
 ) -> tuple[ResourceAllocation, WorkerCapacity]:
     """Allocate resources to trials, after a check of the nodes of a joined cluster.
 
     Args:
         notify: prints a notice.
         joined: whether Ray was joined, not started here; nodes may then be added and removed.
+        num_trials: see `allocate`.
 
     Raises:
         ResourceError: a trial requests more than any node has, or a node fails the check.
     """
     resources = search_config.resources
-    allocation = allocate(resources, _nodes(), autoscaling=joined)
+    allocation = allocate(resources, _nodes(), autoscaling=joined, num_trials=num_trials)
     if joined:
-        for note in check_nodes(checkpoints, allocation):
+        for note in check_nodes(checkpoints, allocation, resources):
             notify(note)
-    if allocation.gpus_per_trial and resources.gpus_per_trial == "auto":
+    if 0 < allocation.gpus_per_trial < 1 and resources.gpus_per_trial == "auto":
         notify("measuring how many trials share a GPU")
-        per_gpu, note = trials_per_gpu(search_config, data, user_code, allocation)
-        allocation = allocate(resources, _nodes(), autoscaling=joined, per_gpu=per_gpu)
-        notify(note)
+        sharing, notes = measure_gpu_sharing(search_config, data, user_code, allocation)
+        allocation = allocate(
+            resources, _nodes(), autoscaling=joined, sharing=sharing, num_trials=num_trials
+        )
+        for note in notes:
+            notify(note)
     return allocation, WorkerCapacity(allocation, resources, _nodes if joined else None)
 
 

@@ -1,4 +1,4 @@
-"""Checks of a cluster's nodes before the first trial: packages and access to checkpoints."""
+"""Checks of a cluster's nodes before the first trial: checkpoint storage, packages and MPS."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import errno
 import platform
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from handsigns.cluster.mps import mps_active
 from handsigns.cluster.remote import run_on_nodes
 from handsigns.cluster.resources import ResourceAllocation
+from handsigns.config.sections import Resources
 from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
 from handsigns.io.storage import FolderStorage, Storage, check_writable
@@ -30,21 +32,32 @@ class NodeReport:
         host: host name.
         versions: versions of Python and of packages; None for one that is not installed.
         problem: why the node cannot read and write checkpoints; empty if it can.
+        mps: whether an MPS daemon answers on the node.
     """
 
     host: str
     versions: Mapping[str, str | None]
     problem: str
+    mps: bool
 
 
-def check_nodes(checkpoints: CheckpointStore, allocation: ResourceAllocation) -> list[str]:
+def check_nodes(
+    checkpoints: CheckpointStore, allocation: ResourceAllocation, resources: Resources
+) -> list[str]:
     """Have every node on which a trial fits read from and write to the checkpoint storage.
 
+    Args:
+        checkpoints: where trials store their checkpoints.
+        allocation: resources of a trial.
+        resources: the resources that the user requested.
+
     Returns:
-        Notes for the user: packages whose version on a node differs from this machine's.
+        Notes for the user: packages whose version on a node differs from this machine's, and nodes
+        whose GPUs are shared without MPS.
 
     Raises:
-        ResourceError: nodes have no access, lack a package, or do not respond; with the reasons.
+        ResourceError: nodes have no access, lack a package, or do not respond, or lack MPS although
+            `resources.mps` is ``on``; with the reasons.
     """
     storage = checkpoints.storage
     name, content = f".probe-{secrets.token_hex(8)}", secrets.token_bytes(16)
@@ -65,8 +78,10 @@ def check_nodes(checkpoints: CheckpointStore, allocation: ResourceAllocation) ->
     if no_access or problems:
         num_nodes = len(reports) + len(problems)
         raise ResourceError(_preflight_error_message(storage, no_access, problems, num_nodes))
+    without_mps = [host for host, report in reports.items() if not report.mps]
+    notes = _mps_notes(without_mps, resources) if 0 < allocation.gpus_per_trial < 1 else []
     local_versions = _versions()
-    return [
+    return notes + [
         f"{host} has {package} {version}, this machine {local_versions[package]}: results of "
         f"trials there may differ"
         for host, report in reports.items()
@@ -84,7 +99,27 @@ def probe_node(storage: Storage, name: str, content: bytes) -> NodeReport:
         check_writable(storage)
     except OSError as error:
         problem = f"{error.strerror or error}"
-    return NodeReport(socket.gethostname(), _versions(), problem)
+    return NodeReport(socket.gethostname(), _versions(), problem, mps_active())
+
+
+def _mps_notes(without_mps: Sequence[str], resources: Resources) -> list[str]:
+    """Return a note on the nodes with shared GPUs that lack MPS.
+
+    Raises:
+        ResourceError: `resources.mps` is ``on``.
+    """
+    if not without_mps or resources.mps == "off":
+        return []
+    nodes, how = ", ".join(without_mps), '"GPU nodes: MPS" in docs/tutorials/cluster.md'
+    if resources.mps == "on":
+        raise ResourceError(
+            f"resources.mps is on, but no MPS daemon answers on {nodes}; start one there ({how}), "
+            f"or use --set resources.mps=auto"
+        )
+    return [
+        f"no MPS daemon answers on {nodes}: trials that share a GPU there take turns on it; to "
+        f"start one see {how}"
+    ]
 
 
 def _versions() -> dict[str, str | None]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from handsigns.config.sections import Resources
 from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
 from handsigns.host import available_cpus
-from handsigns.io.throttle import Throttle
 
-DEFAULT_TRIALS_PER_GPU = 4
-"""Trials per GPU if not measured."""
 _ACCELERATOR_TYPE_SHARE = 0.001
 """Fraction of a node's accelerator-type resource that a trial takes; the node's trials share it."""
 
@@ -33,6 +30,19 @@ class Node:
     cpus: float
     gpus: float
     accelerators: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class GpuSharing:
+    """How many trials share a GPU, with ``auto``.
+
+    Attributes:
+        trials_per_gpu: number of trials per GPU; the default is for GPUs that were not measured.
+        min_cpus_per_trial: CPUs that a trial needs to keep its GPU busy.
+    """
+
+    trials_per_gpu: int = 4
+    min_cpus_per_trial: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,11 +100,15 @@ def _with_unit(number: float, noun: str) -> str:
 
 
 def local_node() -> Node:
-    """Return this machine's CPUs and NVIDIA GPUs without starting Ray, for a dry run."""
+    """Return this machine's CPUs and visible NVIDIA GPUs, without starting Ray."""
     gpus = 0
     if shutil.which("nvidia-smi"):
         listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
         gpus = listing.stdout.count("GPU ")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:  # as Ray reads it
+        devices = [] if visible in ("", "NoDevFiles") else visible.split(",")
+        gpus = min(gpus, len(devices))
     return Node(float(available_cpus()), float(gpus))
 
 
@@ -118,19 +132,22 @@ def allocate(
     nodes: Sequence[Node],
     *,
     autoscaling: bool = False,
-    per_gpu: int = DEFAULT_TRIALS_PER_GPU,
+    sharing: GpuSharing = GpuSharing(),
+    num_trials: int | None = None,
 ) -> ResourceAllocation:
     """Allocate the nodes' resources to trials.
 
-    With ``auto``, a trial gets a fraction of a GPU and an even share of its node's CPUs where there
-    are GPUs, and one CPU otherwise.
+    With ``auto``, a trial gets a fraction of a GPU and an even share of its node's CPUs, possibly a
+    fraction of one, where there are GPUs, and one CPU otherwise. If there are fewer trials than
+    that, each gets more.
 
     Args:
         resources: the resources that the user requested.
         nodes: nodes of the machine or cluster.
         autoscaling: whether nodes may be added for pending trials; if the user sets the number
             of concurrent trials, none needs to fit yet.
-        per_gpu: number of trials per GPU with ``auto``.
+        sharing: how many trials share a GPU with ``auto``.
+        num_trials: number of trials in all; None if they are more than can run concurrently.
 
     Raises:
         ResourceError: a single trial requests more than any node has.
@@ -138,8 +155,11 @@ def allocate(
     eligible = [node for node in nodes if node.cpus]
     if resources.accelerator_type is not None:
         eligible = [node for node in eligible if resources.accelerator_type in node.accelerators]
-    gpus = _gpus_per_trial(resources, eligible, per_gpu)
-    cpus = _cpus_per_trial(resources, eligible, gpus)
+    requested = resources.max_concurrent_trials
+    if num_trials is not None and requested != "auto":
+        num_trials = min(num_trials, requested)
+    gpus = _gpus_per_trial(resources, eligible, sharing, num_trials)
+    cpus = _cpus_per_trial(resources, eligible, gpus, sharing, num_trials)
     allocation = ResourceAllocation(
         cpus_per_trial=cpus,
         gpus_per_trial=gpus,
@@ -149,30 +169,55 @@ def allocate(
         num_nodes=len(eligible),
         accelerator_type=resources.accelerator_type,
     )
-    count, requested = allocation.max_trials_on(eligible), resources.max_concurrent_trials
+    count = allocation.max_trials_on(eligible)
     if not count and not (autoscaling and requested != "auto"):
         raise ResourceError(_resource_error_message(allocation, eligible, autoscaling=autoscaling))
     if requested != "auto":
         count = requested if autoscaling else min(count, requested)
-    return replace(allocation, max_concurrent=count)
+    return replace(allocation, max_concurrent=min(count, num_trials or count))
 
 
-def _gpus_per_trial(resources: Resources, nodes: Sequence[Node], per_gpu: int) -> float:
+def _gpus_per_trial(
+    resources: Resources, nodes: Sequence[Node], sharing: GpuSharing, num_trials: int | None
+) -> float:
     if resources.gpus_per_trial != "auto":
         return float(resources.gpus_per_trial)
+    total = int(sum(node.gpus for node in nodes))
+    if not total:
+        return 0.0
+    per_gpu = sharing.trials_per_gpu
+    if num_trials is not None:
+        per_gpu = min(per_gpu, math.ceil(num_trials / total))
     # Ray counts in units of 1e-4; rounded down, three thirds fit on one GPU.
-    return math.floor(1e4 / per_gpu) / 1e4 if any(node.gpus for node in nodes) else 0.0
+    return math.floor(1e4 / per_gpu) / 1e4
 
 
-def _cpus_per_trial(resources: Resources, nodes: Sequence[Node], gpus: float) -> float:
+def _cpus_per_trial(
+    resources: Resources,
+    nodes: Sequence[Node],
+    gpus: float,
+    sharing: GpuSharing,
+    num_trials: int | None,
+) -> float:
     if resources.cpus_per_trial != "auto":
         return float(resources.cpus_per_trial)
     if not gpus:
-        return 1.0
+        return 1.0 if num_trials is None else _share_of_cpus(nodes, num_trials)
     trials_by_node = [(node.cpus, _num_fitting(node.gpus, gpus)) for node in nodes]
-    return min(
-        (float(max(1, cpus // trials)) for cpus, trials in trials_by_node if trials), default=1.0
+    share = min((cpus / trials for cpus, trials in trials_by_node if trials), default=1.0)
+    share = float(math.floor(share)) if share >= 1 else math.floor(share * 100) / 100
+    return max(share, sharing.min_cpus_per_trial)
+
+
+def _share_of_cpus(nodes: Sequence[Node], num_trials: int) -> float:
+    """Return the most CPUs with which all trials run concurrently; 1 if even that is too many."""
+    most = int(max((node.cpus for node in nodes), default=1))
+    shares = (
+        cpus
+        for cpus in range(most, 1, -1)
+        if sum(_num_fitting(node.cpus, cpus) for node in nodes) >= num_trials
     )
+    return float(next(shares, 1))
 
 
 def _resource_error_message(
@@ -214,42 +259,3 @@ def _num_fitting(total: float, per_trial: float) -> int:
     if per_trial < 1:
         return int(total) * int(1 / per_trial + 1e-9)
     return int(total / per_trial + 1e-9)
-
-
-class WorkerCapacity:
-    """Number of trials that can run concurrently, as nodes are added and removed.
-
-    Args:
-        allocation: resources of a trial.
-        resources: the resources that the user requested.
-        nodes: returns the current nodes; None if they never change.
-        clock: monotonic clock in seconds.
-    """
-
-    def __init__(
-        self,
-        allocation: ResourceAllocation,
-        resources: Resources,
-        nodes: Callable[[], list[Node]] | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._allocation = allocation
-        self._requested = resources.max_concurrent_trials
-        self._nodes = nodes
-        self._count = allocation.max_concurrent
-        self._throttle = Throttle(min_interval_s=2.0, clock=clock)
-
-    def __call__(self) -> int:
-        """Return the current number, which is at least one even when all nodes are gone.
-
-        On a cluster, a number that the user set is returned as is: pending trials are what makes
-        the cluster scale up.
-        """
-        if self._nodes is None:
-            return self._count
-        if self._requested != "auto":
-            return self._requested
-        if self._throttle.due:
-            with self._throttle.measure():
-                self._count = max(1, self._allocation.max_trials_on(self._nodes()))
-        return self._count

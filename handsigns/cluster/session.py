@@ -104,7 +104,7 @@ def ray_session(
     """
     with contextlib.ExitStack() as stack:
         already_connected = _is_connected()
-        start_local = address is None and not already_connected
+        start_local = starts_local_ray(address)
         stack.enter_context(restore_process_state())
         stack.callback(ray_compat.reload_ray_config)  # runs once the environment is restored
         try:
@@ -145,6 +145,11 @@ def ray_session(
         if dashboard_notice and start_local:
             dashboard_notice += f" (log in with the token in {scratch / _TOKEN_FILE})"
         yield RaySession(scratch, not start_local, dashboard_notice)
+
+
+def starts_local_ray(address: str | None) -> bool:
+    """Return whether `ray_session` starts a local Ray, rather than use or join another one."""
+    return address is None and not _is_connected()
 
 
 def _is_connected() -> bool:

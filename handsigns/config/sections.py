@@ -105,6 +105,11 @@ def _timeout(value: object) -> object:
     return value if value == "auto" else parse_duration(value)
 
 
+def _switch(value: object) -> object:
+    """Return ``on`` or ``off`` for the boolean that YAML reads these words as."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class Resources(_Section):
     """Resources of a trial; ``auto`` adapts to the machine or cluster."""
 
@@ -118,6 +123,11 @@ class Resources(_Section):
         None
     )
     """Accelerator type that trials require, such as ``T4``, as Ray names it (``ray status``)."""
+    mps: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+    """Whether trials that share a GPU run on it at the same time, by NVIDIA's MPS. ``auto`` starts
+    its daemon for a search on this machine unless another process uses a GPU, and else lets trials
+    take turns; ``on`` starts it in any case, and without it there is no search; ``off`` starts none
+    (docs/tutorials/cluster.md)."""
 
     @model_validator(mode="after")
     def _whole_above_one(self) -> Resources:

@@ -48,9 +48,13 @@ class Fold:
         return _subset(splits, ~held_out), _subset(splits, held_out)
 
 
-def training_splits(fold: Fold | None, train: Split, val: Split) -> tuple[Split, Split]:
-    """Return the training and the validation images of a trial."""
-    return (train, val) if fold is None else fold.hold_out(train, val)
+def training_splits(
+    fold: Fold | None, train: Split, val: Split | None
+) -> tuple[Split, Split | None]:
+    """Return the training and the validation images of a trial; None without validation."""
+    if fold is None or val is None:
+        return train, val
+    return fold.hold_out(train, val)
 
 
 def assign_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:

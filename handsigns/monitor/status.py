@@ -82,20 +82,14 @@ class SearchStatus:
         The estimate is extrapolated from the seconds and the finished trials of this session
         alone; before the first of these it is the rest of the time budget, if any.
         """
-        text = f"{format_duration(round(self.elapsed))} elapsed"
-        if self.elapsed_before:
-            total = format_duration(round(self.elapsed_before + self.elapsed))
-            text = f"{text} in this session, {total} in total"
         ends = [] if self.remaining is None else [self.remaining]
         ended = self.num_finished - self.num_ended_before_session
         if ended > 0:
             ends.append(
                 self.elapsed / ended * max(0, self.config.budget.trials - self.num_finished)
             )
-        estimate = round(min(ends, default=0.0))
-        if not self.running or not estimate:
-            return text
-        return f"{text}, about {format_duration(estimate)} remaining"
+        estimate = min(ends, default=0.0) if self.running else 0.0
+        return time_text(self.elapsed, self.elapsed_before, estimate)
 
     @property
     def best_line(self) -> str:
@@ -114,6 +108,22 @@ class SearchStatus:
         )
         done = f"{self.num_finished}/{pluralize(self.config.budget.trials, 'trial')} finished"
         return f"{done}, {self.counts_line}{score}, {self.time_line}"
+
+
+def time_text(elapsed: float, elapsed_before: float, estimate: float) -> str:
+    """Return the elapsed and remaining time as text.
+
+    Args:
+        elapsed: seconds of this session.
+        elapsed_before: seconds of earlier sessions.
+        estimate: estimate of the remaining seconds; 0 if unknown.
+    """
+    text = f"{format_duration(round(elapsed))} elapsed"
+    if elapsed_before:
+        total = format_duration(round(elapsed_before + elapsed))
+        text = f"{text} in this session, {total} in total"
+    remaining = round(estimate)
+    return f"{text}, about {format_duration(remaining)} remaining" if remaining else text
 
 
 def best_line(best: TrialRecord | None, search_config: SearchConfig) -> str:

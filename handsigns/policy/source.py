@@ -1,4 +1,4 @@
-"""Interface of trial sources: a sampler, or the plan of a re-evaluation."""
+"""Interface of trial sources: a sampler, or a plan of runs."""
 
 from __future__ import annotations
 

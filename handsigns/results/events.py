@@ -150,7 +150,7 @@ def from_dict(line: Mapping[str, Any]) -> Event:
     match line["event"]:
         case "epoch":
             verdict = Verdict(**line["verdict"]) if "verdict" in line else None
-            placement = _placement(line["node"], line["device"], line["threads"])
+            placement = _placement(line["node"], line["device"], line["threads"], line["execution"])
             metrics = EpochMetrics(**line["metrics"])
             return EpochReported(*timestamps, line["trial_id"], metrics, placement, verdict)
         case "trial_started":
@@ -171,6 +171,6 @@ def from_dict(line: Mapping[str, Any]) -> Event:
 
 
 @functools.lru_cache(maxsize=1024)
-def _placement(node: str, device: str, threads: int) -> Placement:
+def _placement(node: str, device: str, threads: int, execution: str) -> Placement:
     """Return a placement shared by all epochs trained there, to save memory."""
-    return Placement(node, device, threads)
+    return Placement(node, device, threads, execution)

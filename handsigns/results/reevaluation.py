@@ -8,7 +8,7 @@ same new splits into training and validation images, so that they can be compare
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
@@ -94,6 +94,10 @@ class ReevaluationPlan:
     def trial_runs(self) -> list[tuple[str, ReevaluationRun]]:
         """Pairs of trial ID and run, ordered by run so that trials can be compared early."""
         return [(trial_id, run) for run in self.runs for trial_id in self.trial_ids]
+
+    def specs(self, records: Mapping[str, TrialRecord], search_seed: int) -> list[TrialSpec]:
+        """Return the specifications of all runs, given the search's trials by ID."""
+        return [run.spec(records[trial_id], search_seed) for trial_id, run in self.trial_runs]
 
     @property
     def run_ids(self) -> set[str]:

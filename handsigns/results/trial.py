@@ -73,11 +73,19 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class Placement:
-    """Node, device and threads of a training; a replay needs the same device type and threads."""
+    """Where and how a trial is trained; a replay needs the same device and threads.
+
+    Attributes:
+        node: host and process.
+        device: type of the device and, of a GPU, its name.
+        threads: number of CPU threads.
+        execution: how steps run: ``cuda graph``, ``eager`` or ``eager: REASON``.
+    """
 
     node: str
     device: str
     threads: int
+    execution: str = "eager"
 
 
 @dataclass(frozen=True)

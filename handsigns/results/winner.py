@@ -143,8 +143,8 @@ class RetrainingRecord:
         selected_seeds: seed of each model kept; several form an ensemble.
         selection_rule: description of the rule that selected them.
         num_train_images: number of training images.
-        seconds: training time of all seeds together.
-        device, threads: device and number of threads used.
+        seconds: time from the start to the last epoch of all seeds, without interruptions.
+        device, threads: device of each run, all if they differ, and number of threads.
         environment: environment as returned by `describe_environment`.
         runs: runs of all seeds, in the order of training.
     """

@@ -1,12 +1,15 @@
 """Batched augmentation on the training device.
 
-Each image is transformed independently. Geometry is one affine resampling; colour, scaling to the
-network's range and normalisation are one affine map of the channels.
+Each image is transformed independently, by numbers drawn beforehand. Geometry is one affine
+resampling; colour, scaling to the network's range and normalisation are one affine map of the
+channels.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -24,37 +27,86 @@ def normalize(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).to(torch.float32).sub_(255 * _MEAN).div_(255 * _STD)
 
 
-def augment(images: Tensor, config: TrialConfig, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class AugmentationDraws:
+    """Random draws of an augmentation, for batches of B images.
+
+    All have the same leading dimensions, such as the steps of an epoch; what the configuration does
+    not use is None.
+
+    Attributes:
+        affine: maps from output to input coordinates (..., B, 2, 3), in units of half the image.
+        mirrored: bool (..., B), images to mirror; None if `affine` does it.
+        color: factors of brightness, contrast and saturation (..., 3, B, 1, 1, 1).
+    """
+
+    affine: Tensor | None
+    mirrored: Tensor | None
+    color: Tensor | None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> AugmentationDraws:
+        """Apply a function to each tensor."""
+        return AugmentationDraws(
+            *(
+                None if draws is None else function(draws)
+                for draws in (self.affine, self.mirrored, self.color)
+            )
+        )
+
+
+def draw_augmentation(
+    config: TrialConfig, steps: int, batch_size: int, generator: torch.Generator
+) -> AugmentationDraws:
+    """Draw the augmentation of several batches at once.
+
+    Args:
+        config: gives the strengths; with all 0 nothing is drawn.
+        steps: number of batches, the first dimension of each tensor.
+        batch_size: images per batch.
+        generator: CPU generator, the only source of randomness.
+    """
+    affine = mirrored = color = None
+    if config.rotation or config.scale or config.translation:
+        affine = _affine_matrices((steps, batch_size), config, generator)
+    elif config.flip:
+        mirrored = _uniform((steps, batch_size), 0, 1, generator) < config.flip
+    if config.color_jitter:
+        shape = (steps, 3, batch_size, 1, 1, 1)
+        color = 1 + config.color_jitter * _uniform(shape, -1, 1, generator)
+    return AugmentationDraws(affine, mirrored, color)
+
+
+def augment(images: Tensor, draws: AugmentationDraws) -> Tensor:
     """Augment and normalise each image.
 
     Args:
         images: uint8 (B, H, W, 3); not modified.
-        config: gives the strengths; with all 0 the result is `normalize(images)`.
-        generator: CPU generator, the only source of randomness.
+        draws: draws for this batch, without leading dimensions, on the device of the images.
 
     Returns:
         float32 (B, 3, H, W), normalised, channels last in memory.
     """
     x = normalize(images)
-    if config.rotation or config.scale or config.translation:
-        x = _resample(x, _affine_matrices(len(x), config, generator).to(x.device))
-    elif config.flip:
-        mirrored = _uniform((len(x), 1, 1, 1), 0, 1, generator).to(x.device) < config.flip
-        x = torch.where(mirrored, x.flip(3), x)
-    if config.color_jitter:
-        x = _jitter_colors(x.contiguous(), config.color_jitter, generator)
+    if draws.affine is not None:
+        x = _resample(x, draws.affine)
+    elif draws.mirrored is not None:
+        x = torch.where(draws.mirrored[:, None, None, None], x.flip(3), x)
+    if draws.color is not None:
+        x = _jitter_colors(x.contiguous(), draws.color)
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _affine_matrices(count: int, config: TrialConfig, generator: torch.Generator) -> Tensor:
-    """Sample maps from output to input coordinates (count, 2, 3), in units of half the image."""
-    angle = _uniform((count,), -1, 1, generator) * math.radians(config.rotation)
-    zoom = 1 / (1 + _uniform((count,), -1, 1, generator) * config.scale)
-    shift = _uniform((count, 2), -1, 1, generator) * (2 * config.translation)
-    mirror = torch.where(_uniform((count,), 0, 1, generator) < config.flip, -1.0, 1.0)
+def _affine_matrices(
+    shape: tuple[int, int], config: TrialConfig, generator: torch.Generator
+) -> Tensor:
+    """Sample affine maps (*shape, 2, 3); see `AugmentationDraws.affine`."""
+    angle = _uniform(shape, -1, 1, generator) * math.radians(config.rotation)
+    zoom = 1 / (1 + _uniform(shape, -1, 1, generator) * config.scale)
+    shift = _uniform((*shape, 2), -1, 1, generator) * (2 * config.translation)
+    mirror = torch.where(_uniform(shape, 0, 1, generator) < config.flip, -1.0, 1.0)
     cos, sin = zoom * torch.cos(angle), zoom * torch.sin(angle)
-    rows = (mirror * cos, -mirror * sin, shift[:, 0], sin, cos, shift[:, 1])
-    return torch.stack(rows, dim=1).view(count, 2, 3)
+    rows = (mirror * cos, -mirror * sin, shift[..., 0], sin, cos, shift[..., 1])
+    return torch.stack(rows, dim=-1).view(*shape, 2, 3)
 
 
 def _resample(x: Tensor, matrices: Tensor) -> Tensor:
@@ -75,12 +127,11 @@ def _affine_grid(matrices: Tensor, height: int, width: int) -> Tensor:
     return grid
 
 
-def _jitter_colors(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Scale brightness, contrast about the image's mean and saturation by factors near 1.
+def _jitter_colors(x: Tensor, factors: Tensor) -> Tensor:
+    """Scale brightness, contrast about the image's mean and saturation by factors (3, B, 1, 1, 1).
 
     Separate colour planes are scaled several times faster than channels-last images.
     """
-    factors = 1 + strength * _uniform((3, len(x), 1, 1, 1), -1, 1, generator).to(x.device)
     brightness, contrast, saturation = factors
     red, green, blue = _LUMA
     gray = (x[:, :1] * red).add_(x[:, 1:2], alpha=green).add_(x[:, 2:], alpha=blue)

@@ -20,9 +20,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from handsigns.metrics import EpochMetrics
-from handsigns.training.train import TrainingPlan, TrainingState, init_state
+from handsigns.training.state import TrainingPlan, TrainingState, init_state
 
-_FORMAT_VERSION = 4
+_FORMAT_VERSION = 5
 """Version of the checkpoint format, incremented on incompatible changes."""
 
 

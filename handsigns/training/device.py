@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,11 +26,39 @@ def pick_device(gpus: float | None = None) -> torch.device:
     return torch.device("cpu")
 
 
+def configure_cuda() -> None:
+    """Restrict cuDNN to deterministic algorithms, so that a GPU repeats a training exactly."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the type of a device and, of a GPU, its name: ``cuda NVIDIA H200``."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return f"{device.type} {name}".strip()
+
+
 def autocast_context(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """Return a mixed-precision context: bfloat16 on CUDA devices with native support.
 
     Never on CPUs: without bfloat16 units autocast is several times slower than float32.
     """
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        return torch.autocast("cuda", torch.bfloat16)
+        # A cached cast would be missing from a CUDA graph that is captured later.
+        return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def release_gpu_memory() -> Iterator[None]:
+    """Return the GPU memory of what was trained in this context, for the next trial's process."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # their variables hold tensors
+        raise
+    finally:
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            gc.collect()
+            torch._C._cuda_clearCublasWorkspaces()  # one per stream, in some releases of torch
+            torch.cuda.empty_cache()

@@ -40,7 +40,6 @@ class ExponentialMovingAverage:
                 f"cannot copy {type(model).__name__} for the moving average of its weights: "
                 f"{error}; make it copyable, or set ema_epochs: 0"
             ) from error
-        self._updates = torch.zeros((), dtype=torch.int64)
         self._module_pairs = list(zip(self.model.modules(), model.modules(), strict=True))
         self._averages: list[Tensor] = [
             *self.model.parameters(),
@@ -49,28 +48,36 @@ class ExponentialMovingAverage:
         self._model_tensors: list[Tensor] = [*model.parameters(), *_batchnorm_statistics(model)]
 
     @torch.no_grad()
-    def update(self, steps: float) -> None:
+    def update(self, weight: Tensor) -> None:
         """Update the average with the current weights, after a step.
 
         Args:
-            steps: maximum time constant: the steps in which a weight's influence decays to 1/e.
+            weight: weight of the current weights, a scalar on their device; see `ema_weight`.
         """
-        self._updates += 1
-        weight = max(
-            1 - math.exp(-1 / steps),
-            (_POLYNOMIAL_DECAY_ETA + 1) / (_POLYNOMIAL_DECAY_ETA + int(self._updates)),
-        )
-        torch._foreach_lerp_(self._averages, self._model_tensors, weight)
+        # In place of `_foreach_lerp_`, which takes no tensor as weight: a CUDA graph would replay
+        # the number that it was captured with.
+        deltas = torch._foreach_sub(self._model_tensors, self._averages)
+        torch._foreach_mul_(deltas, weight)
+        torch._foreach_add_(self._averages, deltas)
+
+    @torch.no_grad()
+    def copy_buffers(self) -> None:
+        """Copy the buffers that are not averaged, before the average is evaluated."""
         for averaged_module, model_module in self._module_pairs:
             for name, value in model_module.named_buffers(recurse=False):
-                if not _is_batchnorm_statistic(model_module, name):
-                    # Masks, counters and the like; a layer may replace them by new tensors.
+                if _is_batchnorm_statistic(model_module, name):
+                    continue
+                # Masks, counters and the like. In place, since a CUDA graph keeps their addresses,
+                # unless a user-defined layer has replaced one by a tensor of another shape.
+                average = getattr(averaged_module, name)
+                if average is not None and average.shape == value.shape:
+                    average.copy_(value)
+                else:
                     setattr(averaged_module, name, value.detach().clone())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the averages and the number of updates by name, without copying."""
-        averages = self.model.state_dict().items()
-        return {"updates": self._updates, **{f"model.{name}": mean for name, mean in averages}}
+        """Return the averages by name, without copying."""
+        return self.model.state_dict()
 
     def load_state_dict(self, saved: Mapping[str, Tensor]) -> None:
         """Load a `state_dict` of an identical network.
@@ -80,6 +87,19 @@ class ExponentialMovingAverage:
         """
         for name, tensor in self.state_dict().items():
             tensor.copy_(saved[name])
+
+
+def ema_weight(update: int, steps: float) -> float:
+    """Return the weight of the current weights in an update of the average.
+
+    Args:
+        update: number of the update, from 1.
+        steps: maximum time constant: the steps in which a weight's influence decays to 1/e.
+    """
+    return max(
+        1 - math.exp(-1 / steps),
+        (_POLYNOMIAL_DECAY_ETA + 1) / (_POLYNOMIAL_DECAY_ETA + update),
+    )
 
 
 def _batchnorm_statistics(model: nn.Module) -> list[Tensor]:

@@ -53,13 +53,15 @@ class Optimizer:
                 parameter.grad = None
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Update the parameters with learning rate `lr`."""
+    def step(self, lr: Tensor) -> None:
+        """Update the parameters with a learning rate, a float32 scalar on their device."""
         self._steps += 1
         for group in self._param_groups:
+            if not group.parameters:
+                continue
             if self._method == "sgd":
                 self._sgd_step(group, lr)
-            elif group.parameters:
+            else:
                 self._adam_step(group, lr)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -81,7 +83,7 @@ class Optimizer:
         for name, tensor in self.state_dict().items():
             tensor.copy_(saved[name])
 
-    def _sgd_step(self, group: _ParamGroup, lr: float) -> None:
+    def _sgd_step(self, group: _ParamGroup, lr: Tensor) -> None:
         torch._fused_sgd_(
             group.parameters,
             group.grads,
@@ -95,7 +97,7 @@ class Optimizer:
             is_first_step=False,
         )
 
-    def _adam_step(self, group: _ParamGroup, lr: float) -> None:
+    def _adam_step(self, group: _ParamGroup, lr: Tensor) -> None:
         update = torch._fused_adamw_ if self._method == "adamw" else torch._fused_adam_
         update(
             group.parameters,

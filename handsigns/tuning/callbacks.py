@@ -18,7 +18,7 @@ from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.journal import Journal
 from handsigns.results.observer import Observer
 from handsigns.results.trial import LossScope, Placement, Status
-from handsigns.tuning.checkpoint_retention import CheckpointRetention
+from handsigns.tuning.checkpoint_retention import NUM_KEPT, CheckpointRetention
 from handsigns.tuning.not_pickled import NotPickled
 from handsigns.tuning.protocol import TrialReport
 from handsigns.tuning.scheduler import ReplayableScheduler
@@ -41,6 +41,7 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         searcher: JournalSearcher,
         stopping: StoppingCriteria,
         observers: Sequence[Observer],
+        num_kept_checkpoints: int | None = NUM_KEPT,
     ) -> None:
         self._config = search_config
         self._checkpoints = checkpoints
@@ -51,7 +52,9 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         self._stopping = stopping
         self._observers = observers
         ended = [record for record in journal.records if record.is_terminal]
-        self._retention = CheckpointRetention(checkpoints, search_config.objective, ended)
+        self._retention = CheckpointRetention(
+            checkpoints, search_config.objective, ended, num_kept_checkpoints
+        )
         self._pending_status: dict[str, tuple[Status, str]] = {}
         self._node_losses: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Checkpoint retention: those of unfinished trials and of the best finished ones are kept."""
+"""Checkpoint retention: of unfinished trials and of the best finished ones, or of all."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ NUM_KEPT = 3
 
 
 class CheckpointRetention:
-    """Policy that deletes the checkpoints of ended trials except the best.
+    """Policy that deletes the checkpoints of ended trials, except the latest of the best.
 
     Args:
         checkpoints: store of the search's checkpoints.
         objective: objective that ranks the trials.
         ended: trials that ended in earlier sessions.
+        num_kept: number of ended trials, the best, whose checkpoints are kept; None keeps all.
     """
 
     def __init__(
-        self, checkpoints: CheckpointStore, objective: Objective, ended: Iterable[TrialRecord]
+        self,
+        checkpoints: CheckpointStore,
+        objective: Objective,
+        ended: Iterable[TrialRecord],
+        num_kept: int | None = NUM_KEPT,
     ) -> None:
         self._checkpoints = checkpoints
         self._objective = objective
+        self._num_kept = num_kept
         self._best: list[TrialRecord] = []
         self._prune(ended)
 
@@ -39,8 +45,8 @@ class CheckpointRetention:
 
     def _prune(self, ended: Iterable[TrialRecord]) -> None:
         ranked = rank([*self._best, *ended], self._objective)
-        self._best = ranked[:NUM_KEPT]
+        self._best = ranked[: self._num_kept]
         for record in self._best:
             self._checkpoints.remove_previous(record.trial_id)
-        for record in ranked[NUM_KEPT:]:
+        for record in ranked[len(self._best) :]:
             self._checkpoints.remove(record.trial_id)

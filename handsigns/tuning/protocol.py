@@ -28,7 +28,8 @@ class TrialContext:
     """Data and settings that all trials of a search share; Ray stores them once per node.
 
     Attributes:
-        train, val: the splits; their arrays are read-only and shared.
+        train, val: the splits; their arrays are read-only and shared. Without validation `val` is
+            None.
         num_classes: number of classes.
         image_size: height and width of the images in pixels.
         max_epochs: the full epoch budget.
@@ -39,7 +40,7 @@ class TrialContext:
     """
 
     train: Split
-    val: Split
+    val: Split | None
     num_classes: int
     image_size: int
     max_epochs: int

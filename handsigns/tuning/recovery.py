@@ -5,14 +5,35 @@ from __future__ import annotations
 import contextlib
 
 from handsigns.config.search import SearchConfig
+from handsigns.io.atomic import next_free_path
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
-from handsigns.results.checkpoints import CheckpointStore
+from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import Session
 from handsigns.tuning.table_writer import TableWriter
+
+
+def archive_stale_runs(search_config: SearchConfig, paths: SearchPaths, fingerprint: str) -> None:
+    """Prepare the folder of planned runs; those of other data are moved aside.
+
+    Args:
+        search_config: configuration of the search.
+        paths: paths of its re-evaluation, or of a retraining.
+        fingerprint: fingerprint of the data.
+
+    Raises:
+        OSError: the folder or the checkpoints cannot be changed.
+    """
+    journal = Journal(paths.journal)
+    if journal.sessions and journal.sessions[-1].fingerprint != fingerprint:
+        store = checkpoint_store(search_config, paths)
+        for record in journal.records:  # a new run of the same ID must not resume from them
+            store.remove(record.trial_id)
+        paths.root.rename(next_free_path(paths.root))
+    paths.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def start_session(journal: Journal, session: Session, checkpoints: CheckpointStore) -> None:
@@ -67,12 +88,12 @@ def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> 
 
 
 def close_session(
-    journal: Journal, tables: TableWriter, reason: str, *, interrupted: bool = False
+    journal: Journal, tables: TableWriter | None, reason: str, *, interrupted: bool = False
 ) -> None:
     """Record the end of a session.
 
-    The tables are written first: should this process be killed in between, a search that its
-    journal records as ended still has them.
+    The tables, if any, are written first: should this process be killed in between, a search that
+    its journal records as ended still has them.
 
     Raises:
         OSError: results cannot be written.
@@ -80,7 +101,8 @@ def close_session(
     for record in journal.records:
         if record.ended_at is None:
             journal.end_trial(record.trial_id, "interrupted")
-    tables.finish()
+    if tables is not None:
+        tables.finish()
     journal.end_session(reason, interrupted=interrupted)
 
 

@@ -8,10 +8,8 @@ from handsigns.config.user_code import UserCode
 from handsigns.console.format import pluralize
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.io.atomic import next_free_path
-from handsigns.policy.reevaluation import ReevaluationSource
+from handsigns.policy.planned import PlannedSource
 from handsigns.results.journal import Journal
-from handsigns.results.paths import ReevaluationPaths
 from handsigns.results.reevaluation import (
     ReevaluationPlan,
     feasible_folds,
@@ -19,7 +17,7 @@ from handsigns.results.reevaluation import (
     write_plan,
 )
 from handsigns.results.store import StoredSearch
-from handsigns.tuning.recovery import mark_finished
+from handsigns.tuning.recovery import archive_stale_runs, mark_finished
 from handsigns.tuning.request import SearchRequest, SearchResult
 from handsigns.tuning.session import SearchSession
 
@@ -72,7 +70,7 @@ def reevaluate(
         ResultsError, ResourceError: see `SearchSession.run`.
     """
     paths = stored.paths.reevaluation
-    _archive_stale_runs(paths, data.info.fingerprint)
+    archive_stale_runs(stored.config, paths, data.info.fingerprint)
     journal = Journal(paths.journal)
     write_plan(paths, plan, journal.records)
     time_limit = None if time_budget is None else journal.elapsed + time_budget
@@ -89,8 +87,9 @@ def reevaluate(
         search_config,
         data,
         paths,
-        make_source=lambda search_config, journal: ReevaluationSource(
-            plan, {record.trial_id for record in journal.records}, records, search_config.seed
+        make_source=lambda search_config, journal: PlannedSource(
+            plan.specs(records, search_config.seed),
+            started={record.trial_id for record in journal.records},
         ),
         address=address,
         user_code=user_code,
@@ -109,10 +108,3 @@ def _reevaluation_config(
     return search_config.model_copy(
         update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
     )
-
-
-def _archive_stale_runs(paths: ReevaluationPaths, fingerprint: str) -> None:
-    sessions = Journal(paths.journal).sessions
-    if sessions and sessions[-1].fingerprint != fingerprint:
-        paths.root.rename(next_free_path(paths.root))
-    paths.checkpoints.mkdir(parents=True, exist_ok=True)

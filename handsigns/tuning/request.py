@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from handsigns.config.search import SearchConfig
 from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
+from handsigns.monitor.display import DisplayFactory
+from handsigns.monitor.live import SearchDisplay
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import TrialRecord
@@ -44,6 +46,10 @@ class SearchRequest:
         data: data set, of which the train and val splits are used; the test split is not touched.
         paths: paths of the results, where a journal may already hold trials.
         make_source: factory of the trial source.
+        validate: whether trials are validated after each epoch; otherwise they train on the train
+            and validation splits combined, share the machine's CPUs, and cannot be ranked: the
+            last checkpoint of each is kept, and no tables are written.
+        make_display: factory of the progress display.
         trackers: names of the experiment trackers to log to.
         address: address of a Ray cluster; None searches on this machine.
         dashboard: whether to start Ray's dashboard, on loopback.
@@ -56,6 +62,8 @@ class SearchRequest:
     data: DataSet
     paths: SearchPaths
     make_source: TrialSourceFactory
+    validate: bool = True
+    make_display: DisplayFactory = SearchDisplay
     trackers: tuple[str, ...] = ()
     address: str | None = None
     dashboard: bool = False

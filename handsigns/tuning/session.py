@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from handsigns.cluster.session import ray_session
+from handsigns.cluster.mps import mps_daemon
+from handsigns.cluster.session import ray_session, starts_local_ray
 from handsigns.console.capture import redirect_output
+from handsigns.data.folds import concat_splits
 from handsigns.errors import ResourceError, ResultsError
 from handsigns.io.atomic import remove_temporary_files
 from handsigns.io.remedies import os_error_remedy
 from handsigns.io.storage import check_writable, storage_error_message
-from handsigns.monitor.live import SearchDisplay
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.background_sync import keep_synced
 from handsigns.results.checkpoints import checkpoint_store
@@ -33,9 +34,6 @@ from handsigns.tuning.recovery import (
 )
 from handsigns.tuning.request import SearchRequest, SearchResult
 from handsigns.tuning.table_writer import TableWriter
-
-if TYPE_CHECKING:
-    pass
 
 
 class SearchSession:
@@ -93,8 +91,10 @@ class SearchSession:
     def _open_files(self, stack: contextlib.ExitStack) -> None:
         self._journal = Journal(self._paths.journal, writable=True)
         stack.callback(self._journal.close)
-        self._tables = TableWriter(self._paths, self._journal, self._config.objective)
-        stack.callback(self._tables.finish)
+        self._tables: TableWriter | None = None
+        if self._request.validate:
+            self._tables = TableWriter(self._paths, self._journal, self._config.objective)
+            stack.callback(self._tables.finish)
         remove_temporary_files(self._paths.root)
         self._checkpoints.storage.remove_temporary_files()
         self._terminal: TextIO = stack.enter_context(redirect_output(self._paths.ray_log))
@@ -102,12 +102,14 @@ class SearchSession:
     def _start_ray(self, stack: contextlib.ExitStack) -> None:
         """Start or join Ray, and allocate its resources to trials."""
         request = self._request
+        if starts_local_ray(request.address):
+            stack.enter_context(mps_daemon(self._config.resources, self._print_note))
         self._ray_session = stack.enter_context(
             ray_session(
                 request.address,
                 request.data.train_val_nbytes,
                 dashboard=request.dashboard,
-                preload=("optuna", "ray.tune"),
+                preload=("optuna", "ray.tune") if request.validate else ("ray.tune",),
             )
         )
 
@@ -119,9 +121,13 @@ class SearchSession:
             request.data,
             self._checkpoints,
             request.user_code,
-            lambda note: print(f"note: {note}", file=self._terminal, flush=True),
+            self._print_note,
             joined=self._ray_session.is_external,
+            num_trials=None if request.validate else self._config.budget.trials,
         )
+
+    def _print_note(self, note: str) -> None:
+        print(f"note: {note}", file=self._terminal, flush=True)
 
     def _restore_from_journal(self) -> None:
         """Restore trial source, scheduler and stopping criteria from the journal."""
@@ -143,12 +149,14 @@ class SearchSession:
 
     def _start_observers(self, stack: contextlib.ExitStack) -> None:
         request, journal = self._request, self._journal
-        self._display = SearchDisplay(self._terminal, self._config, journal, self._stopping)
+        self._display = request.make_display(self._terminal, self._config, journal, self._stopping)
         notify = self._display.print_message
         stack.enter_context(keep_synced(self._remote_copy, notify, self._stopping.abort))
         tracked_search = TrackedSearch(self._paths, self._config, request.data.info)
         trackers = stack.enter_context(tracking(tracked_search, request.trackers, journal, notify))
-        self._observers: list[Observer] = [self._stopping, self._display, self._tables, trackers]
+        self._observers: list[Observer] = [self._stopping, self._display, trackers]
+        if self._tables is not None:
+            self._observers.append(self._tables)
 
     def _run_tune(self) -> None:
         """Run the trials with Ray Tune."""
@@ -200,11 +208,13 @@ class SearchSession:
 
     def _make_callbacks(self) -> list[Any]:
         from handsigns.tuning.callbacks import JournalCallback
+        from handsigns.tuning.checkpoint_retention import NUM_KEPT
         from handsigns.tuning.watchdog import Watchdog
 
         recorder = JournalCallback(
             self._config, self._checkpoints, self._journal, self._source, self._scheduler,
             self._searcher, self._stopping, self._observers,
+            NUM_KEPT if self._request.validate else None,
         )  # fmt: skip
         longest_epoch = max((r.metrics.epoch_seconds for r in self._journal.reports), default=None)
         return [
@@ -213,10 +223,10 @@ class SearchSession:
         ]
 
     def _trial_context(self) -> TrialContext:
-        data = self._request.data
+        data, validate = self._request.data, self._request.validate
         return TrialContext(
-            train=data.train,
-            val=data.val,
+            train=data.train if validate else concat_splits(data.train, data.val),
+            val=data.val if validate else None,
             num_classes=len(data.info.classes),
             image_size=data.info.size,
             max_epochs=self._config.budget.max_epochs,

@@ -16,14 +16,10 @@ from handsigns.io.throttle import Throttle
 from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.trial import Placement, TrialSpec
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
-from handsigns.training.device import pick_device
-from handsigns.training.train import (
-    DivergedError,
-    TrainingPlan,
-    TrainingState,
-    init_state,
-    train_epochs,
-)
+from handsigns.training.device import describe_device, pick_device, release_gpu_memory
+from handsigns.training.state import TrainingPlan, TrainingState, init_state
+from handsigns.training.step import eager_reason
+from handsigns.training.train import DivergedError, train_epochs
 from handsigns.tuning.protocol import TrialContext, TrialReport
 
 _MAX_SAVE_FAILURES = 5
@@ -39,7 +35,8 @@ def run_trial(config: dict[str, Any], context: TrialContext) -> None:
     torch.set_num_threads(context.cpu_threads)
     # Ray stops a trial by raising SystemExit from `report`, which no `except Exception` catches.
     try:
-        _train_and_report(TrialSpec.from_dict(config), context)
+        with release_gpu_memory():
+            _train_and_report(TrialSpec.from_dict(config), context)
     except DivergedError as error:
         _report(TrialReport("diverged", str(error)))
     except _StorageLostError as error:
@@ -58,17 +55,21 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
         device=pick_device(context.gpus),
         user_code=context.user_code,
     )
-    placement = _placement(plan.device, context.cpu_threads)
     state = _restore_or_init_state(context.checkpoints, spec, plan)
     # Earlier reports may be lost with the process that trained, or with the driver.
     for metrics in state.history:
         if metrics.epoch > spec.epochs_done:
-            _report(TrialReport("epoch", metrics=metrics, placement=placement))
+            _report(TrialReport("epoch", metrics=metrics, placement=_placement(state)))
     # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
     saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
+    execution = "eager"
     for metrics in train_epochs(state, *training_splits(spec.fold, context.train, context.val)):
         saver.save(state)
-        _report(TrialReport("epoch", metrics=metrics, placement=placement))
+        if state.execution != execution:
+            execution = state.execution
+            if execution != "cuda graph" and not eager_reason(plan):
+                _report(TrialReport("note", f"trains without CUDA graphs, {execution}"))
+        _report(TrialReport("epoch", metrics=metrics, placement=_placement(state)))
 
 
 def _report(report: TrialReport) -> None:
@@ -133,7 +134,10 @@ def _stored_checkpoints(checkpoints: CheckpointStore, trial_id: str) -> Iterator
         raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
 
 
-def _placement(device: torch.device, threads: int) -> Placement:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    node = f"{socket.gethostname()}/{os.getpid()}"
-    return Placement(node=node, device=f"{device.type} {name}".strip(), threads=threads)
+def _placement(state: TrainingState) -> Placement:
+    return Placement(
+        node=f"{socket.gethostname()}/{os.getpid()}",
+        device=describe_device(state.plan.device),
+        threads=torch.get_num_threads(),
+        execution=state.execution,
+    )

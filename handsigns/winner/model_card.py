@@ -123,7 +123,7 @@ def _training_section(card: ModelCard, training: RetrainingRecord) -> str:
             "## Training",
             "",
             f"Trained on train and validation split combined: {training.num_train_images} images, "
-            f"{card.epochs} epochs. Fresh seeds, trained one after another: {seeds}{lost}. Kept: "
+            f"{card.epochs} epochs. Fresh seeds: {seeds}{lost}. Kept: "
             f"{_describe_kept(card)} ({escape_markdown(training.selection_rule)}). Total time: "
             f"{training.seconds:.1f} s on {escape_markdown(training.device)}.",
             "",

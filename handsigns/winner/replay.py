@@ -13,8 +13,9 @@ from handsigns.data.dataset import DataSet
 from handsigns.data.folds import training_splits
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import TrialRecord
-from handsigns.training.device import pick_device
-from handsigns.training.train import DivergedError, TrainingPlan, init_state, train_epochs
+from handsigns.training.device import describe_device, pick_device
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import DivergedError, train_epochs
 
 _TIMING_METRICS = ("epoch_seconds",)
 
@@ -45,16 +46,14 @@ def replay(
     Raises:
         ReplayError: only one of replay and record diverges.
     """
-    placement = record.placement
-    on_cpu = placement is not None and placement.device == "cpu"
-    torch.set_num_threads(placement.threads if placement else 1)
+    torch.set_num_threads(record.placement.threads if record.placement else 1)
     plan = TrainingPlan(
         config=record.config,
         num_classes=len(data.info.classes),
         image_size=data.info.size,
         max_epochs=search_config.budget.max_epochs,
         seed=record.seed,
-        device=pick_device(0 if on_cpu else None),
+        device=_pick_device(record),
         user_code=user_code,
     )
     replayed_epochs = train_epochs(
@@ -68,6 +67,16 @@ def replay(
         raise ReplayError(f"the replay diverged, unlike the record: {error}") from error
     if record.status == "diverged":
         _expect_divergence(replayed_epochs)
+
+
+def replay_device(record: TrialRecord) -> str:
+    """Return the device on which a trial would be replayed, as in `Placement.device`."""
+    return describe_device(_pick_device(record))
+
+
+def _pick_device(record: TrialRecord) -> torch.device:
+    on_cpu = record.placement is not None and record.placement.device == "cpu"
+    return pick_device(0 if on_cpu else None)
 
 
 def _expect_divergence(replayed_epochs: Iterator[EpochMetrics]) -> None:

@@ -29,6 +29,12 @@ class InputOptions:
     data: Path | None = None
     trust_user_code: bool = False
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Command-line arguments for these inputs."""
+        data = () if self.data is None else ("--data", str(self.data))
+        return (*data, *(("--trust-user-code",) if self.trust_user_code else ()))
+
 
 def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
     """Open a data set, showing progress; None generates synthetic hands."""

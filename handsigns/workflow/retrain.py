@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.trackers import publish_winner
+from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
@@ -14,46 +17,103 @@ if TYPE_CHECKING:
     from handsigns.results.winner import ModelCard, SeedRun, SelectionMethod
 
 
+@dataclass(frozen=True)
+class RetrainRequest:
+    """Request to retrain a trial's configuration with fresh seeds.
+
+    Attributes:
+        inputs: data and user code of the search.
+        seeds: number of models to train.
+        ensemble: whether to keep all models, as one that averages their probabilities.
+        trial: trial ID; None: the best, after a re-evaluation the best of that.
+    """
+
+    inputs: InputOptions
+    seeds: int
+    ensemble: bool = False
+    trial: str | None = None
+
+    def arguments(self, address: str | None) -> tuple[str, ...]:
+        """Return the arguments of the command, after the name of the search."""
+        return (
+            *(() if self.trial is None else ("--trial", self.trial)),
+            *("--seeds", str(self.seeds)),
+            *(("--ensemble",) if self.ensemble else ()),
+            *(() if address is None else ("--address", address)),
+            *self.inputs.arguments,
+        )
+
+
 def retrain(
-    search: StoredSearch,
-    inputs: InputOptions,
-    *,
-    trial: str | None = None,
-    seeds: int,
-    ensemble: bool = False,
+    search: StoredSearch, request: RetrainRequest, options: RunOptions
 ) -> tuple[ModelCard, list[SeedRun]]:
     """Retrain a trial's configuration with fresh seeds, showing progress; save the winner.
 
+    Finished runs of an interrupted retraining are kept, the others resumed.
+
     Args:
         search: the search.
-        inputs: its data and user code.
-        trial: trial ID; None: the best, after a re-evaluation the best of that.
-        seeds: number of models to train.
-        ensemble: whether to keep all models, as one that averages their probabilities.
+        request: what to train.
+        options: where to run.
 
     Raises:
-        ResultsError: there is no such trial, every seed diverged, or the search is running.
+        ResultsError: there is no such trial, a run failed, every seed diverged, or the search is
+            running.
         DataError: the data have changed.
+        ResourceError: see `SearchSession.run`.
+        KeyboardInterrupt: it was interrupted; the message says how to resume it.
     """
+    from handsigns.results.retraining import RetrainingPaths, RetrainingPlan
     from handsigns.results.search_lock import search_lock
-    from handsigns.winner.retrain import retrain as train
+    from handsigns.tuning.retraining import discard_runs
+    from handsigns.tuning.retraining import retrain as train
 
-    record = search.trial(trial)
-    user_code = load_user_code_for_trial(search, record, allowed=inputs.trust_user_code)
-    data = open_verified_data(search, inputs.data)
-    epochs = search.config.budget.max_epochs
-    title = f"retraining trial {record.trial_id} on training and validation split"
-    with search_lock(search.paths), progress(title) as report:
-        card, runs = train(
-            search,
-            data,
-            record,
-            selected_by=_selection_method(search, trial),
-            seeds=seeds,
-            ensemble=ensemble,
-            progress=lambda n, seeds, m: report(n * epochs + m.epoch, seeds * epochs),
-            user_code=user_code,
-        )
+    record = search.trial(request.trial)
+    user_code = load_user_code_for_trial(search, record, allowed=request.inputs.trust_user_code)
+    data = open_verified_data(search, request.inputs.data)
+    plan = RetrainingPlan(
+        record, search.config.seed, request.seeds, search.config.budget.max_epochs
+    )
+    paths = RetrainingPaths.of_trial(
+        search.paths, record.trial_id, request.arguments(options.address)
+    )
+    print(
+        f"\nretraining trial {record.trial_id} on training and validation split, with "
+        f"{pluralize(request.seeds, 'fresh seed')}",
+        flush=True,
+    )
+    with search_lock(search.paths):
+        try:
+            result = train(
+                search,
+                data,
+                plan,
+                paths,
+                address=options.address,
+                user_code=user_code,
+                exit_on_second_interrupt=options.exit_on_second_interrupt,
+            )
+            if result.interrupted:
+                raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            message = f"interrupted; resume with: {paths.resume_command}"
+            raise KeyboardInterrupt(message) from error
+
+        from handsigns.winner.retrain import write_winner
+
+        with progress("evaluating the retrained models") as report:
+            card, runs = write_winner(
+                search,
+                data,
+                paths,
+                result.runs,
+                seconds=result.seconds,
+                selected_by=_selection_method(search, request.trial),
+                ensemble=request.ensemble,
+                progress=report,
+                user_code=user_code,
+            )
+        discard_runs(search, paths)
     publish_winner(search)
     return card, runs
 

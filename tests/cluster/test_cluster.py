@@ -90,6 +90,17 @@ def test_images_are_sent_to_each_node_only_once(cluster, workers, workspace):
     for worker, bytes_before in zip(workers, before, strict=True):
         assert image_bytes < worker.received_bytes() - bytes_before < 1.5 * image_bytes
 
+    # A retraining trains on the nodes, too.
+    retraining = workspace.start(
+        "retrain", "synthetic", "--seeds", "4", "--trial", "0", "--address", cluster.address,
+        "--no-report", prefix=cluster.head.exec_prefix(workspace.root),
+    )  # fmt: skip
+    runs = "synthetic/retraining/0000"
+    workspace.wait_for(lambda: len(workspace.events(runs, "epoch")) == 8, retraining)
+    assert set(hosts(workspace, runs)) == {worker.name for worker in workers}
+    workspace.finish(retraining)
+    assert not (workspace.folder("synthetic") / "retraining").exists()
+
 
 def test_submitted_search_runs_unattended_and_is_fetched(cluster, workers, workspace):
     submit = workspace.start(

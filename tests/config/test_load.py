@@ -232,6 +232,10 @@ INVALID = {
         SPACE + "resources: {gpus_per_trial: 1.5}\n",
         "gpus_per_trial is 1.5; above 1 it must be a whole number",
     ),
+    "unknown MPS setting": (
+        SPACE + "resources: {mps: maybe}\n",
+        "line 3, resources.mps: 'maybe' is not a value (known: auto, on, off)",
+    ),
     "duplicate key": (
         "space:\n  dropout: 0.1\n  dropout: 0.2\n",
         "line 3: duplicate key space.dropout; the first is at line 2",
@@ -424,7 +428,7 @@ FULL_CONFIG = {
     "budget": {"trials": 60, "max_epochs": 36, "time_budget": "15m", "patience": 20},
     "scheduler": {"name": "asha", "grace_period": 4, "reduction_factor": 3},
     "searcher": {"name": "tpe", "startup_trials": 5},
-    "resources": {"cpus_per_trial": 1, "gpus_per_trial": "auto"},
+    "resources": {"cpus_per_trial": 1, "gpus_per_trial": "auto", "mps": "on"},
     "fault_tolerance": {"max_retries": 3, "report_timeout": "auto"},
     "seed": 1,
 }
@@ -481,6 +485,15 @@ def test_any_value_at_any_key_is_accepted_or_rejected(tmp_path_factory, changes)
         return
     path.write_text(dump_search_config(config), encoding="utf-8")
     assert load_search_config(path) == config, "an accepted file survives a round trip"
+
+
+def test_mps_on_and_off_are_words_not_booleans(load):
+    assert load(SPACE).resources.mps == "auto"
+    for mps in ("on", "off"):
+        config = load(SPACE + f"resources: {{mps: {mps}}}\n")
+        assert config.resources.mps == mps
+        assert load(dump_search_config(config)) == config
+        assert load(SPACE, [f"resources.mps={mps}"]) == config
 
 
 def test_tracking_is_off_by_default(load):

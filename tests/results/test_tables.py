@@ -30,7 +30,8 @@ def record(make_record):
     )
     plain = make_record("0004", params={"learning_rate": 0.25, "loss": "mine:loss"})
     return dataclasses.replace(
-        plain, seed=77, epochs=epochs, placement=Placement("=node/1", "cuda", 3), retries=5,
+        plain, seed=77, epochs=epochs, retries=5,
+        placement=Placement("=node/1", "cuda", 3, "cuda graph"),
         error="Traceback\n@SUM(1)", started_at=1e9, ended_at=1e9 + 61.7,
     )  # fmt: skip
 
@@ -46,7 +47,8 @@ def test_trial_columns_come_from_the_right_fields(record):
         "best_val_accuracy": 0.32, "train_accuracy": 0.12, "train_loss": 0.92, "epochs": 2,
         "seconds": 3.75, **record.config.hyperparameters(), "seed": 77,
         "started_at": "2001-09-09T01:46:40+00:00", "ended_at": "2001-09-09T01:47:41+00:00",
-        "retries": 5, "node": "'=node/1", "device": "cuda", "threads": 3, "error": "'@SUM(1)",
+        "retries": 5, "node": "'=node/1", "device": "cuda", "threads": 3, "execution": "cuda graph",
+        "error": "'@SUM(1)",
     }  # fmt: skip
     assert list(row.items()) == list(expected.items())
 
@@ -57,7 +59,7 @@ def test_missing_values_of_a_trial_are_none(record, make_record):
     missing = {name for name, value in row.items() if value is None}
     assert missing == {
         "val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "train_loss",
-        "ended_at", "node", "device", "threads",
+        "ended_at", "node", "device", "threads", "execution",
     }  # fmt: skip
     assert read_csv(trial_table([bare]).csv())[0]["threads"] == ""
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from handsigns.cli import main
+from handsigns.cluster.session import ray_session
 from handsigns.config.load import load_search_config
 from handsigns.data.dataset import open_data
 from handsigns.models.user_loader import find_user_code
@@ -15,7 +16,8 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, create_search
 from handsigns.results.trial import Placement, Session
-from handsigns.training.train import TrainingPlan, init_state, train_epochs
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import train_epochs
 from tests.support.records import make_spec
 
 MODULE = """
@@ -51,6 +53,13 @@ HARMLESS = (
     ("search", "tiny.yaml", "--data", "bands", "--size", "16", "--warm-start", "theirs",
      "--dry-run"),
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared_ray():
+    """Connect this process to a Ray that all retrainings use."""
+    with ray_session(None, 2**26, preload=("ray.tune",)):
+        yield
 
 
 @pytest.fixture
@@ -108,9 +117,9 @@ def test_search_space_runs_no_code_by_default(planted, capsys):
     assert marker.exists(), "trusted code runs"
 
 
-@pytest.mark.slow
+@pytest.mark.ray
 @pytest.mark.parametrize("file_exists", [True, False])
-def test_results_run_no_code_by_default(planted, file_exists, capsys):
+def test_results_run_no_code_by_default(planted, shared_ray, file_exists, capsys):
     """Also if the user's own folder has a file of that name."""
     workspace, marker = planted
     write_search(workspace, "theirs")
@@ -146,7 +155,8 @@ def test_altered_copy_of_user_code_is_not_run(planted, capsys):
     assert not marker.exists()
 
 
-def test_results_use_their_copy_of_the_code(planted, capsys):
+@pytest.mark.ray
+def test_results_use_their_copy_of_the_code(planted, shared_ray, capsys):
     workspace, _ = planted
     write_search(workspace, "mine")
     (workspace.root / "evil.py").write_text("1 / 0\n")

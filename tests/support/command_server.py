@@ -20,7 +20,7 @@ from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = str(REPOSITORY / "tune_main.py")
-RAY_COMMANDS = ("run", "search", "resume", "reevaluate")
+RAY_COMMANDS = ("run", "search", "resume", "reevaluate", "retrain")
 """Commands that need Ray."""
 
 

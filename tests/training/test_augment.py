@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.training.augment import augment, normalize
+from handsigns.training.augment import augment, draw_augmentation, normalize
 
 ZERO_STRENGTHS = {
     "flip": 0.0,
@@ -21,7 +21,8 @@ def random_images(count=4, size=16):
 def run_augment(seed=0, images=None, **strengths):
     config = TrialConfig(**{**ZERO_STRENGTHS, **strengths})
     images = random_images() if images is None else images
-    return augment(images, config, torch.Generator().manual_seed(seed))
+    draws = draw_augmentation(config, 1, len(images), torch.Generator().manual_seed(seed))
+    return augment(images, draws.map(lambda tensor: tensor[0]))
 
 
 def test_normalised_layout_and_range():

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from handsigns.errors import ConfigError
-from handsigns.training.ema import ExponentialMovingAverage
+from handsigns.training.ema import ExponentialMovingAverage, ema_weight
+
+HALF = torch.tensor(0.5)
 
 
 def shift_weights(model, by):
@@ -33,7 +35,7 @@ def test_ema_matches_its_definition(steps):
     for step in range(150):
         shift_weights(model, by=math.sin(step))
         seen.append(model.weight.detach().clone())
-        average.update(steps)
+        average.update(torch.tensor(ema_weight(step + 1, steps)))
     expected = sum(w * value for w, value in zip(step_weights(150, steps), seen, strict=True))
     torch.testing.assert_close(average.model.weight.detach(), expected)
 
@@ -42,7 +44,7 @@ def test_ema_leaves_the_network_unchanged():
     model = nn.Linear(3, 2)
     before = model.weight.detach().clone()
     average = ExponentialMovingAverage(model)
-    average.update(steps=2.0)
+    average.update(HALF)
     shift_weights(average.model, by=1.0)
     assert torch.equal(model.weight, before)
     assert model.weight.requires_grad
@@ -54,7 +56,8 @@ def test_ema_averages_statistics_and_copies_counters():
     average = ExponentialMovingAverage(model)
     for _ in range(3):
         model(torch.randn(8, 2) + 5)
-        average.update(steps=100.0)
+        average.update(HALF)
+    average.copy_buffers()
     assert int(average.model.num_batches_tracked) == 3
     assert 0 < float(average.model.running_mean[0]) < float(model.running_mean[0])
 
@@ -63,11 +66,10 @@ def test_shared_weight_is_averaged_once():
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     model[1].weight = model[0].weight
     average = ExponentialMovingAverage(model)
-    average.update(steps=1.0)
     before = average.model[0].weight.clone()
     shift_weights(model, by=1.0)
-    average.update(steps=1.0)
-    torch.testing.assert_close(average.model[1].weight, before + 21 / 22)
+    average.update(HALF)
+    torch.testing.assert_close(average.model[1].weight, before + 0.5)
 
 
 def test_other_buffers_are_copied_from_the_network():
@@ -82,27 +84,28 @@ def test_other_buffers_are_copied_from_the_network():
     average = ExponentialMovingAverage(model)
     for _ in range(3):
         model.seen = model.seen + 1
-        average.update(steps=5.0)
+        average.copy_buffers()
     assert torch.equal(average.model.mask, model.mask)
     assert float(average.model.seen) == 3
     model.seen += 1
-    assert float(average.model.seen) == 3, "until the next update"
+    assert float(average.model.seen) == 3, "until they are copied"
 
 
 def test_ema_resumes_from_its_state_dict():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     uninterrupted = ExponentialMovingAverage(model)
-    uninterrupted.update(steps=3.0)
+    shift_weights(model, by=1.0)
+    uninterrupted.update(HALF)
     saved = {name: tensor.clone() for name, tensor in uninterrupted.state_dict().items()}
     resumed = ExponentialMovingAverage(model)
     resumed.load_state_dict(saved)
     shift_weights(model, by=1.0)
     for average in (uninterrupted, resumed):
-        average.update(steps=3.0)
+        average.update(HALF)
     assert torch.equal(uninterrupted.model.weight, resumed.model.weight)
     with pytest.raises(KeyError):
-        resumed.load_state_dict({"updates": torch.tensor(1)})
+        resumed.load_state_dict({"weight": torch.zeros(2, 3)})
 
 
 def test_uncopyable_network_is_named_in_the_error():

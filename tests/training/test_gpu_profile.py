@@ -3,40 +3,31 @@ import torch
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResourceError
-from handsigns.training.gpu_profile import Footprint, measure_footprint
-from handsigns.training.train import TrainingPlan
+from handsigns.training.gpu_profile import GpuProfile, profile_gpu
+from handsigns.training.state import TrainingPlan
 
 
 @pytest.mark.parametrize(
-    ("memory", "utilization", "max_concurrent"),
+    ("throughput", "saturating_runs"),
     [
-        (0.02, 0.5, 2),  # two saturate the GPU
-        (0.02, 0.3, 4),  # three would leave it idle a tenth of the time
-        (0.02, 1.0, 1),
-        (0.3, 0.1, 3),  # limited by memory
-        (0.45, 0.1, 2),
-        (1.0, 0.1, 1),  # at least one, whatever it needs
+        (((1, 1385), (2, 2200), (4, 3225), (8, 3900), (16, 4330), (32, 4400)), 16),
+        (((1, 567), (2, 700), (4, 730)), 2),
+        (((1, 1000), (2, 1050)), 1),
+        (((1, 1000),), 1),
+        (((1, 1000), (2, 1050), (4, 2000)), 1),  # noise after the end
     ],
 )
-def test_max_concurrent_is_limited_by_memory_and_utilization(memory, utilization, max_concurrent):
-    assert Footprint(memory, utilization).max_concurrent == max_concurrent
+def test_gpu_is_full_when_doubling_adds_less_than_a_tenth(throughput, saturating_runs):
+    assert GpuProfile(throughput, max_by_memory=60).saturating_runs == saturating_runs
 
 
-def plan_on(device: str, width: int = 16) -> TrainingPlan:
-    config = TrialConfig(channel_width=width)
-    return TrainingPlan(config, 3, 32, max_epochs=1, seed=0, device=torch.device(device))
+@pytest.mark.parametrize(("utilization", "runs"), [(0.5, 2), (0.3, 4), (1.0, 1)])
+def test_eager_runs_share_by_utilization(utilization, runs):
+    profile = GpuProfile(((1, 250.0),), 60, "user-defined network a:b", utilization)
+    assert profile.saturating_runs == runs
 
 
-def test_measuring_needs_a_cuda_device(make_split):
+def test_profiling_needs_a_cuda_device(make_split):
+    plan = TrainingPlan(TrialConfig(), 3, 32, max_epochs=1, seed=0, device=torch.device("cpu"))
     with pytest.raises(ResourceError, match="no CUDA device"):
-        measure_footprint(plan_on("cpu"), make_split(64, size=32), 0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_footprint_on_a_gpu(make_split):
-    split = make_split(64, size=32)
-    narrow, wide = (measure_footprint(plan_on("cuda", w), split, 2**20) for w in (4, 256))
-    assert 0 < narrow.memory_fraction < wide.memory_fraction <= 1
-    assert 0 < narrow.gpu_utilization < wide.gpu_utilization <= 1
-    with_large_data = measure_footprint(plan_on("cuda", 4), split, 2**34)
-    assert with_large_data.memory_fraction > narrow.memory_fraction + 0.1
+        profile_gpu(plan, make_split(64, size=32), 0)

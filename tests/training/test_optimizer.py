@@ -35,7 +35,7 @@ def reference(config, model):
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    options = {"lr": config.learning_rate, "fused": True}
+    options = {"lr": torch.tensor(config.learning_rate), "fused": True}
     if config.optimizer == "sgd":
         nesterov = config.momentum > 0
         return torch.optim.SGD(groups, momentum=config.momentum, nesterov=nesterov, **options)
@@ -60,7 +60,7 @@ def test_updates_equal_torch_optim(optimizer, momentum):
             network.train(False)  # without dropout, which would differ
             network.zero_grad()
             network(images).square().mean().backward()
-        optimizer_under_test.step(config.learning_rate)
+        optimizer_under_test.step(torch.tensor(config.learning_rate))
         torch_optimizer.step()
     for actual, expected in zip(model.parameters(), expected_model.parameters(), strict=True):
         assert torch.equal(actual, expected)
@@ -72,7 +72,7 @@ def test_biases_and_norms_are_not_decayed():
     before = copy.deepcopy(model)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    Optimizer(config, model.parameters()).step(0.1)
+    Optimizer(config, model.parameters()).step(torch.tensor(0.1))
     for updated, initial in zip(model.parameters(), before.parameters(), strict=True):
         assert torch.equal(updated, initial) == (updated.ndim <= 1)
 
@@ -84,10 +84,12 @@ def test_training_does_not_load_the_compiler(optimizer):
     code = f"""
 import sys, torch
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.training.train import TrainingPlan, train_step, init_state
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.step import EpochTrainer
 config = TrialConfig(optimizer="{optimizer}", gradient_clip=1.0, channel_width=4)
 state = init_state(TrainingPlan(config, 3, 16, 1, 0, torch.device("cpu")))
-train_step(state, torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long(), 0.1)
+images, labels = torch.zeros(4, 16, 16, 3, dtype=torch.uint8), torch.zeros(4).long()
+EpochTrainer(state, images, labels).train_epoch(1)
 heavy = [name for name in ("torch._dynamo", "sympy", "torchvision") if name in sys.modules]
 assert not heavy, heavy
 """

@@ -10,7 +10,8 @@ import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import UserCode, UserModule
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
-from handsigns.training.train import DivergedError, TrainingPlan, init_state, train_epochs
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import DivergedError, train_epochs
 
 CONFIG = TrialConfig(channel_width=4, batch_size=8, dropout=0.3, learning_rate=5e-3)
 PLAN = TrainingPlan(CONFIG, 3, 16, max_epochs=4, seed=7, device=torch.device("cpu"))

@@ -1,6 +1,7 @@
 """Tests of GPU sharing: a search on a Ray node with a (possibly fictitious) GPU measures it."""
 
 import contextlib
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from handsigns.cluster.gpu_sharing import largest_configs
+from handsigns.cluster.gpu_sharing import (
+    GpuMeasurement,
+    largest_configs,
+    recommended_config,
+)
+from handsigns.cluster.resources import GpuSharing
 from handsigns.cluster.session import create_token
 from tests.support.s3 import free_port
 from tests.support.workspace import default_ray_address
@@ -29,6 +35,48 @@ def test_largest_configuration_of_each_architecture(make_search_config):
     assert (cs230.learning_rate, cs230.dropout, cs230.optimizer) == (1e-2, 0.4, "sgd")
     (only,) = largest_configs(make_search_config())
     assert (only.architecture, only.batch_size, only.dropout) == ("compact", 16, 0.5)
+
+
+def test_recommended_configuration_lies_in_the_search_space(make_search_config):
+    wide = {"channel_width": {"type": "integer", "low": 40, "high": 64, "step": 8}}
+    assert recommended_config(make_search_config(wide)).channel_width == 40
+
+
+MEASURED = GpuMeasurement(
+    device="NVIDIA H200",
+    throughput=((1, 1385.0), (2, 2300.0), (4, 3225.0), (8, 3900.0), (16, 4330.0), (32, 4400.0)),
+    saturating_trials=16,
+    max_by_memory=60,
+    largest_steps_per_s=567.0,
+    eager_reason="",
+    mps=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sharing"),
+    [
+        ({}, GpuSharing(16, 0.25)),
+        ({"max_by_memory": 5}, GpuSharing(5, 0.25)),
+        ({"mps": False}, GpuSharing(2, 0.25)),  # processes take turns
+        ({"mps": False, "max_by_memory": 1}, GpuSharing(1, 0.25)),
+        ({"eager_reason": "user-defined network a:b", "saturating_trials": 4}, GpuSharing(4, 1.0)),
+        (
+            {"eager_reason": "user-defined network a:b", "saturating_trials": 99},
+            GpuSharing(48, 1.0),
+        ),
+    ],
+)
+def test_sharing_is_limited_by_throughput_memory_and_mps(changes, sharing):
+    assert dataclasses.replace(MEASURED, **changes).sharing == sharing
+
+
+def test_measurement_is_described_in_one_line():
+    assert str(MEASURED) == (
+        "NVIDIA H200 (MPS): 1, 2, 4, 8, 16, 32 trials of the recommended configuration reach "
+        "1,385, 2,300, 3,225, 3,900, 4,330, 4,400 steps/s, one of the largest 567; memory for "
+        "60 trials"
+    )
 
 
 @pytest.fixture

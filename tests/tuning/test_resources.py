@@ -2,7 +2,8 @@ import stat
 
 import pytest
 
-from handsigns.cluster.resources import Node, WorkerCapacity, alive_nodes, allocate
+from handsigns.cluster.capacity import WorkerCapacity
+from handsigns.cluster.resources import GpuSharing, Node, alive_nodes, allocate
 from handsigns.cluster.session import create_token
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
@@ -34,14 +35,46 @@ def test_allocation_on_one_machine(requested, cpus, gpus, cpus_per_trial, gpus_p
 
 
 @pytest.mark.parametrize(
-    ("per_gpu", "cpus_per_trial", "count"), [(1, 8, 2), (3, 2, 6), (7, 1, 14), (16, 1, 16)]
+    ("sharing", "cpus_per_trial", "count"),
+    [
+        (GpuSharing(1), 8, 2),
+        (GpuSharing(3), 2, 6),
+        (GpuSharing(7), 1, 14),
+        (GpuSharing(16), 1, 16),  # limited by the CPUs
+        (GpuSharing(16, min_cpus_per_trial=0.25), 0.5, 32),
+        (GpuSharing(32, min_cpus_per_trial=0.25), 0.25, 64),
+        (GpuSharing(48, min_cpus_per_trial=0.25), 0.25, 64),
+    ],
 )
-def test_allocation_uses_the_measured_trials_per_gpu(per_gpu, cpus_per_trial, count):
-    allocation = allocate(Resources(), [Node(8, 1)] * 2, per_gpu=per_gpu)
+def test_allocation_uses_the_measured_gpu_sharing(sharing, cpus_per_trial, count):
+    allocation = allocate(Resources(), [Node(8, 1)] * 2, sharing=sharing)
     assert (allocation.cpus_per_trial, allocation.max_concurrent) == (cpus_per_trial, count)
-    assert allocation.gpus_per_trial * per_gpu <= 1
+    assert allocation.gpus_per_trial * sharing.trials_per_gpu <= 1
     explicit = Resources(gpus_per_trial=0.5)  # takes precedence
-    assert allocate(explicit, [Node(8, 1)], per_gpu=per_gpu).gpus_per_trial == 0.5
+    assert allocate(explicit, [Node(8, 1)], sharing=sharing).gpus_per_trial == 0.5
+
+
+@pytest.mark.parametrize(
+    ("requested", "nodes", "num_trials", "per_trial", "count"),
+    [
+        ({}, [Node(2, 0)], 1, (2, 0), 1),
+        ({}, [Node(2, 0)], 5, (1, 0), 2),
+        ({}, [Node(16, 0)], 5, (3, 0), 5),
+        ({}, [Node(8, 0), Node(8, 0)], 5, (2, 0), 5),  # spread over the nodes
+        ({}, [Node(2, 0), Node(32, 0)], 1, (32, 0), 1),
+        ({"max_concurrent_trials": 2}, [Node(8, 0)], 5, (4, 0), 2),
+        ({"cpus_per_trial": 1}, [Node(8, 0)], 2, (1, 0), 2),
+        ({}, [Node(16, 2)], 2, (8, 1), 2),  # a GPU each
+        ({}, [Node(16, 1)], 2, (8, 0.5), 2),
+        ({}, [Node(16, 1)], 9, (4, 0.25), 4),
+        ({"gpus_per_trial": 0.25}, [Node(16, 1)], 1, (4, 0.25), 1),
+        ({"gpus_per_trial": 0}, [Node(16, 1)], 2, (8, 0), 2),
+    ],
+)
+def test_few_trials_share_all_resources(requested, nodes, num_trials, per_trial, count):
+    allocation = allocate(Resources(**requested), nodes, num_trials=num_trials)
+    assert (allocation.cpus_per_trial, allocation.gpus_per_trial) == per_trial
+    assert allocation.max_concurrent == count
 
 
 def test_requests_beyond_the_machine_are_rejected():

@@ -90,7 +90,7 @@ def test_card_before_the_test(write_card):
     # Wilson interval of 9/10.
     assert "90.00%, 9/10 correct, 95 % confidence interval 59.58% to 98.21%" in text
     assert "optimistic" in text
-    assert "70 images, 7 epochs. Fresh seeds, trained one after another: 5, 6, of" in text
+    assert "70 images, 7 epochs. Fresh seeds: 5, 6, of" in text
     assert "| learning\\_rate | 0\\.01 |" in text
     assert "| train | 60 | " in text
     assert "\nhandsigns predict first photo.jpg\n" in text

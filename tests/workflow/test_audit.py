@@ -1,7 +1,8 @@
-"""Audit, replay, retraining and test of a search with one trial, trained without Ray."""
+"""Audit, replay and test of a search with one trial, trained without Ray."""
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +15,13 @@ from handsigns.io.event_log import encode_event, read_events
 from handsigns.results.environment import describe_environment
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
-from handsigns.results.store import DataRecord, create_search
+from handsigns.results.store import DataRecord, create_search, open_search
 from handsigns.results.tables import write_tables
 from handsigns.results.trial import Placement, Session
-from handsigns.training.train import TrainingPlan, init_state, train_epochs
+from handsigns.training.state import TrainingPlan, init_state
+from handsigns.training.train import train_epochs
 from tests.support.records import make_spec
+from tests.support.retraining import plan_of, write_runs
 
 SECTIONS = {
     "space": {"learning_rate": 0.01, "channel_width": 4, "batch_size": 16},
@@ -127,6 +130,9 @@ def test_the_replay_command_prints_the_differences(finished, capsys):
 
 
 def test_retrain_and_test_open_the_search_once(finished, count_openings):
+    search = open_search(finished)
+    data = open_data(Path(search.data.folder), size=16)
+    write_runs(search, data, plan_of(search, search.trial(None), 1))
     assert main(["retrain", "finished", "--seeds", "1", "--no-report"]) == 0
     assert count_openings() == 1
     assert main(["test", "finished", "--no-report"]) == 0

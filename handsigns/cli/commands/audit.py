@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.interrupts import UNCHANGED, input_args, report_interrupt
+from handsigns.cli.interrupts import UNCHANGED, report_interrupt
 from handsigns.cli.options import add_input_options, add_name, input_options
 from handsigns.cli.show import FAILED, show_next
 from handsigns.console.format import pluralize
@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Audit a search and print the problems."""
     with open_synced(options.results, options.name, options.storage) as search:
-        retry_command = search.paths.command("audit", *input_args(input_options(options)))
+        retry_command = search.paths.command("audit", *input_options(options).arguments)
         with report_interrupt(UNCHANGED, retry_command):
             found = audit(search, input_options(options))
     print_line(

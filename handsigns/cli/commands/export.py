@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.cli.interrupts import input_args, report_interrupt
+from handsigns.cli.interrupts import report_interrupt
 from handsigns.cli.options import add_input_options, add_name, input_options
 from handsigns.console.wrap import print_line
 from handsigns.workflow.export import export
@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
         format_args = ["--format", options.format]
         out_args = [] if options.out is None else ["--out", options.out]
         retry_command = search.paths.command(
-            "export", *format_args, *out_args, *input_args(input_options(options))
+            "export", *format_args, *out_args, *input_options(options).arguments
         )
         with report_interrupt("no graph was written", retry_command):
             graph = export(search, options.format, options.out, input_options(options))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import write_final_report
 from handsigns.cli.options import (
+    add_address,
     add_input_options,
     add_name,
     add_report,
@@ -56,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--time-budget", metavar="T", help="time limit, after which finished runs are compared: 10m"
     )
-    parser.add_argument("--address", metavar="A", help="address of a Ray cluster (default: local)")
+    add_address(parser)
     add_report(parser)
     add_input_options(parser)
 

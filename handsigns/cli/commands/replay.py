@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from handsigns.cli.interrupts import UNCHANGED, input_args, report_interrupt
+from handsigns.cli.interrupts import UNCHANGED, report_interrupt
 from handsigns.cli.options import add_input_options, add_name, input_options
 from handsigns.cli.show import FAILED
 from handsigns.console.format import pluralize
@@ -33,7 +33,7 @@ def run(options: Namespace) -> int:
     """Replay a trial and print where it differs from the record."""
     with open_synced(options.results, options.name, options.storage) as search:
         retry_command = search.paths.command(
-            "replay", options.trial, *input_args(input_options(options))
+            "replay", options.trial, *input_options(options).arguments
         )
         with report_interrupt(UNCHANGED, retry_command):
             result = replay(search, options.trial, input_options(options))

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import write_final_report
-from handsigns.cli.interrupts import file_signature, input_args, report_interrupt
+from handsigns.cli.interrupts import file_signature, report_interrupt
 from handsigns.cli.options import (
+    add_address,
     add_input_options,
     add_name,
     add_report,
@@ -19,15 +20,18 @@ from handsigns.cli.options import (
 from handsigns.cli.show import show_next
 from handsigns.console.format import pluralize
 from handsigns.console.wrap import print_line
-from handsigns.workflow.data import InputOptions
-from handsigns.workflow.retrain import retrain
+from handsigns.workflow.retrain import RetrainRequest, retrain
 from handsigns.workflow.searches import open_synced
+from handsigns.workflow.trials import RunOptions
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
 
-SUMMARY = "retrain the best configuration on the training and validation splits combined"
+SUMMARY = (
+    "retrain the best configuration on the training and validation splits combined; an "
+    "interrupted retraining is resumed by the same command"
+)
 EXAMPLE = "retrain first --seeds 5"
 
 
@@ -36,36 +40,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_name(parser)
     parser.add_argument("--trial", metavar="ID", help="ID of the trial (default: the best)")
     add_retraining(parser)
+    add_address(parser)
     add_report(parser)
     add_input_options(parser)
 
 
 def run(options: Namespace) -> int:
     """Retrain a configuration of a search and write its report."""
+    request = RetrainRequest(input_options(options), options.seeds, options.ensemble, options.trial)
     with open_synced(options.results, options.name, options.storage) as search:
-        retrain_and_show(
-            search,
-            input_options(options),
-            trial=options.trial,
-            seeds=options.seeds,
-            ensemble=options.ensemble,
-        )
+        retrain_and_show(search, request, address=options.address)
         write_final_report(search, options)
         show_next(search)
     return 0
 
 
-def retrain_and_show(
-    search: StoredSearch,
-    input_options: InputOptions,
-    *,
-    trial: str | None = None,
-    seeds: int,
-    ensemble: bool,
-) -> None:
+def retrain_and_show(search: StoredSearch, request: RetrainRequest, *, address: str | None) -> None:
     """Retrain a configuration and print the outcome."""
-    with _interruption(search.paths, input_options, trial, seeds, ensemble=ensemble):
-        card, runs = retrain(search, input_options, trial=trial, seeds=seeds, ensemble=ensemble)
+    options = RunOptions(address, exit_on_second_interrupt=True)
+    with _interruption(search.paths, request, address):
+        card, runs = retrain(search, request, options)
     seconds = [sum(metrics.epoch_seconds for metrics in run.epochs) for run in runs]
     kept = "the one with the lowest training loss" if len(runs) > 1 else "it"
     if len(card.seeds) > 1:
@@ -80,12 +74,7 @@ def retrain_and_show(
 
 
 def _interruption(
-    paths: SearchPaths,
-    input_options: InputOptions,
-    trial: str | None,
-    seeds: int,
-    *,
-    ensemble: bool,
+    paths: SearchPaths, request: RetrainRequest, address: str | None
 ) -> AbstractContextManager[None]:
     config_file = paths.winner / "config.yaml"
     before = file_signature(config_file)
@@ -97,7 +86,4 @@ def _interruption(
         which = "previous" if now == before else "new"
         return f"the {which} winner is intact, in {paths.winner}"
 
-    trial_args = [] if trial is None else ["--trial", trial]
-    options = [*trial_args, "--seeds", str(seeds), *(["--ensemble"] if ensemble else [])]
-    retry_command = paths.command("retrain", *options, *input_args(input_options))
-    return report_interrupt(state, retry_command)
+    return report_interrupt(state, paths.command("retrain", *request.arguments(address)))

@@ -20,6 +20,7 @@ from handsigns.cli.options import (
 from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import start_search
+from handsigns.workflow.retrain import RetrainRequest
 from handsigns.workflow.sync import push_on_exit
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def _select_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSe
         search, status = reevaluate_and_show(search, {}, input_options, address=options.address)
         if status:
             return search, status
-    retrain_and_show(search, input_options, seeds=options.seeds, ensemble=options.ensemble)
+    request = RetrainRequest(input_options, options.seeds, options.ensemble)
+    retrain_and_show(search, request, address=options.address)
     evaluate_and_show(search, input_options)
     _print_artifacts(search.paths)
     return search, 0

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from handsigns.cli.commands.report import write_final_report
-from handsigns.cli.interrupts import file_signature, input_args, report_interrupt
+from handsigns.cli.interrupts import file_signature, report_interrupt
 from handsigns.cli.options import add_input_options, add_name, add_report, input_options
 from handsigns.cli.show import show_next, show_test
 from handsigns.workflow.data import InputOptions
@@ -66,4 +66,4 @@ def _interruption(
         return "no test result was recorded"
 
     options = ["--after-test"] if after_test else []
-    return report_interrupt(state, paths.command("test", *options, *input_args(input_options)))
+    return report_interrupt(state, paths.command("test", *options, *input_options.arguments))

@@ -1,8 +1,8 @@
-"""Tests of the trial source of a re-evaluation."""
+"""Tests of the source of planned runs."""
 
 import dataclasses
 
-from handsigns.policy.reevaluation import ReevaluationSource
+from handsigns.policy.planned import PlannedSource
 from handsigns.results.reevaluation import ReevaluationPlan, ReevaluationRun
 
 
@@ -11,9 +11,8 @@ def test_started_runs_are_not_suggested_again(make_record):
     record = dataclasses.replace(
         record, config=record.config.model_copy(update={"ema_epochs": 0.0})
     )
-    source = ReevaluationSource(
-        ReevaluationPlan(("0003",), 3, 0), {"0003-seed1"}, {"0003": record}, 1
-    )
+    specs = ReevaluationPlan(("0003",), 3, 0).specs({"0003": record}, 1)
+    source = PlannedSource(specs, {"0003-seed1"})
     assert source.remaining == 2
     first = source.suggest()
     assert (first.trial_id, first.params) == ("0003-seed0", {"dropout": 0.1})
@@ -25,8 +24,7 @@ def test_started_runs_are_not_suggested_again(make_record):
 
 
 def test_only_runs_of_the_plan_are_resumed(make_record):
-    source = ReevaluationSource(
-        ReevaluationPlan(("0003",), 2, 0), (), {"0003": make_record("0003")}, 1
-    )
+    specs = ReevaluationPlan(("0003",), 2, 0).specs({"0003": make_record("0003")}, 1)
+    source = PlannedSource(specs, ())
     run_ids = [f"0003-seed{seed}" for seed in range(3)]
     assert [source.should_resume(run_id) for run_id in run_ids] == [True, True, False]

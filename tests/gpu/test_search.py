@@ -1,0 +1,66 @@
+"""Searches on a GPU: CUDA graphs, MPS, replays, and nothing left on the card."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.gpu, pytest.mark.ray]
+
+_RELEASE_DEADLINE_S = 60
+"""Time after which a killed search must have left the card."""
+
+
+def gpu_processes():
+    """Return the processes on the card, and the MPS daemons of this machine."""
+    query = ["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]
+    apps = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+    daemons = subprocess.run(["pgrep", "-f", "nvidia-cuda-mps"], capture_output=True, text=True)
+    return set(apps) | set(daemons.stdout.split())
+
+
+def wait_until_released(before):
+    deadline = time.monotonic() + _RELEASE_DEADLINE_S
+    while left := gpu_processes() - before:
+        assert time.monotonic() < deadline, f"processes on the card: {left}"
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def before(cuda):
+    return gpu_processes()
+
+
+def run_alone(workspace, *arguments):
+    """Run a command in a process of its own, with a Ray and an MPS daemon of its own."""
+    return workspace.finish(workspace.start(*arguments))
+
+
+def test_search_uses_graphs_and_leaves_the_card_free(workspace, before):
+    output = run_alone(
+        workspace, "search", "tiny.yaml", "--name", "graphs", *workspace.data, "--trials", "4",
+        "--gpus-per-trial", "auto", "--set", "resources.mps=on", "--set", "scheduler.name=none",
+    )  # fmt: skip
+    assert "(MPS)" in output
+    assert "steps/s" in output
+    rows = workspace.rows("graphs", "trials")
+    assert {row["execution"] for row in rows} == {"cuda graph"}
+    assert {row["device"].split()[0] for row in rows} == {"cuda"}
+    wait_until_released(before)
+    assert "identical" in run_alone(workspace, "replay", "graphs", rows[0]["trial_id"])
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_ended_search_leaves_no_process_on_the_card(workspace, before, signal_number):
+    name = f"ended-{signal_number}"
+    process = workspace.start("search", "tiny.yaml", "--name", name, *workspace.long,
+                              "--gpus-per-trial", "auto")  # fmt: skip
+    journal = workspace.folder(name) / "journal.jsonl"
+    while not (journal.exists() and b'"epoch"' in journal.read_bytes()):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.2)
+    os.kill(process.pid, signal_number)
+    process.communicate(timeout=300)
+    wait_until_released(before)

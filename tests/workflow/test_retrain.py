@@ -1,0 +1,133 @@
+"""Retraining: what is trained, kept, restarted and archived. The runs are written without Ray."""
+
+import json
+
+import pytest
+
+from handsigns.cli import main
+from handsigns.config.validate import validate_search_config
+from handsigns.data.dataset import open_data
+from handsigns.errors import ResultsError
+from handsigns.results.journal import Journal
+from handsigns.results.paths import SearchPaths
+from handsigns.results.retraining import RetrainingPaths
+from handsigns.results.store import DataRecord, create_search, open_search
+from handsigns.results.trial import Placement, Session
+from handsigns.tuning import retraining
+from handsigns.tuning.request import SearchResult
+from tests.support.records import make_epoch_metrics, make_spec
+from tests.support.retraining import plan_of, write_runs
+
+pytestmark = pytest.mark.slow
+
+HERE = Placement("laptop/1", "cpu", 1)
+SPACE = {"learning_rate": 0.01, "channel_width": 4, "batch_size": 16}
+
+
+@pytest.fixture
+def search(workspace, tmp_path, monkeypatch):
+    """Search with two trials and its data, in the current results folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HANDSIGNS_CACHE", workspace.environment["HANDSIGNS_CACHE"])
+    config, problems = validate_search_config(
+        {"space": SPACE, "budget": {"trials": 2, "max_epochs": 2}}
+    )
+    assert config is not None, problems
+    bands = workspace.root / "bands"
+    data = open_data(bands, size=16)
+    paths = SearchPaths(tmp_path / "results" / "it")
+    create_search(paths, config, DataRecord(data.info, str(bands), 16, False))
+    journal = Journal(paths.journal, writable=True)
+    journal.start_session(Session(data.info.fingerprint, {}))
+    for trial_id, loss in (("0000", 0.1), ("0001", 0.2)):
+        journal.start_trial(make_spec(trial_id, SPACE))
+        journal.report_epoch(trial_id, make_epoch_metrics(1, loss), HERE)
+        journal.end_trial(trial_id, "completed")
+    journal.end_session("all trials are done", interrupted=False)
+    journal.close()
+    return open_search(paths), data
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """Return the requests to train, none of which is carried out."""
+    requests = []
+
+    class Session:
+        def __init__(self, request):
+            requests.append(request)
+
+        def run(self):
+            return SearchResult([], "", interrupted=False)
+
+    monkeypatch.setattr(retraining, "SearchSession", Session)
+    return requests
+
+
+def suggested(request):
+    """Return the IDs of the runs that a request starts."""
+    journal = Journal(request.paths.journal)
+    source = request.make_source(request.config, journal)
+    return [source.suggest().trial_id for _ in range(source.remaining)]
+
+
+def test_a_retraining_without_unfinished_runs_starts_no_ray(search, session, capsys):
+    search, data = search
+    write_runs(search, data, plan_of(search, search.trial("0"), 2))
+    other = write_runs(search, data, plan_of(search, search.trial("1"), 1))
+    assert main(["retrain", "it", "--seeds", "2", "--no-report"]) == 0
+    assert session == []
+    assert "with 2 fresh seeds, " in capsys.readouterr().out
+    assert json.loads((search.paths.winner / "metrics.json").read_text())["trial_id"] == "0000"
+    assert [path.name for path in (search.paths.root / "retraining").iterdir()] == ["0001"]
+    assert len(Journal(other.journal).records) == 1, "runs of another trial are kept"
+    assert main(["retrain", "it", "--seeds", "1", "--trial", "1", "--no-report"]) == 0
+    assert session == []
+    assert not (search.paths.root / "retraining").exists(), "nothing is left"
+
+
+def test_a_failed_run_is_reported_and_restarted(search, session):
+    search, data = search
+    plan = plan_of(search, search.trial("0"), 3)
+    paths = write_runs(search, data, plan, failed=[1])
+    message = (
+        r"run 0000-retraining1 failed: RuntimeError: out of luck\nfull tracebacks: .*jsonl; "
+        r".*ray\.log.*retry: .* retrain it --seeds 3"
+    )
+    with pytest.raises(ResultsError, match=message):
+        retraining.retrain(search, data, plan, paths)
+    (request,) = session
+    assert suggested(request) == ["0000-retraining1"]
+    assert not request.validate
+    assert request.config.budget.time_budget is request.config.budget.target is None
+
+
+def test_runs_on_other_images_are_archived(search, session):
+    search, data = search
+    plan = plan_of(search, search.trial("0"), 2)
+    paths = write_runs(search, data, plan, fingerprint="0ther")
+    with pytest.raises(ResultsError):
+        retraining.retrain(search, data, plan, paths)
+    (request,) = session
+    assert suggested(request) == plan.run_ids
+    assert list(paths.checkpoints.iterdir()) == [], "no run resumes from the old images"
+    archived = RetrainingPaths(paths.root.with_name("0000-1"))
+    assert len(Journal(archived.journal).records) == 2
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_an_interrupt_names_the_command_that_resumes(search, monkeypatch, capsys, second):
+    class Session:
+        def __init__(self, request):
+            assert (request.address, request.exit_on_second_interrupt) == ("1.2.3.4:6379", True)
+
+        def run(self):
+            if second:
+                raise KeyboardInterrupt
+            return SearchResult([], "interrupted by the user", interrupted=True)
+
+    monkeypatch.setattr(retraining, "SearchSession", Session)
+    options = ["--trial", "1", "--seeds", "4", "--ensemble", "--address", "1.2.3.4:6379"]
+    assert main(["retrain", "it", *options, "--no-report"]) == 130
+    command = f"python -m handsigns retrain it {' '.join(options)}"
+    assert capsys.readouterr().err == f"interrupted; resume with: {command}\n"
