@@ -43,7 +43,8 @@ from harness import (
 )
 from memory import anonymous_memory
 
-from handsigns.cluster.session import LOOPBACK_ONLY_ENV, create_token
+from handsigns.cluster.scratch import create_token
+from handsigns.cluster.session import LOOPBACK_ONLY_ENV
 from handsigns.io.event_log import EventReader
 
 NODES = 4

@@ -28,7 +28,7 @@ def test_available_cpus_respect_the_container_quota(quota, expected, tmp_path, m
 
 TRAINING_SCRIPT = """
 import os, sys, {first_import}
-import handsigns.winner.retrain
+import handsigns.winner.write
 import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.splits import Split

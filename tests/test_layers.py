@@ -51,7 +51,7 @@ NOT_LOADED = {
     "handsigns.policy.stopping": (*HEAVY, "optuna", "pandas"),
     "handsigns.policy.sampler": (*HEAVY, "pandas"),
     "handsigns.tuning.session": (*HEAVY, "optuna"),
-    "handsigns.winner.retrain": ("ray", "optuna"),
+    "handsigns.winner.write": ("ray", "optuna"),
     "handsigns.api": (*HEAVY, "optuna", "numpy", "pandas", "pydantic", "rich"),
 }
 """Libraries that importing a module does not load, not even indirectly."""

@@ -8,13 +8,9 @@ import ray
 
 from handsigns.cluster.capacity import WorkerCapacity
 from handsigns.cluster.gpu_sharing import measure_gpu_sharing
+from handsigns.cluster.nodes import Node, alive_nodes
 from handsigns.cluster.preflight import check_nodes
-from handsigns.cluster.resources import (
-    Node,
-    ResourceAllocation,
-    alive_nodes,
-    allocate,
-)
+from handsigns.cluster.resources import ResourceAllocation, allocate
 from handsigns.config.search import SearchConfig
 from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from handsigns.cluster.resources import Node, ResourceAllocation
+from handsigns.cluster.nodes import Node
+from handsigns.cluster.resources import ResourceAllocation
 from handsigns.config.sections import Resources
 from handsigns.io.throttle import Throttle
 

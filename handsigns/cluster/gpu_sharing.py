@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from handsigns.cluster.mps import mps_active
@@ -60,15 +61,18 @@ class GpuMeasurement:
         )
 
     def __str__(self) -> str:
-        counts = ", ".join(str(trials) for trials, _ in self.throughput)
-        rates = ", ".join(f"{rate:,.0f}" for _, rate in self.throughput)
+        rates = ", ".join(f"{_format_rate(rate)} ({n})" for n, rate in self.throughput)
         mode = "MPS" if self.mps else "time slicing"
         eager = f"; without CUDA graphs: {self.eager_reason}" if self.eager_reason else ""
         return (
-            f"{self.device} ({mode}): {counts} trials of the recommended configuration reach "
-            f"{rates} steps/s, one of the largest {self.largest_steps_per_s:,.0f}; memory for "
+            f"{self.device} ({mode}): steps/s by number of trials in the recommended configuration "
+            f"{rates}, in the largest {_format_rate(self.largest_steps_per_s)} (1); memory for "
             f"{pluralize(self.max_by_memory, 'trial')}{eager}"
         )
+
+
+def _format_rate(steps_per_s: float) -> str:
+    return f"{steps_per_s:,.0f}" if math.isfinite(steps_per_s) else "not enough memory"
 
 
 def measure_gpu_sharing(

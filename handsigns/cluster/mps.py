@@ -18,7 +18,7 @@ from pathlib import Path
 
 from handsigns.cluster import mps_guardian
 from handsigns.cluster.isolation import environment
-from handsigns.cluster.resources import local_node
+from handsigns.cluster.nodes import local_node
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
 

@@ -25,6 +25,21 @@ _COMMAND_TIMEOUT_S = 30.0
 _START_TIMEOUT_S = 10.0
 _FORCE_AFTER_S = 10
 """Time for clients to finish, after which the daemon stops its server nevertheless."""
+_CLIENT = """
+import ctypes, sys
+try:
+    cuda = ctypes.CDLL("libcuda.so.1")
+except OSError:
+    sys.exit(0)  # without a driver there is nothing to try
+device, context = ctypes.c_int(), ctypes.c_void_p()
+error = (
+    cuda.cuInit(0)
+    or cuda.cuDeviceGet(ctypes.byref(device), 0)
+    or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+)
+sys.exit(f"error {error} of CUDA" if error else 0)
+"""
+"""Program that uses the first GPU; it fails with CUDA's error number."""
 STOP_TIMEOUT_S = 2 * _COMMAND_TIMEOUT_S + _FORCE_AFTER_S
 """Longest time in which the guardian stops a daemon."""
 
@@ -86,7 +101,26 @@ def start_daemon(folder: Path) -> str:
     if not _wait_for(_server_runs, _START_TIMEOUT_S):
         reason = _last_line(Path(os.environ["CUDA_MPS_LOG_DIRECTORY"]) / "control.log")
         return f"the MPS server does not start{reason and f': {reason}'}"
-    return READY
+    problem = _client_problem()
+    return f"programs cannot use the GPU with MPS: {problem}" if problem else READY
+
+
+def _client_problem() -> str:
+    """Use a GPU as a client, once; return why that fails, or an empty string.
+
+    In some containers, and with some drivers, the daemon serves, but no client can connect to it.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _CLIENT]
+    try:
+        completed = subprocess.run(
+            command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if not completed.returncode:
+        return ""
+    lines = completed.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit status {completed.returncode}"
 
 
 def stop_daemon() -> None:

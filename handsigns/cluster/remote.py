@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from handsigns.cluster.resources import ResourceAllocation, alive_nodes
+from handsigns.cluster.nodes import alive_nodes
+from handsigns.cluster.resources import ResourceAllocation
 
 _PROBE_TIMEOUT_S = 120.0
 """Timeout of a call; a busy node takes long to start a process."""

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from handsigns.cluster.nodes import Node
 from handsigns.config.sections import Resources
 from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
-from handsigns.host import available_cpus
 
 _ACCELERATOR_TYPE_SHARE = 0.001
 """Fraction of a node's accelerator-type resource that a trial takes; the node's trials share it."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """Resources of a machine.
-
-    Attributes:
-        cpus, gpus: numbers of CPUs and GPUs.
-        accelerators: accelerator types by Ray's names, such as ``T4``.
-    """
-
-    cpus: float
-    gpus: float
-    accelerators: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -97,34 +80,6 @@ class ResourceAllocation:
 
 def _with_unit(number: float, noun: str) -> str:
     return f"{number:g} {noun}{'' if number == 1 else 's'}"
-
-
-def local_node() -> Node:
-    """Return this machine's CPUs and visible NVIDIA GPUs, without starting Ray."""
-    gpus = 0
-    if shutil.which("nvidia-smi"):
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-        gpus = listing.stdout.count("GPU ")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:  # as Ray reads it
-        devices = [] if visible in ("", "NoDevFiles") else visible.split(",")
-        gpus = min(gpus, len(devices))
-    return Node(float(available_cpus()), float(gpus))
-
-
-def alive_nodes(ray_nodes: Iterable[Mapping[str, object]]) -> list[Node]:
-    """Return the nodes that are alive among those that ``ray.nodes()`` lists."""
-    return [_parse_node(entry["Resources"]) for entry in ray_nodes if entry.get("Alive")]
-
-
-def _parse_node(resources: object) -> Node:
-    assert isinstance(resources, Mapping)
-    types = (name.partition("accelerator_type:")[2] for name in resources)
-    return Node(
-        float(resources.get("CPU", 0.0)),
-        float(resources.get("GPU", 0.0)),
-        frozenset(filter(None, types)),
-    )
 
 
 def allocate(

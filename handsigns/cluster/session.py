@@ -6,8 +6,6 @@ import contextlib
 import importlib
 import importlib.util
 import os
-import secrets
-import shutil
 import sys
 import tempfile
 import threading
@@ -17,14 +15,11 @@ from pathlib import Path
 
 from handsigns.cluster import ray_compat
 from handsigns.cluster.isolation import environment, restore_process_state
+from handsigns.cluster.scratch import TOKEN_FILE, create_token, scratch_dir
 from handsigns.errors import ResourceError
 from handsigns.io.home import fallback_home
-from handsigns.io.lock import LockedError, try_lock
 from handsigns.results.environment import PACKAGE_DIR
 
-_SCRATCH_PREFIX = "handsigns-"
-_TOKEN_FILE = "token"
-_LOCK_FILE = "lock"
 _OBJECT_STORE_BASE_BYTES = 256 * 2**20
 """Size of a local object store, in addition to the images."""
 _MAX_TEMP_DIR_BYTES = 107 - len(
@@ -143,7 +138,7 @@ def ray_session(
             stack.enter_context(ray_compat.reuse_prestarted_workers())
         dashboard_notice = f"Ray's dashboard: http://{url}" if dashboard else ""
         if dashboard_notice and start_local:
-            dashboard_notice += f" (log in with the token in {scratch / _TOKEN_FILE})"
+            dashboard_notice += f" (log in with the token in {scratch / TOKEN_FILE})"
         yield RaySession(scratch, not start_local, dashboard_notice)
 
 
@@ -230,30 +225,3 @@ def _ray_temp_dir() -> str | None:
         f"{default} is too long a path for Ray's sockets (at most {_MAX_TEMP_DIR_BYTES} bytes), "
         f"and /tmp is not writable; set a shorter folder: TMPDIR=/short"
     )
-
-
-@contextlib.contextmanager
-def scratch_dir() -> Iterator[Path]:
-    """Create a private temporary folder and remove it at the end, with those of killed searches."""
-    _remove_stale_scratch_dirs()
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX) as name:
-        folder = Path(name)
-        # The lock is released when this process ends, however it ends: it marks folders in use.
-        with try_lock(folder / "new-lock"):
-            (folder / "new-lock").rename(folder / _LOCK_FILE)
-            yield folder
-
-
-def _remove_stale_scratch_dirs() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH_PREFIX}*"):
-        if (folder / _LOCK_FILE).exists():
-            with contextlib.suppress(OSError, LockedError), try_lock(folder / _LOCK_FILE):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def create_token(folder: Path) -> Path:
-    """Write a random per-run token to a file that only its owner can read; return its path."""
-    path = folder / _TOKEN_FILE
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
-    return path

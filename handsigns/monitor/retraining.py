@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TextIO
 
 from rich.console import Group
@@ -76,8 +77,12 @@ class RetrainingDisplay(TrialDisplay):
 
     @property
     def _seeds_line(self) -> str:
-        running = sum(run.status == "running" for run in self._runs)
-        counts = {"running": running, "finished": self._num_finished}
+        status = Counter(run.status for run in self._runs)
+        counts = {
+            "running": status["running"],
+            "finished": self._num_finished,
+            "failed": status["failed"],
+        }
         parts = [f"{count} {name}" for name, count in counts.items() if count or name == "running"]
         return f"{pluralize(self._plan.seeds, 'seed')}: {', '.join(parts)}"
 

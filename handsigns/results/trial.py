@@ -79,7 +79,8 @@ class Placement:
         node: host and process.
         device: type of the device and, of a GPU, its name.
         threads: number of CPU threads.
-        execution: how steps run: ``cuda graph``, ``eager`` or ``eager: REASON``.
+        execution: how steps run: ``cuda graph``, ``eager`` or ``eager: REASON``; empty if unknown,
+            as the reports of the process that trained were lost.
     """
 
     node: str

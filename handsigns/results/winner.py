@@ -143,10 +143,11 @@ class RetrainingRecord:
         selected_seeds: seed of each model kept; several form an ensemble.
         selection_rule: description of the rule that selected them.
         num_train_images: number of training images.
-        seconds: time from the start to the last epoch of all seeds, without interruptions.
-        device, threads: device of each run, all if they differ, and number of threads.
+        seconds: time of all sessions of the retraining, without interruptions.
+        device: device of the runs, all if they differ.
+        threads: number of CPU threads of a run, the largest if they differ.
         environment: environment as returned by `describe_environment`.
-        runs: runs of all seeds, in the order of training.
+        runs: runs of all seeds, in the order of their seeds.
     """
 
     trial_id: str

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-_WARMUP_CALLS = 3
+WARMUP_CALLS = 3
 """Calls before the capture, in which libraries initialise and kernels are loaded."""
 
 
@@ -50,7 +50,7 @@ class GraphedFunction:
             self._graph.replay()
         elif self._device.type != "cuda" or self._eager_reason:
             self._function()
-        elif self._calls < _WARMUP_CALLS:
+        elif self._calls < WARMUP_CALLS:
             self._calls += 1
             self._run_on_capture_stream()
         elif reason := self._capture():
@@ -79,7 +79,7 @@ class GraphedFunction:
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 self._function()
         except RuntimeError as error:  # of CUDA: a synchronisation, or insufficient memory
-            reason = _first_line(error)
+            reason = capture_problem(error)
             traceback.clear_frames(error.__traceback__)  # their variables hold GPU memory
         else:
             self._graph = graph
@@ -94,7 +94,8 @@ class GraphedFunction:
         return reason
 
 
-def _first_line(error: RuntimeError) -> str:
+def capture_problem(error: RuntimeError) -> str:
+    """Return in a line why a capture failed."""
     if isinstance(error, torch.OutOfMemoryError):
         return "not enough GPU memory for a CUDA graph"
     return f"not capturable ({str(error).strip().splitlines()[0]})"

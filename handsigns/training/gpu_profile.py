@@ -17,6 +17,7 @@ import torch
 from handsigns.data.splits import Split
 from handsigns.errors import ResourceError
 from handsigns.models import inference_model
+from handsigns.training.cuda_graph import WARMUP_CALLS, capture_problem
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
 from handsigns.training.state import TrainingPlan, init_state
@@ -26,7 +27,6 @@ MAX_RUNS = 32
 """Largest number of runs measured."""
 _MIN_GAIN = 0.1
 """Relative throughput that doubling the runs must add."""
-_WARMUP_STEPS = 3
 _MEASURED_SECONDS = 0.05
 _PROFILED_STEPS = 20
 _MAX_MEMORY_FRACTION = 0.9
@@ -119,7 +119,7 @@ def _measure_one(run: _Run, device: torch.device) -> tuple[float, str, float]:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            reason = f"not capturable ({str(error).strip().splitlines()[0]})"
+            reason = capture_problem(error)
     steps_per_s = _steps_per_second(run.step, device)
     return steps_per_s, reason, _gpu_utilization(run.step, steps_per_s, device)
 
@@ -135,7 +135,7 @@ class _Run:
         self._trainer.start_epoch(1)
         self.stream.wait_stream(torch.cuda.current_stream(plan.device))
         with torch.cuda.stream(self.stream):
-            for _ in range(_WARMUP_STEPS):
+            for _ in range(WARMUP_CALLS):
                 self.step()
         torch.cuda.synchronize(plan.device)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from handsigns.config.search import SearchConfig
+from handsigns.errors import ResourceError
 from handsigns.io.atomic import next_free_path
+from handsigns.io.storage import storage_error_message
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
@@ -16,22 +19,33 @@ from handsigns.results.trial import Session
 from handsigns.tuning.table_writer import TableWriter
 
 
-def archive_stale_runs(search_config: SearchConfig, paths: SearchPaths, fingerprint: str) -> None:
+def prepare_runs(
+    search_config: SearchConfig, paths: SearchPaths, fingerprint: str, run_ids: Iterable[str]
+) -> None:
     """Prepare the folder of planned runs; those of other data are moved aside.
+
+    No run that starts afresh may find the checkpoints of an earlier one with its ID.
 
     Args:
         search_config: configuration of the search.
         paths: paths of its re-evaluation, or of a retraining.
         fingerprint: fingerprint of the data.
+        run_ids: IDs of the planned runs.
 
     Raises:
-        OSError: the folder or the checkpoints cannot be changed.
+        ResourceError: the storage of the checkpoints is not accessible.
     """
     journal = Journal(paths.journal)
-    if journal.sessions and journal.sessions[-1].fingerprint != fingerprint:
-        store = checkpoint_store(search_config, paths)
-        for record in journal.records:  # a new run of the same ID must not resume from them
-            store.remove(record.trial_id)
+    stale = bool(journal.sessions) and journal.sessions[-1].fingerprint != fingerprint
+    started = {record.trial_id for record in journal.records}
+    store = checkpoint_store(search_config, paths)
+    try:
+        for run_id in {*run_ids, *started} if stale else {*run_ids} - started:
+            store.remove(run_id)
+    except OSError as error:
+        where = search_config.storage or str(paths.checkpoints)
+        raise ResourceError(storage_error_message(where, error)) from error
+    if stale:
         paths.root.rename(next_free_path(paths.root))
     paths.checkpoints.mkdir(parents=True, exist_ok=True)
 

@@ -17,7 +17,7 @@ from handsigns.results.reevaluation import (
     write_plan,
 )
 from handsigns.results.store import StoredSearch
-from handsigns.tuning.recovery import archive_stale_runs, mark_finished
+from handsigns.tuning.recovery import mark_finished, prepare_runs
 from handsigns.tuning.request import SearchRequest, SearchResult
 from handsigns.tuning.session import SearchSession
 
@@ -70,7 +70,7 @@ def reevaluate(
         ResultsError, ResourceError: see `SearchSession.run`.
     """
     paths = stored.paths.reevaluation
-    archive_stale_runs(stored.config, paths, data.info.fingerprint)
+    prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
     journal = Journal(paths.journal)
     write_plan(paths, plan, journal.records)
     time_limit = None if time_budget is None else journal.elapsed + time_budget

@@ -20,7 +20,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.retraining import RetrainingPaths, RetrainingPlan
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
-from handsigns.tuning.recovery import archive_stale_runs
+from handsigns.tuning.recovery import prepare_runs
 from handsigns.tuning.request import SearchRequest
 from handsigns.tuning.session import SearchSession
 
@@ -53,7 +53,8 @@ def retrain(
     """Train the plan's runs on train and validation split combined, several at once.
 
     Finished runs are kept, interrupted ones resumed, and failed ones restarted. On changed images
-    all runs restart, and the earlier ones are archived.
+    all runs restart, and the earlier ones are archived. With another number of seeds than before,
+    the runs may get another number of threads, which changes their last digits.
 
     Args:
         stored: the search, locked by this process.
@@ -66,11 +67,11 @@ def retrain(
         ResultsError: a run failed; or see `SearchSession.run`.
         ResourceError: see `SearchSession.run`.
     """
-    archive_stale_runs(stored.config, paths, data.info.fingerprint)
+    prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
     interrupted = False
     if not plan.finished(Journal(paths.journal).records):
         request = SearchRequest(
-            _retraining_config(stored.config, plan),
+            _retraining_config(stored.config, plan, address),
             data,
             paths,
             make_source=lambda _, journal: PlannedSource(
@@ -94,9 +95,9 @@ def discard_runs(stored: StoredSearch, paths: RetrainingPaths) -> None:
     """Remove the files of a retraining whose winner is written."""
     store = checkpoint_store(stored.config, paths)
     run_ids = [run.trial_id for run in Journal(paths.journal).records]
-    # The journal first: without it, runs whose checkpoints are gone are trained again.
-    paths.journal.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the storage is out of reach, but the winner is written
+        # The journal first: without it, runs whose checkpoints are gone are trained again.
+        paths.journal.unlink(missing_ok=True)
         for run_id in run_ids:
             store.remove(run_id)
     shutil.rmtree(paths.root, ignore_errors=True)
@@ -104,13 +105,28 @@ def discard_runs(stored: StoredSearch, paths: RetrainingPaths) -> None:
         paths.root.parent.rmdir()
 
 
-def _retraining_config(search_config: SearchConfig, plan: RetrainingPlan) -> SearchConfig:
-    """Return the search's configuration without any limit but the epochs, for a retraining."""
+def _retraining_config(
+    search_config: SearchConfig, plan: RetrainingPlan, address: str | None
+) -> SearchConfig:
+    """Return the search's configuration without any limit but the epochs, for a retraining.
+
+    The runs share all CPUs. Without a cluster they need nothing that this machine may lack.
+    """
+    resources: dict[str, object] = {"cpus_per_trial": "auto"}
+    if address is None:
+        resources |= {"accelerator_type": None, "mps": "off" if plan.seeds == 1 else "auto"}
+        if search_config.resources.gpus_per_trial != 0:
+            resources["gpus_per_trial"] = "auto"
     budget = search_config.budget.model_copy(
         update={"trials": plan.seeds, "time_budget": None, "target": None, "patience": None}
     )
     return search_config.model_copy(
-        update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
+        update={
+            "budget": budget,
+            "scheduler": Scheduler(name="none"),
+            "tracking": Tracking(),
+            "resources": search_config.resources.model_copy(update=resources),
+        }
     )
 
 

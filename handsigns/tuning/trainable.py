@@ -59,7 +59,7 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
     # Earlier reports may be lost with the process that trained, or with the driver.
     for metrics in state.history:
         if metrics.epoch > spec.epochs_done:
-            _report(TrialReport("epoch", metrics=metrics, placement=_placement(state)))
+            _report(TrialReport("epoch", metrics=metrics, placement=_placement(state, "")))
     # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
     saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
     execution = "eager"
@@ -68,8 +68,12 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
         if state.execution != execution:
             execution = state.execution
             if execution != "cuda graph" and not eager_reason(plan):
-                _report(TrialReport("note", f"trains without CUDA graphs, {execution}"))
-        _report(TrialReport("epoch", metrics=metrics, placement=_placement(state)))
+                _report(
+                    TrialReport(
+                        "note", f"trains without CUDA graphs: {execution.removeprefix('eager: ')}"
+                    )
+                )
+        _report(TrialReport("epoch", metrics=metrics, placement=_placement(state, execution)))
 
 
 def _report(report: TrialReport) -> None:
@@ -134,10 +138,10 @@ def _stored_checkpoints(checkpoints: CheckpointStore, trial_id: str) -> Iterator
         raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
 
 
-def _placement(state: TrainingState) -> Placement:
+def _placement(state: TrainingState, execution: str) -> Placement:
     return Placement(
         node=f"{socket.gethostname()}/{os.getpid()}",
         device=describe_device(state.plan.device),
         threads=torch.get_num_threads(),
-        execution=state.execution,
+        execution=execution,
     )

@@ -1,6 +1,6 @@
-"""The winner of a search: retraining, test, prediction, export and serving."""
+"""The winner of a search: its model, test, prediction, export and serving."""
 
 from handsigns.host import passive_omp_wait
 
 with passive_omp_wait():
-    import torch  # noqa: F401  # before other modules import it: they train on all CPUs
+    import torch  # noqa: F401  # before other modules import it: they run on all CPUs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
 from handsigns.workflow.data import InputOptions, open_verified_data
-from handsigns.workflow.replay import ReplayResult, replay_record
+from handsigns.workflow.replay import ReplayResult, print_device_change, replay_record
 from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _replay_all(search: StoredSearch, inputs: InputOptions) -> list[ReplayResult
     trust = inputs.trust_user_code
     codes = [load_user_code_for_trial(search, record, allowed=trust) for record in records]
     data = open_verified_data(search, inputs.data)
+    print_device_change(records)
     total, done = sum(len(record.epochs) for record in records), 0
     replays = []
     with progress(f"replaying the trials of {search.paths.name} (epochs)") as report:

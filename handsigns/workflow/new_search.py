@@ -164,7 +164,8 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
 
 def print_plan(config: SearchConfig) -> None:
     """Print the resolved search, and the resources it would use on this machine."""
-    from handsigns.cluster.resources import allocate, local_node
+    from handsigns.cluster.nodes import local_node
+    from handsigns.cluster.resources import allocate
     from handsigns.config.load import dump_search_config
 
     allocation = allocate(config.resources, [local_node()])

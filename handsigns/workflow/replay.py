@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ def replay(search: StoredSearch, trial: str, inputs: InputOptions) -> ReplayResu
     user_code = load_user_code_for_trial(search, record, journal, allowed=inputs.trust_user_code)
     data = open_verified_data(search, inputs.data, sessions[-1].fingerprint if sessions else None)
     _print_changes(sessions)
-    _print_device_change(record)
+    print_device_change([record])
     with progress(f"replaying trial {record.trial_id}") as report:
         return replay_record(
             search.config,
@@ -120,15 +120,17 @@ def replay_record(
     return ReplayResult(record.trial_id, tuple(epochs), tuple(differences), failure, diverged)
 
 
-def _print_device_change(record: TrialRecord) -> None:
-    """Print the device of the trial if the replay runs on another one."""
+def print_device_change(records: Iterable[TrialRecord]) -> None:
+    """Print the devices of trials that would be replayed on another one."""
     from handsigns.winner.replay import replay_device
 
-    if record.placement is not None and record.placement.device != replay_device(record):
-        print(
-            f"note: the trial was trained on {printable(record.placement.device)}, the replay runs "
-            f"on {replay_device(record)}, so its metrics may differ"
-        )
+    devices = {r.placement.device: replay_device(r) for r in records if r.placement is not None}
+    for recorded, replayed in devices.items():
+        if recorded != replayed:
+            print(
+                f"note: trained on {printable(recorded)}, replayed on {replayed}, so the metrics "
+                f"may differ"
+            )
 
 
 def _print_changes(sessions: Sequence[Session]) -> None:

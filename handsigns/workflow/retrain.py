@@ -99,7 +99,7 @@ def retrain(
             message = f"interrupted; resume with: {paths.resume_command}"
             raise KeyboardInterrupt(message) from error
 
-        from handsigns.winner.retrain import write_winner
+        from handsigns.winner.write import write_winner
 
         with progress("evaluating the retrained models") as report:
             card, runs = write_winner(

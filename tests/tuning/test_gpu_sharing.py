@@ -15,7 +15,7 @@ from handsigns.cluster.gpu_sharing import (
     recommended_config,
 )
 from handsigns.cluster.resources import GpuSharing
-from handsigns.cluster.session import create_token
+from handsigns.cluster.scratch import create_token
 from tests.support.s3 import free_port
 from tests.support.workspace import default_ray_address
 
@@ -73,9 +73,9 @@ def test_sharing_is_limited_by_throughput_memory_and_mps(changes, sharing):
 
 def test_measurement_is_described_in_one_line():
     assert str(MEASURED) == (
-        "NVIDIA H200 (MPS): 1, 2, 4, 8, 16, 32 trials of the recommended configuration reach "
-        "1,385, 2,300, 3,225, 3,900, 4,330, 4,400 steps/s, one of the largest 567; memory for "
-        "60 trials"
+        "NVIDIA H200 (MPS): steps/s by number of trials in the recommended configuration "
+        "1,385 (1), 2,300 (2), 3,225 (4), 3,900 (8), 4,330 (16), 4,400 (32), in the largest 567 "
+        "(1); memory for 60 trials"
     )
 
 

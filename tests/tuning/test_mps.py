@@ -1,5 +1,6 @@
 """MPS on a machine without a GPU: its programs are scripts, and everything else is real."""
 
+import _ctypes
 import os
 import signal
 import stat
@@ -11,7 +12,8 @@ import pytest
 
 from handsigns.cluster import preflight
 from handsigns.cluster.mps import mps_active, mps_daemon
-from handsigns.cluster.resources import Node, allocate, local_node
+from handsigns.cluster.nodes import Node, local_node
+from handsigns.cluster.resources import allocate
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
 from handsigns.io.storage import open_storage
@@ -215,10 +217,19 @@ def uninstall(machine, monkeypatch):
     monkeypatch.setenv("PATH", str(machine.programs))
 
 
+def break_cuda(machine, monkeypatch):
+    """Install a library without any of CUDA's functions in place of the driver's."""
+    libraries = machine.folder / "lib"
+    libraries.mkdir()
+    (libraries / "libcuda.so.1").symlink_to(_ctypes.__file__)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
+
+
 FAILURES = {
     "nvidia-cuda-mps-control is not installed": uninstall,
     "cannot be started: An instance of this daemon is broken": lambda m, _: m.set("broken"),
     "the MPS server does not start": lambda m, _: m.set("no_server"),
+    "programs cannot use the GPU with MPS: AttributeError": break_cuda,
 }
 
 
@@ -233,7 +244,7 @@ def test_without_mps_trials_take_turns_after_one_notice(machine, monkeypatch, pr
     assert note.startswith("trials that share a GPU take turns on it, without MPS: ")
     assert problem in note
     with (
-        pytest.raises(ResourceError, match=f"mps is on, but .*{problem}; with --set"),
+        pytest.raises(ResourceError, match=f"mps is on, but .*{problem}.*; with --set"),
         mps_daemon(Resources(mps="on"), pytest.fail),
     ):
         bodies.append({})

@@ -3,8 +3,9 @@ import stat
 import pytest
 
 from handsigns.cluster.capacity import WorkerCapacity
-from handsigns.cluster.resources import GpuSharing, Node, alive_nodes, allocate
-from handsigns.cluster.session import create_token
+from handsigns.cluster.nodes import Node, alive_nodes
+from handsigns.cluster.resources import GpuSharing, allocate
+from handsigns.cluster.scratch import create_token
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
 

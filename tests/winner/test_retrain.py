@@ -23,8 +23,8 @@ from handsigns.results.winner import (
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
 from handsigns.winner.model import load_model, load_seed_models
-from handsigns.winner.retrain import write_winner
 from handsigns.winner.test import evaluate_winner as run_test
+from handsigns.winner.write import write_winner
 from tests.support.records import make_spec
 from tests.support.retraining import plan_of, train_directly, write_runs
 

@@ -115,6 +115,37 @@ def test_runs_on_other_images_are_archived(search, session):
     assert len(Journal(archived.journal).records) == 2
 
 
+def test_checkpoints_of_unknown_runs_are_not_resumed(search, session):
+    """They may be of other images: only the journal says which."""
+    search, data = search
+    plan = plan_of(search, search.trial("0"), 2)
+    paths = write_runs(search, data, plan)
+    paths.journal.unlink()
+    with pytest.raises(ResultsError):
+        retraining.retrain(search, data, plan, paths)
+    assert suggested(session[0]) == plan.run_ids
+    assert list(paths.checkpoints.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("requested", "address", "expected"),
+    [
+        ({"cpus_per_trial": 1}, None, {"cpus_per_trial": "auto"}),
+        ({"accelerator_type": "T4", "gpus_per_trial": 1}, None, {"gpus_per_trial": "auto"}),
+        ({"gpus_per_trial": 0.0}, None, {"gpus_per_trial": 0.0, "accelerator_type": None}),
+        ({"mps": "on"}, None, {"mps": "auto"}),
+        ({"accelerator_type": "T4"}, "10.0.0.1:6379", {"accelerator_type": "T4"}),
+    ],
+)
+def test_runs_without_a_cluster_require_nothing_special(search, requested, address, expected):
+    search, _ = search
+    resources = search.config.resources.model_copy(update=requested)
+    config = search.config.model_copy(update={"resources": resources})
+    plan = plan_of(search, search.trial("0"), 2)
+    used = retraining._retraining_config(config, plan, address).resources.model_dump()
+    assert {name: used[name] for name in expected} == expected
+
+
 @pytest.mark.parametrize("second", [False, True])
 def test_an_interrupt_names_the_command_that_resumes(search, monkeypatch, capsys, second):
     class Session:

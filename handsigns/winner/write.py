@@ -31,7 +31,7 @@ from handsigns.results.winner import (
     write_retraining,
 )
 from handsigns.training.checkpoint import CheckpointError, load_checkpoint
-from handsigns.training.device import pick_device
+from handsigns.training.device import pick_device, release_gpu_memory
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
 from handsigns.training.state import TrainingPlan
@@ -42,6 +42,7 @@ _LOWEST_TRAIN_LOSS = "lowest loss on the training images"
 _ENSEMBLE = "ensemble of all seeds that did not diverge"
 
 
+@release_gpu_memory()
 def write_winner(
     search: StoredSearch,
     data: DataSet,
@@ -74,7 +75,7 @@ def write_winner(
         ResultsError: every seed diverged, or a checkpoint is missing or damaged.
     """
     train_val = concat_splits(data.train, data.val)
-    device = pick_device()
+    device = pick_device(0 if search.config.resources.gpus_per_trial == 0 else None)
     seed_runs: list[SeedRun] = []
     models: dict[int, nn.Module] = {}
     with _all_cpus(device):
