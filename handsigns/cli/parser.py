@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from handsigns.console.program import program
@@ -44,7 +46,7 @@ def make_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
     """Create a parser for these commands."""
     parser = argparse.ArgumentParser(
         prog=program(),
-        description=_DESCRIPTION,
+        description=_wrap(_DESCRIPTION),
         epilog=_examples(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,13 +57,18 @@ def make_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             help=module.SUMMARY,
-            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+            description=_wrap(module.SUMMARY[0].upper() + module.SUMMARY[1:] + "."),
             epilog=f"example:\n  {program()} {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser
+
+
+def _wrap(description: str) -> str:
+    """Wrap a description as argparse wraps the rest; only the examples keep their lines."""
+    return textwrap.fill(description, shutil.get_terminal_size().columns - 2)
 
 
 def _examples() -> str:
