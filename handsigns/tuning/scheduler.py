@@ -142,8 +142,10 @@ class MedianRuleWithVerdict:
         trial, epoch = TrialStub(trial_id), metrics.epoch
         action = self._rule.on_trial_result(None, trial, vars(metrics))
         stop = action == TrialScheduler.STOP
+        if epoch < self._grace_period:
+            return stop, None
         best, means = ray_compat.median_comparison(self._rule, trial, epoch)
-        if epoch < self._grace_period or len(means) < _MIN_MEDIAN_SAMPLES:
+        if len(means) < _MIN_MEDIAN_SAMPLES:
             return stop, None
         return stop, Verdict(epoch, best, statistics.median(means), len(means), stop)
 
