@@ -52,12 +52,11 @@ class GpuMeasurement:
     @property
     def sharing(self) -> GpuSharing:
         """How many trials share the GPU."""
-        trials = min(self.saturating_trials, self.max_by_memory, _MAX_MPS_CLIENTS)
-        if self.eager_reason:
-            return GpuSharing(trials)
+        graphed = not self.eager_reason
+        trials = _TIME_SLICED_TRIALS if graphed and not self.mps else self.saturating_trials
         return GpuSharing(
-            trials if self.mps else min(_TIME_SLICED_TRIALS, self.max_by_memory),
-            _GRAPHED_CPUS_PER_TRIAL,
+            min(trials, self.max_by_memory, _MAX_MPS_CLIENTS),
+            _GRAPHED_CPUS_PER_TRIAL if graphed else 1.0,
         )
 
     def __str__(self) -> str:

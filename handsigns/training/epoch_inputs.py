@@ -63,11 +63,10 @@ def steps_per_epoch(plan: TrainingPlan, num_images: int) -> tuple[int, int]:
     return num_images // batch_size, batch_size
 
 
-def learning_rates(plan: TrainingPlan, epoch: int, steps: int) -> list[float]:
-    """Return the learning rate of each step of an epoch, which counts from 1."""
-    progress = ((epoch - 1 + step / steps) / plan.max_epochs for step in range(steps))
-    config = plan.config
-    return [config.learning_rate * schedule_factor(config.schedule, p) for p in progress]
+def learning_rate(plan: TrainingPlan, epoch: int, step: int, steps: int) -> float:
+    """Return the learning rate of a step, counted from 0, of an epoch, counted from 1."""
+    progress = (epoch - 1 + step / steps) / plan.max_epochs
+    return plan.config.learning_rate * schedule_factor(plan.config.schedule, progress)
 
 
 def draw_epoch(
@@ -87,7 +86,7 @@ def draw_epoch(
     first_update = (epoch - 1) * steps + 1
     return EpochInputs(
         order.view(steps, batch_size),
-        torch.tensor(learning_rates(plan, epoch, steps)),
+        torch.tensor([learning_rate(plan, epoch, step, steps) for step in range(steps)]),
         torch.tensor([ema_weight(first_update + step, ema_steps) for step in range(steps)]),
         draw_augmentation(plan.config, steps, batch_size, generator),
     )

@@ -15,7 +15,7 @@ from handsigns.metrics import EpochMetrics
 from handsigns.models import inference_model
 from handsigns.training.device import configure_cuda
 from handsigns.training.device_data import split_to_device
-from handsigns.training.epoch_inputs import learning_rates, steps_per_epoch
+from handsigns.training.epoch_inputs import learning_rate, steps_per_epoch
 from handsigns.training.evaluate import Evaluator
 from handsigns.training.malloc import configure_malloc
 from handsigns.training.state import TrainingState
@@ -47,6 +47,7 @@ def train_epochs(state: TrainingState, train: Split, val: Split | None) -> Itera
     configure_cuda()
     plan = state.plan
     trainer = EpochTrainer(state, *split_to_device(train, plan.device))
+    steps, _ = steps_per_epoch(plan, len(train))
     evaluator = None
     if val is not None:
         eval_model = inference_model(state.eval_model, plan.config)
@@ -71,7 +72,7 @@ def train_epochs(state: TrainingState, train: Split, val: Split | None) -> Itera
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             best_val_accuracy=max(best_before, val_accuracy),
-            learning_rate=learning_rates(plan, epoch, steps_per_epoch(plan, len(train))[0])[-1],
+            learning_rate=learning_rate(plan, epoch, steps - 1, steps),
             epoch_seconds=time.perf_counter() - started,
         )
         state.execution = trainer.execution

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable
 
 from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Scheduler, Tracking
 from handsigns.errors import ResourceError
 from handsigns.io.atomic import next_free_path
 from handsigns.io.storage import storage_error_message
@@ -21,7 +22,7 @@ from handsigns.tuning.table_writer import TableWriter
 
 def prepare_runs(
     search_config: SearchConfig, paths: SearchPaths, fingerprint: str, run_ids: Iterable[str]
-) -> None:
+) -> Journal:
     """Prepare the folder of planned runs; those of other data are moved aside.
 
     No run that starts afresh may find the checkpoints of an earlier one with its ID.
@@ -31,6 +32,9 @@ def prepare_runs(
         paths: paths of its re-evaluation, or of a retraining.
         fingerprint: fingerprint of the data.
         run_ids: IDs of the planned runs.
+
+    Returns:
+        The journal of the runs so far.
 
     Raises:
         ResourceError: the storage of the checkpoints is not accessible.
@@ -48,6 +52,19 @@ def prepare_runs(
     if stale:
         paths.root.rename(next_free_path(paths.root))
     paths.checkpoints.mkdir(parents=True, exist_ok=True)
+    return Journal(paths.journal) if stale else journal
+
+
+def planned_runs_config(
+    search_config: SearchConfig, trials: int, time_budget: float | None = None
+) -> SearchConfig:
+    """Return the search's configuration for planned runs: without early stopping or trackers."""
+    budget = search_config.budget.model_copy(
+        update={"trials": trials, "time_budget": time_budget, "target": None, "patience": None}
+    )
+    return search_config.model_copy(
+        update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
+    )
 
 
 def start_session(journal: Journal, session: Session, checkpoints: CheckpointStore) -> None:

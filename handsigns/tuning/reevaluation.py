@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from handsigns.config.search import SearchConfig
-from handsigns.config.sections import Reevaluation, Scheduler, Tracking
+from handsigns.config.sections import Reevaluation
 from handsigns.config.user_code import UserCode
 from handsigns.console.format import pluralize
 from handsigns.data.dataset import DataSet
@@ -17,7 +16,7 @@ from handsigns.results.reevaluation import (
     write_plan,
 )
 from handsigns.results.store import StoredSearch
-from handsigns.tuning.recovery import mark_finished, prepare_runs
+from handsigns.tuning.recovery import mark_finished, planned_runs_config, prepare_runs
 from handsigns.tuning.request import SearchRequest, SearchResult
 from handsigns.tuning.session import SearchSession
 
@@ -70,12 +69,11 @@ def reevaluate(
         ResultsError, ResourceError: see `SearchSession.run`.
     """
     paths = stored.paths.reevaluation
-    prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
-    journal = Journal(paths.journal)
+    journal = prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
     write_plan(paths, plan, journal.records)
     time_limit = None if time_budget is None else journal.elapsed + time_budget
     ended = {record.trial_id for record in journal.records if record.is_terminal}
-    search_config = _reevaluation_config(stored.config, len(ended | plan.run_ids), time_limit)
+    search_config = planned_runs_config(stored.config, len(ended | plan.run_ids), time_limit)
     if plan.finished(journal.records):
         if journal.stop_reason:
             return None
@@ -96,15 +94,3 @@ def reevaluate(
         exit_on_second_interrupt=exit_on_second_interrupt,
     )
     return SearchSession(request).run()
-
-
-def _reevaluation_config(
-    search_config: SearchConfig, trials: int, time_budget: float | None
-) -> SearchConfig:
-    """Return the search's configuration without early stopping, for a re-evaluation."""
-    budget = search_config.budget.model_copy(
-        update={"trials": trials, "time_budget": time_budget, "target": None, "patience": None}
-    )
-    return search_config.model_copy(
-        update={"budget": budget, "scheduler": Scheduler(name="none"), "tracking": Tracking()}
-    )

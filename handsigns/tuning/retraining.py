@@ -8,7 +8,6 @@ import shutil
 from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
-from handsigns.config.sections import Scheduler, Tracking
 from handsigns.config.user_code import UserCode
 from handsigns.console.failure import parse_failure
 from handsigns.data.dataset import DataSet
@@ -20,7 +19,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.retraining import RetrainingPaths, RetrainingPlan
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
-from handsigns.tuning.recovery import prepare_runs
+from handsigns.tuning.recovery import planned_runs_config, prepare_runs
 from handsigns.tuning.request import SearchRequest
 from handsigns.tuning.session import SearchSession
 
@@ -67,9 +66,9 @@ def retrain(
         ResultsError: a run failed; or see `SearchSession.run`.
         ResourceError: see `SearchSession.run`.
     """
-    prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
+    journal = prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
     interrupted = False
-    if not plan.finished(Journal(paths.journal).records):
+    if not plan.finished(journal.records):
         request = SearchRequest(
             _retraining_config(stored.config, plan, address),
             data,
@@ -85,7 +84,7 @@ def retrain(
             exit_on_second_interrupt=exit_on_second_interrupt,
         )
         interrupted = SearchSession(request).run().interrupted
-    journal = Journal(paths.journal)
+        journal = Journal(paths.journal)
     if not interrupted and not plan.finished(journal.records):
         raise _failure(plan, paths, journal)
     return RetrainingResult(tuple(plan.select(journal.records)), journal.elapsed, interrupted)
@@ -117,16 +116,8 @@ def _retraining_config(
         resources |= {"accelerator_type": None, "mps": "off" if plan.seeds == 1 else "auto"}
         if search_config.resources.gpus_per_trial != 0:
             resources["gpus_per_trial"] = "auto"
-    budget = search_config.budget.model_copy(
-        update={"trials": plan.seeds, "time_budget": None, "target": None, "patience": None}
-    )
-    return search_config.model_copy(
-        update={
-            "budget": budget,
-            "scheduler": Scheduler(name="none"),
-            "tracking": Tracking(),
-            "resources": search_config.resources.model_copy(update=resources),
-        }
+    return planned_runs_config(search_config, plan.seeds).model_copy(
+        update={"resources": search_config.resources.model_copy(update=resources)}
     )
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -55,25 +56,22 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
         device=pick_device(context.gpus),
         user_code=context.user_code,
     )
+    placement = _placement(plan.device, context.cpu_threads)
     state = _restore_or_init_state(context.checkpoints, spec, plan)
     # Earlier reports may be lost with the process that trained, or with the driver.
     for metrics in state.history:
         if metrics.epoch > spec.epochs_done:
-            _report(TrialReport("epoch", metrics=metrics, placement=_placement(state, "")))
+            _report(TrialReport("epoch", metrics=metrics, placement=placement))
     # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
     saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
-    execution = "eager"
     for metrics in train_epochs(state, *training_splits(spec.fold, context.train, context.val)):
         saver.save(state)
-        if state.execution != execution:
-            execution = state.execution
-            if execution != "cuda graph" and not eager_reason(plan):
-                _report(
-                    TrialReport(
-                        "note", f"trains without CUDA graphs: {execution.removeprefix('eager: ')}"
-                    )
-                )
-        _report(TrialReport("epoch", metrics=metrics, placement=_placement(state, execution)))
+        if state.execution != placement.execution:
+            placement = replace(placement, execution=state.execution)
+            _, _, reason = state.execution.partition("eager: ")
+            if reason and not eager_reason(plan):
+                _report(TrialReport("note", f"trains without CUDA graphs: {reason}"))
+        _report(TrialReport("epoch", metrics=metrics, placement=placement))
 
 
 def _report(report: TrialReport) -> None:
@@ -138,10 +136,6 @@ def _stored_checkpoints(checkpoints: CheckpointStore, trial_id: str) -> Iterator
         raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
 
 
-def _placement(state: TrainingState, execution: str) -> Placement:
-    return Placement(
-        node=f"{socket.gethostname()}/{os.getpid()}",
-        device=describe_device(state.plan.device),
-        threads=torch.get_num_threads(),
-        execution=execution,
-    )
+def _placement(device: torch.device, threads: int) -> Placement:
+    node = f"{socket.gethostname()}/{os.getpid()}"
+    return Placement(node, describe_device(device), threads, execution="")

@@ -11,7 +11,7 @@ from handsigns.training.augment import augment
 from handsigns.training.cuda_graph import GraphedFunction
 from handsigns.training.device_data import split_to_device
 from handsigns.training.ema import ema_weight
-from handsigns.training.epoch_inputs import draw_epoch, learning_rates
+from handsigns.training.epoch_inputs import draw_epoch, learning_rate
 from handsigns.training.state import TrainingPlan, init_state
 from handsigns.training.step import EpochTrainer
 
@@ -33,7 +33,9 @@ def test_epoch_visits_each_image_at_most_once():
 
 def test_schedule_and_averaging_weight_of_each_step():
     plan, inputs = draw(epoch=2)
-    assert inputs.learning_rate.tolist() == pytest.approx(learning_rates(plan, 2, 3))
+    assert inputs.learning_rate.tolist() == pytest.approx(
+        [learning_rate(plan, 2, step, 3) for step in range(3)]
+    )
     expected = [ema_weight(update, CONFIG.ema_epochs * 3) for update in (4, 5, 6)]
     assert inputs.ema_weight.tolist() == pytest.approx(expected)
 
