@@ -47,7 +47,7 @@ def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
     scheduler = config.scheduler
     if scheduler.name == "none" and scheduler.grace_period is not None:
         found.append((("scheduler", "grace_period"), "scheduler none stops no trial; omit it"))
-    if scheduler.name in ("none", "median") and scheduler.reduction_factor is not None:
+    if not scheduler.has_rungs and scheduler.reduction_factor is not None:
         found.append((("scheduler", "reduction_factor"), f"{scheduler.name} has no rungs; omit it"))
     if scheduler.grace_period is not None and scheduler.grace_period > config.budget.max_epochs:
         found.append(

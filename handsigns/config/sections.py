@@ -84,12 +84,17 @@ class Budget(_Section):
 class Scheduler(_Section):
     """Early stopping of trials."""
 
-    name: Literal["asha", "median", "hyperband", "none"] = "asha"
+    name: Literal["asha", "asha_promotion", "median", "hyperband", "none"] = "asha"
     """Early-stopping rule; ``none`` trains every trial to the end."""
     grace_period: Annotated[ConfigInt, Field(ge=1)] | None = None
     """Minimum number of epochs of every trial; by default a sixth of `max_epochs`."""
     reduction_factor: Annotated[ConfigFloat, Field(gt=1, le=100)] | None = None
     """Inverse of the fraction of trials that continue beyond each rung; by default 3."""
+
+    @property
+    def has_rungs(self) -> bool:
+        """Whether the rule compares trials at rungs."""
+        return self.name in ("asha", "asha_promotion", "hyperband")
 
 
 class Searcher(_Section):

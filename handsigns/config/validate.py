@@ -224,7 +224,7 @@ def _with_defaults(
     if scheduler.grace_period is None and scheduler.name != "none":
         grace = max(1, round(budget.max_epochs / GRACE_PERIOD_DIVISOR))
         scheduler = scheduler.model_copy(update={"grace_period": grace})
-    if scheduler.reduction_factor is None and scheduler.name in ("asha", "hyperband"):
+    if scheduler.reduction_factor is None and scheduler.has_rungs:
         scheduler = scheduler.model_copy(update={"reduction_factor": 3.0})
     if searcher.startup_trials is None and searcher.name in ("tpe", "cmaes", "gp"):
         searcher = searcher.model_copy(update={"startup_trials": 10})

@@ -103,9 +103,12 @@ class TrialDisplay(Observer, abc.ABC):
         self._last_printed_at = time.monotonic()
 
     def on_epoch(self, record: TrialRecord) -> None:
-        """Display a finished epoch."""
-        if self._live is None and time.monotonic() - self._last_printed_at > _HEARTBEAT_INTERVAL_S:
-            self.print_message("  " + self.progress_line)
+        """Display a finished epoch, and that the trial has paused."""
+        if self._live is None:
+            if record.status == "paused":
+                self.print_message(f"{self.describe_end(record)}; {self.progress_line}")
+            elif time.monotonic() - self._last_printed_at > _HEARTBEAT_INTERVAL_S:
+                self.print_message("  " + self.progress_line)
         self._refresh()
 
     def on_note(self, trial_id: str, note: str) -> None:

@@ -29,6 +29,7 @@ class SearchDisplay(TrialDisplay):
         super().__init__(terminal, search_config, journal, stopping)
         self._status_counts: Counter[Status] = Counter()
         self._terminal_epochs = 0
+        self._paused = {r.trial_id for r in journal.records if r.status == "paused"}
         self._best_terminal: TrialRecord | None = None
         for record in journal.records:
             if record.is_terminal:
@@ -61,6 +62,9 @@ class SearchDisplay(TrialDisplay):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)
+        self._paused.discard(record.trial_id)
+        if record.status == "paused":
+            self._paused.add(record.trial_id)
         super().on_epoch(record)
 
     def on_trial_end(self, record: TrialRecord) -> None:
@@ -84,7 +88,7 @@ class SearchDisplay(TrialDisplay):
         return SearchStatus(
             self._config,
             num_trials=len(self._journal),
-            status_counts=self._status_counts,
+            status_counts={**self._status_counts, "paused": len(self._paused)},
             num_epochs=sum(len(record.epochs) for record in self._journal.records),
             terminal_epochs=self._terminal_epochs,
             best=self._best,

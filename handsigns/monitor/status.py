@@ -12,10 +12,11 @@ from handsigns.results.trial import Status, TrialRecord
 STATUS_LABELS: dict[Status, str] = {
     "completed": "completed",
     "stopped": "stopped early",
+    "paused": "paused",
     "diverged": "diverged",
     "failed": "failed",
 }
-"""Labels of the final trial statuses."""
+"""Labels of the statuses of trials that do not run."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class SearchStatus:
     Attributes:
         config: resolved configuration of the search.
         num_trials: trials started so far.
-        status_counts: number of finished trials by status.
+        status_counts: number of finished and paused trials by status.
         num_epochs: epochs trained, by all trials.
         terminal_epochs: epochs trained, by finished trials.
         best: the best trial; None before the first epoch.
@@ -54,13 +55,14 @@ class SearchStatus:
     @property
     def num_finished(self) -> int:
         """Number of finished trials."""
-        return sum(self.status_counts.values())
+        return sum(self.status_counts.values()) - self.status_counts.get("paused", 0)
 
     @property
     def counts_line(self) -> str:
         """Number of running trials, and of the others by status."""
         active = (
-            f"{self.num_trials - self.num_finished} {'running' if self.running else 'unfinished'}"
+            f"{self.num_trials - sum(self.status_counts.values())} "
+            f"{'running' if self.running else 'unfinished'}"
         )
         parts = [
             f"{self.status_counts[s]} {name}"

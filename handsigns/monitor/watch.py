@@ -112,7 +112,9 @@ class WatchedSearch:
         return SearchStatus(
             self.search.config,
             num_trials=len(journal),
-            status_counts=Counter(record.status for record in ended),
+            status_counts=Counter(
+                r.status for r in journal.records if r.is_terminal or r.status == "paused"
+            ),
             num_epochs=sum(len(record.epochs) for record in journal.records),
             terminal_epochs=sum(len(record.epochs) for record in ended),
             best=self.ranked[0] if self.ranked else None,
@@ -173,11 +175,11 @@ class WatchedSearch:
 
     def _rungs(self) -> Iterator[Text]:
         search_config = self.search.config
-        if search_config.scheduler.name not in ("asha", "hyperband"):
+        if not search_config.scheduler.has_rungs:
             return
         format_cutoff = search_config.objective.format
         for rung, decisions in _group_by_rung(self.search.journal.decisions):
-            stopped = sum(decision.verdict.stop for decision in decisions)
+            stopped = sum(decision.verdict.action != "continue" for decision in decisions)
             cutoff = decisions[-1].verdict.cutoff
             cutoff_text = "no cutoff yet" if cutoff is None else f"cutoff {format_cutoff(cutoff)}"
             trials = pluralize(len(decisions), "trial")

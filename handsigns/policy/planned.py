@@ -33,6 +33,9 @@ class PlannedSource:
     def on_trial_complete(self, record: TrialRecord) -> None:
         """Do nothing: the runs are independent of each other's results."""
 
+    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
+        """Do nothing: no run is paused."""
+
     def should_resume(self, trial_id: str) -> bool:
         """Return whether the run is planned; earlier plans may have had others."""
         return trial_id in self._run_ids

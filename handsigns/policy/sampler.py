@@ -22,6 +22,7 @@ from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
 from handsigns.io.digest import hash_to_int
 from handsigns.policy.optuna_space import suggest_params, to_frozen_trial
+from handsigns.policy.optuna_storage import PausedTrialsStorage
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.trial import Params, TrialRecord, TrialSpec
@@ -44,8 +45,10 @@ class Sampler:
     def __init__(self, search_config: SearchConfig, warm_start: WarmStart | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config = search_config
+        self._storage = PausedTrialsStorage()
         self._optuna_study = optuna.create_study(
-            direction="minimize" if search_config.objective.minimize else "maximize"
+            storage=self._storage,
+            direction="minimize" if search_config.objective.minimize else "maximize",
         )
         self._running: dict[str, Trial] = {}
         self._tried_configs: set[TrialConfig] = set()
@@ -70,6 +73,9 @@ class Sampler:
                 sampler.on_trial_complete(record)
             else:
                 sampler.restore_trial(record)
+        for trial_id, epoch in journal.last_pauses().items():
+            if not journal[trial_id].is_terminal:
+                sampler.on_trial_pause(journal[trial_id], epoch)
         return sampler
 
     @property
@@ -112,6 +118,14 @@ class Sampler:
             self._optuna_study.tell(trial, self._config.objective.value_of(record.epochs[-1]))
         else:
             self._optuna_study.tell(trial, state=TrialState.PRUNED)
+
+    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
+        """Show the values of a trial up to the epoch of its pause to Optuna."""
+        values = {
+            metrics.epoch: self._config.objective.value_of(metrics)
+            for metrics in record.epochs[:epoch]
+        }
+        self._storage.pause_trial(self._running[record.trial_id]._trial_id, values)
 
     def restore_trial(self, record: TrialRecord) -> None:
         """Add a trial of an earlier session to the study as if it had been suggested here."""

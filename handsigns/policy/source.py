@@ -20,5 +20,8 @@ class TrialSource(Protocol):
     def on_trial_complete(self, record: TrialRecord) -> None:
         """Process the result of a trial."""
 
+    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
+        """Process the values of a trial that was paused after an epoch."""
+
     def should_resume(self, trial_id: str) -> bool:
         """Return whether to resume an unfinished trial of an earlier session."""

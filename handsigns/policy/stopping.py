@@ -39,7 +39,7 @@ class StoppingCriteria(Observer):
         """Seconds that earlier sessions took."""
         self._start_time = clock()
         self._best: TrialRecord | None = None
-        self._trials_without_improvement = 0
+        self._trials_without_improvement: set[str] = set()
         self.reason: str | None = None
         """Reason why the search stops, for the user; None while it continues."""
         self.interrupted = False
@@ -51,7 +51,7 @@ class StoppingCriteria(Observer):
         for number, record in enumerate(ended_trials, 1):
             self._update_best(record)
             if number == num_ended_at_conclusion:
-                self._trials_without_improvement = 0
+                self._trials_without_improvement.clear()
         self._check_patience()
 
     @property
@@ -95,7 +95,9 @@ class StoppingCriteria(Observer):
         return self.reason is not None
 
     def on_epoch(self, record: TrialRecord) -> None:
-        """Check whether the target is reached."""
+        """Check whether the target is reached or, where a trial pauses, the patience exhausted."""
+        if record.status == "paused":
+            self.on_trial_end(record)
         target = self._config.budget.target
         last = record.last_epoch
         if self.reason is None and target is not None and last and last.val_accuracy >= target:
@@ -109,15 +111,16 @@ class StoppingCriteria(Observer):
     def _update_best(self, record: TrialRecord) -> None:
         objective = self._config.objective
         if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
-            self._best, self._trials_without_improvement = record, 0
+            self._best = record
+            self._trials_without_improvement.clear()
         else:
-            self._trials_without_improvement += 1
+            self._trials_without_improvement.add(record.trial_id)
 
     def _check_patience(self) -> None:
         patience = self._config.budget.patience
         if (
             self.reason is None
             and patience is not None
-            and self._trials_without_improvement >= patience
+            and len(self._trials_without_improvement) >= patience
         ):
             self.reason = f"no improvement in {pluralize(patience, 'trial')}"

@@ -46,7 +46,7 @@ class TrialStarted(NamedTuple):
 
 
 class TrialResumed(NamedTuple):
-    """Requeueing of a trial: the search was resumed, or a worker was lost."""
+    """Continuation of a trial: promoted, resumed with the search, or after a worker was lost."""
 
     time: float
     elapsed: float

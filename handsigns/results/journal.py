@@ -99,6 +99,18 @@ class Journal:
             if report.verdict is not None
         ]
 
+    def read_events(self) -> list[Event]:
+        """Read all events from the file, in chronological order."""
+        return [events.from_dict(line) for line in EventReader(self._path).read_new()]
+
+    def last_pauses(self) -> dict[str, int]:
+        """Return the epoch of the latest pause of each trial that was ever paused."""
+        return {
+            decision.trial_id: decision.epoch
+            for decision in self.decisions
+            if decision.verdict.action == "pause"
+        }
+
     def __len__(self) -> int:
         return len(self._trials)
 
@@ -134,7 +146,7 @@ class Journal:
         return self[spec.trial_id]
 
     def resume_trial(self, trial_id: str) -> TrialRecord:
-        """Record that a trial continues after a resume of the search or the loss of its worker."""
+        """Record that a trial continues: promoted, resumed with the search, or after a loss."""
         self._record_event(TrialResumed, trial_id)
         return self[trial_id]
 
@@ -219,6 +231,8 @@ class Journal:
             case EpochReported():
                 self._reports.append(event)
                 trial.add_epoch(event, len(self.sessions) - 1)
+                if event.verdict is not None and event.verdict.action == "pause":
+                    trial.update(status="paused", ended_at=event.time)
             case TrialResumed():
                 trial.update(status="running", error="", loss_scope=None, ended_at=None)
             case WorkerLost(loss_scope=scope, error=error):

@@ -157,7 +157,7 @@ def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> E
 
 def rungs(search_config: SearchConfig, journal: Journal) -> list[int]:
     """Return the epochs of the rungs; quarters of the budget if there are no rungs."""
-    if search_config.scheduler.name in ("asha", "hyperband"):
+    if search_config.scheduler.has_rungs:
         found = {int(decision.verdict.rung) for decision in journal.decisions}
     else:
         top = search_config.budget.max_epochs
@@ -169,7 +169,8 @@ def rung_stats(search: StoredSearch) -> list[RungStats]:
     """Return how many trials reached and stopped at epoch 1, each rung and the last epoch."""
     records, top = search.journal.records, search.config.budget.max_epochs
     epochs = sorted({1, *rungs(search.config, search.journal), top})
-    stops = [decision.epoch for decision in search.journal.decisions if decision.verdict.stop]
+    decisions = search.journal.decisions
+    stops = [decision.epoch for decision in decisions if decision.verdict.action == "stop"]
     return [
         RungStats(
             epoch,

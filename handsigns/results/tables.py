@@ -182,7 +182,7 @@ _DECISION_COLUMNS: tuple[Column[Decision], ...] = (
     _column("value", "float64", attrgetter("verdict.value")),
     _column("cutoff", "float64", attrgetter("verdict.cutoff")),
     _column("num_compared", "Int64", attrgetter("verdict.num_compared")),
-    _column("decision", ("continue", "stop"), lambda d: "stop" if d.verdict.stop else "continue"),
+    _column("decision", ("continue", "pause", "stop"), attrgetter("verdict.action")),
 )
 
 

@@ -13,10 +13,14 @@ from handsigns.metrics import EpochMetrics
 
 Params = dict[str, Scalar]
 
-Status = Literal["running", "completed", "stopped", "interrupted", "diverged", "failed"]
+Status = Literal["running", "completed", "stopped", "paused", "interrupted", "diverged", "failed"]
 """Status of a trial: ``completed`` trained all its epochs, ``stopped`` was stopped early by the
-scheduler, ``interrupted`` ended with the search and can be resumed, ``diverged`` had a non-finite
-loss, ``failed`` raised an error or lost its process too often."""
+scheduler, ``paused`` waits at a rung until the scheduler promotes it, ``interrupted`` ended with
+the search and can be resumed, ``diverged`` had a non-finite loss, ``failed`` raised an error or
+lost its process too often."""
+
+Action = Literal["continue", "pause", "stop"]
+"""What a trial does after an epoch."""
 
 LossScope = Literal["process", "node"]
 """Extent of a loss after which a trial is retried: its process alone, or its whole node."""
@@ -98,14 +102,14 @@ class Verdict:
         value: objective value of the trial.
         cutoff: worst value that continues; None without trials to compare with.
         num_compared: number of trials that had reached the rung before.
-        stop: whether the trial was stopped.
+        action: see `Action`.
     """
 
     rung: float
     value: float
     cutoff: float | None
     num_compared: int
-    stop: bool
+    action: Action
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,8 @@ class TrialRecord:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the trial has ended for good; an interrupted one can be resumed."""
-        return self.status not in ("running", "interrupted")
+        """Whether the trial has ended for good; a paused or interrupted one can continue."""
+        return self.status not in ("running", "paused", "interrupted")
 
     @property
     def has_result(self) -> bool:

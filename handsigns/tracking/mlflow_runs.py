@@ -223,7 +223,7 @@ def _status(record: TrialRecord) -> str:
     match record.status:
         case "completed" | "stopped":
             return "FINISHED"
-        case "interrupted":
+        case "paused" | "interrupted":
             return "KILLED"
         case _:
             return "FAILED"

@@ -37,6 +37,7 @@ _LOCK_GRACE_PERIOD_S = 3
 """Age at which a lock on the file counts as stale; Optuna advises against less."""
 _STATES: dict[Status, TrialState] = {
     "running": TrialState.RUNNING,
+    "paused": TrialState.RUNNING,  # it can be promoted
     "interrupted": TrialState.RUNNING,  # it can be resumed
     "completed": TrialState.COMPLETE,
     "stopped": TrialState.PRUNED,

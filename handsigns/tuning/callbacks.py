@@ -18,7 +18,7 @@ from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.journal import Journal
 from handsigns.results.observer import Observer
 from handsigns.results.trial import LossScope, Placement, Status
-from handsigns.tuning.checkpoint_retention import NUM_KEPT, CheckpointRetention
+from handsigns.tuning.checkpoint_retention import CheckpointRetention
 from handsigns.tuning.not_pickled import NotPickled
 from handsigns.tuning.protocol import TrialReport
 from handsigns.tuning.scheduler import ReplayableScheduler
@@ -41,7 +41,7 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         searcher: JournalSearcher,
         stopping: StoppingCriteria,
         observers: Sequence[Observer],
-        num_kept_checkpoints: int | None = NUM_KEPT,
+        retention: CheckpointRetention,
     ) -> None:
         self._config = search_config
         self._checkpoints = checkpoints
@@ -51,12 +51,13 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         self._searcher = searcher
         self._stopping = stopping
         self._observers = observers
-        ended = [record for record in journal.records if record.is_terminal]
-        self._retention = CheckpointRetention(
-            checkpoints, search_config.objective, ended, num_kept_checkpoints
-        )
+        self._retention = retention
         self._pending_status: dict[str, tuple[Status, str]] = {}
         self._node_losses: Counter[str] = Counter()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that the trial's checkpoint is in use."""
+        self._retention.remove_running(trial.config["trial_id"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -80,8 +81,11 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         verdict = self._scheduler.pop_verdict(trial_id, metrics.epoch)
         with self._stopping.abort_on_write_error():
             self._journal.report_epoch(trial_id, metrics, placement, verdict)
-            if verdict is not None and verdict.stop:
+            if verdict is not None and verdict.action == "stop":
                 self._pending_status[trial_id] = ("stopped", "")
+            if verdict is not None and verdict.action == "pause":
+                self._source.on_trial_pause(self._journal[trial_id], metrics.epoch)
+                self._retention.add_paused(self._journal[trial_id])
             for observer in self._observers:
                 observer.on_epoch(self._journal[trial_id])
 

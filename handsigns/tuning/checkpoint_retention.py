@@ -1,4 +1,4 @@
-"""Checkpoint retention: of unfinished trials and of the best finished ones, or of all."""
+"""Checkpoint retention: of running, promising paused and the best finished trials, or of all."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from handsigns.results.trial import TrialRecord, rank
 
 NUM_KEPT = 3
 """Number of ended trials, the best, whose checkpoints are kept, so that disk use is bounded."""
+NUM_PAUSED_KEPT = 100
+"""Number of paused trials, the most promising, whose checkpoints are kept; any other one that is
+promoted all the same is trained again from its first epoch."""
 
 
 class CheckpointRetention:
-    """Policy that deletes the checkpoints of ended trials, except the latest of the best.
+    """Policy that deletes the checkpoints of ended and paused trials, except those of the best.
 
     Args:
         checkpoints: store of the search's checkpoints.
         objective: objective that ranks the trials.
-        ended: trials that ended in earlier sessions.
+        records: trials of earlier sessions.
         num_kept: number of ended trials, the best, whose checkpoints are kept; None keeps all.
     """
 
@@ -26,14 +29,16 @@ class CheckpointRetention:
         self,
         checkpoints: CheckpointStore,
         objective: Objective,
-        ended: Iterable[TrialRecord],
+        records: Iterable[TrialRecord],
         num_kept: int | None = NUM_KEPT,
     ) -> None:
         self._checkpoints = checkpoints
         self._objective = objective
         self._num_kept = num_kept
         self._best: list[TrialRecord] = []
-        self._prune(ended)
+        records = list(records)
+        self._paused = {r.trial_id: r for r in records if r.status == "paused"}
+        self._prune(record for record in records if record.is_terminal)
 
     def add(self, record: TrialRecord) -> None:
         """Keep or delete the checkpoints of a trial that has ended.
@@ -41,7 +46,27 @@ class CheckpointRetention:
         Raises:
             OSError: checkpoints cannot be deleted.
         """
+        self._paused.pop(record.trial_id, None)
         self._prune([record])
+
+    def add_paused(self, record: TrialRecord) -> None:
+        """Keep the checkpoint of a trial that has paused, or delete that of a poorer one.
+
+        Raises:
+            OSError: checkpoints cannot be deleted.
+        """
+        self._checkpoints.remove_previous(record.trial_id)
+        self._paused[record.trial_id] = record
+        if self._num_kept is not None and len(self._paused) > NUM_PAUSED_KEPT:
+            ranked = rank(self._paused.values(), self._objective)
+            # One that has come further is more promising.
+            poorest = max(enumerate(ranked), key=lambda item: (-len(item[1].epochs), item[0]))[1]
+            del self._paused[poorest.trial_id]
+            self._checkpoints.remove(poorest.trial_id)
+
+    def remove_running(self, trial_id: str) -> None:
+        """Keep the checkpoint of a trial that runs, as it is in use."""
+        self._paused.pop(trial_id, None)
 
     def _prune(self, ended: Iterable[TrialRecord]) -> None:
         ranked = rank([*self._best, *ended], self._objective)

@@ -12,11 +12,12 @@ from handsigns.io.atomic import next_free_path
 from handsigns.io.storage import storage_error_message
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
+from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
-from handsigns.results.trial import Session
+from handsigns.results.trial import Session, TrialRecord
 from handsigns.tuning.table_writer import TableWriter
 
 
@@ -82,21 +83,25 @@ def start_session(journal: Journal, session: Session, checkpoints: CheckpointSto
 
 
 def trials_to_resume(
-    journal: Journal, source: TrialSource, stopped: set[str], max_epochs: int
+    journal: Journal, source: TrialSource, rule: StoppingRule, max_epochs: int
 ) -> list[str]:
     """Return the trials to resume, and record the end of those that had reached it.
 
     Args:
         journal: journal of the search.
         source: source that is notified of trials that end here.
-        stopped: trials that the scheduler stopped.
+        rule: early-stopping rule with the rungs of earlier sessions.
         max_epochs: the full epoch budget.
 
     Raises:
         OSError: results cannot be written.
     """
     trials = []
+    stopped = {d.trial_id for d in journal.decisions if d.verdict.action == "stop"}
     for record in journal.records:
+        if record.status == "paused":
+            continue
+        rule.restore_running(record.trial_id)
         if record.is_terminal:
             continue
         if len(record.epochs) >= max_epochs:
@@ -120,21 +125,28 @@ def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> 
 
 def close_session(
     journal: Journal, tables: TableWriter | None, reason: str, *, interrupted: bool = False
-) -> None:
-    """Record the end of a session.
+) -> list[TrialRecord]:
+    """Record the end of a session; where the search has ended, paused trials are stopped.
 
     The tables, if any, are written first: should this process be killed in between, a search that
     its journal records as ended still has them.
 
+    Returns:
+        The paused trials that were stopped.
+
     Raises:
         OSError: results cannot be written.
     """
+    stopped = []
     for record in journal.records:
-        if record.ended_at is None:
+        if record.status == "paused" and not interrupted:
+            stopped.append(journal.end_trial(record.trial_id, "stopped"))
+        elif record.ended_at is None:
             journal.end_trial(record.trial_id, "interrupted")
     if tables is not None:
         tables.finish()
     journal.end_session(reason, interrupted=interrupted)
+    return stopped
 
 
 def mark_finished(search_config: SearchConfig, paths: SearchPaths, reason: str) -> None:

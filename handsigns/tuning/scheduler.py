@@ -13,7 +13,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
@@ -27,8 +27,10 @@ from handsigns.cluster import ray_compat
 from handsigns.config.search import SearchConfig
 from handsigns.io.digest import hash_to_int
 from handsigns.metrics import EpochMetrics
+from handsigns.policy.promotion import PromotionASHA
+from handsigns.policy.stopping_rule import NoPromotion, NoStopping, StoppingRule
 from handsigns.results.events import EpochReported
-from handsigns.results.trial import Verdict
+from handsigns.results.trial import Action, Verdict
 from handsigns.tuning.not_pickled import NotPickled
 from handsigns.tuning.protocol import TrialReport
 
@@ -45,23 +47,20 @@ class TrialStub:
     trial_id: str
 
 
-class StoppingRule(Protocol):
-    """Interface of early-stopping rules."""
-
-    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """Return whether to stop a trial after an epoch, and the verdict if one was due."""
-
-
 def make_stopping_rule(search_config: SearchConfig) -> StoppingRule:
     """Return the search's early-stopping rule.
 
-    ``asha`` is asynchronous successive halving (Li et al., "A System for Massively Parallel
-    Hyperparameter Tuning", 2020) and ``hyperband`` its variant with several brackets; ``median`` is
-    the rule of Golovin et al., "Google Vizier", 2017; ``none`` trains every trial to the end.
+    ``asha`` is asynchronous successive halving in Ray's form, which stops trials, and
+    ``asha_promotion`` in its original form, which pauses and promotes them (Li et al., "A System
+    for Massively Parallel Hyperparameter Tuning", 2020); ``hyperband`` is Ray's with several
+    brackets; ``median`` is the rule of Golovin et al., "Google Vizier", 2017; ``none`` trains every
+    trial to the end.
     """
     match search_config.scheduler.name:
         case "none":
             return NoStopping()
+        case "asha_promotion":
+            return PromotionASHA(search_config)
         case "median":
             return MedianRuleWithVerdict(search_config)
         case _:
@@ -73,15 +72,7 @@ def _common_kwargs(search_config: SearchConfig) -> dict[str, Any]:
     return {"time_attr": "epoch", "metric": search_config.objective.metric, "mode": mode}
 
 
-class NoStopping:
-    """Rule that stops no trial."""
-
-    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
-        """See `StoppingRule`."""
-        return False, None
-
-
-class DeterministicASHA:
+class DeterministicASHA(NoPromotion):
     """Ray's ASHA, with a trial's bracket derived from its ID instead of a global random state."""
 
     def __init__(self, search_config: SearchConfig) -> None:
@@ -96,7 +87,7 @@ class DeterministicASHA:
             **_common_kwargs(search_config),
         )
 
-    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
         """See `StoppingRule`."""
         if trial_id not in self._assigned:
             self._assigned.add(trial_id)
@@ -108,13 +99,18 @@ class DeterministicASHA:
             if rung.milestone <= metrics.epoch < self._max_epochs and trial_id not in rung.values
         ]
         action = self._asha.on_trial_result(None, TrialStub(trial_id), vars(metrics))
-        stop = action == TrialScheduler.STOP
+        decision = _action(action)
         if not reached_rungs:
-            return stop, None
+            return decision, None
         rung, cutoff, num_earlier = reached_rungs[0]
         # Ray's values are higher where they are better.
         cutoff = None if cutoff is None else self._objective.to_minimize(-cutoff)
-        return stop, Verdict(rung, self._objective.value_of(metrics), cutoff, num_earlier, stop)
+        value = self._objective.value_of(metrics)
+        return decision, Verdict(rung, value, cutoff, num_earlier, decision)
+
+
+def _action(ray_decision: str) -> Action:
+    return "stop" if ray_decision == TrialScheduler.STOP else "continue"
 
 
 def _sample_bracket(trial_id: str, lengths: list[int]) -> int:
@@ -124,7 +120,7 @@ def _sample_bracket(trial_id: str, lengths: list[int]) -> int:
     return bisect.bisect(list(itertools.accumulate(weights)), point)
 
 
-class MedianRuleWithVerdict:
+class MedianRuleWithVerdict(NoPromotion):
     """Ray's median stopping rule, extended by a verdict with the values compared."""
 
     def __init__(self, search_config: SearchConfig) -> None:
@@ -137,17 +133,16 @@ class MedianRuleWithVerdict:
             **_common_kwargs(search_config),
         )
 
-    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[bool, Verdict | None]:
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
         """See `StoppingRule`."""
         trial, epoch = TrialStub(trial_id), metrics.epoch
-        action = self._rule.on_trial_result(None, trial, vars(metrics))
-        stop = action == TrialScheduler.STOP
+        action = _action(self._rule.on_trial_result(None, trial, vars(metrics)))
         if epoch < self._grace_period:
-            return stop, None
+            return action, None
         best, means = ray_compat.median_comparison(self._rule, trial, epoch)
         if len(means) < _MIN_MEDIAN_SAMPLES:
-            return stop, None
-        return stop, Verdict(epoch, best, statistics.median(means), len(means), stop)
+            return action, None
+        return action, Verdict(epoch, best, statistics.median(means), len(means), action)
 
 
 class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
@@ -159,20 +154,11 @@ class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
         self._last_epoch: dict[str, int] = {}
         self._verdicts: dict[tuple[str, int], Verdict] = {}
 
-    def replay(self, reports: Iterable[EpochReported]) -> set[str]:
-        """Replay the epochs of earlier sessions in the order of their reports.
-
-        Returns:
-            The trials that a recorded verdict stopped; they are not resumed, even if their end was
-            not recorded.
-        """
-        stopped = set()
+    def replay(self, reports: Iterable[EpochReported]) -> None:
+        """Replay the epochs of earlier sessions in the order of their reports."""
         for report in reports:
             self._apply_rule(report.trial_id, report.metrics)
-            if report.verdict is not None and report.verdict.stop:
-                stopped.add(report.trial_id)
         self._verdicts.clear()
-        return stopped
 
     def pop_verdict(self, trial_id: str, epoch: int) -> Verdict | None:
         """Return and remove the verdict after an epoch; None if none was due."""
@@ -182,10 +168,11 @@ class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
         """Return CONTINUE or STOP after a report."""
         report = TrialReport.from_dict(result)
         if report.metrics is not None:
-            stop = self._apply_rule(trial.config["trial_id"], report.metrics)
+            # To Ray a paused trial has ended: one that is promoted starts from its checkpoint.
+            ends = self._apply_rule(trial.config["trial_id"], report.metrics) != "continue"
         else:
-            stop = report.is_final
-        return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+            ends = report.is_final
+        return str(TrialScheduler.STOP if ends else TrialScheduler.CONTINUE)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
         """Return the first pending trial, without Ray's scan over all ended trials."""
@@ -196,11 +183,11 @@ class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Do nothing: the last epoch was evaluated when it was reported."""
 
-    def _apply_rule(self, trial_id: str, metrics: EpochMetrics) -> bool:
+    def _apply_rule(self, trial_id: str, metrics: EpochMetrics) -> Action:
         if metrics.epoch <= self._last_epoch.get(trial_id, 0):
-            return False  # retrained after a lost checkpoint: decided when it was first reported
+            return "continue"  # retrained after a lost checkpoint: decided at its first report
         self._last_epoch[trial_id] = metrics.epoch
-        stop, verdict = self._rule.decide(trial_id, metrics)
+        action, verdict = self._rule.decide(trial_id, metrics)
         if verdict is not None:
             self._verdicts[trial_id, metrics.epoch] = verdict
-        return stop
+        return action

@@ -11,16 +11,20 @@ from ray.tune.search import Searcher
 
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
+from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.journal import Journal
 from handsigns.results.trial import TrialSpec
 from handsigns.tuning.not_pickled import NotPickled
 
 
 class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
-    """Searcher that suggests unfinished trials first, then new ones, and records each start.
+    """Searcher that suggests unfinished trials first, then promoted and new ones.
+
+    It records each start in the journal.
 
     Args:
         source: suggests new trials.
+        rule: promotes paused trials.
         journal: journal in which starts are recorded.
         stopping: criteria that end the search, also when the journal cannot be written.
         to_resume: IDs of the trials of earlier sessions to resume.
@@ -30,6 +34,7 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
     def __init__(
         self,
         source: TrialSource,
+        rule: StoppingRule,
         journal: Journal,
         stopping: StoppingCriteria,
         to_resume: Iterable[str],
@@ -37,6 +42,7 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._source = source
+        self._rule = rule
         self._journal = journal
         self._stopping = stopping
         self._to_resume = deque(to_resume)
@@ -65,8 +71,8 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
         if self._stopping.fatal_error is not None:
             return str(Searcher.FINISHED)
         if spec is None:
-            # A trial that still runs may have to be retried.
-            done = all(self._journal[trial_id].is_terminal for trial_id in self._suggested)
+            # A trial that still runs may have to be retried, or let another one be promoted.
+            done = all(self._journal[trial_id].ended_at is not None for trial_id in self._suggested)
             return str(Searcher.FINISHED) if done else None
         self._suggested.add(spec.trial_id)
         self._running.add(trial_id)
@@ -74,16 +80,22 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
 
     def _record_next(self) -> TrialSpec | None:
         """Return the next trial, after recording its start."""
-        if self._to_resume:
-            spec = self._journal[self._to_resume.popleft()].spec
+        unfinished = self._to_resume.popleft() if self._to_resume else self._next_promotion()
+        if unfinished is not None:
             with self._stopping.abort_on_write_error():
-                self._journal.resume_trial(spec.trial_id)
-            return spec
+                self._journal.resume_trial(unfinished)
+            return self._journal[unfinished].spec
         new_spec = self._source.suggest()
         if new_spec is not None:
             with self._stopping.abort_on_write_error():
                 self._journal.start_trial(new_spec)
         return new_spec
+
+    def _next_promotion(self) -> str | None:
+        return self._rule.next_promotion(
+            can_start=self._source.remaining > 0,
+            remaining_seconds=self._stopping.remaining_seconds,
+        )
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -23,6 +23,7 @@ from handsigns.results.remote_copies import configured_copy
 from handsigns.results.trial import Session
 from handsigns.tracking.background import tracking
 from handsigns.tracking.base import TrackedSearch
+from handsigns.tuning.checkpoint_retention import NUM_KEPT, CheckpointRetention
 from handsigns.tuning.entry_point import train_trial
 from handsigns.tuning.interrupts import handle_interrupts
 from handsigns.tuning.protocol import TrialContext
@@ -138,13 +139,14 @@ class SearchSession:
         session = Session(request.data.info.fingerprint, describe_environment(request.user_code))
         start_session(journal, session, self._checkpoints)
         self._source = request.make_source(search_config, journal)
-        self._scheduler = ReplayableScheduler(make_stopping_rule(search_config))
-        stopped = self._scheduler.replay(journal.reports)
+        rule = make_stopping_rule(search_config)
+        self._scheduler = ReplayableScheduler(rule)
+        self._scheduler.replay(journal.reports)
         max_epochs = search_config.budget.max_epochs
-        to_resume = trials_to_resume(journal, self._source, stopped, max_epochs)
+        to_resume = trials_to_resume(journal, self._source, rule, max_epochs)
         self._stopping_criteria = restore_stopping_criteria(search_config, journal)
         self._searcher = JournalSearcher(
-            self._source, journal, self._stopping, to_resume, self._capacity
+            self._source, rule, journal, self._stopping, to_resume, self._capacity
         )
 
     def _start_observers(self, stack: contextlib.ExitStack) -> None:
@@ -153,8 +155,10 @@ class SearchSession:
         notify = self._display.print_message
         stack.enter_context(keep_synced(self._remote_copy, notify, self._stopping.abort))
         tracked_search = TrackedSearch(self._paths, self._config, request.data.info)
-        trackers = stack.enter_context(tracking(tracked_search, request.trackers, journal, notify))
-        self._observers: list[Observer] = [self._stopping, self._display, trackers]
+        self._trackers = stack.enter_context(
+            tracking(tracked_search, request.trackers, journal, notify)
+        )
+        self._observers: list[Observer] = [self._stopping, self._display, self._trackers]
         if self._tables is not None:
             self._observers.append(self._tables)
 
@@ -208,13 +212,17 @@ class SearchSession:
 
     def _make_callbacks(self) -> list[Any]:
         from handsigns.tuning.callbacks import JournalCallback
-        from handsigns.tuning.checkpoint_retention import NUM_KEPT
         from handsigns.tuning.watchdog import Watchdog
 
+        self._retention = CheckpointRetention(
+            self._checkpoints,
+            self._config.objective,
+            self._journal.records,
+            NUM_KEPT if self._request.validate else None,
+        )
         recorder = JournalCallback(
             self._config, self._checkpoints, self._journal, self._source, self._scheduler,
-            self._searcher, self._stopping, self._observers,
-            NUM_KEPT if self._request.validate else None,
+            self._searcher, self._stopping, self._observers, self._retention,
         )  # fmt: skip
         longest_epoch = max((r.metrics.epoch_seconds for r in self._journal.reports), default=None)
         return [
@@ -243,9 +251,12 @@ class SearchSession:
         all_started = len(self._journal) >= self._config.budget.trials
         default_reason = "all trials are done" if all_started else "the search space is exhausted"
         stopping.reason = stopping.reason or default_reason
-        close_session(
+        stopped = close_session(
             self._journal, self._tables, stopping.reason, interrupted=stopping.interrupted
         )
+        for record in stopped:
+            self._retention.add(record)
+            self._trackers.on_trial_end(record)
 
     def _storage_error(self, problem: str, remedy: str) -> ResultsError:
         if self._stopping_criteria is not None and self._stopping_criteria.fatal_error is not None:

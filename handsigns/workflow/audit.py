@@ -1,26 +1,24 @@
 """Audit of a finished search from its files alone.
 
-ASHA's decisions are recomputed from the recorded values, independently of the search's own code and
-of Ray's; every trial is replayed; and the tables are compared with both.
+The decisions of early stopping are recomputed from the recorded values, independently of the
+search's own code and of Ray's; every trial is replayed; and the tables are compared with both.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
+from handsigns.workflow.audit_decisions import check_decisions
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.replay import ReplayResult, print_device_change, replay_record
 from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
-    from handsigns.config.search import SearchConfig
-    from handsigns.results.journal import Journal
     from handsigns.results.store import StoredSearch
     from handsigns.results.trial import TrialRecord
 
@@ -58,7 +56,7 @@ def audit(search: StoredSearch, inputs: InputOptions) -> AuditReport:
     problems = [
         *_check_all_finished(search),
         *_check_epoch_numbers(records),
-        *_check_asha_stops(search.config, search.journal),
+        *check_decisions(search),
         *_check_tables(search, replays),
         *_check_replays(replays),
         *(f"leftover temporary file: {path}" for path in search.paths.root.rglob(".*.tmp")),
@@ -100,44 +98,6 @@ def _check_epoch_numbers(records: Sequence[TrialRecord]) -> Iterator[str]:
         numbers = [metrics.epoch for metrics in record.epochs]
         if numbers != list(range(1, len(numbers) + 1)):
             yield f"trial {record.trial_id}: epochs are not consecutive: {numbers}"
-
-
-def _check_asha_stops(config: SearchConfig, journal: Journal) -> Iterator[str]:
-    """Recompute ASHA's stops as in its paper: a rung keeps the best 1/reduction factor."""
-    import numpy as np
-
-    rule, grace = config.scheduler, config.scheduler.grace_period
-    factor = rule.reduction_factor
-    if rule.name != "asha" or grace is None or factor is None:
-        return
-    sign = -1.0 if config.objective.minimize else 1.0
-    reached: dict[float, dict[str, float]] = {}
-    rung = float(grace)
-    while rung < config.budget.max_epochs:
-        reached[rung] = {}
-        rung *= factor
-    stops = Counter[str]()
-    for report in journal.reports:
-        trial_id, metrics, verdict = report.trial_id, report.metrics, report.verdict
-        passed = [rung for rung in reached if rung <= metrics.epoch < config.budget.max_epochs]
-        if not passed or trial_id in reached[passed[-1]]:
-            if verdict is not None:
-                yield f"trial {trial_id}: decision after epoch {metrics.epoch}, which is not a rung"
-            continue
-        values = reached[passed[-1]]
-        value = sign * float(getattr(metrics, config.objective.metric))
-        stop = bool(values) and value < np.percentile([*values.values()], 100 * (1 - 1 / factor))
-        if verdict is None or (verdict.stop, verdict.num_compared) != (stop, len(values)):
-            yield f"trial {trial_id}, epoch {metrics.epoch}: {verdict}, expected stop={stop}"
-        values[trial_id] = value
-        stops[trial_id] += int(stop)
-    for record in journal.records:
-        number = stops[record.trial_id]
-        if (record.status == "stopped") != (number == 1):
-            yield (
-                f"trial {record.trial_id} is {record.status}, with "
-                f"{pluralize(number, 'decision')} to stop it"
-            )
 
 
 def _check_tables(search: StoredSearch, replays: Sequence[ReplayResult]) -> Iterator[str]:

@@ -83,7 +83,7 @@ def test_a_running_search_is_rendered(simulator):
         simulator.start_trial(trial_id)
     simulator.epochs("0000", 0.25, 0.5, 0.75, 1.0)
     simulator.journal.end_trial("0000", "completed")
-    simulator.epochs("0001", 0.25, verdict=Verdict(1, 0.75, 0.5, 1, stop=True))
+    simulator.epochs("0001", 0.25, verdict=Verdict(1, 0.75, 0.5, 1, action="stop"))
     simulator.journal.end_trial("0001", "stopped")
     simulator.epochs("0002", 0.3, 0.6)
     text = rendered(WatchedSearch(simulator.paths))

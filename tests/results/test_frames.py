@@ -27,7 +27,7 @@ def journal(tmp_path, make_epoch_metrics):
     journal = Journal(tmp_path / "journal.jsonl", writable=True)
     for trial_id in ("0000", "0001", "0002"):
         journal.start_trial(make_spec(trial_id, {"learning_rate": 0.01, "optimizer": "sgd"}))
-    verdict = Verdict(rung=1.0, value=0.5, cutoff=None, num_compared=0, stop=True)
+    verdict = Verdict(rung=1.0, value=0.5, cutoff=None, num_compared=0, action="stop")
     journal.report_epoch(
         "0000", make_epoch_metrics(1, 0.5), Placement("laptop/1", "cpu", 2), verdict
     )

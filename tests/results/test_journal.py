@@ -149,7 +149,10 @@ def test_moved_or_replaced_journal_is_detected(path):
 
 def test_sessions_and_verdicts_are_recorded(path):
     journal = Journal(path, writable=True)
-    verdicts = [Verdict(1, 0.5, None, 0, stop=False), Verdict(2, 0.5, 0.25, 3, stop=True)]
+    verdicts = [
+        Verdict(1, 0.5, None, 0, action="continue"),
+        Verdict(2, 0.5, 0.25, 3, action="stop"),
+    ]
     for number, verdict in enumerate(verdicts):
         journal.start_session(Session(f"data {number}", {"python": "3.11"}))
         journal.resume_trial("0000") if number else journal.start_trial(make_spec("0000", PARAMS))

@@ -53,7 +53,7 @@ def search(tmp_path):
     def epoch(number, trial_id, at, loss, node, rung=None):
         nonlocal now
         now = at
-        verdict = rung and Verdict(2, loss, None, 0, rung == "stop")
+        verdict = rung and Verdict(2, loss, None, 0, rung)
         metrics = EpochMetrics(number, 1.0, 0.5, loss, 1 - loss, 1 - loss, 1e-3, 2.0)
         journal.report_epoch(trial_id, metrics, Placement(f"laptop/{node}", "cpu", 1), verdict)
 

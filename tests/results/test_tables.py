@@ -68,7 +68,7 @@ def test_epoch_and_decision_rows(record):
     first, second = epoch_table([record]).rows()
     assert first == {"trial_id": "0004", **vars(record.epochs[0])}
     assert second == {"trial_id": "0004", **vars(record.epochs[1])}
-    verdicts = Verdict(4.0, 0.5, None, 0, False), Verdict(12.0, 0.7, 0.6, 8, True)
+    verdicts = Verdict(4.0, 0.5, None, 0, "continue"), Verdict(12.0, 0.7, 0.6, 8, "stop")
     table = decision_table([Decision("0004", 4 * k, v) for k, v in enumerate(verdicts, 1)])
     names = ("trial_id", "epoch", "rung", "value", "cutoff", "num_compared", "decision")
     assert table.names == names
@@ -93,7 +93,7 @@ def test_csv_files_contain_the_rows(tmp_path, make_search_config, make_epoch_met
     journal = Journal(paths.journal, writable=True)
     for number, loss in enumerate((0.5, 0.125)):
         journal.start_trial(make_spec(f"{number:04d}", {"learning_rate": 0.01}))
-        verdict = Verdict(1.0, loss, None, number, False)
+        verdict = Verdict(1.0, loss, None, number, "continue")
         journal.report_epoch(
             f"{number:04d}", make_epoch_metrics(1, loss), Placement("laptop/1", "cpu", 2), verdict
         )

@@ -133,7 +133,7 @@ class SearchSimulator:
         )  # fmt: skip
         placement = Placement(f"laptop/{100 + slot}", "cpu", 1)
         self.journal.report_epoch(trial_id, metrics, placement, verdict)
-        if verdict and verdict.stop:
+        if verdict and verdict.action == "stop":
             return "stopped"
         return "completed" if epoch == max_epochs else None
 
@@ -142,7 +142,7 @@ class SearchSimulator:
         cutoff = sorted(losses)[max(0, len(losses) // 3 - 1)] if len(losses) >= 3 else None
         stop = cutoff is not None and loss > cutoff
         losses.append(loss)
-        return Verdict(rung, loss, cutoff, len(losses) - 1, stop)
+        return Verdict(rung, loss, cutoff, len(losses) - 1, "stop" if stop else "continue")
 
 
 def simulate_search(
