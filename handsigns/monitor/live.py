@@ -50,6 +50,7 @@ class SearchDisplay(TrialDisplay):
             Text(status.counts_line),
             Text(status.best_line, style="bold"),
             Text(f"{status.epochs_line} · {status.time_line}", style="dim"),
+            *([Text(status.improvement_line, style="dim")] if status.improvement_line else []),
         )
 
     def describe_end(self, record: TrialRecord) -> str:
@@ -97,4 +98,5 @@ class SearchDisplay(TrialDisplay):
             best_terminal=self._best_terminal,
             elapsed_before=self._stopping.previous_elapsed,
             num_ended_before_session=self._num_finished_before,
+            winner_changes=self._stopping.winner_changes,
         )

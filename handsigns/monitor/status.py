@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
 from handsigns.console.format import format_duration, format_value, percent, pluralize
+from handsigns.policy.improvement import describe_improvement
 from handsigns.results.trial import Status, TrialRecord
 
 STATUS_LABELS: dict[Status, str] = {
@@ -37,6 +38,8 @@ class SearchStatus:
             with a result.
         elapsed_before: seconds of earlier sessions.
         num_ended_before_session: trials finished in earlier sessions.
+        winner_changes: elapsed seconds, over all sessions, at which the best completed trial
+            changed.
     """
 
     config: SearchConfig
@@ -51,6 +54,7 @@ class SearchStatus:
     best_terminal: TrialRecord | None = None
     elapsed_before: float = 0.0
     num_ended_before_session: int = 0
+    winner_changes: Sequence[float] = ()
 
     @property
     def num_finished(self) -> int:
@@ -92,6 +96,11 @@ class SearchStatus:
             )
         estimate = min(ends, default=0.0) if self.running else 0.0
         return time_text(self.elapsed, self.elapsed_before, estimate)
+
+    @property
+    def improvement_line(self) -> str:
+        """Chance that more time brings a better winner; empty before a trial is completed."""
+        return describe_improvement(self.winner_changes, self.elapsed_before + self.elapsed)
 
     @property
     def best_line(self) -> str:

@@ -20,6 +20,7 @@ from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.monitor.text_charts import progress_bar, sparkline
 from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import lock_owner
+from handsigns.results.statistics import winner_changes
 from handsigns.results.store import StoredSearch, open_search
 from handsigns.results.trial import Decision, TrialRecord
 
@@ -124,6 +125,7 @@ class WatchedSearch:
             best_terminal=next(best_terminal, None),
             elapsed_before=journal.session_start_elapsed,
             num_ended_before_session=journal.num_ended_before_session,
+            winner_changes=winner_changes(journal, self.search.config.objective),
         )
 
     def render(self, width: int, height: int) -> Group:

@@ -1,4 +1,4 @@
-"""Stopping criteria of a search: time budget, target, patience, or an interrupt by the user."""
+"""Stopping criteria of a search: time budget, target, patience, failures, or an interrupt."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from handsigns.config.search import SearchConfig
-from handsigns.console.format import pluralize
+from handsigns.console.failure import parse_failure
+from handsigns.console.format import format_duration, pluralize
 from handsigns.io.remedies import os_error_remedy
+from handsigns.policy.improvement import (
+    AUTO_PATIENCE_CHANCE,
+    AUTO_PATIENCE_SHARE,
+    improvement_probability,
+)
 from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord, rank_key
+
+MAX_EQUAL_FAILURES = 10
+"""Number of trials that fail with the same error, before any other outcome, that end a search."""
 
 
 class StoppingCriteria(Observer):
@@ -21,7 +30,8 @@ class StoppingCriteria(Observer):
         ended_trials: trials that ended in earlier sessions, in that order.
         elapsed: seconds that earlier sessions took.
         num_ended_at_conclusion: number of `ended_trials` when the search last stopped by its own
-            criteria; the patience is reset there for a search that is extended later.
+            criteria; patience and failures are counted anew for a search that is extended later.
+        winner_changes: elapsed seconds at which a completed trial became the best so far.
         clock: monotonic clock in seconds, independent of sleep and clock changes.
     """
 
@@ -31,6 +41,7 @@ class StoppingCriteria(Observer):
         ended_trials: Sequence[TrialRecord] = (),
         elapsed: float = 0.0,
         num_ended_at_conclusion: int = 0,
+        winner_changes: Sequence[float] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = search_config
@@ -39,7 +50,12 @@ class StoppingCriteria(Observer):
         """Seconds that earlier sessions took."""
         self._start_time = clock()
         self._best: TrialRecord | None = None
+        self._best_completed: TrialRecord | None = None
+        self.winner_changes = list(winner_changes)
+        """Elapsed seconds at which a completed trial became the best so far."""
         self._trials_without_improvement: set[str] = set()
+        self._first_failures: list[str] | None = []
+        """Errors of the trials so far while all have failed; None after another outcome."""
         self.reason: str | None = None
         """Reason why the search stops, for the user; None while it continues."""
         self.interrupted = False
@@ -50,8 +66,11 @@ class StoppingCriteria(Observer):
         """Remedy for that error, if known."""
         for number, record in enumerate(ended_trials, 1):
             self._update_best(record)
+            self._update_best_completed(record)
             if number == num_ended_at_conclusion:
                 self._trials_without_improvement.clear()
+            elif number > num_ended_at_conclusion:
+                self._check_failures(record)
         self._check_patience()
 
     @property
@@ -104,23 +123,51 @@ class StoppingCriteria(Observer):
             self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
 
     def on_trial_end(self, record: TrialRecord) -> None:
-        """Check whether the patience is exhausted."""
+        """Check whether the patience is exhausted, or all trials fail with the same error."""
         self._update_best(record)
+        if self._update_best_completed(record):
+            self.winner_changes.append(self.elapsed())
         self._check_patience()
+        self._check_failures(record)
 
     def _update_best(self, record: TrialRecord) -> None:
-        objective = self._config.objective
-        if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
+        if self._is_better(record, self._best):
             self._best = record
             self._trials_without_improvement.clear()
         else:
             self._trials_without_improvement.add(record.trial_id)
 
+    def _is_better(self, record: TrialRecord, other: TrialRecord | None) -> bool:
+        objective = self._config.objective
+        return other is None or rank_key(record, objective) < rank_key(other, objective)
+
+    def _update_best_completed(self, record: TrialRecord) -> bool:
+        better = record.status == "completed" and self._is_better(record, self._best_completed)
+        if better:
+            self._best_completed = record
+        return better
+
+    def _check_failures(self, record: TrialRecord) -> None:
+        if self._first_failures is None:
+            return
+        if record.status != "failed":
+            self._first_failures = None
+            return
+        self._first_failures.append(str(parse_failure(record.error)))
+        if len(self._first_failures) == MAX_EQUAL_FAILURES and len(set(self._first_failures)) == 1:
+            count = pluralize(MAX_EQUAL_FAILURES, "trial")
+            self.reason = f"the first {count} failed with the same error"
+
     def _check_patience(self) -> None:
         patience = self._config.budget.patience
-        if (
-            self.reason is None
-            and patience is not None
-            and len(self._trials_without_improvement) >= patience
-        ):
+        if self.reason is not None or patience is None:
+            return
+        if patience == "auto":
+            extra = AUTO_PATIENCE_SHARE * self.elapsed()
+            chance = improvement_probability(self.winner_changes, self.elapsed(), extra)
+            if chance is not None and chance < AUTO_PATIENCE_CHANCE:
+                self.reason = (
+                    f"a better winner is unlikely ({chance:.0%} in {format_duration(extra)})"
+                )
+        elif len(self._trials_without_improvement) >= patience:
             self.reason = f"no improvement in {pluralize(patience, 'trial')}"

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Objective
+from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord, rank_key
@@ -145,6 +147,19 @@ def optimization_history(
             )
         )
     return history
+
+
+def winner_changes(journal: Journal, objective: Objective) -> list[float]:
+    """Return the elapsed seconds at which a completed trial became the best so far."""
+    changes: list[float] = []
+    best: TrialRecord | None = None
+    for event in journal.history:
+        if isinstance(event, TrialEnded) and event.status == "completed":
+            record = journal[event.trial_id]
+            if best is None or rank_key(record, objective) < rank_key(best, objective):
+                best = record
+                changes.append(event.elapsed)
+    return changes
 
 
 def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> EarlyStoppingSavings:

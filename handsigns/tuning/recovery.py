@@ -17,6 +17,7 @@ from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
+from handsigns.results.statistics import winner_changes
 from handsigns.results.trial import Session, TrialRecord
 from handsigns.tuning.table_writer import TableWriter
 
@@ -117,7 +118,11 @@ def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> 
     """Restore the stopping criteria from the journal, and start the session's clock."""
     ended = [journal[e.trial_id] for e in journal.history if isinstance(e, TrialEnded)]
     stopping = StoppingCriteria(
-        search_config, ended, journal.elapsed, journal.num_ended_at_conclusion
+        search_config,
+        ended,
+        journal.elapsed,
+        journal.num_ended_at_conclusion,
+        winner_changes(journal, search_config.objective),
     )
     journal.clock = stopping.elapsed
     return stopping

@@ -27,14 +27,14 @@ def test_the_time_budget_spans_all_sessions(make_search_config, clock):
 
 
 def test_without_a_time_budget_time_is_unlimited(make_search_config, clock):
-    stopping = StoppingCriteria(make_search_config(), [], 0, clock)
+    stopping = StoppingCriteria(make_search_config(), clock=clock)
     clock.now += 1e9
     assert stopping.remaining_seconds is None
     assert not stopping.should_stop()
 
 
 def test_reaching_the_target_stops_the_search(make_search_config, make_record, clock):
-    stopping = StoppingCriteria(make_search_config(budget={"target": 0.98}), [], 0, clock)
+    stopping = StoppingCriteria(make_search_config(budget={"target": 0.98}), clock=clock)
     stopping.on_epoch(make_record("0000", [0.5], "running", accuracy=0.97))
     assert not stopping.should_stop()
     stopping.on_epoch(make_record("0001", [0.5], "running", accuracy=0.98))
@@ -45,7 +45,7 @@ def test_reaching_the_target_stops_the_search(make_search_config, make_record, c
 def test_patience_counts_trials_without_improvement(make_search_config, make_record, clock):
     config = make_search_config(budget={"patience": 3})
     ended = [make_record("0000", [0.5]), make_record("0001", [0.6])]
-    stopping = StoppingCriteria(config, ended, 0, clock)
+    stopping = StoppingCriteria(config, ended, 0, clock=clock)
     stopping.on_trial_end(make_record("0002", [0.7]))
     assert not stopping.should_stop()
     stopping.on_trial_end(make_record("0003", [0.4]))
@@ -57,7 +57,43 @@ def test_patience_counts_trials_without_improvement(make_search_config, make_rec
 
 
 def test_the_user_can_interrupt_the_search(make_search_config, clock):
-    stopping = StoppingCriteria(make_search_config(), [], 0, clock)
+    stopping = StoppingCriteria(make_search_config(), clock=clock)
     stopping.interrupt()
     assert stopping.should_stop()
     assert stopping.interrupted
+
+
+def test_equal_failures_of_all_trials_end_the_search(make_search_config, make_record, clock):
+    stopping = StoppingCriteria(make_search_config(), clock=clock)
+    failures = [make_record(f"{k:04d}", [], "failed", error="ValueError: 7") for k in range(10)]
+    for record in failures[:9]:
+        stopping.on_trial_end(record)
+    assert not stopping.should_stop()
+    stopping.on_trial_end(failures[9])
+    assert stopping.reason == "the first 10 trials failed with the same error"
+    extended = StoppingCriteria(make_search_config(), failures, 1.0, 10, clock=clock)
+    assert not extended.should_stop(), "the error may have been mended since"
+    killed = StoppingCriteria(make_search_config(), failures[:9], 1.0, clock=clock)
+    killed.on_trial_end(failures[9])
+    assert killed.should_stop(), "failures count over sessions"
+
+
+@pytest.mark.parametrize("other", ["stopped", "diverged", "completed", "failed"])
+def test_after_another_outcome_failures_do_not_end_the_search(
+    make_search_config, make_record, clock, other
+):
+    stopping = StoppingCriteria(make_search_config(), clock=clock)
+    stopping.on_trial_end(make_record("0000", [0.5], other, error="KeyError: 1"))
+    for number in range(1, 20):
+        stopping.on_trial_end(make_record(f"{number:04d}", [], "failed", error="ValueError: 7"))
+    assert not stopping.should_stop()
+
+
+def test_a_paused_trial_counts_once_for_the_patience(make_search_config, make_record, clock):
+    stopping = StoppingCriteria(make_search_config(budget={"patience": 2}), clock=clock)
+    stopping.on_epoch(make_record("0000", [0.3], "paused"))
+    stopping.on_epoch(make_record("0001", [0.9], "paused"))
+    stopping.on_epoch(make_record("0001", [0.9, 0.8], "paused"))
+    assert not stopping.should_stop()
+    stopping.on_epoch(make_record("0002", [0.9], "paused"))
+    assert stopping.reason == "no improvement in 2 trials"

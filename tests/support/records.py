@@ -42,6 +42,7 @@ def make_record(
     status: Status = "completed",
     accuracy: float = 0.5,
     params=None,
+    error: str = "",
 ) -> TrialRecord:
     """Return a trial with these validation losses, one per epoch."""
     params = params or {"learning_rate": 1e-3}
@@ -53,7 +54,7 @@ def make_record(
         status=status,
         epochs=tuple(make_epoch_metrics(i, loss, accuracy) for i, loss in enumerate(losses, 1)),
         placement=Placement("laptop/1", "cpu", 1),
-        error="",
+        error=error,
         started_at=1e9,
         ended_at=None if status == "running" else 1e9 + 60,
     )

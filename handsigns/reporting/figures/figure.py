@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 Theme = Literal["light", "dark"]
 
 STATUSES: tuple[Status, ...] = (
-    *("completed", "stopped", "running", "interrupted", "diverged", "failed"),
+    *("completed", "stopped", "running", "paused", "interrupted", "diverged", "failed"),
 )
 """Trial statuses in the order of scales and legends."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -64,7 +64,8 @@ PALETTES: dict[Theme, Palette] = {
         heat=("#f3f6fc", "#c9d7f5", "#8fabea", "#4f78dc", "#1f3fa8"),
         statuses={
             "completed": "#2f5bd3", "stopped": "#98a2b3", "running": "#009e73",
-            "interrupted": "#56b4e9", "diverged": "#e69f00", "failed": "#c8501e",
+            "paused": "#cc79a7", "interrupted": "#56b4e9", "diverged": "#e69f00",
+            "failed": "#c8501e",
         },
         names=("#2f5bd3", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#667085"),
     ),
@@ -79,7 +80,8 @@ PALETTES: dict[Theme, Palette] = {
         heat=("#1d2433", "#2a3c6b", "#3d5cae", "#6f95f2", "#b7ccff"),
         statuses={
             "completed": "#7ea3ff", "stopped": "#7b8598", "running": "#2fc79a",
-            "interrupted": "#7cc9f5", "diverged": "#f2b632", "failed": "#ff8a57",
+            "paused": "#e3a0c8", "interrupted": "#7cc9f5", "diverged": "#f2b632",
+            "failed": "#ff8a57",
         },
         names=("#7ea3ff", "#ff8a57", "#2fc79a", "#e3a0c8", "#f2b632", "#7cc9f5", "#98a2b3"),
     ),
