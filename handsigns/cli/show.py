@@ -102,6 +102,9 @@ def show_next(search: StoredSearch, file: TextIO | None = None) -> None:
 
 
 def _show_outcome(search: StoredSearch, outcome: SearchResult) -> None:
+    from handsigns.policy.improvement import describe_improvement
+    from handsigns.results.statistics import winner_changes
+
     records = outcome.records
     counts = Counter(record.status for record in records)
     by_status = ", ".join(f"{count} {status}" for status, count in counts.most_common())
@@ -109,6 +112,9 @@ def _show_outcome(search: StoredSearch, outcome: SearchResult) -> None:
     print()
     print_line(f"the search ended after {elapsed}: {outcome.reason}")
     print_line(f"{pluralize(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
+    changes = winner_changes(search.journal, search.config.objective)
+    if outlook := describe_improvement(changes, search.journal.elapsed):
+        print_line(f"if it went on: {outlook}")
     print()
     print_line(f"leaderboard (best {min(_TOP, len(records))} by {search.config.objective.metric}):")
     show_leaderboard(search, _TOP)

@@ -138,6 +138,7 @@ class WatchedSearch:
             Text(status.counts_line),
             Text(status.best_line, style="bold"),
             Text(f"{status.epochs_line} · {status.time_line}", style="dim"),
+            *([Text(status.improvement_line, style="dim")] if status.improvement_line else []),
             *self._curves(width, max(_MIN_CURVES, (height - _NON_CURVE_LINES) // 2)),
             *self._rungs(),
         )

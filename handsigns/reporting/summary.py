@@ -13,6 +13,7 @@ from handsigns.console.format import (
     percent,
     percent_interval,
 )
+from handsigns.policy.improvement import describe_improvement
 from handsigns.reporting import reevaluation as reevaluation
 from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.statistics import (
@@ -22,6 +23,7 @@ from handsigns.results.statistics import (
     early_stopping_savings,
     runner_up,
     validation_score,
+    winner_changes,
     within_noise,
 )
 from handsigns.results.store import StoredSearch
@@ -124,6 +126,10 @@ def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
     if winner is None or best_score is None:
         return []
     messages = []
+    changes = winner_changes(search.journal, search.config.objective)
+    outlook = describe_improvement(changes, search.journal.elapsed)
+    if outlook and final:
+        messages.append(f"If the search went on, {outlook}.")
     recipe = baseline(search)
     if recipe is not None:
         messages.append(_against_recipe(search, winner, best_score, recipe, final=final))
