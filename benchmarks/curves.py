@@ -94,7 +94,8 @@ def main() -> int:
         ]
         # In turns, so that every data set has some curves when it is interrupted.
         for last in itertools.count(BLOCK, BLOCK):
-            if not any(recorder.record(last) for recorder in recorders):
+            remain = [recorder.record(last) for recorder in recorders]
+            if not any(remain):
                 return 0
     return 0
 

@@ -26,7 +26,7 @@ def space(make_search_config):
 
 @pytest.fixture
 def make_model(space):
-    def make(count=80, noise=0.05, **options):
+    def make(count=80, noise=0.05, seed_noise=float("nan")):
         rng = np.random.default_rng(1)
         recorded = []
         for _ in range(count):
@@ -38,7 +38,7 @@ def make_model(space):
             loss = true_loss(params) * np.exp(noise * rng.normal())
             seconds = 640 / params["batch_size"]
             recorded.append(RecordedCurve(params, LearningCurve(loss, np.exp(-loss), seconds)))
-        return LearningCurveModel(space, recorded, **options)
+        return LearningCurveModel(space, recorded, seed_noise)
 
     return make
 
@@ -66,7 +66,7 @@ def test_noise_depends_on_the_seed_alone(make_model):
     assert len(set(losses)) == 8
     assert losses[3] == model.predict(params, 3).loss[-1]
     assert 0.05 < np.std(np.log(losses)) < 0.5
-    assert make_model(noise=0.2, noise_scale=0.0).predict(params, 3).loss[-1] == pytest.approx(
+    assert make_model(noise=0.2, seed_noise=0.0).predict(params, 3).loss[-1] == pytest.approx(
         model.predict(params).loss[-1]
     )
 
