@@ -78,6 +78,18 @@ IMAGES = {
     "32-bit grey": (Image.fromarray(noise(50, 70, high=65536, dtype=np.int32)), "TIFF", {}),
     "32-bit grey of 8 bits": (Image.fromarray(noise(50, 70, dtype=np.int32)), "TIFF", {}),
     "float": (Image.fromarray(noise(50, 70, dtype=np.float32)), "TIFF", {}),
+    "12-bit TIFF": (Image.fromarray(noise(50, 70, high=4096, dtype=np.uint16)), "TIFF", {}),
+    "8-bit values in a 16-bit TIFF": (Image.fromarray(noise(9, 9, dtype=np.uint16)), "TIFF", {}),
+    "signed": (Image.fromarray(noise(50, 70, high=4096, dtype=np.int32) - 1024), "TIFF", {}),
+    "float up to 1": (Image.fromarray(noise(50, 70, dtype=np.float32) / 255), "TIFF", {}),
+    "float with its own range": (Image.fromarray(noise(9, 9, dtype=np.float32) * 9), "TIFF", {}),
+    "rotated 16-bit TIFF": (
+        Image.fromarray(noise(50, 70, high=4096, dtype=np.uint16)), "TIFF", {"tiffinfo": {274: 6}}
+    ),
+    "AVIF": (smooth(70, 90), "AVIF", {}),
+    "animated WebP": (
+        smooth(70, 90), "WEBP", {"save_all": True, "append_images": [smooth(70, 90).rotate(90)]}
+    ),
     "CMYK JPEG": (smooth(70, 90).convert("CMYK"), "JPEG", {}),
     "CMYK TIFF": (smooth(70, 90).convert("CMYK"), "TIFF", {}),
     "large JPEG": (smooth(900, 1201), "JPEG", {}),
