@@ -193,6 +193,8 @@ def _orientation(image: Image.Image) -> int:
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
     """Return an image upright and in RGB, and a remark on its scale, if any."""
     file_format, remark = image.format, ""
+    if file_format == "TIFF":
+        image.load()  # turns it upright
     transposition = _EXIF_TRANSPOSE.get(_orientation(image))
     if transposition is not None:
         image = image.transpose(transposition)

@@ -84,11 +84,15 @@ IMAGES = {
     "float up to 1": (Image.fromarray(noise(50, 70, dtype=np.float32) / 255), "TIFF", {}),
     "float with its own range": (Image.fromarray(noise(9, 9, dtype=np.float32) * 9), "TIFF", {}),
     "rotated 16-bit TIFF": (
-        Image.fromarray(noise(50, 70, high=4096, dtype=np.uint16)), "TIFF", {"tiffinfo": {274: 6}}
+        Image.fromarray(noise(50, 70, high=4096, dtype=np.uint16)),
+        "TIFF",
+        {"tiffinfo": {274: 6}},
     ),
     "AVIF": (smooth(70, 90), "AVIF", {}),
     "animated WebP": (
-        smooth(70, 90), "WEBP", {"save_all": True, "append_images": [smooth(70, 90).rotate(90)]}
+        smooth(70, 90),
+        "WEBP",
+        {"save_all": True, "append_images": [smooth(70, 90).rotate(90)]},
     ),
     "CMYK JPEG": (smooth(70, 90).convert("CMYK"), "JPEG", {}),
     "CMYK TIFF": (smooth(70, 90).convert("CMYK"), "TIFF", {}),
