@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import os
 import shutil
 import stat
 import tarfile
@@ -42,6 +43,7 @@ _MAX_FILE_BYTES = 200 * 2**20
 """Larger files are no images that the decoder would accept."""
 _MAX_READ_BYTES = 4 * 2**20
 """Limit on a single read of a tar file, which would hold a header of any length in memory."""
+_MAX_PADDING_READS = 16
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
     (b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)
 )  # fmt: skip
@@ -81,7 +83,8 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
         folder = cache_dir() / "archives" / digest(str(archive))
         record = {"size": status.st_size, "modified": status.st_mtime_ns}
         if _record(folder) != record:
-            with staged_folder(folder, if_exists="replace") as staging:
+            shutil.rmtree(folder, ignore_errors=True)  # of the archive before it was changed
+            with staged_folder(folder) as staging:
                 limit = min(
                     _MIN_LIMIT + _MAX_RATIO * status.st_size, shutil.disk_usage(staging).free
                 )
@@ -122,14 +125,7 @@ def _open(archive: Path) -> Iterator[Iterator[_Member]]:
         file.seek(0)
         decompress = next((fn for magic, fn in _DECOMPRESSORS if head.startswith(magic)), None)
         with decompress(file) if decompress else contextlib.nullcontext(file) as stream:
-            try:
-                tar = tarfile.open(fileobj=_BoundedReads(stream), mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
-            except tarfile.ReadError as error:
-                raise _refusal(
-                    printable(str(archive)), "is damaged, or neither a zip nor a tar file"
-                ) from error
-            with tar:
-                yield _tar_members(tar, file, archive.stat().st_size)
+            yield _tar_members(printable(str(archive)), _BoundedReads(stream), file)
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
@@ -147,26 +143,49 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
         yield _Member(name, entry.file_size, is_regular, opener, number, len(entries))
 
 
-def _tar_members(archive: tarfile.TarFile, file: IO[bytes], size: int) -> Iterator[_Member]:
+def _tar_members(shown: str, stream: _BoundedReads, file: IO[bytes]) -> Iterator[_Member]:
+    size = os.fstat(file.fileno()).st_size
+    try:
+        archive = tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
+    except tarfile.ReadError as error:
+        raise _refusal(shown, "is damaged, or neither a zip nor a tar file") from error
     for entry in archive:
         if not entry.isdir():
             opener = partial(archive.extractfile, entry)
             done = 100 * file.tell() // size
             yield _Member(entry.name, entry.size, entry.isreg(), opener, done, 100)
-        archive.members = []  # type: ignore[attr-defined]  # would hold every entry in memory
+        archive.members = []  # would hold every entry in memory
+    stream.check_end()
 
 
 class _BoundedReads:
-    """Stream that refuses to read much at once."""
+    """Stream of a tar file that refuses to read much at once."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._last = b""
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int) -> bytes:
         if size > _MAX_READ_BYTES:
             raise tarfile.ReadError(f"a header has {size} bytes")
-        return self._stream.read(size)
+        self._last = self._stream.read(size)
+        return self._last
+
+    def check_end(self) -> None:
+        """Check that the archive ends with zeros, and the checksum of a compressed one.
+
+        `tarfile` takes a damaged header for the end.
+
+        Raises:
+            ReadError: it does not.
+        """
+        if self._last.strip(b"\0"):
+            raise tarfile.ReadError("a header is damaged")
+        for _ in range(_MAX_PADDING_READS):
+            if not self._stream.read(_MAX_READ_BYTES):
+                return
+        raise tarfile.ReadError("it does not end")
 
 
 def _write(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -61,23 +61,25 @@ def list_table(root: Path, table: Path) -> ImageListing:
     _reject_spellings(table, classes)
     images = [image for folder in walk_folders(root) for image in find_images_in(root, folder)]
     rows_of, bad = _match(rows, _Index(images))
-    splits = _used_splits(table, rows_of)
+    splits = _with_splits(table, rows_of)
     listing = ImageListing("table", classes, {split: [] for split in splits}, bad)
     for image in images:
         if image.name in rows_of:
             try:
                 row = _only(rows_of[image.name])
-                add_image(listing, _split(row, splits), image, row.label)
+                add_image(listing, _split(row), image, row.label)
             except UnusableFileError as error:
                 listing.bad.append(BadFile(image.name, *error.args))
     unlisted = tuple(image.name for image in images if image.name not in rows_of)
     return replace(listing, ignored=unlisted)
 
 
-def _used_splits(table: Path, rows_of: Mapping[str, Sequence[_Row]]) -> list[SplitName]:
-    """Return the splits that rows have; train alone if none has one."""
-    named = {row.split for rows in rows_of.values() for row in rows if row.split}
-    used = {split_of(split) for split in named} if named else {"train"}
+def _with_splits(table: Path, rows_of: dict[str, list[_Row]]) -> list[SplitName]:
+    """Return the splits that rows have; where none has one, all become train."""
+    if not any(row.split for rows in rows_of.values() for row in rows):
+        for name, rows in rows_of.items():
+            rows_of[name] = [replace(row, split="train") for row in rows]
+    used = {split_of(row.split) for rows in rows_of.values() for row in rows}
     if "train" not in used:
         raise DataError(f"{printable(str(table))}: no image has the split train")
     return [split for split in SPLIT_NAMES if split in used]
@@ -136,15 +138,18 @@ def _reject_spellings(table: Path, classes: tuple[str, ...]) -> None:
 
 
 class _Index:
-    """Images by path, and without regard to case by path and name, both also without suffix."""
+    """Images by path; and by the end of it, without regard to case, with or without suffix."""
 
     def __init__(self, images: Sequence[FoundImage]) -> None:
         self._by_path = {_plain(image.name): image for image in images}
         self._by_name: dict[str, list[FoundImage]] = {}
         for image in images:
             path = PurePosixPath(_plain(image.name).casefold())
-            for name in {str(path), str(path.with_suffix("")), path.name, path.stem}:
-                self._by_name.setdefault(name, []).append(image)
+            for parts in (path.parts, path.with_suffix("").parts):
+                for start in range(len(parts)):
+                    found = self._by_name.setdefault("/".join(parts[start:]), [])
+                    if not found or found[-1] is not image:
+                        found.append(image)
 
     def find(self, file: str) -> FoundImage:
         """Return the image that a row names.
@@ -204,11 +209,11 @@ def _only(rows: Sequence[_Row]) -> _Row:
     return first
 
 
-def _split(row: _Row, used: Sequence[SplitName]) -> SplitName:
-    split = split_of(row.split) if row.split else None
-    if split is None and (row.split or len(used) > 1):
+def _split(row: _Row) -> SplitName:
+    split = split_of(row.split)
+    if split is None:
         raise UnusableFileError(
             f"split {printable(row.split) or 'missing'} in line {row.line} of {TABLE_NAME} is none "
             f"of train, val and test"
         )
-    return split or "train"
+    return split
