@@ -1,4 +1,4 @@
-"""Entry point to all data: a folder of images, or the synthetic hands."""
+"""Entry point to all data: a folder or archive of images, or the synthetic hands."""
 
 from __future__ import annotations
 
