@@ -192,6 +192,7 @@ class Zeros(io.RawIOBase):
         return True
 
     def readinto(self, buffer):
+        buffer[:] = bytes(len(buffer))
         return len(buffer)
 
 
