@@ -81,7 +81,10 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     try:
         status = archive.stat()
         folder = cache_dir() / "archives" / digest(str(archive))
-        record = {"size": status.st_size, "modified": status.st_mtime_ns}
+    except OSError as error:
+        raise DataError(f"{shown} cannot be unpacked: {printable(str(error))}") from error
+    record = {"size": status.st_size, "modified": status.st_mtime_ns}
+    try:
         if _record(folder) != record:
             shutil.rmtree(folder, ignore_errors=True)  # of the archive before it was changed
             with staged_folder(folder) as staging:
