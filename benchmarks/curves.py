@@ -144,7 +144,7 @@ class Recorder:
         if tasks:
             log_progress(f"{self._path.stem}: {len(jobs)} trainings up to configuration {last}")
             context = multiprocessing.get_context("spawn")
-            with context.Pool(self._workers) as pool:
+            with context.Pool(self._workers, os.nice, (10,)) as pool:
                 saved = time.monotonic()
                 for rows in pool.imap_unordered(_train, tasks):
                     self._rows += rows
@@ -208,7 +208,6 @@ def _train(task: tuple[Job, Path, int, int]) -> list[dict[str, Any]]:
     from handsigns.training.train import DivergedError, train_epochs
 
     job, images, size, max_epochs = task
-    os.nice(5)
     torch.set_num_threads(1)
     data_set = open_data(images, size=size)
     config = TrialConfig.from_params(job.params)

@@ -44,7 +44,7 @@ def ours(
     searcher: str = "tpe",
     startup: int = 10,
     scheduler: str = "asha_promotion",
-    grace: float = 1 / 36,
+    grace: float = 1 / 12,
     factor: float = 3.0,
     baseline: bool = True,
     source: type[Sampler] = Sampler,

@@ -112,11 +112,15 @@ def test_at_the_end_of_the_budget_the_best_that_can_finish_is_continued(make_rul
     assert next_trial(rule, remaining_seconds=8.5) is None
 
 
-def test_without_more_trials_nobody_is_promoted_beyond_the_quota(make_rule, report):
+def test_without_more_trials_the_best_of_each_rung_is_trained_to_the_end(make_rule, report):
     rule = make_rule()
     report(rule, "a", 0.5)
     report(rule, "b", 0.9)
-    assert next_trial(rule, can_start=False) is None
+    assert next_trial(rule) is None
+    assert next_trial(rule, can_start=False) == "a"
+    assert next_trial(rule, can_start=False) is None, "the second of two stays paused"
+    assert report(rule, "a", 0.4, epoch=3) == "pause"
+    assert next_trial(rule, can_start=False) == "a", "the only one of its rung"
 
 
 def scripted_log(rule, make_epoch_metrics):
