@@ -88,8 +88,8 @@ class Scheduler(_Section):
     """Early stopping of trials."""
 
     name: Literal["asha_promotion", "asha", "median", "hyperband", "none"] = "asha_promotion"
-    """Early-stopping rule: ``asha_promotion`` pauses trials at rungs and continues the best, ``asha``
-    stops them, ``median`` and ``hyperband`` too; ``none`` trains every trial to the end."""
+    """Early-stopping rule: ``asha_promotion`` pauses trials at rungs and continues the best;
+    ``asha``, ``median`` and ``hyperband`` stop them; ``none`` trains every trial to the end."""
     grace_period: Annotated[ConfigInt, Field(ge=1)] | None = None
     """Minimum number of epochs of every trial; by default a twelfth of `max_epochs` with
     ``asha_promotion``, a sixth with others."""

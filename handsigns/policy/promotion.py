@@ -99,7 +99,7 @@ class PromotionASHA:
         return None
 
     def _promote_finishing(self, remaining_seconds: float) -> str | None:
-        """Promote the best paused trial of the highest rung that can still be trained to its end."""
+        """Promote the best paused trial, of the highest rung, that can still finish."""
         for rung in reversed(self._rungs):
             for _, trial_id in rung.ranked:
                 needed = self._epoch_seconds[trial_id] * (self._max_epochs - rung.epoch)
