@@ -17,7 +17,7 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-gpu test-versions check docs audit format lock clean
-.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu bench-smoke
+.PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu bench-policy bench-smoke
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,9 +97,9 @@ check: $(DEV) docs ## lint, formatting, types and documentation
 docs: $(DEV) ## build the documentation into site/; broken links and missing docstrings fail
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu ## all benchmarks, over two hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale, -gpu
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu ## all benchmarks, over two hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale, -gpu, and -policy, two more
 
-bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale bench-gpu: bench-%: $(DEV)
+bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale bench-gpu bench-policy: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
 
 bench-smoke: $(DEV) ## smoke test of every benchmark, in tiny sizes

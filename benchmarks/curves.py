@@ -26,6 +26,8 @@ from typing import Any
 
 from harness import (
     REPOSITORY,
+    Table,
+    finish,
     log_progress,
     make_parser,
     parse,
@@ -96,8 +98,10 @@ def main() -> int:
         for last in itertools.count(BLOCK, BLOCK):
             remain = [recorder.record(last) for recorder in recorders]
             if not any(remain):
-                return 0
-    return 0
+                break
+    table = Table("Recorded curves", ("data and space", "trainings", "planned"),
+                  [recorder.row for recorder in recorders])  # fmt: skip
+    return finish([table], [], args)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,11 @@ class Recorder:
             repeated = not self._smoke and number % REPEAT_EVERY == 0 and number < last_repeated
             for seed in range(NUM_SEEDS if repeated else 1):
                 yield Job(number, seed, params)
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """Name of the file, number of recorded trainings, and of all."""
+        return self._path.stem, str(len(self._recorded)), str(len(self._jobs))
 
     def record(self, last: int) -> bool:
         """Record what is missing of the first `last` configurations; return whether more remain."""
