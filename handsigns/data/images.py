@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -87,17 +88,38 @@ def decode(content: bytes, size: int) -> Pixels:
     Raises:
         InvalidImageError: it is not an image, truncated, or has more pixels than the limit.
     """
+    with (
+        _invalid_image_errors(),
+        Image.open(io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS) as image,
+    ):
+        full_size = image.size
+        # JPEGs can be decoded at a fraction of their size, several times faster.
+        image.draft("RGB", (4 * size, 4 * size))
+        # A progressive one is held in memory at full size all the same.
+        _check_megapixels(full_size if image.info.get("progressive") else image.size)
+        return np.asarray(_center_crop_resize(_as_rgb(image), size))
+
+
+def prepare_image(image: Image.Image, size: int) -> Pixels:
+    """Convert an image in memory to uint8 (size, size, 3), in the way of `decode`.
+
+    The image itself is unchanged. A large JPEG opened by Pillow is decoded at its full size, so
+    that its pixels differ slightly from those of `decode`.
+
+    Raises:
+        InvalidImageError: its file is truncated, or it has more pixels than the limit.
+    """
+    with _invalid_image_errors():
+        _check_megapixels(image.size)
+        return np.asarray(_center_crop_resize(_as_rgb(image), size))
+
+
+@contextlib.contextmanager
+def _invalid_image_errors() -> Iterator[None]:
+    """Convert errors of Pillow to `InvalidImageError`, without its warnings and size limit."""
     with _SUPPRESS_WARNINGS:
         try:
-            with Image.open(
-                io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS
-            ) as image:
-                full_size = image.size
-                # JPEGs can be decoded at a fraction of their size, several times faster.
-                image.draft("RGB", (4 * size, 4 * size))
-                # A progressive one is held in memory at full size all the same.
-                _check_megapixels(full_size if image.info.get("progressive") else image.size)
-                return np.asarray(_center_crop_resize(_as_rgb(image), size))
+            yield
         except InvalidImageError:
             raise
         except UnidentifiedImageError as error:

@@ -1,4 +1,4 @@
-"""Prediction: classification of image files with the winner."""
+"""Prediction: classification of images with the winner."""
 
 from __future__ import annotations
 
@@ -14,25 +14,61 @@ from torch import nn
 
 from handsigns.console.sanitize import printable
 from handsigns.data.folders import find_images
-from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.images import Pixels
 from handsigns.data.listing import BadFile
 from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
+from handsigns.winner.inputs import ImageInput, check_is_batch, pixel_batches
 from handsigns.winner.model import load_model
-
-_BATCH_SIZE = 256
-"""Number of images decoded before they are classified: a few MiB."""
 
 
 @dataclass(frozen=True)
 class Winner:
-    """Retrained model, ready for inference, with its card and device."""
+    """Retrained model, ready for inference, with its card and device.
+
+    It predicts as scikit-learn's classifiers do, and needs no scikit-learn.
+    """
 
     model: nn.Module
     card: ModelCard
     device: torch.device
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """Names of the K classes (K,), in the order of the columns of `predict_proba`."""
+        return np.array(self.card.classes)
+
+    def predict(self, images: Iterable[ImageInput]) -> npt.NDArray[np.str_]:
+        """Return the name of the most probable class of each image (N,).
+
+        Args, errors: see `predict_proba`.
+        """
+        labels: npt.NDArray[np.str_] = self.classes_[self.predict_proba(images).argmax(1)]
+        return labels
+
+    def predict_proba(self, images: Iterable[ImageInput]) -> npt.NDArray[np.float32]:
+        """Return class probabilities (N, K) of images of any size, in the order of `classes_`.
+
+        Images are read and classified in batches, so that an iterator of many takes little memory.
+
+        Args:
+            images: paths of image files, Pillow images, or arrays uint8 (H, W), (H, W, 3) or
+                (H, W, 4), RGB, which may also be mixed.
+
+        Raises:
+            DataError: some are not usable images; each is listed with its reason. Or `images` is a
+                single one.
+        """
+        check_is_batch(images)
+        bad: list[BadFile] = []
+        batches = pixel_batches(images, self.card.size, bad)
+        parts = [self.probabilities(pixels) for _, pixels in batches]
+        if bad:
+            listed = "\n".join(f"  {printable(one.name)}: {one.reason}" for one in bad)
+            raise DataError(f"no usable images:\n{listed}")
+        return np.concatenate([np.empty((0, len(self.card.classes)), np.float32), *parts])
 
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return class probabilities (N, K) of images uint8 (N, size, size, 3), RGB.
@@ -97,19 +133,12 @@ def predict(winner: Winner, sources: Iterable[Path]) -> PredictionBatch:
     files = [file for source in sources for file in _expand(source)]
     good: list[Prediction] = []
     bad: list[BadFile] = []
-    for start in range(0, len(files), _BATCH_SIZE):
-        images = {}
-        for file in files[start : start + _BATCH_SIZE]:
-            try:
-                images[file] = decode(read_bytes(file), winner.card.size)
-            except InvalidImageError as error:
-                bad.append(BadFile(str(file), str(error)))
-        if images:
-            probs = winner.probabilities(np.stack(list(images.values()))).tolist()
-            good += [
-                Prediction(file, dict(zip(winner.card.classes, row, strict=True)))
-                for file, row in zip(images, probs, strict=True)
-            ]
+    for indices, pixels in pixel_batches(files, winner.card.size, bad):
+        probs = winner.probabilities(pixels).tolist()
+        good += [
+            Prediction(files[index], dict(zip(winner.card.classes, row, strict=True)))
+            for index, row in zip(indices, probs, strict=True)
+        ]
     return PredictionBatch(tuple(good), tuple(bad))
 
 
@@ -145,7 +174,7 @@ def validate_images(images: object, size: int) -> None:
         advice = (
             "add a batch dimension (images[None])"
             if single
-            else "for files of any size use handsigns.predict"
+            else "for images of any size use predict_proba"
         )
         raise DataError(f"images must be {expected}, not {given}; {advice}")
     if images.dtype != np.uint8:
