@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from handsigns.winner.model import load_model
 class Winner:
     """Retrained model, ready for inference, with its card and device.
 
-    It predicts as scikit-learn's classifiers do, and needs no scikit-learn.
+    It predicts like a classifier of scikit-learn, and works with its scorers; it does not need it.
     """
 
     model: nn.Module
@@ -69,6 +70,16 @@ class Winner:
             listed = "\n".join(f"  {printable(one.name)}: {one.reason}" for one in bad)
             raise DataError(f"no usable images:\n{listed}")
         return np.concatenate([np.empty((0, len(self.card.classes)), np.float32), *parts])
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags that let scikit-learn's scorers treat the winner as a classifier."""
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # type: ignore[import-untyped]
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+        )
 
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return class probabilities (N, K) of images uint8 (N, size, size, 3), RGB.
