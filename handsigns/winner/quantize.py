@@ -129,6 +129,7 @@ def _quantize(graph: Path, out: Path, calibration: Pixels, advance: Advance) -> 
         try:
             # Folds batch norms into the convolutions before them.
             quant_pre_process(graph, folded, skip_symbolic_shape=True)
+            _share_equal_weights(folded)
             quantize_static(
                 folded,
                 out,
@@ -145,6 +146,25 @@ def _quantize(graph: Path, out: Path, calibration: Pixels, advance: Advance) -> 
             raise ResultsError(
                 f"onnxruntime cannot quantise the model ({reason}); export without --int8"
             ) from error
+
+
+def _share_equal_weights(graph: Path) -> None:
+    """Store equal weights once: folding copies those of networks that also see mirror images."""
+    import onnx
+
+    model = onnx.load(graph)
+    kept: dict[bytes, str] = {}
+    renamed: dict[str, str] = {}
+    for weights in list(model.graph.initializer):
+        name, weights.name = weights.name, ""
+        first = kept.setdefault(weights.SerializeToString(deterministic=True), name)
+        weights.name = name
+        if first != name:
+            renamed[name] = first
+            model.graph.initializer.remove(weights)
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    onnx.save(model, graph)
 
 
 def _compare(graph: Path, int8: Path, val: Split, advance: Advance) -> tuple[int, int, float]:

@@ -89,16 +89,19 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     """
     _check_request(request)
 
-    from handsigns.results.winner import read_model_card
+    from handsigns.results.winner import read_model_card, read_retraining, read_test_result
     from handsigns.winner.export import DEFAULT_FILE_NAMES
     from handsigns.winner.onnx_graph import check_extra
     from handsigns.winner.quantize import INT8_FILE_NAME
 
-    if request.form == "onnx":
-        check_extra()
     folder = search.paths.winner
     ensure_winner(search.paths)
     read_model_card(folder)
+    if request.form == "onnx":
+        check_extra()
+        # The model card, which is written after the export, needs these.
+        read_retraining(folder)
+        read_test_result(folder)
     name = INT8_FILE_NAME if request.int8 else DEFAULT_FILE_NAMES[request.form]
     path = request.out or folder / name
     data = open_verified_data(search, request.inputs.data)
@@ -109,7 +112,7 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
 
 def _check_request(request: ExportRequest) -> None:
     if request.int8 and request.form != "onnx":
-        raise ConfigError(f"int8 needs --format onnx, not {request.form}")
+        raise ConfigError(f"--int8 quantises ONNX graphs: use --format onnx, not {request.form}")
     drop = request.max_accuracy_drop
     if drop is not None and not request.int8:
         raise ConfigError("--max-accuracy-drop limits the loss by --int8, which is not given")
