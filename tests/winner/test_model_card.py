@@ -183,7 +183,8 @@ def test_the_card_has_the_exported_graphs(write_card, tmp_path):
     assert "<script" not in text
 
 
-def test_a_damaged_record_of_a_graph_says_how_to_export_again(write_card, tmp_path):
+def test_a_damaged_record_says_how_to_export_again(write_card, tmp_path):
     (tmp_path / "onnx_int8.json").write_text("{}")
-    with pytest.raises(ResultsError, match=r"onnx_int8.json is damaged (?s:.*)--format onnx --int8"):
+    message = r"onnx_int8.json is damaged (?s:.*)--format onnx --int8"
+    with pytest.raises(ResultsError, match=message):
         write_card()
