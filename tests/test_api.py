@@ -46,7 +46,7 @@ by_name = handsigns.predict("one", images)
 assert handsigns.replay("one", best).identical
 assert handsigns.report("one").name == "index.html"
 assert handsigns.compare(["one", "two"], reports=None).names == ["one", "two"]
-assert handsigns.export("one", "torch-export").name == "model.pt2"
+assert handsigns.export("one", "torch-export").path.name == "model.pt2"
 assert by_name == handsigns.predict(handsigns.load_winner("one"), images)
 try:
     handsigns.search("tiny.yaml", name="one", **options)
@@ -169,6 +169,34 @@ def test_export(pipeline, export_format, file):
     output = workspace.run("export", "one", "--format", export_format, "--out", "taken", status=2)
     assert "taken exists already" in output
     assert (workspace.root / "taken").read_text() == "mine"
+
+
+@pytest.mark.ray
+def test_export_to_int8(pipeline):
+    pytest.importorskip("onnxruntime")
+    workspace, _ = pipeline
+    winner = workspace.folder("one") / "winner"
+    arguments = ("export", "one", "--format", "onnx", "--int8")
+    output = workspace.run(*arguments, "--max-accuracy-drop", "1")
+    assert "quantising it to int8" in output
+    row = r"int8 +\d+\.\d kB +\S+ ms +\S+ ms +\d+\.\d\d% \(\d+/24\)"
+    assert re.search(row, output)
+    assert "int8 changes a probability by at most" in output
+    assert f"written to {Path('results/one/winner/model.int8.onnx')}" in output
+    assert "| int8 |" in (winner / "README.md").read_text()
+    workspace.run("test", "one")
+    assert "| int8 |" in (winner / "README.md").read_text(), "the test keeps the section"
+    record = json.loads((winner / "onnx_int8.json").read_text())
+    assert record["int8"]["file_bytes"] == (winner / "model.int8.onnx").stat().st_size
+    assert (record["num_val"], record["num_calibration"]) == (24, 60)
+    out = workspace.root / "api.onnx"
+    exported = handsigns.export(
+        "one", int8=True, max_accuracy_drop=1, out=out, results=workspace.root / "results",
+        data=workspace.root / "bands",
+    )  # fmt: skip
+    assert exported.path == out
+    assert exported.int8.int8.file_bytes == out.stat().st_size
+    assert exported.int8.int8_correct == record["int8_correct"]
 
 
 @pytest.fixture(scope="module")
