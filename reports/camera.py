@@ -3,7 +3,7 @@
     python reports/camera.py synthetic_hands
 
 serves the winner of a search, shows its page a film of a synthetic hand as the camera's picture,
-and writes docs/camera.png. It prints how many pictures a second are classified.
+and writes docs/camera.jpg. It prints how many pictures a second are classified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from handsigns.data.synthetic.render import render_image
 
-OUT = Path("docs", "camera.png")
+OUT = Path("docs", "camera.jpg")
 SIGN, SEED = 2, (3, 20)  # a hand that is not in the data set
 SIZE = 480
 CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
@@ -58,7 +58,7 @@ def start_camera(page: Page, url: str) -> None:
 
 
 def main() -> int:
-    """Save a screenshot of the page, in light and dark."""
+    """Save a screenshot of the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -81,11 +81,11 @@ def main() -> int:
                 executable_path=CHROMIUM,
                 args=["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={film}"],
             )
-            page = browser.new_page(viewport={"width": 960, "height": 640})
+            page = browser.new_page(viewport={"width": 960, "height": 600})
             start_camera(page, f"http://127.0.0.1:{options.port}")
             page.wait_for_timeout(3000)
             print(page.locator("#rate").inner_text())
-            page.screenshot(path=OUT)
+            page.screenshot(path=OUT, type="jpeg", quality=90)
             browser.close()
     finally:
         service.terminate()
