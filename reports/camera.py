@@ -81,7 +81,7 @@ def main() -> int:
                 executable_path=CHROMIUM,
                 args=["--no-sandbox", *CAMERA, f"--use-file-for-fake-video-capture={film}"],
             )
-            page = browser.new_page(viewport={"width": 960, "height": 600})
+            page = browser.new_page(viewport={"width": 1040, "height": 700})
             start_camera(page, f"http://127.0.0.1:{options.port}")
             page.wait_for_timeout(3000)
             print(page.locator("#rate").inner_text())

@@ -83,7 +83,9 @@ class PredictionService:
         return await asyncio.to_thread(decode, content, self._winner.card.size)
 
     # Without a wait, a batch has the requests that arrived while the one before was running.
-    @serve.batch(max_batch_size=MAX_CONCURRENT_REQUESTS, batch_wait_timeout_s=0)
+    @serve.batch(  # type: ignore[untyped-decorator]
+        max_batch_size=MAX_CONCURRENT_REQUESTS, batch_wait_timeout_s=0
+    )
     async def _classify(self, images: list[Pixels]) -> list[list[float]]:
         """Return the probabilities of each image; called with one, Ray Serve makes batches."""
         probs = await asyncio.to_thread(self._winner.probabilities, np.stack(images))

@@ -47,6 +47,7 @@ def validation_threshold(
         with contextlib.suppress(UntrainedError):
             model = load_trained_model(search, data.info, paths, run, device, user_code)
             _, held_out = training_splits(run.fold, data.train, data.val)
+            assert held_out is not None  # None only without a validation split
             images, labels = split_to_device(held_out, device)
             probs = predict_logits(inference_model(model, run.config), images).softmax(1)
             of_true_class = probs.gather(1, labels[:, None])[:, 0]

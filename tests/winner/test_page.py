@@ -162,7 +162,7 @@ def open_page():
 
 
 @pytest.mark.ray
-def test_the_label_follows_the_film_and_only_this_origin_is_asked(browser, url, scenes, open_page):
+def test_the_label_follows_the_film(browser, url, scenes, open_page):
     page = open_page(browser, url)
     page.get_by_role("button", name="Start camera").click()
     names = list(scenes)
@@ -176,6 +176,7 @@ def test_the_label_follows_the_film_and_only_this_origin_is_asked(browser, url, 
     )
     page.wait_for_selector("#rate:not(:empty)")
     assert page.errors == []
+    # Nothing but this origin is asked, or would be without the policy.
     assert page.evaluate("violations") == []
     assert len(page.requested) > 4
     assert all(request.startswith((f"{url}/", "blob:", "data:")) for request in page.requested)
