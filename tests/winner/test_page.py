@@ -105,7 +105,7 @@ def url(workspace, winner):
     lines = []
     while not (lines and "curl" in lines[-1]):
         lines.append(process.stdout.readline())
-        assert lines[-1], lines
+        assert lines[-1], "".join(lines)
     yield f"http://127.0.0.1:{port}"
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
