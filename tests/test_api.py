@@ -239,6 +239,10 @@ def test_serve_returns_the_same_as_predict(pipeline, service):
     form = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n'
     form += b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="0.png"\r\n'
     form += b"Content-Type: image/png\r\n\r\n" + content + b"\r\n--xyz--\r\n"
+    model_status, about = request(f"{url}/model")
+    assert (model_status, about["classes"], about["search"]) == (
+        200, ["high", "low", "middle"], "one",
+    )  # fmt: skip
     for response in (
         request(f"{url}/predict", content, content_type="image/png"),
         request(f"{url}/predict", form, content_type="multipart/form-data; boundary=xyz"),
@@ -246,8 +250,9 @@ def test_serve_returns_the_same_as_predict(pipeline, service):
         status, prediction = response
         assert (status, prediction["label"]) == (200, expected.label)
         assert prediction["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
-    status, about = request(f"{url}/")
-    assert (status, about["classes"], about["search"]) == (200, ["high", "low", "middle"], "one")
+        assert prediction["sure"] == (
+            sum(p >= about["threshold"] for p in prediction["probabilities"].values()) == 1
+        )
 
 
 @pytest.mark.ray
@@ -277,7 +282,7 @@ def test_serve_limits_the_size_of_requests(service):
                        headers={"Transfer-Encoding": "chunked"})  # fmt: skip
     assert connection.getresponse().status == 413
     connection.close()
-    assert request(f"{url}/")[0] == 200
+    assert request(f"{url}/model")[0] == 200
 
 
 @pytest.mark.ray
