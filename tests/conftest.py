@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -17,7 +16,7 @@ from handsigns.data.splits import Split
 from handsigns.metrics import EpochMetrics
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
-from tests.support import records, scripted
+from tests.support import images, records, scripted
 from tests.support.command_server import CommandServer
 from tests.support.s3 import CREDENTIALS, s3_server_at
 from tests.support.workspace import REPOSITORY, Workspace
@@ -55,19 +54,8 @@ def signs() -> Path:
 
 @pytest.fixture
 def make_split() -> Callable[..., Split]:
-    """Return a factory of noise images with a bright band, whose height determines the class."""
-
-    def make(count: int, seed: int = 0, classes: int = 3, size: int = 16) -> Split:
-        rng = np.random.default_rng(seed)
-        labels = np.arange(count) % classes
-        images = rng.integers(0, 90, (count, size, size, 3), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            top = label * size // classes
-            image[top : top + size // classes] += 120
-        names = tuple(f"{label}_{i}.png" for i, label in enumerate(labels))
-        return Split(images, labels.astype(np.int64), names)
-
-    return make
+    """Return a factory of splits; see `images.make_split`."""
+    return images.make_split
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ by_name = handsigns.predict("one", images)
 assert handsigns.replay("one", best).identical
 assert handsigns.report("one").name == "index.html"
 assert handsigns.compare(["one", "two"], reports=None).names == ["one", "two"]
-assert handsigns.export("one", "torch-export").name == "model.pt2"
+assert handsigns.export("one", "torch-export").path.name == "model.pt2"
 assert by_name == handsigns.predict(handsigns.load_winner("one"), images)
 try:
     handsigns.search("tiny.yaml", name="one", **options)
@@ -171,6 +171,34 @@ def test_export(pipeline, export_format, file):
     assert (workspace.root / "taken").read_text() == "mine"
 
 
+@pytest.mark.ray
+def test_export_to_int8(pipeline):
+    pytest.importorskip("onnxruntime")
+    workspace, _ = pipeline
+    winner = workspace.folder("one") / "winner"
+    arguments = ("export", "one", "--format", "onnx", "--int8")
+    output = workspace.run(*arguments, "--max-accuracy-drop", "1")
+    assert "quantising it to int8" in output
+    row = r"int8 +\d+\.\d kB +\S+ ms +\S+ ms +\d+\.\d\d% \(\d+/24\)"
+    assert re.search(row, output)
+    assert "int8 changes a probability by at most" in output
+    assert f"written to {Path('results/one/winner/model.int8.onnx')}" in output
+    assert "| int8 |" in (winner / "README.md").read_text()
+    workspace.run("test", "one")
+    assert "| int8 |" in (winner / "README.md").read_text(), "the test keeps the section"
+    record = json.loads((winner / "onnx_int8.json").read_text())
+    assert record["int8"]["file_bytes"] == (winner / "model.int8.onnx").stat().st_size
+    assert (record["num_val"], record["num_calibration"]) == (24, 60)
+    out = workspace.root / "api.onnx"
+    exported = handsigns.export(
+        "one", int8=True, max_accuracy_drop=1, out=out, results=workspace.root / "results",
+        data=workspace.root / "bands",
+    )  # fmt: skip
+    assert exported.path == out
+    assert exported.int8.int8.file_bytes == out.stat().st_size
+    assert exported.int8.int8_correct == record["int8_correct"]
+
+
 @pytest.fixture(scope="module")
 def service(pipeline):
     """Process of `serve`, its URL, and its output at the start."""
@@ -211,6 +239,10 @@ def test_serve_returns_the_same_as_predict(pipeline, service):
     form = b'--xyz\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n'
     form += b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="0.png"\r\n'
     form += b"Content-Type: image/png\r\n\r\n" + content + b"\r\n--xyz--\r\n"
+    model_status, about = request(f"{url}/model")
+    assert (model_status, about["classes"], about["search"]) == (
+        200, ["high", "low", "middle"], "one",
+    )  # fmt: skip
     for response in (
         request(f"{url}/predict", content, content_type="image/png"),
         request(f"{url}/predict", form, content_type="multipart/form-data; boundary=xyz"),
@@ -218,8 +250,9 @@ def test_serve_returns_the_same_as_predict(pipeline, service):
         status, prediction = response
         assert (status, prediction["label"]) == (200, expected.label)
         assert prediction["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
-    status, about = request(f"{url}/")
-    assert (status, about["classes"], about["search"]) == (200, ["high", "low", "middle"], "one")
+        assert prediction["sure"] == (
+            sum(p >= about["threshold"] for p in prediction["probabilities"].values()) == 1
+        )
 
 
 @pytest.mark.ray
@@ -249,7 +282,7 @@ def test_serve_limits_the_size_of_requests(service):
                        headers={"Transfer-Encoding": "chunked"})  # fmt: skip
     assert connection.getresponse().status == 413
     connection.close()
-    assert request(f"{url}/")[0] == 200
+    assert request(f"{url}/model")[0] == 200
 
 
 @pytest.mark.ray

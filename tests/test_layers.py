@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "handsigns"
 LAYERS = (
-    ("_version", "errors", "host", "metrics", "stats"),
+    ("_version", "errors", "host", "latency", "metrics", "stats"),
     ("console", "io"),
     ("config",),
     ("data",),
@@ -31,8 +31,8 @@ LAYERS = (
 HEAVY = ("torch", "torchvision", "ray")
 FORBIDDEN = {
     **dict.fromkeys(
-        ("_version", "errors", "host", "metrics", "stats", "console", "io", "config", "data",
-         "results", "monitor"),
+        ("_version", "errors", "host", "latency", "metrics", "stats", "console", "io", "config",
+         "data", "results", "monitor"),
         (*HEAVY, "optuna"),
     ),
     # Optuna estimates hyperparameter importances for the report.

@@ -12,6 +12,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.workflow import export as exporting
 from handsigns.workflow import predict as predicting
 from handsigns.workflow.data import InputOptions
+from handsigns.workflow.export import ExportedGraph, ExportRequest
 from handsigns.workflow.searches import open_synced
 from handsigns.workflow.test import evaluate_on_test
 
@@ -106,12 +107,14 @@ def export(
     name: str,
     format: ExportFormat = "onnx",  # noqa: A002 - named like the CLI option
     *,
+    int8: bool = False,
+    max_accuracy_drop: float | None = None,
     out: PathLike | None = None,
     data: PathLike | None = None,
     storage: str | None = None,
     trust_user_code: bool = False,
     results: PathLike = "results",
-) -> Path:
+) -> ExportedGraph:
     """Export the winner as one graph, from images to probabilities, for other runtimes.
 
     The graph is compared with the model on validation images before it is written.
@@ -119,6 +122,9 @@ def export(
     Args:
         name: name of the search.
         format: ``onnx``, or ``torch-export``.
+        int8: quantise an ONNX graph to int8, calibrated on training images.
+        max_accuracy_drop: loss of validation accuracy, in [0, 1], above which an int8 graph is not
+            written; None: 0.01.
         out: path of a new file; None: a file beside the model, which is overwritten.
         data: current folder of the images, if they were moved.
         storage: storage to pull its copy from; None: the recorded one, if any.
@@ -126,14 +132,15 @@ def export(
         results: folder of all searches.
 
     Returns:
-        Path of the file.
+        Path of the file, and its measurements.
 
     Raises:
-        ResultsError: there is no winner, the file exists, the graph differs from the model, or
-            packages are missing.
+        ConfigError: int8 is asked for in another format.
+        ResultsError: there is no winner, the file exists, the graph differs from the model, int8
+            loses too much accuracy, or packages are missing.
         DataError: the data have changed.
     """
+    inputs = InputOptions(as_path(data), trust_user_code)
+    request = ExportRequest(format, inputs, as_path(out), int8, max_accuracy_drop)
     with open_synced(Path(results), name, storage) as search:
-        inputs = InputOptions(as_path(data), trust_user_code)
-        graph = exporting.export(search, format, as_path(out), inputs)
-    return graph.path
+        return exporting.export(search, request)

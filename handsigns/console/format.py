@@ -35,6 +35,11 @@ def percent_interval(interval: tuple[float, float], digits: int = 1) -> str:
     return f"{percent(interval[0], digits)} to {percent(interval[1], digits)}"
 
 
+def format_bytes(size: int) -> str:
+    """Return a size in bytes in decimal units, as files are listed: ``514.5 kB``, ``12.3 MB``."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
 def format_value(value: object, digits: int = 4) -> str:
     """Return a hyperparameter or another table value as text."""
     return f"{value:.{digits}g}" if isinstance(value, float) else printable(str(value))

@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -98,29 +99,42 @@ def decode(content: bytes, size: int) -> Pixels:
 
 def decode_with_remarks(content: bytes, size: int) -> tuple[Pixels, tuple[str, ...]]:
     """Decode an image, as `decode` does; return remarks on what a user should know about it too."""
+    with _invalid_image_errors(), _open(content) as image:
+        full_size = image.size
+        if image.format != "HEIF":  # which would take an embedded thumbnail
+            # JPEGs can be decoded at a fraction of their size, several times faster.
+            image.draft("RGB", (4 * size, 4 * size))
+        # A progressive one is held in memory at full size all the same.
+        _check_megapixels(full_size if image.info.get("progressive") else image.size)
+        remarks = [FIRST_FRAME] if _has_more_frames(image) else []
+        rgb, remark = _as_rgb(image)
+        pixels = np.asarray(_center_crop_resize(rgb, size))
+        return pixels, (*remarks, remark) if remark else tuple(remarks)
+
+
+def prepare_image(image: Image.Image, size: int) -> Pixels:
+    """Convert an image in memory to uint8 (size, size, 3), in the way of `decode`.
+
+    The image itself is unchanged. A large JPEG opened by Pillow is decoded at its full size, so
+    that its pixels differ slightly from those of `decode`.
+
+    Raises:
+        InvalidImageError: its file is truncated, or it has more pixels than the limit.
+    """
+    with _invalid_image_errors():
+        _check_megapixels(image.size)
+        rgb, _ = _as_rgb(image)
+        return np.asarray(_center_crop_resize(rgb, size))
+
+
+@contextlib.contextmanager
+def _invalid_image_errors() -> Iterator[None]:
+    """Convert errors of Pillow to `InvalidImageError`, without its warnings and size limit."""
     with _SUPPRESS_WARNINGS:
         try:
-            with _open(content) as image:
-                full_size = image.size
-                if image.format != "HEIF":  # which would take an embedded thumbnail
-                    # JPEGs can be decoded at a fraction of their size, several times faster.
-                    image.draft("RGB", (4 * size, 4 * size))
-                # A progressive one is held in memory at full size all the same.
-                _check_megapixels(full_size if image.info.get("progressive") else image.size)
-                remarks = [FIRST_FRAME] if _has_more_frames(image) else []
-                rgb, remark = _as_rgb(image)
-                pixels = np.asarray(_center_crop_resize(rgb, size))
-                return pixels, (*remarks, remark) if remark else tuple(remarks)
+            yield
         except InvalidImageError:
             raise
-        except UnidentifiedImageError as error:
-            if is_avif(content):
-                raise InvalidImageError(
-                    "damaged AVIF, or AVIF is not part of this Pillow: pip install --upgrade pillow"
-                ) from error
-            raise InvalidImageError(
-                "not an image in a supported format (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC)"
-            ) from error
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged content.
             reason = "truncated" if "truncated" in str(error) else "damaged"
             raise InvalidImageError(f"{reason}: {error}") from error
@@ -139,7 +153,16 @@ def _open(content: bytes) -> Image.Image:
         from pillow_heif import HeifImageFile
 
         return HeifImageFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
-    return Image.open(io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS)
+    try:
+        return Image.open(io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS)
+    except UnidentifiedImageError as error:
+        if is_avif(content):
+            raise InvalidImageError(
+                "damaged AVIF, or AVIF is not part of this Pillow: pip install --upgrade pillow"
+            ) from error
+        raise InvalidImageError(
+            "not an image in a supported format (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC)"
+        ) from error
 
 
 def _has_more_frames(image: Image.Image) -> bool:

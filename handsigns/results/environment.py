@@ -33,7 +33,7 @@ def describe_environment(user_code: UserCode | None = None) -> dict[str, Any]:
         "packages": {name: package_version(name) for name in PACKAGES},
         "code": _code_digest(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cpus": os.cpu_count(),
         "memory_bytes": _memory(),
         "git": _git(PACKAGE_DIR.parent),
@@ -105,7 +105,8 @@ def package_version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the model name of this machine's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -55,6 +55,8 @@ class ModelCard:
         git_revision: revision of the code; None if unknown.
         user_code: required user code, as `UserCode.code_metadata`.
         trained_seeds: seeds of all models that were trained and did not diverge.
+        confidence_threshold: see `stats.calibration.confidence_threshold`, on validation images
+            that the model which predicts them was not trained on; None without such a model.
     """
 
     config: TrialConfig
@@ -70,6 +72,7 @@ class ModelCard:
     git_revision: str | None
     user_code: dict[str, Any]
     trained_seeds: tuple[int, ...]
+    confidence_threshold: Share | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, in order of definition."""

@@ -1,4 +1,4 @@
-"""Calibration of a model's confidence."""
+"""Calibration of a model's confidence, and the confidence that it needs to be relied on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 NUM_BINS = 10
+COVERAGE = 0.95
+"""Share of images whose true class reaches the confidence threshold."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """Number in [0, 1], never NaN; validated when read from a file."""
 
@@ -58,3 +60,22 @@ def calibration(confidence: npt.NDArray[np.float64], correct: npt.NDArray[np.boo
         )
     gaps = [b.count * abs(b.accuracy - b.confidence) for b in bins]
     return Calibration(ece=sum(gaps) / len(confidence), bins=tuple(bins))
+
+
+def confidence_threshold(true_class_probs: npt.NDArray[np.float64]) -> float:
+    """Compute the probability that the true class of an image has at least, in 95 % of cases.
+
+    A prediction is reliable if exactly one class reaches it. Under no class, the image resembles
+    none that the model recognises; with several, the model does not distinguish them. This is split
+    conformal prediction with the probability as score: for images drawn as these were, the true
+    class reaches the threshold with a probability of at least `COVERAGE`, whatever the model
+    (Sadinle, Lei & Wasserman, "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels",
+    JASA 2019). With fewer than 19 images it is n/(n + 1), the most that n can guarantee.
+
+    Args:
+        true_class_probs: (n,) probability of each image's true class, from a model that was not
+            trained on them; n at least 1.
+    """
+    # The k-th smallest of n; the guarantee is 1 - k / (n + 1).
+    k = max(1, int((1 - COVERAGE) * (len(true_class_probs) + 1) + 1e-9))
+    return float(np.sort(true_class_probs)[k - 1])

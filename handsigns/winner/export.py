@@ -7,13 +7,11 @@ float32 (N, K). Its metadata contain the class names and the model's provenance.
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +25,15 @@ from handsigns.results.winner import ModelCard
 from handsigns.training.augment import normalize
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import load_model
+from handsigns.winner.onnx_graph import (
+    DYNAMIC_SHAPES,
+    Metadata,
+    RunGraph,
+    example_args,
+    image_batches,
+    open_onnx,
+    write_onnx,
+)
 
 ExportFormat = Literal["onnx", "torch-export"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -35,12 +42,6 @@ TOLERANCE = 1e-4
 """Largest difference allowed in a probability; runtimes sum float32 values in other orders."""
 METADATA_FILE = "handsigns.json"
 """Name of the metadata file inside a `.pt2`."""
-
-_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-_BATCH_SIZE = 32
-
-RunModel = Callable[[Pixels], npt.NDArray[np.float32]]
-"""Function from images to probabilities (N, K)."""
 
 
 class _ExportModule(nn.Module):
@@ -53,20 +54,6 @@ class _ExportModule(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.model(normalize(images))
         return logits.float().softmax(1)
-
-
-def check_extra(export_format: ExportFormat) -> None:
-    """Check that the packages of a format are installed.
-
-    Raises:
-        ResultsError: one is missing.
-    """
-    missing = [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]
-    if export_format == "onnx" and missing:
-        raise ResultsError(
-            f"ONNX needs {', '.join(missing)}: pip install 'handsigns[onnx]'; or use "
-            f"--format torch-export"
-        )
 
 
 def export_winner(
@@ -96,9 +83,14 @@ def export_winner(
     # The graph uses the default memory format; channels last is for training.
     plain = copy.deepcopy(model).requires_grad_(False).to(memory_format=torch.contiguous_format)
     wrapped = _ExportModule(plain).eval()
-    write = _export_onnx if export_format == "onnx" else _export_torch
+    metadata = _metadata(card)
     with atomic_write(out) as temporary:
-        difference = _max_difference(model, write(wrapped, card, temporary), images)
+        if export_format == "onnx":
+            write_onnx(wrapped, card.size, metadata, temporary)
+            run = open_onnx(temporary)
+        else:
+            run = _export_torch(wrapped, card.size, metadata, temporary)
+        difference = _max_difference(model, run, images)
         if not difference <= TOLERANCE:
             raise ResultsError(
                 f"the {export_format} graph of {winner} differs from the model: a probability by "
@@ -107,24 +99,20 @@ def export_winner(
     return difference
 
 
-def _max_difference(model: nn.Module, run: RunModel, images: Pixels) -> float:
+def _max_difference(model: nn.Module, run: RunGraph, images: Pixels) -> float:
     """Return the largest difference on the first image alone and on all in batches."""
     largest = 0.0
-    for batch in (images[:1], *_batches(images)):
+    for batch in (images[:1], *image_batches(images)):
         expected = predict_logits(model, torch.tensor(batch)).softmax(1).numpy()
         difference = float(np.abs(expected - run(batch)).max())
         largest = max(largest, math.inf if math.isnan(difference) else difference)
     return largest
 
 
-def _batches(images: Pixels) -> list[Pixels]:
-    return [images[i : i + _BATCH_SIZE] for i in range(0, len(images), _BATCH_SIZE)]
-
-
-def _export_torch(wrapped: _ExportModule, card: ModelCard, path: Path) -> RunModel:
-    program = torch.export.export(wrapped, *_example_args(card), dynamic_shapes=_dynamic_shapes())
+def _export_torch(wrapped: _ExportModule, size: int, metadata: Metadata, path: Path) -> RunGraph:
+    program = torch.export.export(wrapped, example_args(size), dynamic_shapes=DYNAMIC_SHAPES)
     content = io.BytesIO()
-    torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(_metadata(card))})
+    torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(metadata)})
     path.write_bytes(content.getvalue())
     # The program in memory: loading the file may run code in it.
     graph = program.module()
@@ -136,47 +124,7 @@ def _export_torch(wrapped: _ExportModule, card: ModelCard, path: Path) -> RunMod
     return run
 
 
-def _export_onnx(wrapped: _ExportModule, card: ModelCard, path: Path) -> RunModel:
-    import onnxruntime  # type: ignore[import-untyped]
-
-    try:
-        program = torch.onnx.export(
-            wrapped,
-            *_example_args(card),
-            dynamic_shapes=_dynamic_shapes(),
-            input_names=["images"],
-            output_names=["probabilities"],
-            dynamo=True,
-            verbose=False,
-        )
-    except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ResultsError(
-            f"{card.config.architecture} has no ONNX graph ({reason}); use --format torch-export"
-        ) from error
-    assert program is not None  # it is None only with dynamo=False
-    for name, value in _metadata(card).items():
-        program.model.metadata_props[name] = value if isinstance(value, str) else json.dumps(value)
-    program.save(path, external_data=False)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-    def run(images: Pixels) -> npt.NDArray[np.float32]:
-        (probs,) = session.run(["probabilities"], {"images": images})
-        return np.asarray(probs)
-
-    return run
-
-
-def _example_args(card: ModelCard) -> tuple[tuple[Tensor]]:
-    """Return arguments to trace the graph: two images, as one would fix the batch size."""
-    return ((torch.zeros((2, card.size, card.size, 3), dtype=torch.uint8),),)
-
-
-def _dynamic_shapes() -> dict[str, Any]:
-    return {"images": {0: torch.export.Dim("N", min=1)}}
-
-
-def _metadata(card: ModelCard) -> dict[str, Any]:
+def _metadata(card: ModelCard) -> Metadata:
     """Return the model card with the graph's input, preprocessing and output."""
     return card.to_dict() | {
         "input": f"images: uint8 (N, {card.size}, {card.size}, 3), RGB",

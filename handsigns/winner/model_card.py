@@ -22,9 +22,13 @@ from handsigns.results.winner import (
     RetrainingRecord,
     SelectionMethod,
     TestResult,
+    read_model_card,
+    read_retraining,
+    read_test_result,
 )
 from handsigns.stats.intervals import wilson_interval
 from handsigns.winner.model_card_data import data_section
+from handsigns.winner.model_card_exports import exports_section
 
 _MAX_CONFUSIONS = 5
 _MAX_CLASSES = 30
@@ -59,10 +63,22 @@ def write_readme(
         data_section(search.data.info),
         _training_section(card, training),
         _metrics_section(search, trial, test),
+        exports_section(folder),
         _limitations_section(test),
         _license_section(folder / README_FILE),
     ]
-    write_text(folder / README_FILE, "\n\n".join(parts) + "\n")
+    write_text(folder / README_FILE, "\n\n".join(filter(None, parts)) + "\n")
+
+
+def rewrite_readme(search: StoredSearch) -> None:
+    """Write the model card of a search's winner again, from its records.
+
+    Raises:
+        ResultsError: a record is missing or damaged.
+    """
+    folder = search.paths.winner
+    card, training = read_model_card(folder), read_retraining(folder)
+    write_readme(folder, card, search, training, read_test_result(folder))
 
 
 def _overview_section(card: ModelCard) -> str:

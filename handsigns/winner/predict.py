@@ -1,4 +1,4 @@
-"""Prediction: classification of image files with the winner."""
+"""Prediction: classification of images with the winner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,26 +16,72 @@ from torch import nn
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_leftover
 from handsigns.data.folders import find_images
-from handsigns.data.images import InvalidImageError, Pixels, decode_with_remarks, read_bytes
+from handsigns.data.images import Pixels
 from handsigns.data.listing import BadFile
 from handsigns.data.validate import remark_notes
 from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
+from handsigns.winner.inputs import ImageInput, check_is_batch, pixel_batches
 from handsigns.winner.model import load_model
-
-_BATCH_SIZE = 256
-"""Number of images decoded before they are classified: a few MiB."""
 
 
 @dataclass(frozen=True)
 class Winner:
-    """Retrained model, ready for inference, with its card and device."""
+    """Retrained model, ready for inference, with its card and device.
+
+    It predicts like a classifier of scikit-learn, and works with its scorers; it does not need it.
+    """
 
     model: nn.Module
     card: ModelCard
     device: torch.device
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """Names of the K classes (K,), in the order of the columns of `predict_proba`."""
+        return np.array(self.card.classes)
+
+    def predict(self, images: Iterable[ImageInput]) -> npt.NDArray[np.str_]:
+        """Return the name of the most probable class of each image (N,).
+
+        Args, errors: see `predict_proba`.
+        """
+        labels: npt.NDArray[np.str_] = self.classes_[self.predict_proba(images).argmax(1)]
+        return labels
+
+    def predict_proba(self, images: Iterable[ImageInput]) -> npt.NDArray[np.float32]:
+        """Return class probabilities (N, K) of images of any size, in the order of `classes_`.
+
+        Images are read and classified in batches, so that an iterator of many takes little memory.
+
+        Args:
+            images: paths of image files, Pillow images, or arrays uint8 (H, W), (H, W, 3) or
+                (H, W, 4), RGB, which may also be mixed.
+
+        Raises:
+            DataError: some are not usable images; each is listed with its reason. Or `images` is a
+                single one.
+        """
+        check_is_batch(images)
+        bad: list[BadFile] = []
+        batches = pixel_batches(images, self.card.size, bad)
+        parts = [self.probabilities(batch.pixels) for batch in batches]
+        if bad:
+            listed = "\n".join(f"  {printable(one.name)}: {one.reason}" for one in bad)
+            raise DataError(f"no usable images:\n{listed}")
+        return np.concatenate([np.empty((0, len(self.card.classes)), np.float32), *parts])
+
+    def __sklearn_tags__(self) -> Any:
+        """Return tags that let scikit-learn's scorers treat the winner as a classifier."""
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # type: ignore[import-untyped]
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+        )
 
     def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return class probabilities (N, K) of images uint8 (N, size, size, 3), RGB.
@@ -106,21 +153,14 @@ def predict(winner: Winner, sources: Iterable[Path]) -> PredictionBatch:
     good: list[Prediction] = []
     bad: list[BadFile] = []
     remarks: dict[str, tuple[str, ...]] = {}
-    for start in range(0, len(files), _BATCH_SIZE):
-        images = {}
-        for file in files[start : start + _BATCH_SIZE]:
-            try:
-                images[file], remarks[str(file)] = decode_with_remarks(
-                    read_bytes(file), winner.card.size
-                )
-            except InvalidImageError as error:
-                bad.append(BadFile(str(file), str(error)))
-        if images:
-            probs = winner.probabilities(np.stack(list(images.values()))).tolist()
-            good += [
-                Prediction(file, dict(zip(winner.card.classes, row, strict=True)))
-                for file, row in zip(images, probs, strict=True)
-            ]
+    for batch in pixel_batches(files, winner.card.size, bad):
+        names = [files[index] for index in batch.indices]
+        remarks |= zip(map(str, names), batch.remarks, strict=True)
+        probs = winner.probabilities(batch.pixels).tolist()
+        good += [
+            Prediction(name, dict(zip(winner.card.classes, row, strict=True)))
+            for name, row in zip(names, probs, strict=True)
+        ]
     return PredictionBatch(tuple(good), tuple(bad), tuple(remark_notes(remarks)))
 
 
@@ -160,7 +200,7 @@ def validate_images(images: object, size: int) -> None:
         advice = (
             "add a batch dimension (images[None])"
             if single
-            else "for files of any size use handsigns.predict"
+            else "for images of any size use predict_proba"
         )
         raise DataError(f"images must be {expected}, not {given}; {advice}")
     if images.dtype != np.uint8:

@@ -37,6 +37,7 @@ from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import load_model, load_seed_models
 from handsigns.winner.model_card import write_readme
+from handsigns.winner.model_card_exports import exports_section
 
 _MAX_SAVED_IMAGES = 50
 """Number of misclassified images saved beside the result."""
@@ -84,6 +85,7 @@ def evaluate_winner(
             f"earlier images, or start a new search on these"
         )
     training = read_retraining(paths.winner)
+    exports_section(paths.winner)  # a damaged record is reported before the split is opened
     device = pick_device()
     model, card = load_model(paths.winner, device, trust_user_code=trust_user_code)
     seed_models = load_seed_models(paths.winner, device, trust_user_code=trust_user_code)

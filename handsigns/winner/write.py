@@ -16,7 +16,6 @@ from handsigns.errors import ResultsError
 from handsigns.host import available_cpus
 from handsigns.io.atomic import staged_folder
 from handsigns.models import inference_model
-from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.environment import describe_environment
 from handsigns.results.retraining import RetrainingPaths
 from handsigns.results.store import StoredSearch
@@ -30,13 +29,13 @@ from handsigns.results.winner import (
     read_test_ledger,
     write_retraining,
 )
-from handsigns.training.checkpoint import CheckpointError, load_checkpoint
 from handsigns.training.device import pick_device, release_gpu_memory
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
-from handsigns.training.state import TrainingPlan
+from handsigns.winner.checkpoint import UntrainedError, load_trained_model
 from handsigns.winner.model import save_model
 from handsigns.winner.model_card import write_readme
+from handsigns.winner.threshold import validation_threshold
 
 _LOWEST_TRAIN_LOSS = "lowest loss on the training images"
 _ENSEMBLE = "ensemble of all seeds that did not diverge"
@@ -92,6 +91,8 @@ def write_winner(
             epochs = tuple(map(RetrainingEpoch.from_metrics, run.epochs))
             seed_runs.append(SeedRun(run.seed, loss, epochs))
             progress(number, len(runs))
+        trial = search.trial(paths.root.name)
+        threshold = validation_threshold(search, data, trial, device, user_code)
     if not models:
         raise ResultsError(
             f"trial {paths.root.name} diverged with every seed when trained on train and "
@@ -114,6 +115,7 @@ def write_winner(
         git_revision=(environment["git"] or {}).get("revision"),
         user_code=user_code.code_metadata() if user_code else {},
         trained_seeds=tuple(models),
+        confidence_threshold=threshold,
     )
     placements = [run.placement for run in runs if run.placement is not None]
     retraining = RetrainingRecord(
@@ -140,28 +142,13 @@ def _load_model(
     user_code: UserCode | None,
 ) -> nn.Module:
     """Return the model that a run evaluates, from its last checkpoint."""
-    plan = TrainingPlan(
-        config=run.config,
-        num_classes=len(data.info.classes),
-        image_size=data.info.size,
-        max_epochs=search.config.budget.max_epochs,
-        seed=run.seed,
-        device=device,
-        user_code=user_code,
-    )
-    problem = "it is missing"
     try:
-        for name, content in checkpoint_store(search.config, paths).load_all(run.trial_id):
-            state = load_checkpoint(content, plan, name)
-            if state.epoch == plan.max_epochs:
-                return state.eval_model
-            problem = f"{name} is of epoch {state.epoch}"
-    except (OSError, CheckpointError) as error:
-        problem = str(error)
-    raise ResultsError(
-        f"the last checkpoint of run {run.trial_id} cannot be read: {problem}\n"
-        f"to train its seeds again, remove {paths.root}; then: {paths.resume_command}"
-    )
+        return load_trained_model(search, data.info, paths, run, device, user_code)
+    except UntrainedError as error:
+        raise ResultsError(
+            f"the last checkpoint of run {run.trial_id} cannot be read: {error}\n"
+            f"to train its seeds again, remove {paths.root}; then: {paths.resume_command}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -78,5 +78,5 @@ def winner_step(paths: SearchPaths, done: str = "") -> str:
     if result is None:
         return f"test the retrained winner, once: {test}"
     if done == "predict":
-        return f"serve it over HTTP: {paths.command('serve', *paths.trust_options)}"
+        return f"try it with a camera: {paths.command('serve', *paths.trust_options)}"
     return f"classify images: {paths.command('predict', 'IMAGE…', *paths.trust_options)}"

@@ -1,4 +1,4 @@
-"""HTTP service of the winner, on loopback."""
+"""HTTP service of the winner, with a page for the camera, on loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> None:
-    """Serve predictions until SIGINT (Ctrl-C) or SIGTERM.
+    """Serve the page and predictions until SIGINT (Ctrl-C) or SIGTERM.
 
     Args:
         paths: paths of the search.
@@ -42,7 +42,11 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
             served(paths.winner, port, trust_user_code=trust_user_code),
         ):
             address = f"http://{HOST}:{port}"
-            print(f"serving {paths.name} on {address}; stop with Ctrl-C. Try it:", file=terminal)
+            print(
+                f"serving {paths.name} on {address}, a page with the camera; stop with Ctrl-C. "
+                f"From a program:",
+                file=terminal,
+            )
             print(f"  curl --data-binary @photo.jpg {address}/predict", file=terminal, flush=True)
             shutdown.wait()
         print("stopped", file=terminal, flush=True)

@@ -74,6 +74,9 @@ def test_the_wheel_contains_exactly_the_package_files(checkout, wheel):
     assert found == expected
     assert {"handsigns/py.typed", "handsigns/search_spaces/quick.yaml"} < found.keys()
     assert any(name.startswith("handsigns/reporting/templates/") for name in found)
+    assert {f"handsigns/winner/page/{name}" for name in ("index.html", "page.js", "style.css")} < (
+        found.keys()
+    )
 
 
 def test_a_wheel_from_the_sdist_is_identical(checkout, wheel):

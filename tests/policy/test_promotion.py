@@ -101,7 +101,7 @@ def test_higher_accuracy_is_better(make_search_config, make_epoch_metrics):
     assert rule.decide("b", make_epoch_metrics(1, 1.0, 0.7))[0] == "continue"
 
 
-def test_at_the_end_of_the_budget_the_best_that_can_finish_is_continued(make_rule, report):
+def test_at_the_end_the_best_that_can_finish_is_continued(make_rule, report):
     rule = make_rule(time_budget=100)  # an epoch takes a second
     report(rule, "a", 0.5)
     report(rule, "b", 0.9)

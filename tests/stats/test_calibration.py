@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.stats.calibration import calibration
+from handsigns.stats.calibration import calibration, confidence_threshold
 
 
 def test_against_manual_computation():
@@ -32,3 +32,24 @@ def test_every_image_is_in_the_bin_of_its_confidence(rows):
 def test_certain_and_correct_model_is_calibrated():
     assert calibration(np.ones(5), np.ones(5, bool)).ece == 0
     assert calibration(np.ones(5), np.zeros(5, bool)).ece == 1
+
+
+def test_threshold_against_manual_computation():
+    # Of 99 images, the 5th smallest: 1 - 5 / 100 of images like these reach it.
+    values = np.arange(99)[::-1] / 100
+    assert confidence_threshold(values) == 0.04
+    assert confidence_threshold(np.array([0.7, 0.9, 0.8])) == 0.7  # too few for 95 %
+
+
+def test_threshold_covers_new_images_in_95_percent_of_cases():
+    rng = np.random.default_rng(0)
+    draws = rng.beta(5, 1, (4000, 60))  # 59 to calibrate, one new
+    covered = [row[-1] >= confidence_threshold(row[:-1]) for row in draws]
+    assert 0.95 - 0.01 < np.mean(covered) < 0.95 + 0.01
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=200))
+def test_threshold_is_a_value_that_95_percent_reach(values):
+    threshold = confidence_threshold(np.array(values))
+    assert threshold in values
+    assert sum(value >= threshold for value in values) >= 0.95 * len(values)

@@ -3,23 +3,21 @@
 import json
 import zipfile
 
-import numpy as np
 import pytest
 import torch
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.models import build_model
-from handsigns.results.winner import ModelCard
-from handsigns.winner import export
+from handsigns.winner import export, onnx_graph
 from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_winner
 from handsigns.winner.model import save_model
 from handsigns.winner.predict import load_winner
+from tests.support.winners import NAMES, SIZE, random_images, random_network, save_winner
+from tests.support.workspace import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
-SIZE = 32
-NAMES = ("<one>", "zwei", "三")
 ARCHITECTURES = ("compact", "cs230", "torchvision/mobilenet_v3_small")
 
 
@@ -28,26 +26,10 @@ def make_winner(tmp_path):
     """Make a winner folder with random weights and populated batch-norm statistics."""
 
     def make(architecture):
-        torch.manual_seed(0)
         config = TrialConfig(architecture=architecture, channel_width=4)
-        model = build_model(config, len(NAMES), SIZE)
-        for _ in range(3):
-            model(torch.randn(8, 3, SIZE, SIZE))
-        card = ModelCard(config=config, classes=NAMES, size=SIZE, epochs=1, seeds=(1,),
-                         search="first", trial_id="0003", selected_by="rank",
-                         selected_after_test=False, fingerprint="abc", git_revision=None,
-                         user_code={}, trained_seeds=(1,))  # fmt: skip
-        folder = tmp_path / "winner"
-        folder.mkdir()
-        save_model(folder, {1: model}, card)
-        return folder
+        return save_winner(tmp_path / "winner", config, random_network(config))
 
     return make
-
-
-def random_images(count):
-    shape = (count, SIZE, SIZE, 3)
-    return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -67,6 +49,9 @@ def test_onnx_matches_the_model_for_any_batch_size(make_winner, architecture):
     assert json.loads(metadata["config"])["architecture"] == architecture
     assert metadata["preprocessing"].startswith("upright, transparency on white, central square,")
     assert [path.name for path in folder.glob("*model.onnx*")] == ["model.onnx"]
+    content = (folder / "model.onnx").read_bytes()
+    assert b"stack_trace" not in content
+    assert str(REPOSITORY).encode() not in content, "paths of this machine are private"
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -108,7 +93,6 @@ def test_a_model_that_returns_nan_is_rejected(make_winner):
 
 
 def test_the_error_without_onnx_has_the_install_command(monkeypatch):
-    monkeypatch.setattr(export, "_ONNX_PACKAGES", ("onnx", "no_such_package"))
+    monkeypatch.setattr(onnx_graph, "_PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(ResultsError, match=r"no_such_package: pip install 'handsigns\[onnx\]'"):
-        export.check_extra("onnx")
-    export.check_extra("torch-export")
+        onnx_graph.check_extra()

@@ -7,7 +7,15 @@ import pytest
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
+from handsigns.errors import ResultsError
+from handsigns.latency import Latency
 from handsigns.metrics import EpochMetrics
+from handsigns.results.exports import (
+    GraphProfile,
+    Int8Export,
+    write_int8_export,
+    write_onnx_profile,
+)
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch
@@ -84,6 +92,10 @@ def make_result(confusion_matrix=((1, 3), (0, 6)), **changes):
     return dataclasses.replace(result, **changes)
 
 
+def make_profile(file_bytes):
+    return GraphProfile(file_bytes, Latency(0.7, 0.9123, 400), HOSTILE_TEXT)
+
+
 def test_card_before_the_test(write_card):
     text = write_card()
     assert "not tested yet" in text
@@ -152,3 +164,27 @@ def test_untrusted_text_is_escaped(write_card):
         if line.startswith("| ") and "script" in line:
             assert "\\|" in line
     assert text.count("\n# ") == 0, "the title is the first line"
+
+
+def test_the_card_has_the_exported_graphs(write_card, tmp_path):
+    assert "Exported graphs" not in write_card()
+    write_onnx_profile(tmp_path, make_profile(454_100))
+    text = write_card()
+    assert "| float32 | 454.1 kB | 0.7 ms | 0.912 ms |" in text
+    assert "in 400 runs" in text
+    assert "int8" not in text
+    export = Int8Export(make_profile(454_100), make_profile(1_234_567), 256, 173, 172, 170, 0.0223)
+    write_int8_export(tmp_path, export)
+    text = write_card(make_result())
+    assert text.count("## Exported graphs") == 1
+    assert "| float32 | 454.1 kB | 0.7 ms | 0.912 ms | 99.42% (172/173) |" in text
+    assert "| int8 | 1.2 MB | 0.7 ms | 0.912 ms | 98.27% (170/173) |" in text
+    assert "at most 0\\.022 on" in text
+    assert "<script" not in text
+
+
+def test_a_damaged_record_says_how_to_export_again(write_card, tmp_path):
+    (tmp_path / "onnx_int8.json").write_text("{}")
+    message = r"onnx_int8.json is damaged (?s:.*)--format onnx --int8"
+    with pytest.raises(ResultsError, match=message):
+        write_card()

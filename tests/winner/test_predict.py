@@ -8,6 +8,7 @@ from PIL import Image
 from torch import nn
 
 from handsigns.errors import DataError
+from handsigns.winner import inputs
 from handsigns.winner.predict import Winner, predict
 
 SIZE = 8
@@ -41,7 +42,8 @@ def test_leftovers_of_a_system_are_passed_over(winner, folder):
     assert predict(winner, []).predictions == ()
 
 
-def test_animations_are_noted_once(winner, folder):
+def test_animations_are_noted_once(winner, folder, monkeypatch):
+    monkeypatch.setattr(inputs, "_BATCH_SIZE", 2)
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
     for number in range(3):
         frames[0].save(folder / f"{number}.gif", save_all=True, append_images=frames[1:])

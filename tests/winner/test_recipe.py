@@ -1,40 +1,38 @@
-"""The docs' preprocessing recipe for exported models agrees with `predict`."""
+"""The example script for exported models agrees with `predict`, and runs without handsigns."""
 
 import ast
-import re
+import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.images import decode, preprocessing
+from handsigns.winner.export import export_winner
+from handsigns.winner.predict import load_winner
+from handsigns.winner.quantize import export_int8
+from tests.support.winners import data_of, save_winner, trained_network
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "use-the-winner.md"
-(RECIPE,) = (
-    block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    if "onnxruntime" in block
-)  # fmt: skip
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = REPOSITORY / "docs" / "how-to" / "use-the-winner.md"
+SCRIPT = REPOSITORY / "examples" / "classify_onnx.py"
 SIZE = 32
 
 
 @pytest.fixture
 def prepare():
-    """Return the function of the docs with its imports, without handsigns and ONNX."""
-    tree = ast.parse(RECIPE)
+    """Return the function of the script with its imports, without ONNX."""
+    tree = ast.parse(SCRIPT.read_text())
     tree.body = [
         node for node in tree.body
         if isinstance(node, ast.FunctionDef)
         or (isinstance(node, ast.Import | ast.ImportFrom) and "onnx" not in ast.unparse(node))
     ]  # fmt: skip
-    imported = [ast.unparse(node) for node in tree.body if not isinstance(node, ast.FunctionDef)]
-    assert sorted(imported) == [
-        "from PIL import Image, ImageOps", "import json", "import numpy as np",
-    ]  # fmt: skip
     namespace = {}
-    exec(compile(tree, str(PAGE), "exec"), namespace)
+    exec(compile(tree, str(SCRIPT), "exec"), namespace)
     return namespace["prepare"]
 
 
@@ -115,25 +113,44 @@ def test_the_recipe_agrees_with_predict(name, prepare, tmp_path):
     assert np.array_equal(prepare(tmp_path / "image", SIZE), expected)
 
 
-def test_the_whole_recipe_runs(tmp_path, monkeypatch, capsys):
-    """The fake session predicts the class of the brightest channel."""
+@pytest.mark.slow
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_script_classifies_as_the_winner_does(tmp_path, make_split, int8):
+    """The script runs as a program of its own, without handsigns and torch."""
+    pytest.importorskip("onnxruntime")
+    split = make_split(48, size=SIZE)
+    config = TrialConfig(channel_width=4)
+    folder = save_winner(tmp_path / "winner", config, trained_network(config, split))
+    graph = folder / "model.onnx"
+    export_winner(folder, "onnx", graph, split.images)
+    if int8:
+        export_int8(graph, graph, data_of(split, split), max_accuracy_drop=1, progress=print)
+    files = [f"photo{index}.png" for index in range(5)]
+    for file, image in zip(files, split.images, strict=False):
+        Image.fromarray(image).resize((50, 40)).save(tmp_path / file)
+    blocked = "import sys; sys.modules |= dict.fromkeys(['handsigns', 'torch', 'torchvision'])\n"
+    (tmp_path / "alone.py").write_text(blocked + SCRIPT.read_text())
+    printed = subprocess.run(
+        [sys.executable, "-I", "-X", "utf8", "alone.py", str(graph), *files],
+        cwd=tmp_path, capture_output=True, text=True, check=True, encoding="utf-8",
+    ).stdout  # fmt: skip
+    labels = load_winner(folder).predict([tmp_path / file for file in files])
+    expected = [f"{file} {label}" for file, label in zip(files, labels, strict=True)]
+    assert [line.rpartition(" ")[0] for line in printed.splitlines()] == expected
 
-    class Session:
-        def __init__(self, path):
-            assert path == "results/mine/winner/model.onnx"
 
-        def get_modelmeta(self):
-            return SimpleNamespace(custom_metadata_map={"size": "8", "classes": '["r", "g", "b"]'})
-
-        def run(self, outputs, inputs):
-            assert inputs["images"].shape == (1, 8, 8, 3)
-            return [inputs["images"].mean((1, 2))]
-
-    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=Session))
-    monkeypatch.chdir(tmp_path)
-    Image.new("RGB", (20, 10), "lime").save("photo.jpg")
-    exec(RECIPE, {})
-    assert capsys.readouterr().out == "g\n"
+def test_the_script_is_short_and_needs_three_packages():
+    source = SCRIPT.read_text()
+    assert len([line for line in source.splitlines() if line.strip()]) <= 40
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module] if isinstance(node, ast.ImportFrom) else []
+        )
+    }  # fmt: skip
+    assert imported - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL"}
 
 
 def test_the_page_and_the_metadata_describe_the_same_preprocessing():

@@ -155,3 +155,11 @@ def test_the_test_split_is_not_opened_for_a_damaged_winner(tmp_path, make_split)
     with pytest.raises(ResultsError, match=r"metrics\.json is damaged"):
         run_test(open_search(paths), data, after_test=False, trust_user_code=False)
     assert read_test_ledger(paths.test_ledger) == []
+
+
+def test_a_damaged_export_record_leaves_the_test_split_closed(tmp_path, make_split):
+    search, _, paths, data, _ = retrained(tmp_path, make_split)
+    (paths.winner / "onnx.json").write_text("{")
+    with pytest.raises(ResultsError, match=r"onnx\.json is damaged"):
+        run_test(search, data, after_test=False, trust_user_code=False)
+    assert not read_test_ledger(paths.test_ledger)

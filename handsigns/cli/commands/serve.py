@@ -1,4 +1,4 @@
-"""The command `serve`: serve predictions of the winner over HTTP."""
+"""The command `serve`: the winner in front of a camera, and over HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from handsigns.cli.options import add_name, add_user_code, port
 from handsigns.workflow.serve import serve
 from handsigns.workflow.sync import synced_search_dir
 
-SUMMARY = "serve predictions of the winner over HTTP, on loopback, until Ctrl-C"
+SUMMARY = "show the winner's predictions for the camera on a page, and serve them over HTTP"
 EXAMPLE = "serve first --port 8000"
 
 
@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Serve predictions until Ctrl-C."""
+    """Serve the page and predictions until Ctrl-C."""
     with synced_search_dir(options.results, options.name, options.storage) as paths:
         serve(paths, options.port, trust_user_code=options.trust_user_code)
     return 0

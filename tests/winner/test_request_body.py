@@ -1,11 +1,11 @@
-"""Parsing of requests; the server itself is tested in tests/test_api.py."""
+"""Parsing of request bodies; the service itself is tested in tests/test_api.py."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handsigns.data.images import InvalidImageError
-from handsigns.winner.serve import extract_image
+from handsigns.winner.request_body import extract_image
 
 
 def form(boundary: bytes, *parts: tuple[bytes, bytes]) -> bytes:

@@ -1,0 +1,146 @@
+"""Responses of the service, and batches of concurrent requests, without Ray's processes."""
+
+import asyncio
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.results.winner import ModelCard
+from handsigns.winner.page import load_page
+
+pytest.importorskip("starlette")
+from starlette.requests import Request
+
+from handsigns.winner import service
+
+pytestmark = pytest.mark.slow
+
+CARD = ModelCard(
+    config=TrialConfig(), classes=("dark", "medium", "light"), size=16, epochs=1, seeds=(1,),
+    search="shades", trial_id="0000", selected_by="rank", selected_after_test=False,
+    fingerprint="f", git_revision=None, user_code={}, trained_seeds=(1,), confidence_threshold=0.8,
+)  # fmt: skip
+
+
+class Shades:
+    """Winner that predicts the class from the brightness, and records its batches."""
+
+    card = CARD
+
+    def __init__(self):
+        self.batches = []
+
+    def probabilities(self, images):
+        self.batches.append(len(images))
+        numbers = images.mean(axis=(1, 2, 3)).astype(int) // 86
+        return np.eye(3, dtype=np.float32)[numbers]
+
+
+@pytest.fixture(scope="module")
+def runner():
+    """Yield one event loop for all tests, as Ray Serve keeps a queue per method in the first."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def shades(monkeypatch, runner):
+    winner = Shades()
+    monkeypatch.setattr(service, "serve_on_loopback", lambda host: None)
+    monkeypatch.setattr(service.torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(service, "load_winner", lambda *_, **__: winner)
+    # Ray Serve's batches compare their limit with that of the replica, which is missing here.
+    limits = SimpleNamespace(max_ongoing_requests=service.MAX_CONCURRENT_REQUESTS)
+    replica = SimpleNamespace(_deployment_config=limits)
+    monkeypatch.setattr(service.serve, "get_replica_context", lambda: replica)
+    return SimpleNamespace(
+        winner=winner,
+        service=service.PredictionService("winner", "127.0.0.1", False),
+        runner=runner,
+    )
+
+
+def png(brightness: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (16, 16), brightness).save(content, "PNG")
+    return content.getvalue()
+
+
+def request(method: str, path: str, body: bytes = b"") -> Request:
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
+    return Request(scope, receive)
+
+
+def respond(shades, *requests):
+    async def respond_to_all():
+        return await asyncio.gather(*map(shades.service, requests))
+
+    return shades.runner.run(respond_to_all())
+
+
+def test_concurrent_requests_are_batched_and_answered_each(shades):
+    brightness = [0, 255, 128, 10, 250, 120] * 5
+    responses = respond(shades, *(request("POST", "/predict", png(b)) for b in brightness))
+    labels = [json.loads(response.body)["label"] for response in responses]
+    assert labels == ["dark", "light", "medium"] * 10
+    assert sum(shades.winner.batches) == 30
+    assert 1 < max(shades.winner.batches) <= service.MAX_CONCURRENT_REQUESTS
+
+
+def test_an_unusable_image_does_not_affect_the_batch(shades):
+    bodies = [png(0), b"not an image", b"", png(255)]
+    responses = respond(shades, *(request("POST", "/predict", body) for body in bodies))
+    assert [response.status_code for response in responses] == [200, 400, 400, 200]
+    assert json.loads(responses[3].body)["label"] == "light"
+
+
+def test_the_page_forbids_other_origins_and_inline_code(shades):
+    for path, asset in load_page().items():
+        (response,) = respond(shades, request("GET", path))
+        assert (response.status_code, response.body) == (200, asset.content)
+        policy = response.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'"} <= set(policy)
+        assert not any("unsafe" in rule or "http" in rule for rule in policy)
+    html = load_page()["/"].content.decode()
+    assert "style=" not in html
+    assert '<script type="module" src="page.js"></script>' in html
+    assert html.count("<script") == 1
+
+
+def test_unknown_paths_and_methods_are_refused(shades):
+    for method, path, status in (
+        ("GET", "/../config.yaml", 404), ("GET", "/index.html", 404), ("POST", "/", 405),
+        ("GET", "/predict", 405), ("DELETE", "/model", 405),
+    ):  # fmt: skip
+        (response,) = respond(shades, request(method, path))
+        assert response.status_code == status, path
+        assert "error" in json.loads(response.body)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "probs", "sure"),
+    [
+        (0.8, [0.1, 0.8, 0.1], True),
+        (0.8, [0.1, 0.79, 0.11], False),
+        (0.2, [0.5, 0.3, 0.2], False),  # three classes reach it
+        (0.2, [0.7, 0.15, 0.15], True),
+        (None, [0.5, 0.3, 0.2], True),
+        (None, [0.4, 0.3, 0.3], False),
+    ],
+)
+def test_sure_is_exactly_one_class_at_the_threshold(threshold, probs, sure):
+    card = ModelCard(**vars(CARD) | {"confidence_threshold": threshold})
+    found = service.prediction(card, probs)
+    assert found["sure"] == sure
+    assert found["label"] == CARD.classes[np.argmax(probs)]
+    model = service.describe_model(card)
+    assert model["threshold"] == (threshold or 0.5)
+    assert model["threshold_calibrated"] == (threshold is not None)

@@ -1,0 +1,64 @@
+"""Requests for an export that are refused before anything is read, and their commands."""
+
+import pytest
+
+from handsigns.cli.parser import parse
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.errors import ConfigError, ResultsError
+from handsigns.results.winner import ModelCard, write_model_card
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.export import ExportRequest, export
+
+INPUTS = InputOptions()
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (
+            ExportRequest("torch-export", INPUTS, int8=True),
+            "--int8 quantises ONNX graphs: use --format onnx, not torch-export",
+        ),
+        (
+            ExportRequest("onnx", INPUTS, max_accuracy_drop=0.1),
+            "--max-accuracy-drop limits the loss by --int8",
+        ),
+        (
+            ExportRequest("onnx", INPUTS, int8=True, max_accuracy_drop=2),
+            "--max-accuracy-drop 2 is not between 0 and 1",
+        ),
+        (
+            ExportRequest("onnx", INPUTS, int8=True, max_accuracy_drop=float("nan")),
+            "--max-accuracy-drop nan is not between 0 and 1",
+        ),
+    ],
+)
+def test_contradictory_requests_are_refused(make_search, request_, message):
+    with pytest.raises(ConfigError, match=message):
+        export(make_search(trials=2), request_)
+
+
+def test_a_damaged_test_result_is_reported_before_the_export(make_search, add_scripted_winner):
+    pytest.importorskip("onnxruntime")
+    search = make_search(trials=3)
+    add_scripted_winner(search)
+    card = ModelCard(
+        config=TrialConfig(), classes=search.data.info.classes, size=64, epochs=36, seeds=(5,),
+        search="it", trial_id=search.trial(None).trial_id, selected_by="rank",
+        selected_after_test=False, fingerprint="abc", git_revision=None, user_code={},
+        trained_seeds=(5,),
+    )  # fmt: skip
+    write_model_card(search.paths.winner, card)
+    (search.paths.winner / "test.json").write_text("{")
+    with pytest.raises(ResultsError, match=r"test\.json is damaged"):
+        export(search, ExportRequest("onnx", INPUTS))
+
+
+def test_the_arguments_of_a_request_are_those_of_the_command(tmp_path):
+    inputs = InputOptions(tmp_path, trust_user_code=True)
+    request = ExportRequest("onnx", inputs, tmp_path / "a b", int8=True, max_accuracy_drop=0.05)
+    options = parse(["export", "it", *request.arguments])
+    assert (options.format, options.int8, options.max_accuracy_drop) == ("onnx", True, 0.05)
+    assert (options.out, options.data) == (tmp_path / "a b", tmp_path)
+    assert options.trust_user_code
+    assert ExportRequest("onnx", INPUTS).arguments == ("--format", "onnx")
