@@ -18,12 +18,12 @@ from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
 from handsigns.io.home import fallback_home
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 """Version of the cache format, incremented on incompatible changes."""
 
 Splits = Mapping[SplitName, Split]
 
-_PARTS = ("images.npy", "labels.npy", "names.json")
+_PARTS = ("images.npy", "labels.npy", "groups.npy", "names.json")
 _FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 
@@ -52,16 +52,26 @@ def cache_dir() -> Path:
     return (fallback_home() or Path.home()) / ".cache" / "handsigns"
 
 
-def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:
-    """Return the hex digest of classes, size, and each split's pixels and labels."""
+def fingerprint(
+    splits: Splits,
+    classes: tuple[str, ...],
+    size: int,
+    group_names: Mapping[str, str] | None = None,
+) -> str:
+    """Return the hex digest of classes, size, and each split's pixels, labels and named groups."""
+    named = group_names or {}
     state = hasher()
     state.update(json.dumps([classes, size]).encode())
     for name in SPLIT_NAMES:
         split = splits[name]
         # Sorted by content, so that file names do not matter.
         images = sorted(
-            bytes.fromhex(digest(image.tobytes())) + bytes(str(label), "ascii")
-            for image, label in zip(split.images, split.labels, strict=True)
+            bytes.fromhex(digest(image.tobytes()))
+            + bytes(str(label), "ascii")
+            + named.get(image_name, "").encode(errors="surrogateescape")
+            for image, label, image_name in zip(
+                split.images, split.labels, split.names, strict=True
+            )
         )
         state.update(f"/{name}/{len(images)}/".encode())
         state.update(b"".join(images))
@@ -107,6 +117,12 @@ def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
             for name in SPLIT_NAMES:
                 np.save(staging / f"{name}_images.npy", splits[name].images, allow_pickle=False)
                 np.save(staging / f"{name}_labels.npy", splits[name].labels, allow_pickle=False)
+                groups = splits[name].groups
+                np.save(
+                    staging / f"{name}_groups.npy",
+                    np.empty(0, np.int64) if groups is None else groups,
+                    allow_pickle=False,
+                )
                 names = json.dumps(splits[name].names)
                 (staging / f"{name}_names.json").write_text(names, encoding="ascii")
             files = {path.name: file_digest(path) for path in staging.iterdir()}
@@ -135,6 +151,7 @@ def _read_info(folder: Path) -> DataInfo | None:
 def _read_split(folder: Path, name: SplitName) -> Split:
     images = np.load(folder / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
+    groups = np.load(folder / f"{name}_groups.npy", allow_pickle=False)
     names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
     # A plain array over the mapped file: unlike a `memmap`, it is pickled without a copy.
-    return Split(np.asarray(images), labels, tuple(names))
+    return Split(np.asarray(images), labels, tuple(names), groups if len(groups) else None)

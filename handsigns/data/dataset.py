@@ -16,19 +16,22 @@ from handsigns.data.cache import (
     fingerprint,
     load_or_build,
 )
-from handsigns.data.holdout import SPLIT_SEED, split_off_missing
+from handsigns.data.group_names import GroupNames, group_names, unnamed_note
+from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
 from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
+from handsigns.data.near_duplicates import find_groups
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,
     check_complete,
     ignored_notes,
-    shared_image_notes,
+    leak_notes,
     skipped_notes,
 )
+from handsigns.errors import DataError
 from handsigns.io.digest import digest
 
 SYNTHETIC_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
@@ -61,6 +64,7 @@ def open_data(
     *,
     size: int = 64,
     skip_bad: bool = False,
+    group_by: str | None = None,
     progress: ProgressCallback = no_progress,
 ) -> DataSet:
     """Open a data set, decoding it unless it is cached.
@@ -69,15 +73,19 @@ def open_data(
         source: a folder in one of the layouts of `layouts`; None generates synthetic hands.
         size: height and width of the decoded images in pixels.
         skip_bad: skip unusable files.
+        group_by: see `group_names`; groups and near-duplicates are not separated by splits that
+            are split off, nor by folds.
         progress: called after every decoded image; never called on a cache hit.
 
     Raises:
         DataError: the folder, or files in it, cannot be used; every bad file is listed.
     """
+    if source is None and group_by is not None:
+        raise DataError("group_by applies to a folder of images; pass one (--data DIR)")
     if source is None:
         cached = _open_synthetic(size, progress)
     else:
-        cached = _open_folder(source, size, skip_bad, progress)
+        cached = _open_folder(source, size, skip_bad, group_by, progress)
     return DataSet(cached.info, cached.open_split("train"), cached.open_split("val"), cached)
 
 
@@ -93,16 +101,17 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
             splits[name] = Split(images, labels, names)
             done = sum(len(split) for split in splits.values())
             progress(done, sum(SYNTHETIC_COUNTS.values()))
-        return _info(SYNTHETIC_SOURCE, CLASSES, size, splits, ()), splits
+        return _info(SYNTHETIC_SOURCE, CLASSES, size, splits), splits
 
     key = _cache_key("synthetic", VERSION, SYNTHETIC_COUNTS, size)
     return load_or_build(key, SYNTHETIC_SOURCE, build)
 
 
 def _open_folder(
-    source: Path, size: int, skip_bad: bool, progress: ProgressCallback
+    source: Path, size: int, skip_bad: bool, group_by: str | None, progress: ProgressCallback
 ) -> CachedDataSet:
     listing = list_images(source)
+    named = group_names(source, listing, group_by)
     resolved = str(source.resolve())
 
     def build() -> tuple[DataInfo, Splits]:
@@ -112,9 +121,10 @@ def _open_folder(
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        return _assemble(resolved, listing, pixels, bad, size)
+        return _assemble(resolved, listing, pixels, bad, size, named)
 
-    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, *_content_key(listing))
+    groups = sorted(named.items())
+    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, groups, *_content_key(listing))
     return load_or_build(key, resolved, build)
 
 
@@ -161,37 +171,84 @@ def _assemble(
     pixels: Mapping[str, Pixels],
     bad: Sequence[BadFile],
     size: int,
+    named: GroupNames,
 ) -> tuple[DataInfo, Splits]:
     usable = {
         split: [image for image in members if image.name in pixels]
         for split, members in listing.images.items()
     }
     check_complete(source, usable, listing.classes)
-    images, notes = split_off_missing(usable, SPLIT_SEED)
+    groups = _groups(usable, pixels, named)
+    loose, notes = (groups, []) if named else loosen(usable, groups)
+    images, split_notes = split_off_missing(usable, SPLIT_SEED, loose)
     check_complete(source, images, listing.classes, provided=usable)
-    splits = {name: _pack_split(images[name], listing.classes, pixels) for name in SPLIT_NAMES}
-    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored), *shared_image_notes(splits)]
-    return _info(source, listing.classes, size, splits, notes), splits
+    splits = {
+        name: _pack_split(images[name], listing.classes, pixels, groups) for name in SPLIT_NAMES
+    }
+    notes += [
+        *split_notes,
+        *skipped_notes(bad),
+        *ignored_notes(listing.ignored),
+        *unnamed_note(named, listing),
+        *leak_notes(splits),
+    ]
+    return _info(source, listing.classes, size, splits, notes, named), splits
+
+
+def _groups(
+    images: ImagesBySplit, pixels: Mapping[str, Pixels], named: GroupNames
+) -> dict[str, int]:
+    """Return the group of each image by its name: near-duplicates, and those named alike."""
+    seen = [image.name for split in ("train", "val") for image in images.get(split, ())]
+    names = [*seen, *(image.name for image in images.get("test", ()))]
+    keys = [named.get(name) for name in names]
+    groups = find_groups([pixels[name] for name in names], keys, len(seen))
+    return dict(zip(names, groups.tolist(), strict=True))
 
 
 def _pack_split(
-    members: Sequence[ImageFile], classes: tuple[str, ...], pixels: Mapping[str, Pixels]
+    members: Sequence[ImageFile],
+    classes: tuple[str, ...],
+    pixels: Mapping[str, Pixels],
+    groups: Mapping[str, int],
 ) -> Split:
     return Split(
         np.stack([pixels[image.name] for image in members]),
         np.array([classes.index(image.label) for image in members], np.int64),
         tuple(image.name for image in members),
+        np.array([groups[image.name] for image in members], np.int64),
     )
 
 
 def _info(
-    source: str, classes: tuple[str, ...], size: int, splits: Splits, notes: Sequence[str]
+    source: str,
+    classes: tuple[str, ...],
+    size: int,
+    splits: Splits,
+    notes: Sequence[str] = (),
+    named: GroupNames | None = None,
 ) -> DataInfo:
     counts = {
         name: tuple(np.bincount(split.labels, minlength=len(classes)).tolist())
         for name, split in splits.items()
     }
-    return DataInfo(source, fingerprint(splits, classes, size), classes, size, counts, tuple(notes))
+    digest_of_all = fingerprint(splits, classes, size, named)
+    groups = _groups_per_class(splits, len(classes))
+    return DataInfo(source, digest_of_all, classes, size, counts, tuple(notes), groups)
+
+
+def _groups_per_class(splits: Splits, num_classes: int) -> tuple[int, ...]:
+    """Return the number of groups of train and val images per class; see `DataInfo.groups`."""
+    members = [splits["train"], splits["val"]]
+    pairs = {
+        pair
+        for split in members
+        if split.groups is not None
+        for pair in zip(split.labels.tolist(), split.groups.tolist(), strict=True)
+    }
+    if not pairs or len(pairs) == sum(map(len, members)):
+        return ()
+    return tuple(np.bincount([label for label, _ in pairs], minlength=num_classes).tolist())
 
 
 def _cache_key(*parts: object) -> str:

@@ -201,7 +201,7 @@ class Misclassified:
 
 
 class NonDuplicateScore(NamedTuple):
-    """Score on test images that have no pixel-identical duplicate in train or val."""
+    """Score on test images that have no near-duplicate, or image of their group, in train or val."""
 
     correct: Count
     total: Count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from handsigns.results.warm_start import WarmStart
 
 SETTING_KEYS = {
+    "group_by": "data.group_by",
     "trials": "budget.trials",
     "max_epochs": "budget.max_epochs",
     "time_budget": "budget.time_budget",
@@ -91,6 +93,9 @@ class PlannedSearch:
 def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
     """Return the `SETTING_KEYS` that have a value, by their key in the search space."""
     chosen = {key: values.get(name) for name, key in SETTING_KEYS.items()}
+    if isinstance(values.get("group_by"), str):
+        # Quoted: values are parsed as YAML, in which [ab] is a list.
+        chosen["data.group_by"] = json.dumps(values["group_by"])
     return {key: value for key, value in chosen.items() if value is not None}
 
 
@@ -133,7 +138,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     from handsigns.results.store import DataRecord
 
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
-    data = open_data(request.data, request.size, request.skip_bad)
+    data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
     folder = str(request.data.resolve()) if request.data else None
     record = DataRecord(data.info, folder, request.size, request.skip_bad)
     _print_summary(config, data)
