@@ -27,7 +27,7 @@ def tangent_planes(images: Floats) -> Floats:
     y, x = (position / width for position in _coordinates(width))
     planes = np.stack([images, dx, dy, x * dx + y * dy, x * dy - y * dx], 1)
     planes = planes.reshape(len(images), 5, width * width)
-    return planes - planes.mean(2, keepdims=True)
+    return np.asarray(planes - planes.mean(2, keepdims=True), np.float32)
 
 
 def align(first: Floats, second: Floats, motion: Floats) -> tuple[Floats, Floats]:
@@ -85,12 +85,10 @@ def _details(images: Floats) -> Floats:
     sums = padded.cumsum(1, dtype=np.float64).cumsum(2)
     total = sums[:, size:, size:] - sums[:, :-size, size:]
     total += sums[:, :-size, :-size] - sums[:, size:, :-size]
-    return (images - total / size**2).astype(np.float32)
+    return np.asarray(images - total / size**2, np.float32)
 
 
-def _masked_correlation(
-    first: Floats, second: Floats, inside: npt.NDArray[np.bool_]
-) -> Floats:
+def _masked_correlation(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
     """Return the correlation (N,) of two images over the pixels inside."""
     weights = inside.astype(np.float32)
     count = weights.sum((1, 2), keepdims=True)

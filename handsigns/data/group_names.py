@@ -41,7 +41,9 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
         found = _by_folder(listing)
         missing = "no image lies in a folder below its class folder"
     elif group_by.lower().endswith(".csv"):
-        found = _from_table(source.expanduser() / group_by, {*names, *(b.name for b in listing.bad)})
+        found = _from_table(
+            source.expanduser() / group_by, {*names, *(b.name for b in listing.bad)}
+        )
         missing = "it names no image"
     else:
         found = _by_pattern(names, _compile(group_by))

@@ -44,9 +44,7 @@ def split_off_missing(
     return splits, notes
 
 
-def loosen(
-    images: Mapping[SplitName, list[ImageFile]], groups: Groups
-) -> tuple[Groups, list[str]]:
+def loosen(images: Mapping[SplitName, list[ImageFile]], groups: Groups) -> tuple[Groups, list[str]]:
     """Return the groups without those that would leave a class out of a split; and a note on each.
 
     Args:

@@ -1,19 +1,19 @@
-"""Near-duplicate images: re-encoded, moved or cropped copies, bursts and neighbouring film frames.
+"""Near-duplicates: re-encoded, moved or cropped copies, bursts and neighbouring film frames.
 
-Two images are near-duplicates if one, shifted, scaled and turned by a little and with its brightness
-and contrast adapted, has the details of the other. Candidates come from all pairs, by the distance
-of one image to the plane of the other's small transformations (Simard et al., "Efficient Pattern
-Recognition Using a New Transformation Distance", NIPS 1992), which is a matrix product. They are
-verified by aligning them (Lucas & Kanade, "An Iterative Image Registration Technique", IJCAI 1981)
-and correlating their details: what remains without the local mean, which photographs of one hand
-before one wall share whatever the hand does.
+Two images are near-duplicates if one, shifted, scaled and turned by a little and with its
+brightness and contrast adapted, has the details of the other. Candidates come from all pairs, by
+the distance of an image to the plane of the other's small transformations (Simard et al.,
+"Efficient Pattern Recognition Using a New Transformation Distance", NIPS 1992), which is a matrix
+product. They are verified by aligning them (Lucas & Kanade, "An Iterative Image Registration
+Technique", IJCAI 1981) and correlating their details: what remains without the local mean, which
+photographs of one hand before one wall share whatever the hand does.
 
 The thresholds are measured (docs/explanation/evidence.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +34,13 @@ _MIN_COARSE, _MIN_FINE = 0.9, 0.96
 _MIN_CONTRAST = 2.0
 """Standard deviation, in grey levels, of an image that has something to compare."""
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-_ROWS, _COLUMNS = 64, 1024
-"""Images per block of the matrix product, whose result stays in the processor's cache."""
+_ROWS, _COLUMNS = 256, 1024
+"""Images per block of the matrix product; smaller ones are slower, larger ones need memory."""
 _BATCH = 512
 """Images, or pairs, processed at a time."""
 
 
-def image_digests(images: Sequence[Pixels]) -> list[str]:
+def image_digests(images: Iterable[Pixels]) -> list[str]:
     """Return the digest of each image's pixels."""
     return [digest(image.tobytes()) for image in images]
 
@@ -59,6 +59,8 @@ def find_groups(
     Returns:
         The index of the group's first image; an image without near-duplicates has its own.
     """
+    if not len(images):
+        return np.empty(0, np.int64)
     count, seen = len(images), len(images) if num_seen is None else num_seen
     search = _Search(images, list(keys) or [None] * count)
     search.compare(0, seen)
@@ -155,11 +157,13 @@ def _resampling_matrix(size: int, width: int) -> Floats:
     overlap = np.minimum(edges[1:], np.arange(1, size + 1)) - np.maximum(edges[:-1], range(size))
     mean = np.maximum(overlap, 0) * width / size
     padded = np.concatenate([mean[:1], mean, mean[-1:]])
-    return ((padded[:-2] + 2 * mean + padded[2:]) / 4).astype(np.float32)
+    return np.asarray((padded[:-2] + 2 * mean + padded[2:]) / 4, np.float32)
 
 
 def _candidates(images: Floats, start: int) -> Iterator[Indices]:
     """Yield pairs (P, 2) of similar images, the second from `start` on, most similar first."""
+    if not len(images):
+        return
     planes, flat = tangent_planes(images), images.reshape(len(images), -1)
     bases = np.linalg.qr(_unit(planes).transpose(0, 2, 1))[0].transpose(0, 2, 1)
     bases = np.ascontiguousarray(bases, np.float32)
@@ -176,10 +180,11 @@ def _candidates(images: Floats, start: int) -> Iterator[Indices]:
             pairs.append(np.stack([first + row, second + column], 1)[above])
             similarities.append(projection[first, second][above])
         if not pairs:
-            return
+            continue
         order = np.argsort(-np.concatenate(similarities), kind="stable")
         yield np.concatenate(pairs)[order]
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-6), np.float32)

@@ -111,9 +111,7 @@ def prepare(
     )
 
 
-def _groups(
-    listing: ImageListing, named: GroupNames, progress: ProgressCallback
-) -> dict[str, int]:
+def _groups(listing: ImageListing, named: GroupNames, progress: ProgressCallback) -> dict[str, int]:
     """Return the group of each image that may be split off by its name, as `open_data` would.
 
     Images that cannot be decoded are left out; they are reported later.

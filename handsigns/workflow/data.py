@@ -50,9 +50,7 @@ def open_data(
         note(f"the home folder is not writable; caches are kept in {home}")
 
     with progress("generating hands" if folder is None else "reading images") as report:
-        return open_set(
-            folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report
-        )
+        return open_set(folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report)
 
 
 def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> DataSet:

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.folds import Fold, assign_folds, concat_splits
+from handsigns.data.folds import Fold, assign_folds, class_deviation, concat_splits
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.integers(2, 6), st.integers(0, 9))
@@ -34,3 +36,37 @@ def test_each_image_is_held_out_once(make_split):
 def test_fold_assignment_depends_on_the_seed(make_split, seed, same):
     labels = make_split(60).labels
     assert (assign_folds(labels, 5, 3) == assign_folds(labels, 5, seed)).all() == same
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=2, max_size=80),
+    st.integers(2, 5),
+    st.integers(0, 9),
+)
+def test_groups_are_never_separated_by_folds(images, folds, seed):
+    labels, groups = (np.array(column) for column in zip(*images, strict=True))
+    numbers = assign_folds(labels, folds, seed, groups)
+    for group in set(groups.tolist()):
+        assert len(set(numbers[groups == group].tolist())) == 1
+
+
+def test_single_groups_leave_the_folds_unchanged(make_split):
+    labels = make_split(60).labels
+    assert (assign_folds(labels, 5, 3) == assign_folds(labels, 5, 3, np.arange(60))).all()
+
+
+def test_folds_stay_stratified_where_groups_are_small():
+    labels = np.repeat([0, 1, 2], 100)
+    groups = np.arange(300) // 4
+    numbers = assign_folds(labels, 5, 1, groups)
+    assert class_deviation(labels, numbers, 5) <= 4
+    people = np.tile(np.arange(10), 30)  # each has images of every class
+    assert class_deviation(labels, assign_folds(labels, 5, 1, people), 5) == 0
+
+
+def test_held_out_images_keep_their_groups(make_split):
+    groups = np.repeat(np.arange(10), 3)
+    split = dataclasses.replace(make_split(30), groups=groups)
+    train, val = Fold(0, 3, seed=1).hold_out(split)
+    assert not set(train.groups.tolist()) & set(val.groups.tolist())
+    assert len(train) + len(val) == 30
