@@ -65,6 +65,7 @@ def open_data(
     size: int = 64,
     skip_bad: bool = False,
     group_by: str | None = None,
+    allow_incomplete: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> DataSet:
     """Open a data set, decoding it unless it is cached.
@@ -75,6 +76,8 @@ def open_data(
         skip_bad: skip unusable files.
         group_by: see `group_names`; groups and near-duplicates are not separated by splits that
             are split off, nor by folds.
+        allow_incomplete: allow splits without images of some class, which no model can be trained
+            on, to find out what is missing.
         progress: called after every decoded image; never called on a cache hit.
 
     Raises:
@@ -85,7 +88,7 @@ def open_data(
     if source is None:
         cached = _open_synthetic(size, progress)
     else:
-        cached = _open_folder(source, size, skip_bad, group_by, progress)
+        cached = _open_folder(source, size, skip_bad, group_by, allow_incomplete, progress)
     return DataSet(cached.info, cached.open_split("train"), cached.open_split("val"), cached)
 
 
@@ -108,7 +111,12 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
 
 
 def _open_folder(
-    source: Path, size: int, skip_bad: bool, group_by: str | None, progress: ProgressCallback
+    source: Path,
+    size: int,
+    skip_bad: bool,
+    group_by: str | None,
+    allow_incomplete: bool,
+    progress: ProgressCallback,
 ) -> CachedDataSet:
     listing = list_images(source)
     named = group_names(source, listing, group_by)
@@ -121,10 +129,11 @@ def _open_folder(
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        return _assemble(resolved, listing, pixels, bad, size, named)
+        return _assemble(resolved, listing, pixels, bad, size, named, allow_incomplete)
 
     groups = sorted(named.items())
-    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, groups, *_content_key(listing))
+    options = (size, skip_bad, allow_incomplete, SPLIT_SEED, groups)
+    key = _cache_key("folder", *options, *_content_key(listing))
     return load_or_build(key, resolved, build)
 
 
@@ -172,18 +181,22 @@ def _assemble(
     bad: Sequence[BadFile],
     size: int,
     named: GroupNames,
+    allow_incomplete: bool,
 ) -> tuple[DataInfo, Splits]:
     usable = {
         split: [image for image in members if image.name in pixels]
         for split, members in listing.images.items()
     }
-    check_complete(source, usable, listing.classes)
+    if not allow_incomplete:
+        check_complete(source, usable, listing.classes)
     groups = _groups(usable, pixels, named)
     loose, notes = (groups, []) if named else loosen(usable, groups)
     images, split_notes = split_off_missing(usable, SPLIT_SEED, loose)
-    check_complete(source, images, listing.classes, provided=usable)
+    if not allow_incomplete:
+        check_complete(source, images, listing.classes, provided=usable)
     splits = {
-        name: _pack_split(images[name], listing.classes, pixels, groups) for name in SPLIT_NAMES
+        name: _pack_split(images[name], listing.classes, pixels, groups, size)
+        for name in SPLIT_NAMES
     }
     notes += [
         *split_notes,
@@ -211,9 +224,13 @@ def _pack_split(
     classes: tuple[str, ...],
     pixels: Mapping[str, Pixels],
     groups: Mapping[str, int],
+    size: int,
 ) -> Split:
+    packed = np.empty((len(members), size, size, 3), np.uint8)
+    for image, member in zip(packed, members, strict=True):
+        image[:] = pixels[member.name]
     return Split(
-        np.stack([pixels[image.name] for image in members]),
+        packed,
         np.array([classes.index(image.label) for image in members], np.int64),
         tuple(image.name for image in members),
         np.array([groups[image.name] for image in members], np.int64),

@@ -104,7 +104,7 @@ class Leak:
     """Images of a split of which another split has near-duplicates, or images of their groups.
 
     Attributes:
-        split, other: the two splits.
+        split, other: the two splits, the one with the leaked images first.
         images: indices of the images in `split`.
         num_identical: number of them whose pixels are also in `other`.
     """
