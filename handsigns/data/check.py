@@ -18,6 +18,7 @@ from handsigns.data.dataset import DataSet, open_data
 from handsigns.data.findings import DataCheck
 from handsigns.data.images import read_header
 from handsigns.data.layouts import list_images
+from handsigns.data.near_duplicates import Indices, find_groups
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
 from handsigns.errors import DataError
@@ -47,10 +48,10 @@ def check_data(
     except DataError:
         options = {"skip_bad": True, "allow_incomplete": True}
         data = open_data(source, size=size, group_by=group_by, progress=progress, **options)
-    return check_open_data(source, data)
+    return check_open_data(source, data, group_by)
 
 
-def check_open_data(source: Path, data: DataSet) -> DataCheck:
+def check_open_data(source: Path, data: DataSet, group_by: str | None = None) -> DataCheck:
     """Check a data set that is open; its test split is looked at, and influences nothing."""
     listing = list_images(source)
     splits: dict[SplitName, Split] = {
@@ -62,11 +63,13 @@ def check_open_data(source: Path, data: DataSet) -> DataCheck:
     files = [image for members in listing.images.values() for image in members]
     headers = [h for h in parallel_map(lambda f: read_header(f.path), files) if h is not None]
     sizes, modes = (dict(Counter(h[k] for h in headers).most_common()) for k in (0, 1))
-    groups = _groups(images)
+    # Images that the user groups are not near-duplicates for that.
+    groups = _groups(images.groups if group_by is None else find_groups(images.pixels))
+    groups.sort(key=lambda g: (-len({images.splits[i] for i in g}), -len(g), g[0]))
     findings = (
         *file_findings(listing, images),
         *count_findings(data.info.classes, data.info.counts),
-        *leak_findings(splits),
+        *leak_findings(splits, group_by),
         *group_findings(groups, images),
         *quality_findings(images),
         *size_findings(sizes, data.info.size),
@@ -86,10 +89,9 @@ def check_open_data(source: Path, data: DataSet) -> DataCheck:
     )
 
 
-def _groups(images: CheckedImages) -> list[list[int]]:
-    """Return the groups of two or more images, those across splits first, then the largest."""
+def _groups(labels: Indices) -> list[list[int]]:
+    """Return the groups of two or more images, given the group of each image (N,)."""
     members: dict[int, list[int]] = {}
-    for index, group in enumerate(images.groups.tolist()):
+    for index, group in enumerate(labels.tolist()):
         members.setdefault(group, []).append(index)
-    found = [group for group in members.values() if len(group) > 1]
-    return sorted(found, key=lambda g: (-len({images.splits[i] for i in g}), -len(g), g[0]))
+    return [group for group in members.values() if len(group) > 1]

@@ -16,7 +16,7 @@ from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
-from handsigns.data.validate import find_leaks
+from handsigns.data.validate import find_leaks, shared_kind
 
 _FEW_IMAGES = 20
 """Training images below which a class is too small to learn, or to judge."""
@@ -153,14 +153,14 @@ def count_findings(
         )
 
 
-def leak_findings(splits: Mapping[SplitName, Split]) -> Iterator[Finding]:
+def leak_findings(splits: Mapping[SplitName, Split], group_by: str | None) -> Iterator[Finding]:
     """Yield a finding for each pair of splits that share groups."""
     for leak in find_leaks(splits):
         yield Finding(
             "across_splits",
             len(leak.images),
             f"{len(leak.images)} of {len(splits[leak.split])} {leak.split} images have "
-            f"near-duplicates in {leak.other}, {leak.num_identical} identical",
+            f"{shared_kind(group_by)} in {leak.other}, {leak.num_identical} identical",
             f"{leak.split} scores are optimistic: move each group into one split, or move the "
             f"{leak.split} folder away to have one split off, which keeps groups together",
             tuple(splits[leak.split].names[index] for index in leak.images[:_MAX_EXAMPLES]),
@@ -179,7 +179,7 @@ def group_findings(groups: Sequence[Sequence[int]], images: CheckedImages) -> It
             "conflicting_labels",
             len(conflicting),
             f"{pluralize(len(conflicting), 'group')} of near-duplicates with different labels",
-            "look at them: all but one of the labels are wrong, unless the groups are your own",
+            "look at them: all but one of the labels are wrong",
             images=images.refs([i for group in conflicting for i in group]),
         )
     within = [group for group in groups if distinct(images.splits, group) == 1]

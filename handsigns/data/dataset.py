@@ -203,7 +203,7 @@ def _assemble(
         *skipped_notes(bad),
         *ignored_notes(listing.ignored),
         *unnamed_note(named, listing),
-        *leak_notes(splits),
+        *leak_notes(splits, named),
     ]
     return _info(source, listing.classes, size, splits, notes, named), splits
 

@@ -53,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Near-duplicates of each other, or images of one named group, largest leaks first.
+    """Images that are near-duplicates of each other.
 
     Attributes:
         size: number of images.

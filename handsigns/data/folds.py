@@ -49,12 +49,26 @@ class Fold:
 
     def hold_out(self, *splits: Split) -> tuple[Split, Split]:
         """Return the images of all other folds and those of this fold, stratified by class."""
+        _, numbers = self._assign(splits)
+        held_out = numbers == self.index
+        return _subset(splits, ~held_out), _subset(splits, held_out)
+
+    def deviation(self, *splits: Split) -> int:
+        """Return by how many images of a class the folds differ at most; 1 without groups."""
+        import numpy as np
+
+        labels, numbers = self._assign(splits)
+        counts = (np.bincount(numbers[labels == k], minlength=self.count) for k in set(labels))
+        return max(int(np.ptp(count)) for count in counts)
+
+    def _assign(
+        self, splits: Sequence[Split]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the labels and the folds (N,) of all images."""
         import numpy as np
 
         labels = np.concatenate([split.labels for split in splits])
-        groups = _concat_groups(splits)
-        held_out = assign_folds(labels, self.count, self.seed, groups) == self.index
-        return _subset(splits, ~held_out), _subset(splits, held_out)
+        return labels, assign_folds(labels, self.count, self.seed, _concat_groups(splits))
 
 
 def training_splits(
@@ -95,16 +109,6 @@ def assign_folds(
             counts[fold, label] += 1
         assigned += len(members)
     return numbers
-
-
-def class_deviation(
-    labels: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], folds: int
-) -> int:
-    """Return by how many images the folds of `assign_folds` differ at most in a class."""
-    import numpy as np
-
-    per_class = [np.bincount(numbers[labels == k], minlength=folds) for k in np.unique(labels)]
-    return max(int(counts.max() - counts.min()) for counts in per_class)
 
 
 def _assign_groups(

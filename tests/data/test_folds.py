@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.folds import Fold, assign_folds, class_deviation, concat_splits
+from handsigns.data.folds import Fold, assign_folds, concat_splits
 
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.integers(2, 6), st.integers(0, 9))
@@ -55,13 +55,14 @@ def test_single_groups_leave_the_folds_unchanged(make_split):
     assert (assign_folds(labels, 5, 3) == assign_folds(labels, 5, 3, np.arange(60))).all()
 
 
-def test_folds_stay_stratified_where_groups_are_small():
-    labels = np.repeat([0, 1, 2], 100)
-    groups = np.arange(300) // 4
-    numbers = assign_folds(labels, 5, 1, groups)
-    assert class_deviation(labels, numbers, 5) <= 4
-    people = np.tile(np.arange(10), 30)  # each has images of every class
-    assert class_deviation(labels, assign_folds(labels, 5, 1, people), 5) == 0
+def test_folds_stay_stratified_as_far_as_groups_allow(make_split):
+    split = make_split(300)
+    assert Fold(0, 5, seed=1).deviation(split) == 0
+    assert Fold(0, 7, seed=1).deviation(split) == 1
+    fours = dataclasses.replace(split, groups=split.labels * 100 + np.arange(300) // 12)
+    assert Fold(0, 7, seed=1).deviation(fours) <= 4
+    people = np.arange(300) // 30  # each has images of every class
+    assert Fold(0, 5, seed=1).deviation(dataclasses.replace(split, groups=people)) == 0
 
 
 def test_held_out_images_keep_their_groups(make_split):
