@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from handsigns.console.sanitize import printable
+from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
@@ -29,10 +31,20 @@ _FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 @dataclass(frozen=True)
 class CachedDataSet:
-    """Decoded data set: its metadata, and its splits on demand."""
+    """Decoded data set: its metadata, its splits on demand, and its check if it has one."""
 
     info: DataInfo
     open_split: Callable[[SplitName], Split]
+    check: DataCheck | None = None
+
+
+@dataclass(frozen=True)
+class BuiltDataSet:
+    """Data set as it was built; `check` is None for synthetic images."""
+
+    info: DataInfo
+    splits: Splits
+    check: DataCheck | None = None
 
 
 def cache_dir() -> Path:
@@ -78,9 +90,7 @@ def fingerprint(
     return state.hexdigest()
 
 
-def load_or_build(
-    key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]
-) -> CachedDataSet:
+def load_or_build(key: str, source: str, build: Callable[[], BuiltDataSet]) -> CachedDataSet:
     """Load a data set from the cache, or build and cache it.
 
     Args:
@@ -91,27 +101,33 @@ def load_or_build(
     try:
         folder = cache_dir() / key
     except OSError as error:
-        return _uncached(*build(), error)
-    info = _read_info(folder)
-    if info is None:
-        info, splits = build()
+        return _uncached(build(), error)
+    found = _read_info(folder)
+    if found is None:
+        built = build()
         try:
-            _write_cache(folder, info, splits)
+            _write_cache(folder, built)
         except OSError as error:
-            return _uncached(info, splits, error)
+            return _uncached(built, error)
+        found = built.info, built.check
+    info, check = found
     return CachedDataSet(
-        dataclasses.replace(info, source=source), lambda name: _read_split(folder, name)
+        dataclasses.replace(info, source=source),
+        lambda name: _read_split(folder, name),
+        check and dataclasses.replace(check, source=source),
     )
 
 
-def _uncached(info: DataInfo, splits: Splits, error: OSError) -> CachedDataSet:
+def _uncached(built: BuiltDataSet, error: OSError) -> CachedDataSet:
     """Return the data set in memory, with a note why it is not cached."""
     note = f"the decoded images could not be cached: {printable(str(error))}"
-    return CachedDataSet(dataclasses.replace(info, notes=(*info.notes, note)), splits.__getitem__)
+    info = dataclasses.replace(built.info, notes=(*built.info.notes, note))
+    return CachedDataSet(info, built.splits.__getitem__, built.check)
 
 
-def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
+def _write_cache(folder: Path, built: BuiltDataSet) -> None:
     """Write atomically; of two concurrent writers the first wins, with equal content."""
+    info, splits, check = built.info, built.splits, built.check
     try:
         with staged_folder(folder) as staging:
             for name in SPLIT_NAMES:
@@ -126,7 +142,12 @@ def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
                 names = json.dumps(splits[name].names)
                 (staging / f"{name}_names.json").write_text(names, encoding="ascii")
             files = {path.name: file_digest(path) for path in staging.iterdir()}
-            content = {"format": CACHE_FORMAT, "info": dataclasses.asdict(info), "files": files}
+            content = {
+                "format": CACHE_FORMAT,
+                "info": dataclasses.asdict(info),
+                "check": check and dataclasses.asdict(check),
+                "files": files,
+            }
             (staging / "info.json").write_text(json.dumps(content), encoding="ascii")
             if folder.exists() and _read_info(folder) is None:
                 shutil.rmtree(folder)
@@ -135,15 +156,16 @@ def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
             raise
 
 
-def _read_info(folder: Path) -> DataInfo | None:
-    """Return the metadata of a cache entry; None if it is missing or any file is damaged."""
+def _read_info(folder: Path) -> tuple[DataInfo, DataCheck | None] | None:
+    """Return metadata and check of a cache entry; None if it is missing or a file is damaged."""
     try:
         content = json.loads((folder / "info.json").read_text(encoding="ascii"))
         if content["format"] != CACHE_FORMAT or set(content["files"]) != _FILES:
             return None
         if any(file_digest(folder / name) != digest for name, digest in content["files"].items()):
             return None
-        return DataInfo.from_json(content["info"])
+        check = TypeAdapter(DataCheck | None).validate_python(content["check"])
+        return DataInfo.from_json(content["info"]), check
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -12,7 +12,7 @@ from PIL import Image
 from handsigns.console.format import pluralize
 from handsigns.data.findings import DuplicateGroup, Finding, FindingKind, ImageRef
 from handsigns.data.image_quality import find_defects
-from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.images import Pixels
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
@@ -76,16 +76,8 @@ def _jpeg(pixels: Pixels) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def file_findings(listing: ImageListing, images: CheckedImages) -> Iterator[Finding]:
+def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Finding]:
     """Yield findings on files that are not part of the data."""
-    usable = set(images.names)
-    bad = list(listing.bad)
-    for image in (p for members in listing.images.values() for p in members):
-        if image.name not in usable:
-            try:
-                decode(read_bytes(image.path), _THUMBNAIL_SIZE)
-            except InvalidImageError as error:
-                bad.append(BadFile(image.name, str(error)))
     remedies = {b.remedy for b in bad if b.remedy}
     if bad:
         yield Finding(
@@ -153,14 +145,14 @@ def count_findings(
         )
 
 
-def leak_findings(splits: Mapping[SplitName, Split], group_by: str | None) -> Iterator[Finding]:
+def leak_findings(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator[Finding]:
     """Yield a finding for each pair of splits that share groups."""
     for leak in find_leaks(splits):
         yield Finding(
             "across_splits",
             len(leak.images),
             f"{len(leak.images)} of {len(splits[leak.split])} {leak.split} images have "
-            f"{shared_kind(group_by)} in {leak.other}, {leak.num_identical} identical",
+            f"{shared_kind(named=named)} in {leak.other}, {leak.num_identical} identical",
             f"{leak.split} scores are optimistic: move each group into one split, or move the "
             f"{leak.split} folder away to have one split off, which keeps groups together",
             tuple(splits[leak.split].names[index] for index in leak.images[:_MAX_EXAMPLES]),

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
+from handsigns.data.assembly import assemble, make_info
 from handsigns.data.cache import (
     CACHE_FORMAT,
+    BuiltDataSet,
     CachedDataSet,
-    Splits,
-    fingerprint,
     load_or_build,
 )
-from handsigns.data.group_names import GroupNames, group_names, unnamed_note
-from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
-from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.findings import DataCheck
+from handsigns.data.group_names import group_names
+from handsigns.data.holdout import SPLIT_SEED
+from handsigns.data.images import InvalidImageError, decode, read_bytes
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
-from handsigns.data.near_duplicates import find_groups
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
-from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+from handsigns.data.splits import DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,
-    check_complete,
-    ignored_notes,
-    leak_notes,
-    skipped_notes,
 )
 from handsigns.errors import DataError
 from handsigns.io.digest import digest
@@ -48,6 +42,11 @@ class DataSet:
     train: Split
     val: Split
     cached: CachedDataSet
+
+    @property
+    def check(self) -> DataCheck | None:
+        """What a check of the images found when they were decoded; None for synthetic hands."""
+        return self.cached.check
 
     @property
     def train_val_nbytes(self) -> int:
@@ -96,7 +95,7 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
     # Rendering needs modules that a search on photographs does not.
     from handsigns.data.synthetic import CLASSES, VERSION, generate_hands
 
-    def build() -> tuple[DataInfo, Splits]:
+    def build() -> BuiltDataSet:
         splits: dict[SplitName, Split] = {}
         for seed, (name, count) in enumerate(SYNTHETIC_COUNTS.items()):
             images, labels = generate_hands(count, seed=seed, size=size)
@@ -104,7 +103,7 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
             splits[name] = Split(images, labels, names)
             done = sum(len(split) for split in splits.values())
             progress(done, sum(SYNTHETIC_COUNTS.values()))
-        return _info(SYNTHETIC_SOURCE, CLASSES, size, splits), splits
+        return BuiltDataSet(make_info(SYNTHETIC_SOURCE, CLASSES, size, splits), splits)
 
     key = _cache_key("synthetic", VERSION, SYNTHETIC_COUNTS, size)
     return load_or_build(key, SYNTHETIC_SOURCE, build)
@@ -122,14 +121,14 @@ def _open_folder(
     named = group_names(source, listing, group_by)
     resolved = str(source.resolve())
 
-    def build() -> tuple[DataInfo, Splits]:
+    def build() -> BuiltDataSet:
         pixels, undecodable = _map_images(
             listing, lambda path: decode(read_bytes(path), size), progress
         )
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        return _assemble(resolved, listing, pixels, bad, size, named, allow_incomplete)
+        return assemble(resolved, listing, pixels, bad, size, named, allow_incomplete)
 
     groups = sorted(named.items())
     options = (size, skip_bad, allow_incomplete, SPLIT_SEED, groups)
@@ -172,100 +171,6 @@ def _map_images(
         else:
             results[image.name] = result
     return results, bad
-
-
-def _assemble(
-    source: str,
-    listing: ImageListing,
-    pixels: Mapping[str, Pixels],
-    bad: Sequence[BadFile],
-    size: int,
-    named: GroupNames,
-    allow_incomplete: bool,
-) -> tuple[DataInfo, Splits]:
-    usable = {
-        split: [image for image in members if image.name in pixels]
-        for split, members in listing.images.items()
-    }
-    if not allow_incomplete:
-        check_complete(source, usable, listing.classes)
-    groups = _groups(usable, pixels, named)
-    loose, notes = (groups, []) if named else loosen(usable, groups)
-    images, split_notes = split_off_missing(usable, SPLIT_SEED, loose)
-    if not allow_incomplete:
-        check_complete(source, images, listing.classes, provided=usable)
-    splits = {
-        name: _pack_split(images[name], listing.classes, pixels, groups, size)
-        for name in SPLIT_NAMES
-    }
-    notes += [
-        *split_notes,
-        *skipped_notes(bad),
-        *ignored_notes(listing.ignored),
-        *unnamed_note(named, listing),
-        *leak_notes(splits, named),
-    ]
-    return _info(source, listing.classes, size, splits, notes, named), splits
-
-
-def _groups(
-    images: ImagesBySplit, pixels: Mapping[str, Pixels], named: GroupNames
-) -> dict[str, int]:
-    """Return the group of each image by its name: near-duplicates, and those named alike."""
-    seen = [image.name for split in ("train", "val") for image in images.get(split, ())]
-    names = [*seen, *(image.name for image in images.get("test", ()))]
-    keys = [named.get(name) for name in names]
-    groups = find_groups([pixels[name] for name in names], keys, len(seen))
-    return dict(zip(names, groups.tolist(), strict=True))
-
-
-def _pack_split(
-    members: Sequence[ImageFile],
-    classes: tuple[str, ...],
-    pixels: Mapping[str, Pixels],
-    groups: Mapping[str, int],
-    size: int,
-) -> Split:
-    packed = np.empty((len(members), size, size, 3), np.uint8)
-    for image, member in zip(packed, members, strict=True):
-        image[:] = pixels[member.name]
-    return Split(
-        packed,
-        np.array([classes.index(image.label) for image in members], np.int64),
-        tuple(image.name for image in members),
-        np.array([groups[image.name] for image in members], np.int64),
-    )
-
-
-def _info(
-    source: str,
-    classes: tuple[str, ...],
-    size: int,
-    splits: Splits,
-    notes: Sequence[str] = (),
-    named: GroupNames | None = None,
-) -> DataInfo:
-    counts = {
-        name: tuple(np.bincount(split.labels, minlength=len(classes)).tolist())
-        for name, split in splits.items()
-    }
-    digest_of_all = fingerprint(splits, classes, size, named)
-    groups = _groups_per_class(splits, len(classes))
-    return DataInfo(source, digest_of_all, classes, size, counts, tuple(notes), groups)
-
-
-def _groups_per_class(splits: Splits, num_classes: int) -> tuple[int, ...]:
-    """Return the number of groups of train and val images per class; see `DataInfo.groups`."""
-    members = [splits["train"], splits["val"]]
-    pairs = {
-        pair
-        for split in members
-        if split.groups is not None
-        for pair in zip(split.labels.tolist(), split.groups.tolist(), strict=True)
-    }
-    if not pairs or len(pairs) == sum(map(len, members)):
-        return ()
-    return tuple(np.bincount([label for label, _ in pairs], minlength=num_classes).tolist())
 
 
 def _cache_key(*parts: object) -> str:

@@ -138,18 +138,18 @@ def shared_images(split: Split, *others: Split) -> npt.NDArray[np.bool_]:
     return np.isin(split.groups, np.concatenate(groups))
 
 
-def shared_kind(group_by: object) -> str:
+def shared_kind(*, named: bool) -> str:
     """Return what images share with those in their group, which the user may have named."""
-    return "near-duplicates or others of their group" if group_by else "near-duplicates"
+    return "near-duplicates or others of their group" if named else "near-duplicates"
 
 
-def leak_notes(splits: Mapping[SplitName, Split], group_by: object = None) -> Iterator[str]:
+def leak_notes(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator[str]:
     """Yield a note for each leak between two splits."""
     for leak in find_leaks(splits):
         split, other = splits[leak.split], splits[leak.other]
+        kind = shared_kind(named=named)
         yield (
-            f"{len(leak.images)} of {len(split)} {leak.split} images have "
-            f"{shared_kind(group_by)} in {leak.other} ({len(other)} images; {leak.num_identical} "
-            f"identical), for example "
+            f"{len(leak.images)} of {len(split)} {leak.split} images have {kind} in {leak.other} "
+            f"({len(other)} images; {leak.num_identical} identical), for example "
             f"{printable(split.names[leak.images[0]])}; {leak.split} scores are optimistic"
         )

@@ -11,7 +11,6 @@ from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
 
 if TYPE_CHECKING:
-    from handsigns.data.dataset import DataSet
     from handsigns.data.findings import DataCheck
 
 _IN_NOTES = ("unusable_files", "ignored_images", "across_splits")
@@ -30,17 +29,13 @@ def check_folder(source: Path, *, size: int, group_by: str | None) -> DataCheck:
         return check_data(source, size=size, group_by=group_by, progress=report)
 
 
-def check_and_print(source: Path, data: DataSet, group_by: str | None) -> DataCheck:
-    """Check the data of a new search, and print what the notes on them do not say."""
-    from handsigns.data.check import check_open_data
-
-    check = check_open_data(source, data, group_by)
+def print_check(source: Path, check: DataCheck) -> None:
+    """Print what a check of a new search's data found, but not what the notes on them say."""
     found = [finding for finding in check.findings if finding.kind not in _IN_NOTES]
     for finding in found:
         print(f"check: {printable(finding.message)}")
     if check.findings:
         print(f"check: pictures and advice are in the report, and from {command('check', source)}")
-    return check
 
 
 def write_page(check: DataCheck, reports: Path) -> Path:

@@ -14,7 +14,7 @@ from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
-from handsigns.workflow.check import check_and_print
+from handsigns.workflow.check import print_check
 from handsigns.workflow.data import open_data
 from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
     from handsigns.config.user_code import UserCode
     from handsigns.data.dataset import DataSet
-    from handsigns.data.findings import DataCheck
     from handsigns.results.store import DataRecord
     from handsigns.results.warm_start import WarmStart
 
@@ -87,7 +86,6 @@ class PlannedSearch:
     paths: SearchPaths
     config: SearchConfig
     data: DataSet
-    check: DataCheck | None
     record: DataRecord
     warm_start: WarmStart | None
     user_code: UserCode | None
@@ -145,12 +143,11 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     folder = str(request.data.resolve()) if request.data else None
     record = DataRecord(data.info, folder, request.size, request.skip_bad)
     _print_summary(config, data)
-    check = None
-    if request.data:
-        check = check_and_print(request.data, data, config.data.group_by)
+    if request.data and data.check:
+        print_check(request.data, data.check)
     smoke_test_user_code(config, user_code, data)
     warm_start = _warm_start(request, config, data)
-    return PlannedSearch(paths, config, data, check, record, warm_start, user_code)
+    return PlannedSearch(paths, config, data, record, warm_start, user_code)
 
 
 def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
@@ -165,7 +162,7 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
 
     ensure_name_free(new.paths, new.config.storage)
     search = create_search(
-        new.paths, new.config, new.record, new.warm_start, new.user_code, new.check
+        new.paths, new.config, new.record, new.warm_start, new.user_code, new.data.check
     )
     try:
         with search_lock(new.paths):

@@ -70,7 +70,7 @@ def test_deviations_from_stratification_are_reported():
     )
 
 
-def test_near_duplicates_that_fill_a_class_are_separated_with_a_note():
+def test_near_duplicates_that_fill_a_class_are_separated():
     images = {"train": make_images([20, 20])}
     groups = {p.name: 0 if p.label == "0" else 1 + i for i, p in enumerate(images["train"])}
     loose, notes = loosen(images, groups)

@@ -91,7 +91,7 @@ def test_named_groups_are_merged_with_near_duplicates(hands):
     assert find_groups(images, ["b", "a", None, "a", "a"]).tolist() == [0, 0, 2, 0, 0]
 
 
-def test_groups_of_train_and_val_do_not_depend_on_the_test_split(hands):
+def test_groups_of_train_do_not_depend_on_test(hands):
     first = Image.fromarray(hands[0])
     far, between = np.asarray(moved(first, 8, 0)), np.asarray(moved(first, 4, 0))
     assert find_groups([hands[0], far]).tolist() == [0, 1]

@@ -46,8 +46,9 @@ def report_page(make_search, add_scripted_winner, tmp_path):
 
 
 @pytest.fixture
-def check(tmp_path):
+def check(tmp_path, monkeypatch):
     """Return the check of a set in which a test image, with a hostile name, is also in train."""
+    monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
     for split, count in (("train", 20), ("val", 1), ("test", 1)):
         for label in ("a", "b"):
@@ -269,10 +270,10 @@ def test_page_of_a_check_shows_the_groups(check, open_page, tmp_path, width, sch
     page = open_page(write_check_page(check, tmp_path / "out"), width, scheme, ready="#groups")
     assert page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    loaded = (
-        "is => is.map(i => { i.loading = 'eager'; return i.decode().then(() => i.naturalWidth) })"
-    )
-    widths = page.eval_on_selector_all(".group img", f"async i => Promise.all(({loaded})(i))")
+    images = page.locator(".group img")
+    images.last.scroll_into_view_if_needed()
+    decode = "all => Promise.all(all.map(i => i.decode().then(() => i.naturalWidth)))"
+    widths = images.evaluate_all(decode)
     assert widths == [16, 16]
     assert page.locator(".group h3").inner_text() == "2 images, identical: in train and test"
     assert "<i>x.png" in page.locator(".group").inner_text()
