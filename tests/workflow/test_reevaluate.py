@@ -1,6 +1,7 @@
 """Choice of the re-evaluation plan: interrupted, larger, or explicitly requested."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,14 +80,15 @@ def test_help_names_the_applicable_defaults(capsys):
 
 
 def test_ctrl_c_before_the_first_run_prints_the_resume_command(
-    make_reevaluation, monkeypatch, capsys
+    make_reevaluation, make_split, monkeypatch, capsys
 ):
     search, _ = make_reevaluation(2, 6, 5, 1)
+    data = SimpleNamespace(train=make_split(30), val=make_split(9))
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: None)
+    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: data)
     monkeypatch.setattr("handsigns.tuning.reevaluation.reevaluate", interrupt)
     root = str(search.paths.root.parent)
     assert main(["reevaluate", search.paths.name, "--results", root]) == 130
