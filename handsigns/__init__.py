@@ -13,6 +13,7 @@ from handsigns._version import __version__
 
 if TYPE_CHECKING:
     from handsigns.api import (
+        check,
         compare,
         export,
         load_results,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "check",
     "compare",
     "export",
     "load_results",

@@ -3,6 +3,7 @@
 All errors that a user can fix are `HandsignsError`s.
 """
 
+from handsigns.api.data import check
 from handsigns.api.reports import compare, report
 from handsigns.api.searches import SearchResults, load_results, resume, search
 from handsigns.api.trials import reevaluate, replay, retrain
@@ -10,6 +11,7 @@ from handsigns.api.winners import export, load_winner, predict, test
 
 __all__ = [
     "SearchResults",
+    "check",
     "compare",
     "export",
     "load_results",

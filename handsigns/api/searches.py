@@ -65,6 +65,7 @@ def search(
     name: str | None = None,
     size: int = 64,
     skip_bad: bool = False,
+    group_by: str | None = None,
     trials: int | None = None,
     max_epochs: int | None = None,
     time_budget: str | float | None = None,
@@ -92,6 +93,8 @@ def search(
         name: name of the search; None: name of the space with a timestamp.
         size: height and width of the images in pixels.
         skip_bad: skip files that cannot be used.
+        group_by: groups of images that are kept together when splitting: ``folder``, a CSV file
+            in the data folder, or a regular expression over file names.
         trials: number of configurations; this and the next three override the space's budget.
         max_epochs: epochs of a trial that is not stopped early.
         time_budget: time limit in seconds, or text such as ``15m``.
@@ -120,6 +123,7 @@ def search(
         ResourceError: a trial requires more resources than are available.
     """
     settings = {
+        "group_by": group_by,
         "trials": trials,
         "max_epochs": max_epochs,
         "time_budget": time_budget,

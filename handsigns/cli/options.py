@@ -179,6 +179,16 @@ def add_skip_bad(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--skip-bad", action="store_true", help="skip files that cannot be used")
 
 
+def add_group_by(parser: argparse._ActionsContainer) -> None:
+    """Add the option for the groups that splits and folds keep together."""
+    parser.add_argument(
+        "--group-by",
+        metavar="G",
+        help="keep images together when splitting: folder, groups.csv, or a regular expression "
+        "over file names",
+    )
+
+
 def add_size(parser: argparse._ActionsContainer) -> None:
     """Add the option for the image size."""
     parser.add_argument(
@@ -221,6 +231,7 @@ def _add_data(parser: ArgumentParser, description: str) -> None:
     )
     add_size(data)
     add_skip_bad(data)
+    add_group_by(data)
 
 
 def _image_size(text: str) -> int:

@@ -17,7 +17,7 @@ COMMANDS = (
     "run", "search", "submit", "resume",
     "list", "watch", "leaderboard", "report", "compare",
     "reevaluate", "retrain", "test", "predict", "export", "serve",
-    "replay", "audit", "prepare", "dashboard", "track",
+    "replay", "audit", "check", "prepare", "dashboard", "track",
 )  # fmt: skip
 """Commands in the order of `--help`; each is a module of `handsigns.cli.commands`."""
 

@@ -243,7 +243,7 @@ def _show_accuracy(result: TestResult) -> None:
     correct, total = result.excluding_duplicates.correct, result.excluding_duplicates.total
     if total < result.total:
         share = f" ({correct / total:.2%})" if total else ""
-        print_line(f"excluding duplicates of train and val: {correct}/{total} correct{share}")
+        print_line(f"excluding near-duplicates of train and val: {correct}/{total} correct{share}")
     if len(result.accuracy_per_seed) > 1:
         from handsigns.reporting.summary import seeds_text
 

@@ -10,6 +10,7 @@ from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.parameters import ConfigInt
 from handsigns.config.sections import (
     Budget,
+    Data,
     FaultTolerance,
     Objective,
     Reevaluation,
@@ -42,6 +43,7 @@ class SearchConfig(BaseModel):
     """Description of the search, in one line."""
     space: Space
     """Search space: a parameter, or a fixed value, by hyperparameter."""
+    data: Data = Data()
     objective: Objective = Objective()
     budget: Budget = Budget()
     scheduler: Scheduler = Scheduler()

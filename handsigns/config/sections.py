@@ -27,6 +27,16 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Data(_Section):
+    """Images that belong together."""
+
+    group_by: Annotated[str, Field(min_length=1)] | None = None
+    """Groups that what is split off, and every fold, keep together, besides near-duplicates:
+    ``folder`` (the path below the class folder), the name of a CSV file in the data folder (columns
+    image and group), or a regular expression searched in file names, whose first group, or whole
+    match, names the group."""
+
+
 class Objective(_Section):
     """Objective of the search, measured on the validation split after a trial's last epoch."""
 

@@ -39,6 +39,7 @@ _SCALAR_KEYS = ("description", "baseline", "seed", "storage")
 """Top-level keys that hold a scalar rather than a section."""
 
 SECTIONS: dict[str, type[BaseModel]] = {
+    "data": sections.Data,
     "objective": sections.Objective,
     "budget": sections.Budget,
     "scheduler": sections.Scheduler,

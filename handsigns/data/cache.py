@@ -11,28 +11,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from handsigns.console.sanitize import printable
+from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
 from handsigns.io.home import fallback_home
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 """Version of the cache format, incremented on incompatible changes."""
 
 Splits = Mapping[SplitName, Split]
 
-_PARTS = ("images.npy", "labels.npy", "names.json")
+_PARTS = ("images.npy", "labels.npy", "groups.npy", "names.json")
 _FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 
 @dataclass(frozen=True)
 class CachedDataSet:
-    """Decoded data set: its metadata, and its splits on demand."""
+    """Decoded data set: its metadata, its splits on demand, and its check if it has one."""
 
     info: DataInfo
     open_split: Callable[[SplitName], Split]
+    check: DataCheck | None = None
+
+
+@dataclass(frozen=True)
+class BuiltDataSet:
+    """Data set as it was built; `check` is None for synthetic images."""
+
+    info: DataInfo
+    splits: Splits
+    check: DataCheck | None = None
 
 
 def cache_dir() -> Path:
@@ -52,25 +64,33 @@ def cache_dir() -> Path:
     return (fallback_home() or Path.home()) / ".cache" / "handsigns"
 
 
-def fingerprint(splits: Splits, classes: tuple[str, ...], size: int) -> str:
-    """Return the hex digest of classes, size, and each split's pixels and labels."""
+def fingerprint(
+    splits: Splits,
+    classes: tuple[str, ...],
+    size: int,
+    group_names: Mapping[str, str] | None = None,
+) -> str:
+    """Return the hex digest of classes, size, and each split's pixels, labels and named groups."""
+    named = group_names or {}
     state = hasher()
     state.update(json.dumps([classes, size]).encode())
     for name in SPLIT_NAMES:
         split = splits[name]
         # Sorted by content, so that file names do not matter.
         images = sorted(
-            bytes.fromhex(digest(image.tobytes())) + bytes(str(label), "ascii")
-            for image, label in zip(split.images, split.labels, strict=True)
+            bytes.fromhex(digest(image.tobytes()))
+            + bytes(str(label), "ascii")
+            + named.get(image_name, "").encode(errors="surrogateescape")
+            for image, label, image_name in zip(
+                split.images, split.labels, split.names, strict=True
+            )
         )
         state.update(f"/{name}/{len(images)}/".encode())
         state.update(b"".join(images))
     return state.hexdigest()
 
 
-def load_or_build(
-    key: str, source: str, build: Callable[[], tuple[DataInfo, Splits]]
-) -> CachedDataSet:
+def load_or_build(key: str, source: str, build: Callable[[], BuiltDataSet]) -> CachedDataSet:
     """Load a data set from the cache, or build and cache it.
 
     Args:
@@ -81,36 +101,53 @@ def load_or_build(
     try:
         folder = cache_dir() / key
     except OSError as error:
-        return _uncached(*build(), error)
-    info = _read_info(folder)
-    if info is None:
-        info, splits = build()
+        return _uncached(build(), error)
+    found = _read_info(folder)
+    if found is None:
+        built = build()
         try:
-            _write_cache(folder, info, splits)
+            _write_cache(folder, built)
         except OSError as error:
-            return _uncached(info, splits, error)
+            return _uncached(built, error)
+        found = built.info, built.check
+    info, check = found
     return CachedDataSet(
-        dataclasses.replace(info, source=source), lambda name: _read_split(folder, name)
+        dataclasses.replace(info, source=source),
+        lambda name: _read_split(folder, name),
+        check and dataclasses.replace(check, source=source),
     )
 
 
-def _uncached(info: DataInfo, splits: Splits, error: OSError) -> CachedDataSet:
+def _uncached(built: BuiltDataSet, error: OSError) -> CachedDataSet:
     """Return the data set in memory, with a note why it is not cached."""
     note = f"the decoded images could not be cached: {printable(str(error))}"
-    return CachedDataSet(dataclasses.replace(info, notes=(*info.notes, note)), splits.__getitem__)
+    info = dataclasses.replace(built.info, notes=(*built.info.notes, note))
+    return CachedDataSet(info, built.splits.__getitem__, built.check)
 
 
-def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
+def _write_cache(folder: Path, built: BuiltDataSet) -> None:
     """Write atomically; of two concurrent writers the first wins, with equal content."""
+    info, splits, check = built.info, built.splits, built.check
     try:
         with staged_folder(folder) as staging:
             for name in SPLIT_NAMES:
                 np.save(staging / f"{name}_images.npy", splits[name].images, allow_pickle=False)
                 np.save(staging / f"{name}_labels.npy", splits[name].labels, allow_pickle=False)
+                groups = splits[name].groups
+                np.save(
+                    staging / f"{name}_groups.npy",
+                    np.empty(0, np.int64) if groups is None else groups,
+                    allow_pickle=False,
+                )
                 names = json.dumps(splits[name].names)
                 (staging / f"{name}_names.json").write_text(names, encoding="ascii")
             files = {path.name: file_digest(path) for path in staging.iterdir()}
-            content = {"format": CACHE_FORMAT, "info": dataclasses.asdict(info), "files": files}
+            content = {
+                "format": CACHE_FORMAT,
+                "info": dataclasses.asdict(info),
+                "check": check and dataclasses.asdict(check),
+                "files": files,
+            }
             (staging / "info.json").write_text(json.dumps(content), encoding="ascii")
             if folder.exists() and _read_info(folder) is None:
                 shutil.rmtree(folder)
@@ -119,15 +156,16 @@ def _write_cache(folder: Path, info: DataInfo, splits: Splits) -> None:
             raise
 
 
-def _read_info(folder: Path) -> DataInfo | None:
-    """Return the metadata of a cache entry; None if it is missing or any file is damaged."""
+def _read_info(folder: Path) -> tuple[DataInfo, DataCheck | None] | None:
+    """Return metadata and check of a cache entry; None if it is missing or a file is damaged."""
     try:
         content = json.loads((folder / "info.json").read_text(encoding="ascii"))
         if content["format"] != CACHE_FORMAT or set(content["files"]) != _FILES:
             return None
         if any(file_digest(folder / name) != digest for name, digest in content["files"].items()):
             return None
-        return DataInfo.from_json(content["info"])
+        check = TypeAdapter(DataCheck | None).validate_python(content["check"])
+        return DataInfo.from_json(content["info"]), check
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -135,6 +173,7 @@ def _read_info(folder: Path) -> DataInfo | None:
 def _read_split(folder: Path, name: SplitName) -> Split:
     images = np.load(folder / f"{name}_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
+    groups = np.load(folder / f"{name}_groups.npy", allow_pickle=False)
     names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
     # A plain array over the mapped file: unlike a `memmap`, it is pickled without a copy.
-    return Split(np.asarray(images), labels, tuple(names))
+    return Split(np.asarray(images), labels, tuple(names), groups if len(groups) else None)

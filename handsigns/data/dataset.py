@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
+from handsigns.data.assembly import assemble, make_info
 from handsigns.data.cache import (
     CACHE_FORMAT,
+    BuiltDataSet,
     CachedDataSet,
-    Splits,
-    fingerprint,
     load_or_build,
 )
-from handsigns.data.holdout import SPLIT_SEED, split_off_missing
+from handsigns.data.findings import DataCheck
+from handsigns.data.group_names import group_names
+from handsigns.data.holdout import SPLIT_SEED
 from handsigns.data.images import (
     InvalidImageError,
-    Pixels,
     decode_with_remarks,
     is_heif_supported,
     read_bytes,
@@ -27,15 +26,12 @@ from handsigns.data.images import (
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
-from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+from handsigns.data.splits import DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,
-    check_complete,
-    ignored_notes,
     remark_notes,
-    shared_image_notes,
-    skipped_notes,
 )
+from handsigns.errors import DataError
 from handsigns.io.digest import digest
 
 SYNTHETIC_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
@@ -54,6 +50,11 @@ class DataSet:
     cached: CachedDataSet
 
     @property
+    def check(self) -> DataCheck | None:
+        """What a check of the images found when they were decoded; None for synthetic hands."""
+        return self.cached.check
+
+    @property
     def train_val_nbytes(self) -> int:
         """Bytes of the images that every trial uses: train and validation."""
         return self.train.images.nbytes + self.val.images.nbytes
@@ -68,6 +69,8 @@ def open_data(
     *,
     size: int = 64,
     skip_bad: bool = False,
+    group_by: str | None = None,
+    allow_incomplete: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> DataSet:
     """Open a data set, decoding it unless it is cached.
@@ -77,15 +80,21 @@ def open_data(
             generates synthetic hands.
         size: height and width of the decoded images in pixels.
         skip_bad: skip unusable files.
+        group_by: see `group_names`; groups and near-duplicates are not separated by splits that
+            are split off, nor by folds.
+        allow_incomplete: allow splits without images of some class, which no model can be trained
+            on, to find out what is missing.
         progress: called after every decoded image; never called on a cache hit.
 
     Raises:
         DataError: the folder, or files in it, cannot be used; every bad file is listed.
     """
+    if source is None and group_by is not None:
+        raise DataError("group_by applies to a folder of images; pass one (--data DIR)")
     if source is None:
         cached = _open_synthetic(size, progress)
     else:
-        cached = _open_folder(source, size, skip_bad, progress)
+        cached = _open_folder(source, size, skip_bad, group_by, allow_incomplete, progress)
     return DataSet(cached.info, cached.open_split("train"), cached.open_split("val"), cached)
 
 
@@ -93,7 +102,7 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
     # Rendering needs modules that a search on photographs does not.
     from handsigns.data.synthetic import CLASSES, VERSION, generate_hands
 
-    def build() -> tuple[DataInfo, Splits]:
+    def build() -> BuiltDataSet:
         splits: dict[SplitName, Split] = {}
         for seed, (name, count) in enumerate(SYNTHETIC_COUNTS.items()):
             images, labels = generate_hands(count, seed=seed, size=size)
@@ -101,19 +110,25 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
             splits[name] = Split(images, labels, names)
             done = sum(len(split) for split in splits.values())
             progress(done, sum(SYNTHETIC_COUNTS.values()))
-        return _info(SYNTHETIC_SOURCE, CLASSES, size, splits, ()), splits
+        return BuiltDataSet(make_info(SYNTHETIC_SOURCE, CLASSES, size, splits), splits)
 
     key = _cache_key("synthetic", VERSION, SYNTHETIC_COUNTS, size)
     return load_or_build(key, SYNTHETIC_SOURCE, build)
 
 
 def _open_folder(
-    source: Path, size: int, skip_bad: bool, progress: ProgressCallback
+    source: Path,
+    size: int,
+    skip_bad: bool,
+    group_by: str | None,
+    allow_incomplete: bool,
+    progress: ProgressCallback,
 ) -> CachedDataSet:
     listing = list_images(source, progress)
+    named = group_names(source, listing, group_by)
     resolved = str(source.resolve())
 
-    def build() -> tuple[DataInfo, Splits]:
+    def build() -> BuiltDataSet:
         decoded, undecodable = _map_images(
             listing, lambda path: decode_with_remarks(read_bytes(path), size), progress
         )
@@ -122,10 +137,12 @@ def _open_folder(
             raise bad_files_error(str(source), bad)
         pixels = {name: image for name, (image, _) in decoded.items()}
         remarks = remark_notes({name: remarks for name, (_, remarks) in decoded.items()})
-        return _assemble(resolved, listing, pixels, bad, size, remarks)
+        return assemble(resolved, listing, pixels, bad, size, named, remarks, allow_incomplete)
 
+    groups = sorted(named.items())
     heif = is_heif_supported()  # otherwise such images may have been skipped
-    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, heif, *_content_key(listing))
+    options = (size, skip_bad, allow_incomplete, SPLIT_SEED, heif, groups)
+    key = _cache_key("folder", *options, *_content_key(listing))
     return load_or_build(key, resolved, build)
 
 
@@ -164,47 +181,6 @@ def _map_images(
         else:
             results[image.name] = result
     return results, bad
-
-
-def _assemble(
-    source: str,
-    listing: ImageListing,
-    pixels: Mapping[str, Pixels],
-    bad: Sequence[BadFile],
-    size: int,
-    remarks: Sequence[str],
-) -> tuple[DataInfo, Splits]:
-    usable = {
-        split: [image for image in members if image.name in pixels]
-        for split, members in listing.images.items()
-    }
-    check_complete(source, usable, listing.classes)
-    images, notes = split_off_missing(usable, SPLIT_SEED)
-    check_complete(source, images, listing.classes, provided=usable)
-    splits = {name: _pack_split(images[name], listing.classes, pixels) for name in SPLIT_NAMES}
-    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored), *remarks]
-    notes += shared_image_notes(splits)
-    return _info(source, listing.classes, size, splits, notes), splits
-
-
-def _pack_split(
-    members: Sequence[ImageFile], classes: tuple[str, ...], pixels: Mapping[str, Pixels]
-) -> Split:
-    return Split(
-        np.stack([pixels[image.name] for image in members]),
-        np.array([classes.index(image.label) for image in members], np.int64),
-        tuple(image.name for image in members),
-    )
-
-
-def _info(
-    source: str, classes: tuple[str, ...], size: int, splits: Splits, notes: Sequence[str]
-) -> DataInfo:
-    counts = {
-        name: tuple(np.bincount(split.labels, minlength=len(classes)).tolist())
-        for name, split in splits.items()
-    }
-    return DataInfo(source, fingerprint(splits, classes, size), classes, size, counts, tuple(notes))
 
 
 def _cache_key(*parts: object) -> str:

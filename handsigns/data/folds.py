@@ -1,4 +1,4 @@
-"""Stratified k-fold splits of the training and validation images."""
+"""Stratified k-fold splits of the training and validation images, with groups kept together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ def concat_splits(*splits: Split) -> Split:
         images=np.concatenate([split.images for split in splits]),
         labels=np.concatenate([split.labels for split in splits]),
         names=tuple(name for split in splits for name in split.names),
+        groups=_concat_groups(splits),
     )
+
+
+def _concat_groups(splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
+    import numpy as np
+
+    groups = [split.groups for split in splits if split.groups is not None]
+    return np.concatenate(groups) if len(groups) == len(splits) else None
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,26 @@ class Fold:
 
     def hold_out(self, *splits: Split) -> tuple[Split, Split]:
         """Return the images of all other folds and those of this fold, stratified by class."""
+        _, numbers = self._assign(splits)
+        held_out = numbers == self.index
+        return _subset(splits, ~held_out), _subset(splits, held_out)
+
+    def deviation(self, *splits: Split) -> int:
+        """Return by how many images of a class the folds differ at most; 1 without groups."""
+        import numpy as np
+
+        labels, numbers = self._assign(splits)
+        counts = (np.bincount(numbers[labels == k], minlength=self.count) for k in set(labels))
+        return max(int(np.ptp(count)) for count in counts)
+
+    def _assign(
+        self, splits: Sequence[Split]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the labels and the folds (N,) of all images."""
         import numpy as np
 
         labels = np.concatenate([split.labels for split in splits])
-        held_out = assign_folds(labels, self.count, self.seed) == self.index
-        return _subset(splits, ~held_out), _subset(splits, held_out)
+        return labels, assign_folds(labels, self.count, self.seed, _concat_groups(splits))
 
 
 def training_splits(
@@ -57,19 +80,63 @@ def training_splits(
     return fold.hold_out(train, val)
 
 
-def assign_folds(labels: npt.NDArray[np.int64], folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """Assign each image a fold (N,), with class counts that differ by at most one between folds."""
+def assign_folds(
+    labels: npt.NDArray[np.int64],
+    folds: int,
+    seed: int,
+    groups: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Assign each image a fold (N,), and all images of a group the same.
+
+    Class counts differ by at most one between folds, as far as the groups (N,) allow.
+    """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    numbers = np.empty(len(labels), np.int64)
+    numbers = np.full(len(labels), -1, np.int64)
+    counts = np.zeros((folds, labels.max(initial=0) + 1), np.int64)
+    if groups is not None:
+        _assign_groups(numbers, counts, labels, groups, seed)
     assigned = 0
     for label in np.unique(labels):
-        members = generator.permutation(np.flatnonzero(labels == label))
+        members = np.flatnonzero(labels == label)
+        members = generator.permutation(members[numbers[members] < 0])
         # Continuing after the last class's fold keeps the folds equally large.
-        numbers[members] = (assigned + np.arange(len(members))) % folds
+        order = np.roll(np.arange(folds), -(assigned % folds))
+        for member in members:
+            fold = order[counts[order, label].argmin()]
+            numbers[member] = fold
+            counts[fold, label] += 1
         assigned += len(members)
     return numbers
+
+
+def _assign_groups(
+    numbers: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    seed: int,
+) -> None:
+    """Assign the groups of two or more images to folds, largest first, in place.
+
+    Each goes where its classes have the fewest images, in proportion to the class.
+    """
+    import numpy as np
+
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shuffled = np.random.default_rng([seed, 1]).permutation(len(sizes))
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    order = order[sizes[order] > 1]
+    totals = np.maximum(np.bincount(labels, minlength=counts.shape[1]), 1)
+    by_group = np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1])
+    for group in order:
+        members = by_group[group]
+        inside = np.bincount(labels[members], minlength=counts.shape[1])
+        load = (counts * (inside / totals**2)).sum(1)
+        fold = np.lexsort((counts.sum(1), load))[0]
+        numbers[members] = fold
+        counts[fold] += inside
 
 
 def _subset(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
@@ -78,6 +145,7 @@ def _subset(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
     for split in splits:
         mask = chosen[start : start + len(split)]
         names = tuple(itertools.compress(split.names, mask))
-        parts.append(Split(split.images[mask], split.labels[mask], names))
+        groups = None if split.groups is None else split.groups[mask]
+        parts.append(Split(split.images[mask], split.labels[mask], names, groups))
         start += len(split)
     return concat_splits(*parts)

@@ -83,6 +83,16 @@ def file_size(path: Path) -> int:
         return -1
 
 
+def read_header(path: Path) -> tuple[str, str] | None:
+    """Return the size (``3024x4032``) and Pillow's mode of a file; None if it cannot be read."""
+    with _SUPPRESS_WARNINGS:
+        try:
+            with Image.open(path, formats=IMAGE_FORMATS) as image:
+                return f"{image.width}x{image.height}", image.mode
+        except Exception:  # as in `decode`
+            return None
+
+
 def decode(content: bytes, size: int) -> Pixels:
     """Decode an image to uint8 (size, size, 3): upright, centre-cropped, antialiased.
 

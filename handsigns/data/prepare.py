@@ -16,10 +16,19 @@ from PIL import Image
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import entries, find_images
-from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, split_off_missing
-from handsigns.data.images import InvalidImageError, decode_with_remarks, file_size, read_bytes
+from handsigns.data.group_names import GroupNames, group_names
+from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
+from handsigns.data.images import (
+    InvalidImageError,
+    Pixels,
+    decode,
+    decode_with_remarks,
+    file_size,
+    read_bytes,
+)
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
+from handsigns.data.near_duplicates import find_groups
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
 from handsigns.data.splits import SplitName
 from handsigns.data.validate import (
@@ -35,6 +44,8 @@ from handsigns.io.digest import hasher
 from handsigns.io.json_file import read_json, write_json
 
 MANIFEST = "manifest.json"
+_COMPARED_SIZE = 64
+"""Size in pixels at which images are compared, all in memory, before any is written."""
 JPEG_QUALITY = 95
 """Quality of the JPEGs, without chroma subsampling (4:4:4): 64 pixels have no detail to spare."""
 
@@ -78,6 +89,7 @@ def prepare(
     size: int = 64,
     seed: int = SPLIT_SEED,
     skip_bad: bool = False,
+    group_by: str | None = None,
     progress: ProgressCallback = no_progress,
 ) -> PrepareResult:
     """Write every image of `source` as a JPEG of `size` pixels into `dest`, in the same layout.
@@ -85,7 +97,8 @@ def prepare(
     Images of a label table are sorted into class folders.
 
     A missing test split, then a missing val split (20 % of train), is split off from train,
-    stratified by class and sampled with `seed`. Bad files are reported after all good ones are
+    stratified by class and sampled with `seed`; near-duplicates and the groups of `group_by` (see
+    `group_names`) are kept together. Bad files are reported after all good ones are
     written, so that a rerun with the files fixed, or with `skip_bad`, resumes from there.
 
     Raises:
@@ -95,7 +108,11 @@ def prepare(
     listing = list_images(source, progress)
     _check_not_nested(source, dest)
     check_complete(str(source), listing.images, listing.classes)
-    images, notes = split_off_missing(listing.images, seed)
+    named = group_names(source, listing, group_by)
+    groups = _groups(listing, named, progress)
+    loose, notes = (groups, []) if named else loosen(listing.images, groups)
+    images, split_notes = split_off_missing(listing.images, seed, loose)
+    notes += split_notes
     check_complete(str(source), images, listing.classes, provided=listing.images)
     manifest = {"source": _digest(listing), "size": size, "seed": seed}
     jobs = _jobs(dest, listing.layout, images)
@@ -118,6 +135,28 @@ def prepare(
     notes += [*skipped_notes(bad), *ignored_notes(listing.ignored)]
     notes += remark_notes(converted.remarks)
     return PrepareResult(dest, counts, len(converted.remarks), tuple(notes))
+
+
+def _groups(listing: ImageListing, named: GroupNames, progress: ProgressCallback) -> dict[str, int]:
+    """Return the group of each image that may be split off by its name, as `open_data` would.
+
+    Images that cannot be decoded are left out; they are reported later.
+    """
+    if {"val", "test"} <= listing.images.keys():
+        return {}
+
+    def attempt(image: ImageFile) -> Pixels | None:
+        try:
+            return decode(read_bytes(image.path), _COMPARED_SIZE)
+        except InvalidImageError:
+            return None
+
+    images = [p for s in ("train", "val") for p in listing.images.get(s, ())]
+    pixels = parallel_map(attempt, images, progress)
+    usable = [(p.name, image) for p, image in zip(images, pixels, strict=True) if image is not None]
+    keys = [named.get(name) for name, _ in usable]
+    groups = find_groups([image for _, image in usable], keys)
+    return {name: group for (name, _), group in zip(usable, groups.tolist(), strict=True)}
 
 
 def _check_not_nested(source: Path, dest: Path) -> None:

@@ -22,11 +22,14 @@ class Split:
         images: uint8 (N, H, W, 3), RGB; memory-mapped read-only if it comes from the cache.
         labels: int64 (N,), indices into the data set's `classes`.
         names: N names to show a user, relative to the source (``test_signs/0_IMG_5865.jpg``).
+        groups: int64 (N,), of all splits together: images of one group, such as near-duplicates,
+            are kept together; None: each image is a group by itself.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     names: tuple[str, ...]
+    groups: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.labels) == len(self.names):
@@ -40,7 +43,8 @@ class Split:
 
     def head(self, count: int) -> Split:
         """Return at most the first `count` images, sharing their memory."""
-        return Split(self.images[:count], self.labels[:count], self.names[:count])
+        groups = None if self.groups is None else self.groups[:count]
+        return Split(self.images[:count], self.labels[:count], self.names[:count], groups)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class DataInfo:
         size: height and width of the decoded images in pixels.
         counts: images per class, in the order of `classes`, by split.
         notes: notes for the user (splits split off, duplicates across splits, skipped files).
+        groups: number of groups of train and val images per class, in the order of `classes`;
+            empty if each image is a group by itself.
     """
 
     source: str
@@ -63,6 +69,7 @@ class DataInfo:
     size: int
     counts: Mapping[SplitName, tuple[int, ...]]
     notes: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> DataInfo:
@@ -72,5 +79,5 @@ class DataInfo:
             KeyError, TypeError: a field is missing or has the wrong type.
         """
         counts = {split: tuple(numbers) for split, numbers in fields["counts"].items()}
-        listed = {name: tuple(fields[name]) for name in ("classes", "notes")}
+        listed = {name: tuple(fields[name]) for name in ("classes", "notes", "groups")}
         return cls(**{**fields, **listed, "counts": counts})

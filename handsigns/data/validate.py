@@ -5,12 +5,18 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from handsigns.console.sanitize import printable
 from handsigns.data.listing import BadFile, ImageFile
+from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
 from handsigns.errors import DataError
-from handsigns.io.digest import digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _MAX_LISTED = 50
 """Bad files listed in an error."""
@@ -22,8 +28,8 @@ _ADVICE: dict[SplitName, str] = {
     "test": "add some, or move the folder away to have one split off from train",
 }
 _TOO_FEW = (
-    "train has too few images to split one off: give each class at least three images, or leave "
-    "out smaller classes"
+    "train has too few images to split one off: give each class at least three images (in "
+    "different groups, if there are groups), or leave out smaller classes"
 )
 
 
@@ -105,21 +111,57 @@ def check_complete(
         raise DataError(f"{printable(source)}: " + "; ".join(problems))
 
 
-def image_digests(split: Split) -> list[str]:
-    """Return the digest of each image's pixels."""
-    return [digest(image.tobytes()) for image in split.images]
+@dataclass(frozen=True)
+class Leak:
+    """Images of a split of which another split has near-duplicates, or images of their groups.
+
+    Attributes:
+        split, other: the two splits, the one with the leaked images first.
+        images: indices of the images in `split`.
+        num_identical: number of them whose pixels are also in `other`.
+    """
+
+    split: SplitName
+    other: SplitName
+    images: tuple[int, ...]
+    num_identical: int
 
 
-def shared_image_notes(splits: Mapping[SplitName, Split]) -> Iterator[str]:
-    """Yield a note for each pair of splits that share images (by their pixels)."""
-    digests = {name: image_digests(split) for name, split in splits.items()}
-    for first, second in itertools.combinations(SPLIT_NAMES, 2):
-        known = set(digests[first])
-        shared = [index for index, digest in enumerate(digests[second]) if digest in known]
-        if shared:
-            example = printable(splits[second].names[shared[0]])
-            yield (
-                f"{len(shared)} of {len(splits[second])} {second} images are also in {first} "
-                f"({len(splits[first])} images), for example {example}; {second} scores are "
-                f"optimistic"
-            )
+def find_leaks(splits: Mapping[SplitName, Split]) -> list[Leak]:
+    """Return the leaks between all pairs of splits."""
+    found = []
+    for other, split in itertools.combinations(SPLIT_NAMES, 2):
+        shared = shared_images(splits[split], splits[other])
+        known = set(image_digests(splits[other].images)) if shared.any() else set()
+        digests = image_digests(splits[split].images[shared])
+        if shared.any():
+            images = tuple(shared.nonzero()[0].tolist())
+            found.append(Leak(split, other, images, sum(d in known for d in digests)))
+    return found
+
+
+def shared_images(split: Split, *others: Split) -> npt.NDArray[np.bool_]:
+    """Return which images (N,) of a split share their group with an image of the others."""
+    import numpy as np
+
+    if split.groups is None:
+        return np.zeros(len(split), np.bool_)
+    groups = [other.groups for other in others if other.groups is not None]
+    return np.isin(split.groups, np.concatenate(groups))
+
+
+def shared_kind(*, named: bool) -> str:
+    """Return what images share with those in their group, which the user may have named."""
+    return "near-duplicates or others of their group" if named else "near-duplicates"
+
+
+def leak_notes(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator[str]:
+    """Yield a note for each leak between two splits."""
+    for leak in find_leaks(splits):
+        split, other = splits[leak.split], splits[leak.other]
+        kind = shared_kind(named=named)
+        yield (
+            f"{len(leak.images)} of {len(split)} {leak.split} images have {kind} in {leak.other} "
+            f"({len(other)} images; {leak.num_identical} identical), for example "
+            f"{printable(split.names[leak.images[0]])}; {leak.split} scores are optimistic"
+        )

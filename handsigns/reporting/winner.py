@@ -57,11 +57,11 @@ def read_winner_summary(paths: SearchPaths) -> WinnerSummary:
     problems: list[str] = []
     retraining = test = None
     if folder.is_dir():
-        retraining = _read_tolerantly(
+        retraining = read_tolerantly(
             f"winner/{METRICS_FILE}", lambda: read_retraining(folder), problems
         )
-        test = _read_tolerantly(f"winner/{TEST_FILE}", lambda: read_test_result(folder), problems)
-    ledger = _read_tolerantly(
+        test = read_tolerantly(f"winner/{TEST_FILE}", lambda: read_test_result(folder), problems)
+    ledger = read_tolerantly(
         paths.test_ledger.name, lambda: read_test_ledger(paths.test_ledger), problems
     )
     misclassified_images = _load_misclassified(folder, test.misclassified if test else (), problems)
@@ -72,10 +72,11 @@ def read_winner_summary(paths: SearchPaths) -> WinnerSummary:
 def read_environment(paths: SearchPaths, problems: list[str]) -> dict[str, Any]:
     """Read the environment in which the search was started; empty if unknown."""
     path = paths.environment
-    return _read_tolerantly(path.name, lambda: read_json(path, dict[str, Any]), problems) or {}
+    return read_tolerantly(path.name, lambda: read_json(path, dict[str, Any]), problems) or {}
 
 
-def _read_tolerantly(name: str, read: Callable[[], T], problems: list[str]) -> T | None:
+def read_tolerantly(name: str, read: Callable[[], T], problems: list[str]) -> T | None:
+    """Read a file; None if it is missing, or damaged, which is added to the problems."""
     try:
         return read()
     except FileNotFoundError:

@@ -25,9 +25,14 @@ from handsigns.reporting.figures.figure import Figure, write_figure
 from handsigns.reporting.figures.trial import trial_curves
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.reporting.page import GENERATOR_META_PREFIX, figures_payload, render, render_plain
-from handsigns.reporting.winner import WinnerSummary, read_environment, read_winner_summary
+from handsigns.reporting.winner import (
+    WinnerSummary,
+    read_environment,
+    read_tolerantly,
+    read_winner_summary,
+)
 from handsigns.results.class_scores import omission_note
-from handsigns.results.store import StoredSearch
+from handsigns.results.store import StoredSearch, read_data_check
 from handsigns.results.timeline import Timeline, read_timeline
 
 PAGE = "index.html"
@@ -156,6 +161,7 @@ def _template_context(
 ) -> dict[str, Any]:
     problems = list(winner_summary.problems)
     environment = read_environment(search.paths, problems)
+    check = read_tolerantly("data_check.json", lambda: read_data_check(search), problems)
     winner, current_phase = search.winner, next_steps.phase(search)
     edges = range_edges.find_edges(search.config.space, winner.params) if winner else []
     test = winner_summary.test
@@ -182,6 +188,7 @@ def _template_context(
         "per_class": per_class(test) if test else [],
         "misclassified_images": winner_summary.misclassified_images,
         "provenance": caveats.provenance(search, environment),
+        "check": check,
         "class_counts": caveats.class_counts(search, MAX_CLASSES),
         "num_classes": len(search.data.info.classes),
         "classes_omitted": omission_note(

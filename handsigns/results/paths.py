@@ -75,6 +75,11 @@ class SearchPaths:
         return self.root / "data.json"
 
     @property
+    def data_check(self) -> Path:
+        """Check of the images at the start of the search."""
+        return self.root / "data_check.json"
+
+    @property
     def journal(self) -> Path:
         """Journal of the search, an event per line; all tables are derived from it."""
         return self.root / "journal.jsonl"

@@ -137,8 +137,9 @@ def write_plan(
 
 
 def smallest_class_size(info: DataInfo) -> int:
-    """Return the number of train and val images of the smallest class."""
-    return min(map(sum, zip(info.counts["train"], info.counts["val"], strict=True)))
+    """Return the number of train and val images, or of their groups, of the smallest class."""
+    counts = info.groups or map(sum, zip(info.counts["train"], info.counts["val"], strict=True))
+    return min(counts)
 
 
 def feasible_folds(folds: int, info: DataInfo) -> int:

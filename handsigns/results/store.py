@@ -11,6 +11,7 @@ from pathlib import Path
 from handsigns.config.load import dump_search_config, load_search_config
 from handsigns.config.search import SearchConfig
 from handsigns.config.user_code import UserCode, save_user_code
+from handsigns.data.findings import DataCheck
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import staged_folder, write_text
@@ -180,6 +181,7 @@ def create_search(
     data: DataRecord,
     warm_start: WarmStart | None = None,
     user_code: UserCode | None = None,
+    check: DataCheck | None = None,
 ) -> StoredSearch:
     """Create the folder of a new search atomically.
 
@@ -193,6 +195,8 @@ def create_search(
             staged = SearchPaths(folder)
             write_text(staged.search_config, dump_search_config(search_config))
             write_json(staged.data, dataclasses.asdict(data))
+            if check is not None:
+                write_json(staged.data_check, dataclasses.asdict(check))
             write_json(staged.environment, describe_environment(user_code))
             save_user_code(staged.user_code, user_code)
             if warm_start is not None:
@@ -202,6 +206,19 @@ def create_search(
         ensure_folder_free(paths)
         raise ResultsError(f"{paths.root} cannot be written: {error}") from error
     return StoredSearch(paths, search_config, data, Journal(paths.journal))
+
+
+def read_data_check(stored: StoredSearch) -> DataCheck | None:
+    """Read the check of the search's images; None if there is none, or of others.
+
+    Raises:
+        ResultsError: it is damaged.
+    """
+    try:
+        check = read_json(stored.paths.data_check, DataCheck)
+    except FileNotFoundError:
+        return None
+    return check if check.fingerprint == stored.data.info.fingerprint else None
 
 
 def update_data_record(stored: StoredSearch, info: DataInfo, data_folder: Path | None) -> None:

@@ -204,7 +204,7 @@ class Misclassified:
 
 
 class NonDuplicateScore(NamedTuple):
-    """Score on test images that have no pixel-identical duplicate in train or val."""
+    """Score on the test images that have no near-duplicate, or group, in train or val."""
 
     correct: Count
     total: Count

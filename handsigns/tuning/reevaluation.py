@@ -32,10 +32,11 @@ def plan_reevaluation(stored: StoredSearch, requested: Reevaluation) -> Reevalua
     if not best:
         raise ResultsError(f"no trial of {stored.paths.name} has a result to re-evaluate")
     if feasible_folds(requested.folds, stored.data.info) != requested.folds:
-        num_images = smallest_class_size(stored.data.info)
+        kind = "group of images" if stored.data.info.groups else "image"
+        kinds = "groups of images" if stored.data.info.groups else "images"
         raise ConfigError(
             f"{requested.folds} folds are too many: the smallest class has "
-            f"{pluralize(num_images, 'image')} in train and val "
+            f"{pluralize(smallest_class_size(stored.data.info), kind, kinds)} in train and val "
             f"(--folds {feasible_folds(5, stored.data.info)})"
         )
     return ReevaluationPlan(tuple(best), requested.seeds, requested.folds)

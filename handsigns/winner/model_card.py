@@ -193,13 +193,13 @@ def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult 
 
 
 def _duplicates_note(test: TestResult) -> str:
-    """Return a note on test images whose pixels are also in the training data, if any."""
+    """Return a note on test images with near-duplicates in the training data, if any."""
     correct, total = test.excluding_duplicates
     if total == test.total:
         return ""
     share = f", {correct / total:.2%}" if total else ""
     return (
-        f" {test.total - total} of these images are also in train or val; of the other "
+        f" {test.total - total} of these images have near-duplicates in train or val; of the other "
         f"{total}, {correct} are correct{share}."
     )
 

@@ -12,7 +12,7 @@ from PIL import Image
 from handsigns.data.dataset import DataSet
 from handsigns.data.images import Pixels
 from handsigns.data.splits import Split
-from handsigns.data.validate import image_digests
+from handsigns.data.validate import shared_images
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import file_digest
@@ -141,8 +141,7 @@ def evaluate_winner(
 def _score_excluding_duplicates(
     data: DataSet, test: Split, predicted: npt.NDArray[np.int64]
 ) -> NonDuplicateScore:
-    seen = {*image_digests(data.train), *image_digests(data.val)}
-    unseen = np.array([digest not in seen for digest in image_digests(test)])
+    unseen = ~shared_images(test, data.train, data.val)
     return NonDuplicateScore(int((predicted == test.labels)[unseen].sum()), int(unseen.sum()))
 
 

@@ -36,7 +36,9 @@ class InputOptions:
         return (*data, *(("--trust-user-code",) if self.trust_user_code else ()))
 
 
-def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
+def open_data(
+    folder: Path | None, size: int, skip_bad: bool, group_by: str | None = None
+) -> DataSet:
     """Open a data set, showing progress; None generates synthetic hands."""
     from handsigns.data.dataset import open_data as open_set
     from handsigns.io.home import fallback_home
@@ -48,7 +50,7 @@ def open_data(folder: Path | None, size: int, skip_bad: bool) -> DataSet:
         note(f"the home folder is not writable; caches are kept in {home}")
 
     with progress("generating hands" if folder is None else "reading images") as report:
-        return open_set(folder, size=size, skip_bad=skip_bad, progress=report)
+        return open_set(folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report)
 
 
 def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> DataSet:
@@ -60,7 +62,7 @@ def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> D
     """
     record = search.data
     folder = data_folder or (Path(record.folder) if record.folder else None)
-    return open_data(folder, record.size, record.skip_bad)
+    return open_data(folder, record.size, record.skip_bad, search.config.data.group_by)
 
 
 def open_verified_data(
@@ -94,7 +96,7 @@ def describe_change(search: StoredSearch, data: DataSet, expected: str) -> str:
 
 
 def prepare_data(
-    source: Path, dest: Path, *, size: int, seed: int, skip_bad: bool
+    source: Path, dest: Path, *, size: int, seed: int, skip_bad: bool, group_by: str | None
 ) -> PrepareResult:
     """Create a data set of small images from photographs of any size, showing progress.
 
@@ -104,4 +106,12 @@ def prepare_data(
     from handsigns.data.prepare import prepare
 
     with progress("preparing images") as report:
-        return prepare(source, dest, size=size, seed=seed, skip_bad=skip_bad, progress=report)
+        return prepare(
+            source,
+            dest,
+            size=size,
+            seed=seed,
+            skip_bad=skip_bad,
+            group_by=group_by,
+            progress=report,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
+from handsigns.workflow.check import print_check
 from handsigns.workflow.data import open_data
 from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from handsigns.results.warm_start import WarmStart
 
 SETTING_KEYS = {
+    "group_by": "data.group_by",
     "trials": "budget.trials",
     "max_epochs": "budget.max_epochs",
     "time_budget": "budget.time_budget",
@@ -91,6 +94,9 @@ class PlannedSearch:
 def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
     """Return the `SETTING_KEYS` that have a value, by their key in the search space."""
     chosen = {key: values.get(name) for name, key in SETTING_KEYS.items()}
+    if isinstance(values.get("group_by"), str):
+        # Quoted: values are parsed as YAML, in which [ab] is a list.
+        chosen["data.group_by"] = json.dumps(values["group_by"])
     return {key: value for key, value in chosen.items() if value is not None}
 
 
@@ -133,10 +139,12 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     from handsigns.results.store import DataRecord
 
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
-    data = open_data(request.data, request.size, request.skip_bad)
+    data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
     folder = str(request.data.resolve()) if request.data else None
     record = DataRecord(data.info, folder, request.size, request.skip_bad)
     _print_summary(config, data)
+    if request.data and data.check:
+        print_check(request.data, data.check)
     smoke_test_user_code(config, user_code, data)
     warm_start = _warm_start(request, config, data)
     return PlannedSearch(paths, config, data, record, warm_start, user_code)
@@ -153,7 +161,9 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
     from handsigns.results.store import create_search, discard_unstarted
 
     ensure_name_free(new.paths, new.config.storage)
-    search = create_search(new.paths, new.config, new.record, new.warm_start, new.user_code)
+    search = create_search(
+        new.paths, new.config, new.record, new.warm_start, new.user_code, new.data.check
+    )
     try:
         with search_lock(new.paths):
             return run_trials(search, new.config, new.data, new.user_code, options)

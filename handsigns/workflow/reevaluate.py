@@ -14,6 +14,7 @@ from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
     from handsigns.config.sections import Reevaluation
+    from handsigns.data.dataset import DataSet
     from handsigns.results.reevaluation import ReevaluationPlan
     from handsigns.results.store import StoredSearch
     from handsigns.tuning.request import SearchResult
@@ -65,6 +66,7 @@ def reevaluate(
         f"({pluralize(plan.seeds, 'seed')}{folds})",
         flush=True,
     )
+    _print_deviation(plan, data, search.config.seed)
     try:
         with search_lock(search.paths):
             outcome = run_reevaluation(
@@ -80,6 +82,18 @@ def reevaluate(
         resume_command = search.paths.reevaluation.resume_command
         raise KeyboardInterrupt(f"interrupted; resume with: {resume_command}") from error
     return reload(search), outcome
+
+
+def _print_deviation(plan: ReevaluationPlan, data: DataSet, search_seed: int) -> None:
+    """Print by how much folds deviate from stratification, to keep groups together."""
+    fold = plan.runs[0].validation_fold(search_seed)
+    deviation = 0 if fold is None else fold.deviation(data.train, data.val)
+    if deviation > 1:
+        print(
+            f"note: to keep groups together, the folds differ by up to {deviation} images of a "
+            f"class",
+            flush=True,
+        )
 
 
 def choose_plan(

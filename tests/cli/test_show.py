@@ -15,8 +15,8 @@ from handsigns.stats.calibration import Calibration
     ("score", "line"),
     [
         ((9, 10), ""),
-        ((7, 8), "excluding duplicates of train and val: 7/8 correct (87.50%)\n"),
-        ((0, 0), "excluding duplicates of train and val: 0/0 correct\n"),
+        ((7, 8), "excluding near-duplicates of train and val: 7/8 correct (87.50%)\n"),
+        ((0, 0), "excluding near-duplicates of train and val: 0/0 correct\n"),
     ],
 )
 def test_accuracy_without_duplicates_is_printed(tmp_path, capsys, score, line):
@@ -40,7 +40,7 @@ def test_accuracy_without_duplicates_is_printed(tmp_path, capsys, score, line):
     assert "test accuracy 90.00%: 9/10 correct" in output
     assert "misclassified: b/7.png (true b, predicted a)" in output
     assert line in output
-    assert ("excluding duplicates" in output) == bool(line)
+    assert ("excluding near-duplicates" in output) == bool(line)
 
 
 @pytest.mark.parametrize("classes", [6, 26, 1000])

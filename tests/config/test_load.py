@@ -11,6 +11,7 @@ from handsigns.config.presets import list_presets, resolve_search_space
 from handsigns.config.search import SearchConfig
 from handsigns.config.yaml_document import dump_yaml, load_yaml_document
 from handsigns.errors import ConfigError
+from handsigns.workflow.new_search import explicit_settings
 
 SPACE = "space:\n  learning_rate: {type: log_uniform, low: 1e-4, high: 1e-2}\n"
 
@@ -515,3 +516,13 @@ def test_tracking_is_off_by_default(load):
 def test_invalid_tracking_is_rejected(load, section, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         load(f"{SPACE}tracking: {section}\n")
+
+
+@pytest.mark.parametrize("pattern", ["folder", "groups.csv", "[ab]+", r"^(\w+)_\d", "007", "a: b"])
+def test_group_by_is_taken_as_it_stands(tmp_path, pattern):
+    file = tmp_path / "space.yaml"
+    file.write_text("space: {dropout: 0.1}\n")
+    config = load_search_config(file, options=explicit_settings({"group_by": pattern}))
+    assert config.data.group_by == pattern
+    file.write_text(dump_search_config(config))
+    assert load_search_config(file).data.group_by == pattern

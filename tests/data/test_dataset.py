@@ -196,7 +196,8 @@ def test_images_shared_by_splits_are_counted_in_a_note(signs_folder):
         )
     (note,) = open_data(signs_folder, size=8).info.notes
     assert note.startswith(
-        "2 of 14 test images are also in train (30 images), for example test_signs/1_copy0.jpg"
+        "2 of 14 test images have near-duplicates in train (30 images; 2 identical), for example "
+        "test_signs/1_copy0.jpg"
     )
 
 
@@ -207,7 +208,7 @@ def test_duplicates_within_a_split_are_not_noted(signs_folder):
     for name in ("1_a.jpg", "1_b.jpg"):
         shutil.copy(original, signs_folder / "val_signs" / name)
     (note,) = open_data(signs_folder, size=8).info.notes
-    assert note.startswith("2 of 14 val images are also in train (31 images)")
+    assert note.startswith("2 of 14 val images have near-duplicates in train (31 images; 2 ident")
 
 
 def test_note_on_one_skipped_file(signs_folder):

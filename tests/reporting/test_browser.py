@@ -1,12 +1,17 @@
 """Report and comparison pages in a real browser, opened from disk, without network."""
 
+import dataclasses
 import io
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from handsigns.data.check import check_data
+from handsigns.io.json_file import write_json
 from handsigns.reporting.compare import write_comparison
+from handsigns.reporting.data_check import write_check_page
 from handsigns.reporting.figures.figure import PALETTES
 from handsigns.reporting.write import write_report
 
@@ -41,11 +46,28 @@ def report_page(make_search, add_scripted_winner, tmp_path):
 
 
 @pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Return the check of a set in which a test image, with a hostile name, is also in train."""
+    monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 20), ("val", 1), ("test", 1)):
+        for label in ("a", "b"):
+            folder = tmp_path / "images" / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    folder = tmp_path / "images"
+    shutil.copy(folder / "train" / "a" / "0.png", folder / "test" / "a" / "<i>x.png")
+    return check_data(folder, size=16)
+
+
+@pytest.fixture
 def open_page(browser):
     """Open a page and wait for its figures; errors and requests are in `page.problems`."""
     contexts = []
 
-    def load(path, width=1280, scheme="light"):
+    def load(path, width=1280, scheme="light", ready="html[data-drawn=all]"):
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
@@ -60,7 +82,7 @@ def open_page(browser):
             ),
         )
         page.goto(path.as_uri())
-        page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
+        page.wait_for_selector(ready, timeout=120_000)
         return page
 
     yield load
@@ -241,3 +263,28 @@ def test_status_colours_match_in_table_and_figures(make_search, open_page, tmp_p
     assert set(shown) == {record.status for record in search.journal.records}
     statuses = PALETTES[theme].statuses
     assert shown == {s: ["rgb({}, {}, {})".format(*bytes.fromhex(statuses[s][1:]))] for s in shown}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_page_of_a_check_shows_the_groups(check, open_page, tmp_path, width, scheme):
+    page = open_page(write_check_page(check, tmp_path / "out"), width, scheme, ready="#groups")
+    assert page.problems == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    images = page.locator(".group img")
+    images.last.scroll_into_view_if_needed()
+    decode = "all => Promise.all(all.map(i => i.decode().then(() => i.naturalWidth)))"
+    widths = images.evaluate_all(decode)
+    assert widths == [16, 16]
+    assert page.locator(".group h3").inner_text() == "2 images, identical: in train and test"
+    assert "<i>x.png" in page.locator(".group").inner_text()
+
+
+def test_report_has_the_check_of_its_data(check, make_search, open_page, tmp_path):
+    search = make_search(trials=3)
+    check = dataclasses.replace(check, fingerprint=search.data.info.fingerprint)
+    write_json(search.paths.data_check, dataclasses.asdict(check))
+    page = open_page(write_report(search, tmp_path / "out", figures=False))
+    assert page.problems == []
+    assert page.locator("#data [data-finding=across_splits]").count() == 1
+    page.locator("#data > details summary").click()
+    assert page.locator("#data .group img").count() == 2

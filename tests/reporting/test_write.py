@@ -120,7 +120,10 @@ def test_overlap_of_test_and_training_images_is_reported(
     search = make_search(trials=4)
     add_scripted_winner(search)
     page = write_report(search, tmp_path / "report").read_text()
-    assert "15 of the test images are also in train or val; of the other 201, 190 are" in page
+    assert (
+        "15 of the test images have near-duplicates in train or val; of the other 201, 190 are"
+        in page
+    )
     assert "classified correctly (94.5%)" in page
 
 

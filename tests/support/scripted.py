@@ -159,7 +159,8 @@ def simulate_search(
     if classes != 6:
         names = tuple(f"{chr(97 + k % 26)} class {k}" for k in range(classes))
     notes = (
-        "3 of 173 val images are also in train (691 images); val scores are optimistic",
+        "3 of 173 val images have near-duplicates in train (691 images; 1 identical); val scores "
+        "are optimistic",
         *(HOSTILE_STRINGS if hostile else ()),
     )
     counts = {

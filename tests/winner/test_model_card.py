@@ -119,11 +119,11 @@ def test_card_after_the_test(write_card):
     retested = write_card(make_result(test_evaluations=3, selected_after_test=True))
     assert "opened 3 times. Only the first result is unbiased" in retested
     assert "a biased estimate" in retested
-    assert "also in train or val" not in text
+    assert "near-duplicates in train or val" not in text
     with_duplicates = write_card(make_result(excluding_duplicates=NonDuplicateScore(5, 8)))
     assert (
-        "2 of these images are also in train or val; of the other 8, 5 are correct, 62.50%"
-        in with_duplicates
+        "2 of these images have near-duplicates in train or val; of the other 8, 5 are correct, "
+        "62.50%" in with_duplicates
     )
     assert "misclassified none of the 10" in write_card(make_result(((4, 0), (0, 6))))
 

@@ -1,7 +1,9 @@
 """Choice of the re-evaluation plan: interrupted, larger, or explicitly requested."""
 
 import dataclasses
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from handsigns.cli import main
@@ -79,15 +81,23 @@ def test_help_names_the_applicable_defaults(capsys):
 
 
 def test_ctrl_c_before_the_first_run_prints_the_resume_command(
-    make_reevaluation, monkeypatch, capsys
+    make_reevaluation, make_split, monkeypatch, capsys
 ):
     search, _ = make_reevaluation(2, 6, 5, 1)
+    train = make_split(30)
+    one_group = np.where(train.labels == 0, 0, np.arange(30))
+    train = dataclasses.replace(train, groups=one_group)
+    val = dataclasses.replace(make_split(9), groups=np.arange(30, 39))
+    data = SimpleNamespace(train=train, val=val)
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: None)
+    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: data)
     monkeypatch.setattr("handsigns.tuning.reevaluation.reevaluate", interrupt)
     root = str(search.paths.root.parent)
     assert main(["reevaluate", search.paths.name, "--results", root]) == 130
-    assert "resume with: python -m handsigns reevaluate scripted" in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert "resume with: python -m handsigns reevaluate scripted" in output.err
+    note = "to keep groups together, the folds differ by up to 10 images of a class"
+    assert note in " ".join(output.out.split())

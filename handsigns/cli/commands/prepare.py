@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.cli.options import add_size, add_skip_bad
+from handsigns.cli.options import add_group_by, add_size, add_skip_bad
 from handsigns.console.program import command
 from handsigns.console.wrap import print_line
 from handsigns.workflow.data import prepare_data
@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed", type=int, default=230, metavar="N", help="seed of the split (default: 230)"
     )
     add_skip_bad(parser)
+    add_group_by(parser)
 
 
 def run(options: Namespace) -> int:
@@ -35,6 +36,7 @@ def run(options: Namespace) -> int:
         size=options.size,
         seed=options.seed,
         skip_bad=options.skip_bad,
+        group_by=options.group_by,
     )
     for note in result.notes:
         print_line(f"note: {note}")

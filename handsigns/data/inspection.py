@@ -1,0 +1,77 @@
+"""Inspection of a data set while it is built, the one time that all its images are at hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from handsigns.data.check_findings import (
+    CheckedImages,
+    count_findings,
+    file_findings,
+    group_findings,
+    leak_findings,
+    quality_findings,
+    size_findings,
+)
+from handsigns.data.findings import DataCheck
+from handsigns.data.images import read_header
+from handsigns.data.listing import BadFile, ImageListing
+from handsigns.data.near_duplicates import Indices, find_groups
+from handsigns.data.parallel import parallel_map
+from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+
+_MAX_GROUPS = 60
+"""Groups shown."""
+
+
+def inspect(
+    listing: ImageListing,
+    bad: Sequence[BadFile],
+    info: DataInfo,
+    splits: Mapping[SplitName, Split],
+    *,
+    named: bool,
+) -> DataCheck:
+    """Check all images of a data set.
+
+    Args:
+        listing, bad: its files, and those of them that cannot be used.
+        info, splits: the data set.
+        named: whether the user named groups, which are then not near-duplicates for that alone.
+    """
+    images = CheckedImages(splits, info.classes)
+    files = [image for members in listing.images.values() for image in members]
+    headers = [h for h in parallel_map(lambda f: read_header(f.path), files) if h is not None]
+    sizes, modes = (dict(Counter(h[k] for h in headers).most_common()) for k in (0, 1))
+    groups = _groups(find_groups(images.pixels) if named else images.groups)
+    groups.sort(key=lambda g: (-len({images.splits[i] for i in g}), -len(g), g[0]))
+    findings = (
+        *file_findings(listing, bad),
+        *count_findings(info.classes, info.counts),
+        *leak_findings(splits, named=named),
+        *group_findings(groups, images),
+        *quality_findings(images),
+        *size_findings(sizes, info.size),
+    )
+    return DataCheck(
+        source=info.source,
+        fingerprint=info.fingerprint,
+        classes=info.classes,
+        size=info.size,
+        counts=info.counts,
+        held_out=tuple(name for name in SPLIT_NAMES if name not in listing.images),
+        file_sizes=sizes,
+        file_modes=modes,
+        findings=findings,
+        num_groups=len(groups),
+        groups=tuple(images.group(members) for members in groups[:_MAX_GROUPS]),
+    )
+
+
+def _groups(labels: Indices) -> list[list[int]]:
+    """Return the groups of two or more images, given the group of each image (N,)."""
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(labels.tolist()):
+        members.setdefault(group, []).append(index)
+    return [group for group in members.values() if len(group) > 1]

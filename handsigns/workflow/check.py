@@ -1,0 +1,51 @@
+"""Check of a folder of images, by itself and at the start of a search."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.console.program import command
+from handsigns.console.progress import progress
+from handsigns.console.sanitize import printable
+
+if TYPE_CHECKING:
+    from handsigns.data.findings import DataCheck
+
+_IN_NOTES = ("unusable_files", "ignored_images", "across_splits")
+"""Findings that the notes on a search's data say already."""
+
+
+def check_folder(source: Path, *, size: int, group_by: str | None) -> DataCheck:
+    """Check a folder of images, showing progress.
+
+    Raises:
+        DataError: it is not a folder of images in a supported layout.
+    """
+    from handsigns.data.check import check_data
+
+    with progress("reading images") as report:
+        return check_data(source, size=size, group_by=group_by, progress=report)
+
+
+def print_check(source: Path, check: DataCheck) -> None:
+    """Print what a check of a new search's data found, but not what the notes on them say."""
+    found = [finding for finding in check.findings if finding.kind not in _IN_NOTES]
+    for finding in found:
+        print(f"check: {printable(finding.message)}")
+    if check.findings:
+        print(f"check: pictures and advice are in the report, and from {command('check', source)}")
+
+
+def write_page(check: DataCheck, reports: Path) -> Path:
+    """Write the page of a check into a folder named after the data; return its path.
+
+    Raises:
+        ResultsError: the page's path holds something that is not such a page.
+        OSError: the folder cannot be written.
+    """
+    from handsigns.reporting.data_check import write_check_page
+
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(check.source).name)[:100]
+    return write_check_page(check, reports / f"check-{name}")
