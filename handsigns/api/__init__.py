@@ -3,6 +3,7 @@
 All errors that a user can fix are `HandsignsError`s.
 """
 
+from handsigns.api.plans import plan
 from handsigns.api.reports import compare, report
 from handsigns.api.searches import SearchResults, load_results, resume, search
 from handsigns.api.trials import reevaluate, replay, retrain
@@ -14,6 +15,7 @@ __all__ = [
     "export",
     "load_results",
     "load_winner",
+    "plan",
     "predict",
     "reevaluate",
     "replay",
