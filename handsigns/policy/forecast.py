@@ -170,7 +170,7 @@ class Forecaster:
         jobs = [(k, w) for k in range(num_searches) for w in workers if k < counts[w]]
         results: dict[int, list[list[Reached]]] = {count: [] for count in workers}
         for number, (seed, count) in enumerate(jobs, 1):
-            results[count].append(list(self._simulate(count, seed)))
+            results[count].append(list(self.simulate(count, seed)))
             report(number, len(jobs))
         return tuple(
             _summarize(count, target, [reached[k] for reached in results[count]], price)
@@ -178,7 +178,7 @@ class Forecaster:
             for k, target in enumerate(self._targets)
         )
 
-    def _simulate(self, workers: int, seed: int) -> Iterator[Reached]:
+    def simulate(self, workers: int, seed: int) -> Iterator[Reached]:
         """Yield when each of the targets was reached."""
         trials = _MAX_TRIALS + _MAX_TRIALS_PER_WORKER * workers
         budget = self._config.budget.model_copy(update={"trials": trials, "time_budget": None})

@@ -41,13 +41,13 @@ def plan_rows(forecast: Forecast) -> list[list[str]]:
 
 def target_text(forecast: Forecast, target: Target) -> str:
     """Return a target as text: share and value."""
-    return f"best {target.share:.0%}: {_objective(forecast).format(target.value)}"
+    return f"best {target.share:.0%} ({_objective(forecast).format(target.value)})"
 
 
 def verdicts(forecast: Forecast) -> list[str]:
     """Return a sentence for each target that says up to where more workers pay."""
     return [
-        f"{target_text(forecast, target)}: {_verdict(estimates)}"
+        f"{target_text(forecast, target).capitalize()}: {_verdict(estimates)}."
         for target, estimates in forecast.by_target.items()
     ]
 
@@ -76,8 +76,8 @@ def notes(forecast: Forecast) -> list[str]:
         f"{forecast.name}, {forecast.completed} of them trained to the end. Leave-one-out errors: "
         f"{errors}.",
         "A target is what that share of random configurations reaches; it counts once a trial has "
-        "reached it at its last epoch. The intervals are those of simulated searches with different "
-        "seeds; they leave out the error of the model.",
+        "reached it at its last epoch. Intervals are those of simulated searches with different "
+        "seeds, without the error of the model.",
         f"A worker trains one trial at a time, as fast as those of {forecast.name}. Starting Ray, "
         f"re-evaluation and retraining are not included.",
     ]

@@ -50,7 +50,10 @@ def time_plot(forecast: Forecast, labels: Sequence[str]) -> Figure:
         axis=alt.Axis(values=scales.log_ticks(low / unit, high / unit), format="~g"),
     )
     colour = alt.Color(
-        "target:N", title=None, scale=alt.Scale(domain=list(labels)), legend=alt.Legend(columns=1)
+        "target:N",
+        title=None,
+        scale=alt.Scale(domain=list(labels)),
+        legend=alt.Legend(columns=1, symbolOpacity=1),
     )
     base = alt.Chart(alt.NamedData("rows")).encode(x=x, color=colour)
     band = (
