@@ -94,7 +94,8 @@ def main() -> int:
         ]
         # In turns, so that every data set has some curves when it is interrupted.
         for last in itertools.count(BLOCK, BLOCK):
-            if not any(recorder.record(last) for recorder in recorders):
+            remain = [recorder.record(last) for recorder in recorders]
+            if not any(remain):
                 return 0
     return 0
 
@@ -143,7 +144,7 @@ class Recorder:
         if tasks:
             log_progress(f"{self._path.stem}: {len(jobs)} trainings up to configuration {last}")
             context = multiprocessing.get_context("spawn")
-            with context.Pool(self._workers) as pool:
+            with context.Pool(self._workers, os.nice, (10,)) as pool:
                 saved = time.monotonic()
                 for rows in pool.imap_unordered(_train, tasks):
                     self._rows += rows
@@ -207,7 +208,6 @@ def _train(task: tuple[Job, Path, int, int]) -> list[dict[str, Any]]:
     from handsigns.training.train import DivergedError, train_epochs
 
     job, images, size, max_epochs = task
-    os.nice(5)
     torch.set_num_threads(1)
     data_set = open_data(images, size=size)
     config = TrialConfig.from_params(job.params)

@@ -50,7 +50,7 @@ space:
   batch_size: {type: choice, values: [8, 16]}
   channel_width: 4
 budget: {trials: %d, max_epochs: 243}
-scheduler: {name: asha, grace_period: 9, reduction_factor: 3}
+scheduler: {name: asha_promotion, grace_period: 3, reduction_factor: 3}
 resources: {cpus_per_trial: 1, gpus_per_trial: 0}
 fault_tolerance: {max_retries: 1000}
 """

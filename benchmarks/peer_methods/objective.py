@@ -28,9 +28,8 @@ space:
   batch_size: {{type: choice, values: {list(BATCH_SIZES)}}}
   channel_width: {{type: choice, values: {list(CHANNEL_WIDTHS)}}}
 budget: {{trials: 10000, max_epochs: {MAX_EPOCHS}}}
-scheduler: {{name: asha, grace_period: {GRACE_PERIOD}, reduction_factor: {REDUCTION_FACTOR}}}
 """
-"""The same space as a search.yaml for handsigns, with default searcher and resources."""
+"""The same space as a search.yaml for handsigns, with its defaults for all else."""
 
 Params = dict[str, Any]
 

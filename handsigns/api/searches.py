@@ -88,7 +88,7 @@ def search(
 
     Args:
         space: search-space file, or name of a preset (``quick``, ``default``, …).
-        data: folder of images; None: synthetic hands.
+        data: folder, zip or tar of images; None: synthetic hands.
         name: name of the search; None: name of the space with a timestamp.
         size: height and width of the images in pixels.
         skip_bad: skip files that cannot be used.

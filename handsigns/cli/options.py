@@ -29,7 +29,7 @@ def add_space(parser: ArgumentParser, default: str | None = None) -> None:
 
 def add_new_search(parser: ArgumentParser) -> None:
     """Add all options of a new search but its space."""
-    add_search_settings(parser, "folder of images")
+    add_search_settings(parser, "folder, zip or tar of images")
     locations = parser.add_argument_group("execution and results")
     add_ray(locations)
     add_results(locations)

@@ -16,9 +16,11 @@ Metric = Literal["val_loss", "val_accuracy"]
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
 _URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
-GRACE_PERIOD_DIVISOR = 6
-"""The default grace period is the epoch budget divided by this: from there on, the averaged weights
-predict a trial's final result (docs/explanation/evidence.md)."""
+GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
+"""The default grace period is the epoch budget divided by one of these, the latter for
+``asha_promotion``: from a sixth on, the averaged weights predict a trial's final result
+(docs/explanation/evidence.md); a trial that is only paused can be judged earlier
+(docs/explanation/search-policy.md)."""
 
 
 class _Section(BaseModel):
@@ -85,17 +87,19 @@ class Budget(_Section):
 class Scheduler(_Section):
     """Early stopping of trials."""
 
-    name: Literal["asha", "asha_promotion", "median", "hyperband", "none"] = "asha"
-    """Early-stopping rule; ``none`` trains every trial to the end."""
+    name: Literal["asha_promotion", "asha", "median", "hyperband", "none"] = "asha_promotion"
+    """Early-stopping rule: ``asha_promotion`` pauses trials at rungs and continues the best;
+    ``asha``, ``median`` and ``hyperband`` stop them; ``none`` trains every trial to the end."""
     grace_period: Annotated[ConfigInt, Field(ge=1)] | None = None
-    """Minimum number of epochs of every trial; by default a sixth of `max_epochs`."""
+    """Minimum number of epochs of every trial; by default a twelfth of `max_epochs` with
+    ``asha_promotion``, a sixth with others."""
     reduction_factor: Annotated[ConfigFloat, Field(gt=1, le=100)] | None = None
     """Inverse of the fraction of trials that continue beyond each rung; by default 3."""
 
     @property
     def has_rungs(self) -> bool:
         """Whether the rule compares trials at rungs."""
-        return self.name in ("asha", "asha_promotion", "hyperband")
+        return self.name in ("asha_promotion", "asha", "hyperband")
 
 
 class Searcher(_Section):

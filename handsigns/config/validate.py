@@ -28,7 +28,11 @@ from handsigns.config.problems import (
     validate_model,
 )
 from handsigns.config.search import SearchConfig
-from handsigns.config.sections import DIRECTIONS, GRACE_PERIOD_DIVISOR
+from handsigns.config.sections import (
+    DIRECTIONS,
+    GRACE_PERIOD_DIVISOR,
+    PROMOTION_GRACE_PERIOD_DIVISOR,
+)
 from handsigns.config.space import Space
 
 _SCALAR_KEYS = ("description", "baseline", "seed", "storage")
@@ -222,7 +226,9 @@ def _with_defaults(
     if searcher.name == "grid" and size and "trials" not in (values.get("budget") or {}):
         budget = budget.model_copy(update={"trials": size})
     if scheduler.grace_period is None and scheduler.name != "none":
-        grace = max(1, round(budget.max_epochs / GRACE_PERIOD_DIVISOR))
+        promotes = scheduler.name == "asha_promotion"
+        divisor = PROMOTION_GRACE_PERIOD_DIVISOR if promotes else GRACE_PERIOD_DIVISOR
+        grace = max(1, round(budget.max_epochs / divisor))
         scheduler = scheduler.model_copy(update={"grace_period": grace})
     if scheduler.reduction_factor is None and scheduler.has_rungs:
         scheduler = scheduler.model_copy(update={"reduction_factor": 3.0})

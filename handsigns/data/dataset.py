@@ -1,4 +1,4 @@
-"""Entry point to all data: a folder of images, or the synthetic hands."""
+"""Entry point to all data: a folder or archive of images, or the synthetic hands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from handsigns.data.cache import (
     load_or_build,
 )
 from handsigns.data.holdout import SPLIT_SEED, split_off_missing
-from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.images import (
+    InvalidImageError,
+    Pixels,
+    decode_with_remarks,
+    is_heif_supported,
+    read_bytes,
+)
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
@@ -26,6 +32,7 @@ from handsigns.data.validate import (
     bad_files_error,
     check_complete,
     ignored_notes,
+    remark_notes,
     shared_image_notes,
     skipped_notes,
 )
@@ -66,7 +73,8 @@ def open_data(
     """Open a data set, decoding it unless it is cached.
 
     Args:
-        source: a folder in one of the layouts of `layouts`; None generates synthetic hands.
+        source: a folder in one of the layouts of `layouts`, or a zip or tar archive of one; None
+            generates synthetic hands.
         size: height and width of the decoded images in pixels.
         skip_bad: skip unusable files.
         progress: called after every decoded image; never called on a cache hit.
@@ -102,19 +110,22 @@ def _open_synthetic(size: int, progress: ProgressCallback) -> CachedDataSet:
 def _open_folder(
     source: Path, size: int, skip_bad: bool, progress: ProgressCallback
 ) -> CachedDataSet:
-    listing = list_images(source)
+    listing = list_images(source, progress)
     resolved = str(source.resolve())
 
     def build() -> tuple[DataInfo, Splits]:
-        pixels, undecodable = _map_images(
-            listing, lambda path: decode(read_bytes(path), size), progress
+        decoded, undecodable = _map_images(
+            listing, lambda path: decode_with_remarks(read_bytes(path), size), progress
         )
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        return _assemble(resolved, listing, pixels, bad, size)
+        pixels = {name: image for name, (image, _) in decoded.items()}
+        remarks = remark_notes({name: remarks for name, (_, remarks) in decoded.items()})
+        return _assemble(resolved, listing, pixels, bad, size, remarks)
 
-    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, *_content_key(listing))
+    heif = is_heif_supported()  # otherwise such images may have been skipped
+    key = _cache_key("folder", size, skip_bad, SPLIT_SEED, heif, *_content_key(listing))
     return load_or_build(key, resolved, build)
 
 
@@ -161,6 +172,7 @@ def _assemble(
     pixels: Mapping[str, Pixels],
     bad: Sequence[BadFile],
     size: int,
+    remarks: Sequence[str],
 ) -> tuple[DataInfo, Splits]:
     usable = {
         split: [image for image in members if image.name in pixels]
@@ -170,7 +182,8 @@ def _assemble(
     images, notes = split_off_missing(usable, SPLIT_SEED)
     check_complete(source, images, listing.classes, provided=usable)
     splits = {name: _pack_split(images[name], listing.classes, pixels) for name in SPLIT_NAMES}
-    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored), *shared_image_notes(splits)]
+    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored), *remarks]
+    notes += shared_image_notes(splits)
     return _info(source, listing.classes, size, splits, notes), splits
 
 

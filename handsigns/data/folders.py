@@ -7,33 +7,37 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
+from handsigns.data.archives import ARCHIVE_SUFFIXES, unpack
 from handsigns.data.file_types import is_image, is_system_file
 from handsigns.errors import DataError
 from handsigns.io.output_marker import is_output_folder
 
 
-def resolve_data_folder(source: Path) -> Path:
-    """Return the resolved folder of a data set.
+def resolve_data_folder(source: Path, progress: ProgressCallback) -> Path:
+    """Return the resolved folder of a data set, that of an archive in the cache.
+
+    Args:
+        source: the folder, or an archive.
+        progress: called while an archive is unpacked.
 
     Raises:
-        DataError: it is a URL, a file or does not exist; with a remedy.
+        DataError: it is a URL, another file or does not exist; with a remedy.
     """
     shown = printable(str(source))
     if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
         raise DataError(
-            f"{shown} is a URL; download and unpack it, then pass the folder (--data DIR)"
+            f"{shown} is a URL; download it, then pass the folder or archive (--data DIR)"
         )
     try:
         source = source.expanduser()
         if not source.exists():
             raise DataError(f"folder {shown} does not exist; pass an existing one (--data DIR)")
         if not source.is_dir():
-            archive = source.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"))
-            advice = (
-                "unpack it and pass the folder" if archive else "pass the folder that contains it"
-            )
-            raise DataError(f"{shown} is a file; {advice} (--data DIR)")
+            if not source.name.lower().endswith(ARCHIVE_SUFFIXES):
+                raise DataError(f"{shown} is a file; pass the folder that contains it (--data DIR)")
+            return unpack(source.resolve(), progress)
         return source.resolve()
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{shown} cannot be read: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import math
 import os
@@ -15,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from handsigns.data.file_types import is_avif, is_heif
+from handsigns.data.greyscale import to_8_bits
+
 MAX_FILE_BYTES = 200 * 2**20
 _MAX_MEGAPIXELS_VAR = "HANDSIGNS_MAX_MEGAPIXELS"
 _DEFAULT_MAX_MEGAPIXELS = 100.0
 """Default limit of a decoded image: each decoding thread needs 4 bytes per pixel."""
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 """Formats tried, in this order, whatever the file's suffix. Pillow knows more, but would pass EPS
 to Ghostscript, an external program, which no data set may start."""
+FIRST_FRAME = "only the first frame of an animation, or page of a document, is used"
 
 Pixels = npt.NDArray[np.uint8]
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -80,33 +85,69 @@ def file_size(path: Path) -> int:
 def decode(content: bytes, size: int) -> Pixels:
     """Decode an image to uint8 (size, size, 3): upright, centre-cropped, antialiased.
 
-    Grey and palette images become RGB; 16 bits are scaled to 8; transparent parts become white, as
-    on paper and in most viewers. Smaller images are enlarged. An image that already has the size is
-    not resampled, so its pixels stay exact.
+    Grey and palette images become RGB; more than 8 bits are scaled to 8 (see `to_8_bits`);
+    transparent parts become white, as on paper and in most viewers. Smaller images are enlarged. An
+    image that already has the size is not resampled, so its pixels stay exact.
 
     Raises:
-        InvalidImageError: it is not an image, truncated, or has more pixels than the limit.
+        InvalidImageError: it is not an image, truncated, or has more pixels than the limit; or its
+            decoder is not installed.
     """
+    return decode_with_remarks(content, size)[0]
+
+
+def decode_with_remarks(content: bytes, size: int) -> tuple[Pixels, tuple[str, ...]]:
+    """Decode an image, as `decode` does; return remarks on what a user should know about it too."""
     with _SUPPRESS_WARNINGS:
         try:
-            with Image.open(
-                io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS
-            ) as image:
+            with _open(content) as image:
                 full_size = image.size
-                # JPEGs can be decoded at a fraction of their size, several times faster.
-                image.draft("RGB", (4 * size, 4 * size))
+                if image.format != "HEIF":  # which would take an embedded thumbnail
+                    # JPEGs can be decoded at a fraction of their size, several times faster.
+                    image.draft("RGB", (4 * size, 4 * size))
                 # A progressive one is held in memory at full size all the same.
                 _check_megapixels(full_size if image.info.get("progressive") else image.size)
-                return np.asarray(_center_crop_resize(_as_rgb(image), size))
+                remarks = [FIRST_FRAME] if _has_more_frames(image) else []
+                rgb, remark = _as_rgb(image)
+                pixels = np.asarray(_center_crop_resize(rgb, size))
+                return pixels, (*remarks, remark) if remark else tuple(remarks)
         except InvalidImageError:
             raise
         except UnidentifiedImageError as error:
+            if is_avif(content):
+                raise InvalidImageError(
+                    "damaged AVIF, or AVIF is not part of this Pillow: pip install --upgrade pillow"
+                ) from error
             raise InvalidImageError(
-                "not an image in a supported format (JPEG, PNG, WebP, BMP)"
+                "not an image in a supported format (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC)"
             ) from error
         except Exception as error:  # Pillow's decoders raise nearly anything on damaged content.
             reason = "truncated" if "truncated" in str(error) else "damaged"
             raise InvalidImageError(f"{reason}: {error}") from error
+
+
+def is_heif_supported() -> bool:
+    """Return whether the optional decoder of HEIC and HEIF is installed."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def _open(content: bytes) -> Image.Image:
+    """Open an image without decoding it."""
+    if is_heif(content):
+        if not is_heif_supported():
+            raise InvalidImageError("HEIC needs pillow-heif: pip install 'handsigns[heif]'")
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile(io.BytesIO(content))  # type: ignore[no-untyped-call]
+    return Image.open(io.BytesIO(_strip_png_metadata(content)), formats=IMAGE_FORMATS)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Return whether an image is animated or has pages.
+
+    Further images in photographs (MPO, HEIF) are previews, depth or gain maps.
+    """
+    return image.format not in ("MPO", "HEIF") and bool(getattr(image, "is_animated", False))
 
 
 def _check_megapixels(size: tuple[int, int]) -> None:
@@ -149,26 +190,24 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
+    """Return an image upright and in RGB, and a remark on its scale, if any."""
+    file_format, remark = image.format, ""
+    if file_format == "TIFF":
+        image.load()  # turns it upright
     transposition = _EXIF_TRANSPOSE.get(_orientation(image))
     if transposition is not None:
         image = image.transpose(transposition)
     if image.mode.startswith("I") or image.mode == "F":
-        image = _as_grey(image)
+        # Pillow's own conversion would clip.
+        values = np.asarray(image, dtype=np.float32)
+        grey, remark = to_8_bits(values, image.mode, file_format)
+        image = Image.fromarray(grey)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, rgba)
-    return image.convert("RGB")
-
-
-def _as_grey(image: Image.Image) -> Image.Image:
-    """Scale more than 8 bits per pixel to 8; Pillow's own conversion would clip."""
-    values = np.asarray(image, dtype=np.float32)
-    # Mode I;16 always has 16 bits. I is used for 16 bits and for 8.
-    deep = image.mode.startswith("I;16") or (image.mode == "I" and values.max(initial=0) > 255)
-    scale = 255 / 65535 if deep else 1.0
-    return Image.fromarray(np.clip(values * scale + 0.5, 0, 255).astype(np.uint8))
+    return image.convert("RGB"), remark
 
 
 def _center_crop_resize(image: Image.Image, size: int) -> Image.Image:

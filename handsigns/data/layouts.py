@@ -1,14 +1,14 @@
 """Data-set layouts: find images and their labels, without decoding anything.
 
-Two layouts are supported: that of CS230 (``train_signs/3_IMG_5864.jpg``) and class folders
-(``train/cat/1.jpg``, or ``cat/1.jpg`` without splits), which are searched recursively. An image
-that is not part of the data set is listed with the reason; only files left behind by operating
-systems and by this program are skipped silently.
+Three layouts are supported: that of CS230 (``train_signs/3_IMG_5864.jpg``), class folders
+(``train/cat/1.jpg``, or ``cat/1.jpg`` without splits), which are searched recursively, and a table
+of the labels (``labels.csv``). Each may be in a zip or tar archive. An image that is not part of
+the data set is listed with the reason; only files left behind by operating systems and by this
+program are skipped silently.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,59 +23,76 @@ from handsigns.data.folders import (
     subfolders,
     walk_folders,
 )
+from handsigns.data.label_table import TABLE_NAME, find_table, list_table
 from handsigns.data.listing import ImageListing, UnusableFileError, add_images
+from handsigns.data.naming import natural_sort_key, split_of
+from handsigns.data.parallel import ProgressCallback, no_progress
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
 
 SIGN_CLASSES = ("0", "1", "2", "3", "4", "5")
 """Labels of the CS230 layout: the number of fingers."""
 SIGN_FOLDERS: dict[SplitName, str] = {s: f"{s}_signs" for s in SPLIT_NAMES}
-_SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
-    "test": ("test", "testing", "tst", "holdout"),
-}
-_SPLIT_NOUNS = re.compile("(sets?|data|dataset|split|images?|imgs?|pictures?|photos?)$")
-"""Optional suffixes of split names: ``Training_Set``, ``test-images``."""
 
 _LAYOUTS = """supported layouts:
   train_signs/3_IMG_5864.jpg   val_signs/…   test_signs/…      (CS230: label 0 to 5, then _)
   train/<class>/image.jpg      val/…         test/…            (any classes; val, test optional)
-  <class>/image.jpg                                            (val and test are split off)"""
+  <class>/image.jpg                                            (val and test are split off)
+  image.jpg                    labels.csv                      (columns file, label, perhaps split)
+or a zip or tar of one of them"""
 _DETECTION = ({"images", "labels"}, {"images", "annotations"})
 """Folder names of object-detection data sets, not to be mistaken for class folders."""
 
 
-def list_images(source: Path) -> ImageListing:
-    """Find the images in a folder.
+def list_images(source: Path, progress: ProgressCallback = no_progress) -> ImageListing:
+    """Find the images in a folder, or in an archive, which is unpacked into the cache.
+
+    Args:
+        source: the folder or archive.
+        progress: called while an archive is unpacked.
 
     Raises:
-        DataError: it is not a folder, cannot be read, or has no supported layout.
+        DataError: it is neither, cannot be read, or has no supported layout.
     """
-    root = resolve_data_folder(source)
+    root = _unwrapped(resolve_data_folder(source, progress))
     inside = subfolders(root)
     signs = _split_folders(source, inside, _sign_split)
     if "train" in signs:
         return _with_ignored(_list_signs(root, signs), root, signs)
-    splits = _split_folders(source, inside, _split_of)
+    splits = _split_folders(source, inside, split_of)
+    table = find_table(root)
+    if table and not _has_class_folders(inside, splits):
+        return list_table(root, table)
     if "train" in splits and not _is_class_folder(splits["train"], inside):
         return _with_ignored(_list_classes(root, splits), root, splits)
     folders = [folder for folder in inside.values() if has_images(folder)]
     if folders and (not (signs or splits) or "train" in splits):
         return _with_ignored(_list_classes(root, {"train": root}), root, {})
     problem = "no train folder" if signs or splits else "no images in a supported layout"
-    raise _layout_error(source, problem, inside)
+    raise _layout_error(source, root, problem, inside)
+
+
+def _unwrapped(root: Path) -> Path:
+    """Return the data folder itself of a folder that holds it alone, as archives often do."""
+    inside = subfolders(root)
+    if len(inside) == 1 and not images_in(root) and not find_table(root):
+        ((name, folder),) = inside.items()
+        is_split = _sign_split(name) or split_of(name)
+        if not is_split and not folder.is_symlink() and (subfolders(folder) or find_table(folder)):
+            return _unwrapped(folder)
+    return root
+
+
+def _has_class_folders(inside: Mapping[str, Path], splits: Mapping[SplitName, Path]) -> bool:
+    """Return whether images are in class folders, so that a table beside them is not the labels."""
+    train = splits.get("train")
+    is_split = train is not None and not _is_class_folder(train, inside)
+    folders = subfolders(train) if train and is_split else inside
+    return sum(has_images(folder) for folder in folders.values()) > 1
 
 
 def _sign_split(name: str) -> SplitName | None:
     return next((s for s, folder in SIGN_FOLDERS.items() if name.lower() == folder), None)
-
-
-def _split_of(name: str) -> SplitName | None:
-    """Return the split that a folder name denotes, in any common spelling."""
-    word = re.sub(r"[\s_.-]+", "", name.lower())
-    plain = _SPLIT_NOUNS.sub("", word)
-    return next((s for s, words in _SPLIT_WORDS.items() if {word, plain} & {*words}), None)
 
 
 def _is_class_folder(train: Path, inside: Mapping[str, Path]) -> bool:
@@ -83,7 +100,7 @@ def _is_class_folder(train: Path, inside: Mapping[str, Path]) -> bool:
 
     It is one if it has images but no class folders, and so have siblings that are not splits.
     """
-    others = [folder for name, folder in inside.items() if _split_of(name) is None]
+    others = [folder for name, folder in inside.items() if split_of(name) is None]
     if any(has_images(folder) for folder in subfolders(train).values()):
         return False
     return bool(images_in(train)) and any(images_in(folder) for folder in others)
@@ -92,18 +109,14 @@ def _is_class_folder(train: Path, inside: Mapping[str, Path]) -> bool:
 def _with_ignored(
     listing: ImageListing, root: Path, splits: Mapping[SplitName, Path]
 ) -> ImageListing:
-    """Add the images and folders of images that are not part of the layout to the listing."""
+    """Add what else the folder has to the listing: images, folders of images, a label table."""
     ignored = [entry.name for entry in images_in(root)]
+    if table := find_table(root):
+        ignored.append(table.name)
     if splits:
         others = (f for f in subfolders(root).values() if f not in splits.values())
         ignored += [f"{folder.name}/" for folder in others if has_images(folder)]
     return replace(listing, ignored=tuple(ignored))
-
-
-def natural_sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key that places ``2`` before ``10``."""
-    parts = re.split(r"(\d+)", name)
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts if p)
 
 
 def _split_folders(
@@ -123,18 +136,21 @@ def _split_folders(
     return found
 
 
-def _layout_error(source: Path, problem: str, inside: Mapping[str, Path]) -> DataError:
+def _layout_error(source: Path, root: Path, problem: str, inside: Mapping[str, Path]) -> DataError:
     found = ", ".join(printable(name) for name in list(inside)[:8]) or "no folders"
     lines = [f"{printable(str(source))}: {problem} (found: {found}); {_LAYOUTS}"]
-    folders = [source, *inside.values()]
+    folders = [root, *inside.values()]
     tables = [e.name for f in folders for e in entries(f) if e.name.lower().endswith(".csv")]
     if tables:
         lines.append(
-            f"label tables ({printable(tables[0])}) are not supported: sort the images into one "
-            f"folder per class, as docs/tutorials/your-own-images.md shows"
+            f"is {printable(tables[0])} the table of the labels? Name it {TABLE_NAME}, beside the "
+            f"images or their folder, with the columns file and label"
         )
     elif any(images_in(folder) for folder in folders):
-        lines.append("all images are in one folder: sort them into one folder per class")
+        lines.append(
+            f"all images are in one folder: sort them into one folder per class, or add a "
+            f"{TABLE_NAME}"
+        )
     return DataError("\n".join(lines))
 
 
@@ -159,9 +175,10 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> ImageListing:
     classes = tuple(sorted(folders["train"], key=natural_sort_key))
     if not classes:
         problem = f"no class folders in {splits['train'].name}"
-        raise _layout_error(root, problem, {path.name: path for path in splits.values()})
+        raise _layout_error(root, root, problem, {path.name: path for path in splits.values()})
     if {name.lower() for name in classes} == {"images"}:
-        raise _layout_error(root, "no class folders", {"images": splits["train"] / classes[0]})
+        inside = {"images": splits["train"] / classes[0]}
+        raise _layout_error(root, root, "no class folders", inside)
     _reject_detection(root, {name.lower() for name in classes})
     listing = ImageListing("classes", classes, {split: [] for split in folders})
     for split, by_class in folders.items():

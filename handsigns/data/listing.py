@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class ImageListing:
     """Images of a data set by split, sorted by name.
 
     Attributes:
-        layout: ``signs`` (CS230) or ``classes``.
+        layout: ``signs`` (CS230), ``classes`` (class folders) or ``table`` (labels.csv).
         classes: class names, in the order of the labels.
         images: images by split; a split that is missing in the folder is missing here.
         bad: unusable files.
@@ -52,6 +52,25 @@ class UnusableFileError(Exception):
     """Reason why a file is not part of the data set, and optionally a remedy."""
 
 
+@dataclass(frozen=True)
+class FoundImage:
+    """Image file in a data folder; `is_outside` if it is a link to a file elsewhere."""
+
+    path: Path
+    name: str
+    is_outside: bool
+
+
+def find_images_in(root: Path, folder: Path) -> Iterator[FoundImage]:
+    """Yield the images of one folder, sorted by name."""
+    within = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+    folder_is_outside = links_outside(folder, root)
+    for entry in images_in(folder):
+        path = folder / entry.name
+        is_outside = folder_is_outside or (entry.is_symlink() and links_outside(path, root))
+        yield FoundImage(path, f"{within}{entry.name}", is_outside)
+
+
 def add_images(
     listing: ImageListing,
     split: SplitName,
@@ -60,20 +79,25 @@ def add_images(
     label_of: Callable[[str], str],
 ) -> None:
     """Add the images of one folder to the listing, unusable ones to its bad files."""
-    within = folder.relative_to(root).as_posix()
-    folder_is_outside = links_outside(folder, root)
-    for entry in images_in(folder):
-        path, name = folder / entry.name, f"{within}/{entry.name}"
+    for found in find_images_in(root, folder):
         try:
-            label = label_of(entry.name)
-            kind = unsupported_format(entry.name)
-            if kind:
-                raise UnusableFileError(f"{kind} images are not supported; save it as JPEG or PNG")
-            if folder_is_outside or (entry.is_symlink() and links_outside(path, root)):
-                raise UnusableFileError(
-                    "symbolic link to a file outside the data folder",
-                    "replace such links with the images, or pass the folder that contains them",
-                )
-            listing.images[split].append(ImageFile(path, name, label))
+            add_image(listing, split, found, label_of(found.path.name))
         except UnusableFileError as error:
-            listing.bad.append(BadFile(name, *error.args))
+            listing.bad.append(BadFile(found.name, *error.args))
+
+
+def add_image(listing: ImageListing, split: SplitName, found: FoundImage, label: str) -> None:
+    """Add an image to the listing.
+
+    Raises:
+        UnusableFileError: its format is not supported, or it is outside the data folder.
+    """
+    kind = unsupported_format(found.name)
+    if kind:
+        raise UnusableFileError(f"{kind} images are not supported; save it as JPEG or PNG")
+    if found.is_outside:
+        raise UnusableFileError(
+            "symbolic link to a file outside the data folder",
+            "replace such links with the images, or pass the folder that contains them",
+        )
+    listing.images[split].append(ImageFile(found.path, found.name, label))

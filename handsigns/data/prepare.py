@@ -6,7 +6,7 @@ Safe to interrupt and to rerun: images are written atomically, and existing ones
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,21 @@ from typing import Any
 from PIL import Image
 
 from handsigns.console.sanitize import printable
-from handsigns.data.file_types import is_image
+from handsigns.data.file_types import is_system_file
+from handsigns.data.folders import entries, find_images
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, split_off_missing
-from handsigns.data.images import InvalidImageError, decode, file_size, read_bytes
+from handsigns.data.images import InvalidImageError, decode_with_remarks, file_size, read_bytes
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
 from handsigns.data.splits import SplitName
-from handsigns.data.validate import bad_files_error, check_complete, ignored_notes, skipped_notes
+from handsigns.data.validate import (
+    bad_files_error,
+    check_complete,
+    ignored_notes,
+    remark_notes,
+    skipped_notes,
+)
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import atomic_write
 from handsigns.io.digest import hasher
@@ -56,6 +63,14 @@ class _Job:
     target: Path
 
 
+@dataclass(frozen=True)
+class _Converted:
+    """Remarks of the decoder on each image that was written, by name; and undecodable files."""
+
+    remarks: dict[str, tuple[str, ...]]
+    bad: list[BadFile]
+
+
 def prepare(
     source: Path,
     dest: Path,
@@ -67,6 +82,8 @@ def prepare(
 ) -> PrepareResult:
     """Write every image of `source` as a JPEG of `size` pixels into `dest`, in the same layout.
 
+    Images of a label table are sorted into class folders.
+
     A missing test split, then a missing val split (20 % of train), is split off from train,
     stratified by class and sampled with `seed`. Bad files are reported after all good ones are
     written, so that a rerun with the files fixed, or with `skip_bad`, resumes from there.
@@ -75,30 +92,32 @@ def prepare(
         DataError: the source cannot be used or has bad files, or `dest` cannot be written or
             contains something else.
     """
-    listing = list_images(source)
+    listing = list_images(source, progress)
     _check_not_nested(source, dest)
     check_complete(str(source), listing.images, listing.classes)
     images, notes = split_off_missing(listing.images, seed)
     check_complete(str(source), images, listing.classes, provided=listing.images)
     manifest = {"source": _digest(listing), "size": size, "seed": seed}
     jobs = _jobs(dest, listing.layout, images)
+    if listing.layout != "signs":
+        _check_folder_names(listing.classes)
     try:
         _init_destination(dest, manifest)
         _check_no_foreign_images(dest, jobs)
-        num_written, undecodable = _convert_all(jobs, size, progress)
-        bad = [*listing.bad, *undecodable]
+        converted = _convert_all(jobs, size, progress)
+        bad = [*listing.bad, *converted.bad]
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        counts = _counts(jobs, undecodable)
+        counts = _counts(jobs, converted.bad)
         write_json(dest / MANIFEST, manifest | {"complete": True, "images": counts})
     except OSError as error:
         raise DataError(
             f"{printable(str(dest))} cannot be written: {error.strerror or error}; fix that, then "
             f"rerun the same command to resume"
         ) from error
-    return PrepareResult(
-        dest, counts, num_written, (*notes, *skipped_notes(bad), *ignored_notes(listing.ignored))
-    )
+    notes += [*skipped_notes(bad), *ignored_notes(listing.ignored)]
+    notes += remark_notes(converted.remarks)
+    return PrepareResult(dest, counts, len(converted.remarks), tuple(notes))
 
 
 def _check_not_nested(source: Path, dest: Path) -> None:
@@ -126,7 +145,7 @@ def _init_destination(dest: Path, manifest: dict[str, Any]) -> None:
     if dest.exists() and not dest.is_dir():
         raise DataError(f"{shown} is a file; pass a new folder")
     dest.mkdir(parents=True, exist_ok=True)
-    if not any(_visible(dest.iterdir())):
+    if not entries(dest):
         write_json(dest / MANIFEST, manifest | {"complete": False})
         return
     try:
@@ -146,7 +165,7 @@ def _init_destination(dest: Path, manifest: dict[str, Any]) -> None:
 def _check_no_foreign_images(dest: Path, jobs: Sequence[_Job]) -> None:
     """Reject images in `dest` from elsewhere, which would become part of the data set."""
     targets = {job.target for job in jobs}
-    images = (p for p in _visible(dest.rglob("*")) if is_image(p))
+    images = find_images(dest)
     foreign = sorted(p.relative_to(dest).as_posix() for p in images if p not in targets)
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
@@ -156,9 +175,14 @@ def _check_no_foreign_images(dest: Path, jobs: Sequence[_Job]) -> None:
         )
 
 
-def _visible(paths: Iterable[Path]) -> Iterable[Path]:
-    """Filter out hidden files, which layouts ignore: partial writes of a killed process."""
-    return (path for path in paths if not path.name.startswith("."))
+def _check_folder_names(classes: Sequence[str]) -> None:
+    """Reject class names, which a label table may have, that are no names of class folders."""
+    for label in classes:
+        if is_system_file(label) or {"/", "\\", "\0"} & {*label} or len(label.encode()) > 255:
+            raise DataError(
+                f"class {printable(label)} cannot be the name of a folder, which prepare creates; "
+                f"rename it in the label table"
+            )
 
 
 def _jobs(dest: Path, layout: str, images: ImagesBySplit) -> list[_Job]:
@@ -170,7 +194,7 @@ def _jobs(dest: Path, layout: str, images: ImagesBySplit) -> list[_Job]:
     for split, members in images.items():
         for image in members:
             folder = dest / SIGN_FOLDERS[split]
-            if layout == "classes":
+            if layout != "signs":
                 folder = dest / split / image.label
             target, number = folder / f"{image.path.stem}.jpg", 2
             while str(target).casefold() in jobs:
@@ -179,28 +203,31 @@ def _jobs(dest: Path, layout: str, images: ImagesBySplit) -> list[_Job]:
     return list(jobs.values())
 
 
-def _convert_all(
-    jobs: Sequence[_Job], size: int, progress: ProgressCallback
-) -> tuple[int, list[BadFile]]:
-    """Convert all images; return the number written, and the files that cannot be decoded."""
+def _convert_all(jobs: Sequence[_Job], size: int, progress: ProgressCallback) -> _Converted:
+    """Convert all images but those that exist."""
     targets = {job.image.name: job.target for job in jobs}
 
-    def attempt(image: ImageFile) -> BadFile | bool:
+    def attempt(image: ImageFile) -> BadFile | tuple[str, ...] | None:
         target = targets[image.name]
         if target.exists():
-            return False
+            return None
         try:
-            pixels = decode(read_bytes(image.path), size)
+            pixels, remarks = decode_with_remarks(read_bytes(image.path), size)
         except InvalidImageError as error:
             return BadFile(image.name, str(error))
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as temporary:
             Image.fromarray(pixels).save(temporary, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-        return True
+        return remarks
 
+    converted = _Converted({}, [])
     results = parallel_map(attempt, [job.image for job in jobs], progress)
-    bad = [result for result in results if isinstance(result, BadFile)]
-    return sum(result is True for result in results), bad
+    for job, result in zip(jobs, results, strict=True):
+        if isinstance(result, BadFile):
+            converted.bad.append(result)
+        elif result is not None:
+            converted.remarks[job.image.name] = result
+    return converted
 
 
 def _counts(jobs: Sequence[_Job], bad: Sequence[BadFile]) -> dict[SplitName, int]:

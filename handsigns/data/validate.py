@@ -57,6 +57,18 @@ def ignored_notes(ignored: Sequence[str]) -> list[str]:
     return [f"ignored, as not part of the layout: {named}{more}"]
 
 
+def remark_notes(remarks: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a note on each of the remarks of the decoder, which are given by image."""
+    names: dict[str, list[str]] = {}
+    for name, texts in remarks.items():
+        for text in texts:
+            names.setdefault(text, []).append(name)
+    return [
+        f"{len(named)} of {len(remarks)} images: {text} (for example {printable(named[0])})"
+        for text, named in names.items()
+    ]
+
+
 def check_complete(
     source: str,
     images: Mapping[SplitName, Sequence[ImageFile]],

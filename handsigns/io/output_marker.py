@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-_MARKER = ".handsigns"
+MARKER = ".handsigns"
 """Marker file in each folder of results or reports."""
 
 
 def make_output_folder(folder: Path) -> None:
     """Create and mark a folder for results or reports; raises OSError on failure."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / _MARKER).exists():
+    if not (folder / MARKER).exists():
         text = "Written by handsigns; this folder is never read as a data set.\n"
-        (folder / _MARKER).write_text(text, encoding="utf-8")
+        (folder / MARKER).write_text(text, encoding="utf-8")
 
 
 def is_output_folder(folder: Path) -> bool:
     """Return whether a folder holds results or reports written by this program."""
     with contextlib.suppress(OSError):
-        return (folder / _MARKER).is_file()
+        return (folder / MARKER).is_file()
     return False

@@ -9,6 +9,7 @@ does not explain, the noise between seeds above all, is added as the residual of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,16 +69,15 @@ class LearningCurveModel:
     Args:
         space: search space.
         recorded: curves to which the model is fitted, all of the same number of epochs.
-        noise_scale: factor of the residuals, where repeated trainings show that they exceed the
-            noise between seeds.
+        noise: standard deviation of the logarithm of the final loss between seeds, to which the
+            residuals are scaled down; NaN if it is unknown.
     """
 
     def __init__(
-        self, space: Space, recorded: Sequence[RecordedCurve], noise_scale: float = 1.0
+        self, space: Space, recorded: Sequence[RecordedCurve], noise: float = math.nan
     ) -> None:
         self._encoder = _Encoder(space)
         self.recorded = recorded
-        self._noise_scale = noise_scale
         self._points = np.array([self._encoder.encode(trial.params) for trial in recorded])
         curves = [trial.curve for trial in recorded]
         self._losses = np.log([curve.loss for curve in curves])
@@ -86,6 +86,8 @@ class LearningCurveModel:
         kernel = _fit_kernel(self._points, self._losses[:, -1])
         self._targets = _Regression(kernel, self._points, np.hstack([self._losses, self._logits]))
         self._seconds = _Regression(_fit_kernel(self._points, seconds[:, 0]), self._points, seconds)
+
+        self._noise_scale = 1.0 if math.isnan(noise) else min(1.0, noise / self.residual_std)
 
     @property
     def num_epochs(self) -> int:

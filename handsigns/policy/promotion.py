@@ -8,7 +8,9 @@ trials, which it can compare with nothing, are trained to the end, and none that
 back.
 
 Towards the end of a time budget, no trial is started that could not be trained to its end: the best
-paused trials that can still finish are continued instead, whatever their share of their rung.
+paused trials that can still finish are continued instead, whatever their share of their rung. Once
+no new trial can be started, the best of each rung is continued in any case, so that a search of few
+trials trains its best one to the end.
 """
 
 from __future__ import annotations
@@ -89,17 +91,20 @@ class PromotionASHA:
     def next_promotion(self, *, can_start: bool, remaining_seconds: float | None) -> str | None:
         """See `StoppingRule`."""
         for rung in reversed(self._rungs):
-            trial_id = rung.best_paused(self._quota(rung))
+            trial_id = rung.best_paused(max(self._quota(rung), 0 if can_start else 1))
             if trial_id is not None:
                 return self._promote(rung, trial_id)
-        if remaining_seconds is None or self._full_seconds() <= remaining_seconds or not can_start:
-            return None
+        if can_start and remaining_seconds is not None and self._full_seconds() > remaining_seconds:
+            return self._promote_finishing(remaining_seconds)
+        return None
+
+    def _promote_finishing(self, remaining_seconds: float) -> str | None:
+        """Promote the best paused trial, of the highest rung, that can still finish."""
         for rung in reversed(self._rungs):
             for _, trial_id in rung.ranked:
-                if trial_id in rung.paused:
-                    needed = self._epoch_seconds[trial_id] * (self._max_epochs - rung.epoch)
-                    if needed <= remaining_seconds:
-                        return self._promote(rung, trial_id)
+                needed = self._epoch_seconds[trial_id] * (self._max_epochs - rung.epoch)
+                if trial_id in rung.paused and needed <= remaining_seconds:
+                    return self._promote(rung, trial_id)
         return None
 
     def restore_running(self, trial_id: str) -> None:

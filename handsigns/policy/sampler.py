@@ -180,9 +180,12 @@ class Sampler:
         with warnings.catch_warnings():
             # Optuna marks some samplers' options as experimental; they are used deliberately.
             warnings.simplefilter("ignore")
-            self._optuna_study.sampler = _optuna_sampler(self._config, seed)
+            self._optuna_study.sampler = self._make_sampler(seed)
             trial = self._optuna_study.ask()
             return trial, suggest_params(self._config, trial)
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        return _optuna_sampler(self._config, seed)
 
     def _register(self, trial: Trial, config: TrialConfig) -> str:
         trial_id = f"{self._num_suggested:04d}"

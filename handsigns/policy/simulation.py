@@ -200,6 +200,8 @@ class SimulatedSearch:
             self._source.on_trial_complete(trial.record("stopped"))
         elif action == "pause":
             self._source.on_trial_pause(trial.record("paused"), metrics.epoch)
+        elif self._leaving:
+            self._lost.append(trial_id)
         else:
             self._train_epoch(now, trial, slowness)
             return

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from handsigns.console.sanitize import printable
+from handsigns.data.file_types import is_leftover
 from handsigns.data.folders import find_images
-from handsigns.data.images import InvalidImageError, Pixels, decode, read_bytes
+from handsigns.data.images import InvalidImageError, Pixels, decode_with_remarks, read_bytes
 from handsigns.data.listing import BadFile
+from handsigns.data.validate import remark_notes
 from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
@@ -68,10 +70,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Predictions for several files, and the files that are not usable images."""
+    """Predictions for several files, the files that are not usable images, and notes on others."""
 
     predictions: tuple[Prediction, ...]
     unreadable: tuple[BadFile, ...]
+    notes: tuple[str, ...]
 
 
 def load_winner(folder: Path, *, trust_user_code: bool = False) -> Winner:
@@ -94,14 +97,22 @@ def predict(winner: Winner, sources: Iterable[Path]) -> PredictionBatch:
     Raises:
         DataError: a folder has no images, or a source is a URL.
     """
+    sources = list(sources)
     files = [file for source in sources for file in _expand(source)]
+    if sources and not files:
+        raise DataError(
+            f"{printable(str(sources[0]))} was left behind by an operating system; pass image files"
+        )
     good: list[Prediction] = []
     bad: list[BadFile] = []
+    remarks: dict[str, tuple[str, ...]] = {}
     for start in range(0, len(files), _BATCH_SIZE):
         images = {}
         for file in files[start : start + _BATCH_SIZE]:
             try:
-                images[file] = decode(read_bytes(file), winner.card.size)
+                images[file], remarks[str(file)] = decode_with_remarks(
+                    read_bytes(file), winner.card.size
+                )
             except InvalidImageError as error:
                 bad.append(BadFile(str(file), str(error)))
         if images:
@@ -110,11 +121,13 @@ def predict(winner: Winner, sources: Iterable[Path]) -> PredictionBatch:
                 Prediction(file, dict(zip(winner.card.classes, row, strict=True)))
                 for file, row in zip(images, probs, strict=True)
             ]
-    return PredictionBatch(tuple(good), tuple(bad))
+    return PredictionBatch(tuple(good), tuple(bad), tuple(remark_notes(remarks)))
 
 
 def _expand(source: Path) -> list[Path]:
     """Return a file itself, or the images in a folder and its subfolders.
+
+    What an operating system left behind is passed over: a shell's ``photos/*`` includes it.
 
     Raises:
         DataError: the folder has none, or the source is a URL.
@@ -122,6 +135,8 @@ def _expand(source: Path) -> list[Path]:
     shown = printable(str(source))
     if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
         raise DataError(f"{shown} is a URL; download it, and pass the file")
+    if is_leftover(source.name):
+        return []
     if not source.is_dir():
         return [source]
     found = find_images(source)

@@ -93,6 +93,7 @@ class _PromotionAudit:
         self._sign = 1.0 if config.objective.minimize else -1.0
         self._factor = config.scheduler.reduction_factor or 0.0
         self._epoch_seconds: dict[str, float] = {}
+        self._num_started = 0
         self._rungs: list[_Rung] = []
         level = float(config.scheduler.grace_period or 1)
         while round(level) < config.budget.max_epochs:
@@ -109,8 +110,11 @@ class _PromotionAudit:
                     waiting = any(event.trial_id in rung.waiting for rung in self._rungs)
                     if waiting:
                         yield from self._check_promotion(event)
-                case TrialStarted() if (better := self._promotable()) is not None:
-                    yield f"trial {event.trial_id} started, though {better} was to be promoted"
+                case TrialStarted():
+                    self._num_started += 1
+                    better = self._promotable()
+                    if better is not None:
+                        yield f"trial {event.trial_id} started, though {better} was to be promoted"
 
     def _check_epoch(self, event: EpochReported) -> Iterator[str]:
         trial_id, metrics = event.trial_id, event.metrics
@@ -129,7 +133,7 @@ class _PromotionAudit:
 
     def _check_promotion(self, event: TrialResumed) -> Iterator[str]:
         expected = self._promotable()
-        if expected is None and not self._is_ending(event.elapsed):
+        if expected is None and not self._is_ending(event.elapsed) and not self._all_started():
             yield f"trial {event.trial_id} was promoted, though it was to wait"
         elif expected is not None and expected != event.trial_id:
             yield f"trial {event.trial_id} was promoted, though {expected} was better"
@@ -142,6 +146,12 @@ class _PromotionAudit:
                 if trial_id in rung.waiting:
                     return trial_id
         return None
+
+    def _all_started(self) -> bool:
+        """Return whether no new trial could be started: the best of each rung is continued then."""
+        return self._num_started >= min(
+            self._config.budget.trials, self._config.space.size() or self._config.budget.trials
+        )
 
     def _is_ending(self, elapsed: float) -> bool:
         """Return whether no new trial can be trained to its end within the time budget."""

@@ -51,7 +51,7 @@ class NewSearchRequest:
         overrides: any other value of the space, each as ``dotted.key=value``.
         track: experiment trackers, see `tracking_overrides`.
         name: name of the search; None: name of the space with a timestamp.
-        data: folder of images; None: synthetic hands.
+        data: folder, zip or tar of images; None: synthetic hands.
         size: height and width of the images in pixels.
         skip_bad: skip files that cannot be used.
         warm_start: name of an earlier search to start from.

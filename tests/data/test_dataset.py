@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import struct
+import sys
 import threading
 import zlib
 from pathlib import Path
@@ -245,7 +246,7 @@ def test_images_are_decoded_once_per_content(signs_folder, monkeypatch, tmp_path
     def refuse(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("handsigns.data.dataset.decode", refuse)
+    monkeypatch.setattr("handsigns.data.dataset.decode_with_remarks", refuse)
     after = open_data(signs_folder, size=8)
     assert after.info == before.info
     assert np.array_equal(after.train.images, before.train.images)
@@ -253,6 +254,32 @@ def test_images_are_decoded_once_per_content(signs_folder, monkeypatch, tmp_path
     copy = open_data(tmp_path / "copy", size=8)
     assert copy.info.fingerprint == before.info.fingerprint
     assert copy.info.source == str(tmp_path / "copy")
+
+
+def test_first_frames_are_noted_once(signs_folder):
+    frames = [Image.new("L", (8, 8), level) for level in (10, 200)]
+    for number in range(3):
+        path = signs_folder / "train_signs" / f"0_{number}.gif"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    for _ in range(2):  # decoded, then from the cache
+        (note,) = open_data(signs_folder, size=8).info.notes
+        assert note == (
+            "3 of 57 images: only the first frame of an animation, or page of a document, is used "
+            "(for example train_signs/0_0.gif)"
+        )
+
+
+def test_skipped_heic_is_read_once_its_decoder_is_installed(signs_folder, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    heic = pillow_heif.from_pillow(Image.new("RGB", (64, 64), (200, 0, 0)))
+    heic.save(signs_folder / "train_signs" / "0_IMG.HEIC")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert "train_signs/0_IMG.HEIC: HEIC needs pillow-heif: pip install 'handsigns[heif]'" in (
+        error_message(signs_folder)
+    )
+    assert len(open_data(signs_folder, size=8, skip_bad=True).train) == 30
+    monkeypatch.undo()
+    assert len(open_data(signs_folder, size=8, skip_bad=True).train) == 31
 
 
 def test_cached_images_are_read_only(signs_folder):

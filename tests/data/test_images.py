@@ -1,6 +1,7 @@
 import contextlib
 import io
 import struct
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from handsigns.data.images import InvalidImageError, decode, read_bytes
+from handsigns.data.greyscale import EIGHT_BITS, NEARLY_BLACK, OWN_RANGE, TWELVE_BITS
+from handsigns.data.images import (
+    FIRST_FRAME,
+    InvalidImageError,
+    decode,
+    decode_with_remarks,
+    read_bytes,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -117,7 +125,7 @@ def test_grey_jpeg():
     assert np.abs(pixels.astype(int) - 77).max() <= 1
 
 
-@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "BMP"])
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "AVIF"])
 def test_truncated_files_are_rejected(image_format):
     rng = np.random.default_rng(2)
     image = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
@@ -134,12 +142,136 @@ def test_random_bytes_are_not_an_image():
             decode(rng.bytes(length), 16)
 
 
-@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
-def test_sixteen_bits_are_scaled_even_for_dark_images(image_format):
+def test_sixteen_bit_png_is_scaled_even_if_dark():
     values = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    assert decode(encode(Image.fromarray(values), image_format), 16).max() == 1
-    pixels = decode(encode(Image.fromarray(values * 257), image_format), 16)
+    pixels, remarks = decode_with_remarks(encode(Image.fromarray(values)), 16)
+    assert pixels.max() == 1
+    assert remarks == (NEARLY_BLACK,)
+    pixels, remarks = decode_with_remarks(encode(Image.fromarray(values * 257)), 16)
     assert np.array_equal(pixels[..., 0], values)
+    assert remarks == ()
+
+
+def grey_tiff(values, **options):
+    """Decode a greyscale TIFF of 16x16 values; return its distinct grey levels, and remarks."""
+    image = Image.fromarray(values.reshape(16, 16))
+    pixels, remarks = decode_with_remarks(encode(image, "TIFF", **options), 16)
+    return pixels[..., 0].reshape(-1), remarks
+
+
+LEVELS = np.arange(256)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, ">u2", np.int32])
+@pytest.mark.parametrize(("largest", "remark"), [(4095, (TWELVE_BITS,)), (65535, ())])
+def test_tiff_is_scaled_by_the_bits_of_its_values(kind, largest, remark):
+    values = np.round(LEVELS * (largest / 255)).astype(kind)
+    pixels, remarks = grey_tiff(values)
+    assert np.array_equal(pixels, LEVELS)
+    assert remarks == remark
+
+
+def test_dark_twelve_bit_tiff_stays_dark():
+    pixels, _ = grey_tiff((LEVELS * 4).astype(np.uint16))  # up to 1020 of 4095
+    assert pixels.max() == 64
+
+
+def test_eight_bit_values_in_sixteen_bits_are_kept():
+    pixels, remarks = grey_tiff(LEVELS.astype(np.uint16))
+    assert np.array_equal(pixels, LEVELS)
+    assert remarks == (EIGHT_BITS,)
+
+
+@pytest.mark.parametrize("scale", [1, 1 / 255])
+def test_floats_up_to_one_or_255_have_that_range(scale):
+    pixels, remarks = grey_tiff((LEVELS * scale).astype(np.float32))
+    assert np.array_equal(pixels, LEVELS)
+    assert remarks == ()
+    assert grey_tiff((LEVELS * scale / 4).astype(np.float32))[0].max() == 64, "stays dark"
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32])
+def test_values_without_a_range_have_their_own(kind):
+    pixels, remarks = grey_tiff((LEVELS * 10 - 1024).astype(kind))  # as Hounsfield units
+    assert np.array_equal(pixels, LEVELS)
+    assert remarks == (OWN_RANGE,)
+
+
+def test_values_that_are_no_numbers_are_black():
+    values = (LEVELS * 100).astype(np.float32)
+    values[:3] = np.nan, -np.inf, np.inf
+    pixels, _ = grey_tiff(values)
+    assert pixels[:3].tolist() == [0, 0, 255]
+    assert pixels[255] == 255
+    assert (grey_tiff(np.full(256, np.nan, np.float32))[0] == 0).all()
+    assert (grey_tiff(np.full(256, -7, np.float32))[0] == 0).all()
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate", "jpeg"])
+@pytest.mark.parametrize(("orientation", "red_at"), [(1, (2, 8)), (3, (13, 8)), (6, (8, 13))])
+def test_tiff_is_turned_upright_once(compression, orientation, red_at):
+    content = encode(red_above_blue(), "TIFF", compression=compression, tiffinfo={274: orientation})
+    pixel = decode(content, 16)[red_at]
+    assert pixel[0] > 200 > 60 > pixel[2]
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_first_frame_is_used_and_remarked_upon(image_format):
+    later = [Image.new("RGB", (16, 16), BLUE), Image.new("RGB", (16, 16), "lime")]
+    content = encode(
+        Image.new("RGB", (16, 16), RED), image_format, save_all=True, append_images=later
+    )
+    pixels, remarks = decode_with_remarks(content, 16)
+    assert pixels[8, 8, 0] > 200 > 60 > pixels[8, 8, 1]
+    assert remarks == (FIRST_FRAME,)
+    still = encode(Image.new("RGB", (16, 16), RED), image_format)
+    assert decode_with_remarks(still, 16)[1] == ()
+
+
+def test_multi_picture_jpeg_is_a_photograph():
+    mpo = encode(red_above_blue(), "MPO", save_all=True, append_images=[red_above_blue((8, 8))])
+    with Image.open(io.BytesIO(mpo)) as image:
+        assert (image.format, image.n_frames) == ("MPO", 2)
+    pixels, remarks = decode_with_remarks(mpo, 16)
+    assert pixels[2, 8, 0] > 200 > 60 > pixels[2, 8, 2]
+    assert remarks == ()
+
+
+def encode_heic(image, **options):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    content = io.BytesIO()
+    pillow_heif.from_pillow(image).save(content, quality=95, **options)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(("orientation", "red_at"), [(1, (2, 8)), (6, (8, 13))])
+def test_heic_is_decoded_upright(orientation, red_at):
+    image = red_above_blue((64, 64))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.info["exif"] = exif.tobytes()
+    pixels, remarks = decode_with_remarks(encode_heic(image), 16)
+    assert pixels[red_at][0] > 200 > 60 > pixels[red_at][2]
+    assert remarks == ()
+
+
+def test_damaged_and_large_heic_are_rejected(monkeypatch):
+    content = encode_heic(red_above_blue((64, 64)))
+    for length in (40, len(content) // 2, len(content) - 100):
+        with pytest.raises(InvalidImageError):
+            decode(content[:length], 16)
+    monkeypatch.setenv("HANDSIGNS_MAX_MEGAPIXELS", "0.001")
+    with pytest.raises(InvalidImageError, match="too large"):
+        decode(content, 16)
+
+
+def test_heic_without_its_decoder_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    head = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"
+    with pytest.raises(InvalidImageError, match=r"pip install 'handsigns\[heif\]'"):
+        decode(head, 16)
+    with pytest.raises(InvalidImageError, match="damaged AVIF"):
+        decode(head.replace(b"heic", b"avif"), 16)
 
 
 def test_half_transparent_pixels_are_blended_with_white():
@@ -177,7 +309,9 @@ def test_threads_restore_the_process_warning_filters():
 
 
 @given(
-    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP"]), st.integers(0, 10**6), st.binary(max_size=4)
+    st.sampled_from(["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]),
+    st.integers(0, 10**6),
+    st.binary(max_size=4),
 )
 def test_damaged_image_gives_pixels_or_a_reason(image_format, offset, junk):
     content = bytearray(encode(red_above_blue(), image_format))

@@ -213,3 +213,17 @@ def test_prepared_and_raw_data_have_equal_splits(raw, tmp_path):
     assert sorted(name.split("/")[1] for name in prepared.val.names) == sorted(
         name.split("/")[1] for name in data.val.names
     )
+
+
+def test_leftovers_in_the_destination_are_passed_over(raw, tmp_path, write_image):
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "Thumbs.db").write_bytes(b"x")
+    run_prepare(raw, tmp_path)
+    write_image(tmp_path / "small" / "train_signs" / "@eaDir" / "0_thumb.jpg")
+    assert run_prepare(raw, tmp_path).num_written == 0
+
+
+def test_first_frames_are_noted(raw, tmp_path):
+    frames = [Image.new("RGB", (90, 60), colour) for colour in ("red", "blue")]
+    frames[0].save(raw / "test_signs" / "0_a.webp", save_all=True, append_images=frames[1:])
+    assert run_prepare(raw, tmp_path).notes[-1].startswith("1 of 67 images: only the first frame")

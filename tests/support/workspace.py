@@ -26,7 +26,7 @@ space:
   batch_size: {type: choice, values: [8, 16]}
   channel_width: 4
 budget: {trials: 6, max_epochs: 4}
-scheduler: {name: asha, grace_period: 1, reduction_factor: 2}
+scheduler: {name: asha_promotion, grace_period: 1, reduction_factor: 2}
 resources: {cpus_per_trial: 1, gpus_per_trial: 0, max_concurrent_trials: 1}
 """
 """One trial at a time: each training process imports torch, which takes seconds of both cores."""

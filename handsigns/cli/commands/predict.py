@@ -57,6 +57,8 @@ def run(options: Namespace) -> int:
             found = predict(winner, options.images)
     show = _show_json if options.format == "json" else _show_table
     show(found.predictions)
+    for note in found.notes:
+        print_line(f"note: {note}", sys.stderr)
     for bad in found.unreadable:
         print_line(f"not classified: {bad.name}: {bad.reason}", sys.stderr)
     if options.format == "table":

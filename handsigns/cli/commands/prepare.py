@@ -16,7 +16,9 @@ EXAMPLE = "prepare SIGNS data/64x64_SIGNS"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add arguments for the two folders, the image size and the seed of the split."""
-    parser.add_argument("source", type=Path, metavar="SOURCE", help="folder of photographs")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="folder, zip or tar of photographs"
+    )
     parser.add_argument("dest", type=Path, metavar="DEST", help="folder to create")
     add_size(parser)
     parser.add_argument(

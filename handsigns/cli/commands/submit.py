@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="URL",
         help="address of the cluster's dashboard, which accepts jobs: http://HOST:8265",
     )
-    add_search_settings(parser, "folder of images on the cluster's head node")
+    add_search_settings(parser, "folder, zip or tar of images on the cluster's head node")
     add_results(parser)
     add_search_storage(parser)
     add_retraining(parser)

@@ -1,0 +1,196 @@
+"""Policies that `policy.py` compares by simulation: ours, their variants, and other tools'."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from handsigns.config.search import SearchConfig
+from handsigns.metrics import EpochMetrics
+from handsigns.policy.sampler import Sampler
+from handsigns.policy.source import TrialSource
+from handsigns.policy.stopping_rule import NoPromotion, NoStopping, StoppingRule
+from handsigns.results.trial import Action, TrialRecord, Verdict
+from handsigns.tuning.scheduler import make_stopping_rule
+
+Decider = tuple[TrialSource, StoppingRule]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Policy to simulate: how to make its source of trials and its early-stopping rule.
+
+    Attributes:
+        name: name in tables.
+        make: returns both for a search, whose seed and budget are set.
+        group: what it varies; ``peer``: another tool's way.
+    """
+
+    name: str
+    make: Callable[[SearchConfig], Decider]
+    group: str
+
+
+def ours(
+    config: SearchConfig,
+    *,
+    searcher: str = "tpe",
+    startup: int = 10,
+    scheduler: str = "asha_promotion",
+    grace: float = 1 / 12,
+    factor: float = 3.0,
+    baseline: bool = True,
+    source: type[Sampler] = Sampler,
+) -> Decider:
+    """Return the objects of a real search with these settings.
+
+    Args:
+        config: the search.
+        searcher, startup: name of the sampler, and number of its random first trials.
+        scheduler: name of the early-stopping rule.
+        grace: first rung as a share of the epochs of a full trial.
+        factor: reduction factor.
+        baseline: whether the recommended recipe is tried first.
+        source: class of the sampler.
+    """
+    epochs = max(1, round(grace * config.budget.max_epochs))
+    settings = {"name": scheduler, "grace_period": epochs, "reduction_factor": factor}
+    config = config.model_copy(
+        update={
+            "searcher": config.searcher.model_copy(
+                update={"name": searcher, "startup_trials": startup}
+            ),
+            "scheduler": config.scheduler.model_copy(update=settings),
+            "baseline": baseline,
+        }
+    )
+    rule = NoStopping() if scheduler == "none" else make_stopping_rule(config)
+    return source(config), rule
+
+
+class ToldAsComplete(Sampler):
+    """Sampler that is told a stopped trial's last value as if it were final, as by Ray's bridge."""
+
+    def on_trial_complete(self, record: TrialRecord) -> None:
+        """Tell Optuna the last value."""
+        self._tell_last(record)
+
+    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
+        """Do nothing: only the end of a trial is told."""
+
+    def _tell_last(self, record: TrialRecord) -> None:
+        trial = self._running.pop(record.trial_id)
+        self._optuna_study.tell(trial, self._config.objective.value_of(record.epochs[-1]))
+
+
+class StockOptunaSearch(ToldAsComplete):
+    """Ray's OptunaSearch with its default sampler."""
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        return optuna.samplers.TPESampler(seed=seed)
+
+
+class IndependentTPE(Sampler):
+    """TPE that samples each hyperparameter by itself."""
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        return optuna.samplers.TPESampler(
+            n_startup_trials=self._config.searcher.startup_trials, multivariate=False, seed=seed
+        )
+
+
+class NoConstantLiar(Sampler):
+    """Multivariate TPE that disregards running trials."""
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        return optuna.samplers.TPESampler(
+            n_startup_trials=self._config.searcher.startup_trials, constant_liar=False, seed=seed
+        )
+
+
+class OptunaAlone(NoPromotion):
+    """Optuna's TPE with one of its own pruners; trial source and stopping rule in one."""
+
+    def __init__(self, config: SearchConfig, pruner: optuna.pruners.BasePruner) -> None:
+        self.sampler = _OptunaDefaults(config.model_copy(update={"baseline": False}))
+        self._study = self.sampler._optuna_study
+        self._study.pruner = pruner
+        self._objective = config.objective
+        self._max_epochs = config.budget.max_epochs
+
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
+        """Report the epoch, and ask the pruner."""
+        trial = self.sampler._running[trial_id]
+        trial.report(self._objective.value_of(metrics), metrics.epoch)
+        prune = metrics.epoch < self._max_epochs and trial.should_prune()
+        return "stop" if prune else "continue", None
+
+
+class _OptunaDefaults(StockOptunaSearch):
+    def on_trial_complete(self, record: TrialRecord) -> None:
+        trial = self._running.pop(record.trial_id)
+        if record.status == "completed":
+            value = self._config.objective.value_of(record.epochs[-1])
+            self._optuna_study.tell(trial, value)
+        else:
+            self._optuna_study.tell(trial, state=TrialState.PRUNED)
+
+
+def _optuna_alone(config: SearchConfig, pruner: Callable[..., Any], **options: Any) -> Decider:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both = OptunaAlone(config, pruner(**options))
+    return both.sampler, both
+
+
+def one_epoch_baseline(config: SearchConfig) -> Decider:
+    """Return random search whose trials all pause after one epoch; the best are then trained."""
+    return ours(config, searcher="random", grace=0.0, factor=20.0, baseline=False)
+
+
+_STOCK_RAY = partial(
+    ours, scheduler="asha", grace=0.0, factor=4.0, baseline=False, source=StockOptunaSearch
+)
+_PRUNERS = optuna.pruners
+
+POLICIES = [
+    Policy("ours: TPE, promoting ASHA", ours, "ours"),
+    Policy("ours, no baseline", partial(ours, baseline=False), "ours"),
+    Policy("before: TPE, stopping ASHA", partial(ours, scheduler="asha", grace=1 / 6), "before"),
+    Policy("stock Ray: OptunaSearch, ASHA", _STOCK_RAY, "peer"),
+    Policy("Optuna: TPE, successive halving",
+           partial(_optuna_alone, pruner=_PRUNERS.SuccessiveHalvingPruner), "peer"),
+    Policy("Optuna: TPE, Hyperband",
+           partial(_optuna_alone, pruner=_PRUNERS.HyperbandPruner), "peer"),
+    Policy("Optuna: TPE, median",
+           partial(_optuna_alone, pruner=_PRUNERS.MedianPruner), "peer"),
+    Policy("random, one epoch, then the best", one_epoch_baseline, "peer"),
+    Policy("random, no early stopping",
+           partial(ours, searcher="random", scheduler="none", baseline=False), "peer"),
+    Policy("TPE, no early stopping", partial(ours, scheduler="none"), "scheduler"),
+    Policy("TPE, median rule", partial(ours, scheduler="median", grace=1 / 6), "scheduler"),
+    Policy("TPE, Ray's Hyperband", partial(ours, scheduler="hyperband", grace=1 / 9), "scheduler"),
+    *(Policy(f"stopping ASHA, first rung at 1/{share}, factor {factor:g}",
+             partial(ours, scheduler="asha", grace=1 / share, factor=factor), "rungs")
+      for share in (3, 6, 9, 36) for factor in (2.0, 3.0, 4.0)),
+    *(Policy(f"promoting ASHA, first rung at 1/{share}, factor {factor:g}",
+             partial(ours, grace=1 / share, factor=factor), "rungs")
+      for share in (6, 9, 12, 18, 36) for factor in (2.0, 3.0, 4.0)),
+    Policy("random", partial(ours, searcher="random"), "sampler"),
+    Policy("Sobol", partial(ours, searcher="qmc"), "sampler"),
+    Policy("Gaussian process", partial(ours, searcher="gp"), "sampler"),
+    Policy("CMA-ES", partial(ours, searcher="cmaes"), "sampler"),
+    Policy("TPE, independent", partial(ours, source=IndependentTPE), "sampler"),
+    Policy("TPE, no constant liar", partial(ours, source=NoConstantLiar), "sampler"),
+    Policy("TPE, 5 random first", partial(ours, startup=5), "sampler"),
+    Policy("TPE, 20 random first", partial(ours, startup=20), "sampler"),
+    Policy("TPE, 40 random first", partial(ours, startup=40), "sampler"),
+]  # fmt: skip
+"""Policies by group; every other one of ours differs from the first in what its name says."""

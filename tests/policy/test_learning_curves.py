@@ -1,0 +1,78 @@
+"""Model of learning curves: it recovers a known family of curves."""
+
+import numpy as np
+import pytest
+
+from handsigns.policy.learning_curves import LearningCurve, LearningCurveModel, RecordedCurve
+
+EPOCHS = 12
+
+
+def true_loss(params):
+    floor = np.exp(-2 + 2 * (np.log10(params["learning_rate"]) + 2) ** 2 + params["dropout"])
+    return floor + np.exp(-np.arange(EPOCHS) / 3)
+
+
+@pytest.fixture
+def space(make_search_config):
+    return make_search_config(
+        space={
+            "learning_rate": {"type": "log_uniform", "low": 1e-3, "high": 1e-1},
+            "dropout": {"type": "uniform", "low": 0.0, "high": 0.6},
+            "batch_size": {"type": "choice", "values": [16, 32, 64]},
+        }
+    ).space
+
+
+@pytest.fixture
+def make_model(space):
+    def make(count=80, noise=0.05, seed_noise=float("nan")):
+        rng = np.random.default_rng(1)
+        recorded = []
+        for _ in range(count):
+            params = {
+                "learning_rate": float(10 ** rng.uniform(-3, -1)),
+                "dropout": float(rng.uniform(0, 0.6)),
+                "batch_size": int(rng.choice([16, 32, 64])),
+            }
+            loss = true_loss(params) * np.exp(noise * rng.normal())
+            seconds = 640 / params["batch_size"]
+            recorded.append(RecordedCurve(params, LearningCurve(loss, np.exp(-loss), seconds)))
+        return LearningCurveModel(space, recorded, seed_noise)
+
+    return make
+
+
+def test_it_predicts_unseen_configurations(make_model):
+    model = make_model()
+    for learning_rate in (2e-3, 1e-2, 6e-2):
+        params = {"learning_rate": learning_rate, "dropout": 0.25, "batch_size": 32}
+        curve = model.predict(params)
+        np.testing.assert_allclose(curve.loss, true_loss(params), rtol=0.15)
+        np.testing.assert_allclose(curve.accuracy, np.exp(-true_loss(params)), atol=0.05)
+        assert curve.epoch_seconds == pytest.approx(20, rel=0.05)
+
+
+def test_it_states_its_error(make_model):
+    assert make_model(noise=0.02).explained_variance > 0.95
+    noisy = make_model(noise=0.3)
+    assert 0.2 < noisy.residual_std < 0.5, "it is at least the noise of 0.3"
+
+
+def test_noise_depends_on_the_seed_alone(make_model):
+    model = make_model(noise=0.2)
+    params = {"learning_rate": 1e-2, "dropout": 0.25, "batch_size": 32}
+    losses = [model.predict(params, seed).loss[-1] for seed in range(8)]
+    assert len(set(losses)) == 8
+    assert losses[3] == model.predict(params, 3).loss[-1]
+    assert 0.05 < np.std(np.log(losses)) < 0.5
+    assert make_model(noise=0.2, seed_noise=0.0).predict(params, 3).loss[-1] == pytest.approx(
+        model.predict(params).loss[-1]
+    )
+
+
+def test_targets_are_final_losses_of_the_recorded(make_model):
+    model = make_model()
+    assert len(model.final_losses) == 80
+    assert list(model.final_losses) == sorted(model.final_losses)
+    assert model.num_epochs == EPOCHS
