@@ -34,15 +34,19 @@ class KnownCurves:
 
 
 class RecordingSampler(Sampler):
-    """Sampler that keeps the trials that ended."""
+    """Sampler that keeps the trials that ended or paused."""
 
     def __init__(self, search_config):
         super().__init__(search_config)
-        self.ended = []
+        self.recorded = {}
 
     def on_trial_complete(self, record):
-        self.ended.append(record)
+        self.recorded[record.trial_id] = record
         super().on_trial_complete(record)
+
+    def on_trial_pause(self, record, epoch):
+        self.recorded[record.trial_id] = record
+        super().on_trial_pause(record, epoch)
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def run_pilot(make_search_config):
         search = SimulatedSearch(config, sampler, rule, KnownCurves(), SimulatedWorkers(2))
         for _ in search.run():
             pass
-        return config, sampler.ended
+        return config, list(sampler.recorded.values())
 
     return run
 
