@@ -110,7 +110,7 @@ def _plan_config(space: str | None, search: StoredSearch) -> SearchConfig:
 
         config = load_search_config(resolve_search_space(space))
         if found := differences(config, search.config):
-            pilot = command("search", space, "--time-budget", "5m", "--name", "pilot")
+            pilot = command("search", space, "--time-budget", "5m", "--name", "NAME")
             raise ConfigError(
                 f"the trials of {search.paths.name} say nothing about {space}: {'; '.join(found)}. "
                 f"Record some of it ({pilot}), or omit SPACE to plan a search like "
