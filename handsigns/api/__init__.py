@@ -4,6 +4,7 @@ All errors that a user can fix are `HandsignsError`s.
 """
 
 from handsigns.api.data import check
+from handsigns.api.plans import plan
 from handsigns.api.reports import compare, report
 from handsigns.api.searches import SearchResults, load_results, resume, search
 from handsigns.api.trials import reevaluate, replay, retrain
@@ -16,6 +17,7 @@ __all__ = [
     "export",
     "load_results",
     "load_winner",
+    "plan",
     "predict",
     "reevaluate",
     "replay",

@@ -81,7 +81,7 @@ class LearningCurveModel:
         self._points = np.array([self._encoder.encode(trial.params) for trial in recorded])
         curves = [trial.curve for trial in recorded]
         self._losses = np.log([curve.loss for curve in curves])
-        self._logits = _logit(np.array([curve.accuracy for curve in curves]))
+        self._logits = logit(np.array([curve.accuracy for curve in curves]))
         seconds = np.log([[curve.epoch_seconds] for curve in curves])
         kernel = _fit_kernel(self._points, self._losses[:, -1])
         self._targets = _Regression(kernel, self._points, np.hstack([self._losses, self._logits]))
@@ -214,6 +214,7 @@ def _fit_kernel(points: Array, target: Array) -> _Kernel:
     return _Kernel(np.exp(found.x[:-1]), float(np.exp(found.x[-1])))
 
 
-def _logit(accuracy: Array) -> Array:
+def logit(accuracy: Array) -> Array:
+    """Return the logit of accuracies in [0, 1], finite at both ends."""
     clipped = np.clip(accuracy, 1e-3, 1 - 1e-3)
     return np.asarray(np.log(clipped / (1 - clipped)))

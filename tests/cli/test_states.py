@@ -40,7 +40,7 @@ COMMANDS = (
     "leaderboard it", "leaderboard it --format json", "list", "watch it --once", "report it",
     "compare it it", "resume it", "reevaluate it", "retrain it", "test it", "predict it none.png",
     "export it --format torch-export", "replay it 0000", "audit it", "dashboard it",
-    "track it --to tensorboard",
+    "track it --to tensorboard", "plan --from it",
 )  # fmt: skip
 NEXT = {
     "empty": "resume it",

@@ -10,14 +10,24 @@ from PIL import Image
 
 from handsigns.data.check import check_data
 from handsigns.io.json_file import write_json
+from handsigns.policy.forecast import Estimate, Forecast, Target
 from handsigns.reporting.compare import write_comparison
 from handsigns.reporting.data_check import write_check_page
 from handsigns.reporting.figures.figure import PALETTES
+from handsigns.reporting.plan import write_plan
 from handsigns.reporting.write import write_report
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+FORECAST = Forecast(
+    "pilot", "val_loss", 40, 12, 0.2, 0.3, 0.9, 0.08,
+    tuple(
+        Estimate(workers, Target(share, 0.1), 20, 20, time, (time / 2, 2 * time), 90, 1.0, 2.0)
+        for workers, time in ((1, 7200.0), (4, 1700.0), (16, 900.0), (64, 800.0), (256, 790.0))
+        for share in (0.1, 0.01)
+    ),
+)  # fmt: skip
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -237,6 +247,15 @@ def test_comparison_page_opens_without_errors(make_search, open_page, tmp_path):
     page = open_page(write_comparison(searches, tmp_path / "out"), 390)
     assert page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_plan_page_renders_at_any_width(open_page, tmp_path, width, scheme):
+    page = open_page(write_plan(FORECAST, tmp_path / "out"), width, scheme)
+    assert page.problems == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(LABEL_PROBLEMS) == []
+    assert page.locator("[data-figure=time_over_workers] .mark-line path").count() == 2
 
 
 STATUS_COLOURS = """() => {

@@ -1,0 +1,119 @@
+"""Recorded learning curves of a search, completed where early stopping cut them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from handsigns.config.parameters import Choice, Fixed, Parameter
+from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Objective
+from handsigns.policy.curve_completion import Array, complete_curve, leave_one_out_error
+from handsigns.policy.learning_curves import LearningCurve, RecordedCurve, logit
+from handsigns.results.trial import TrialRecord
+
+MIN_TRIALS = 20
+"""Number of trials from which learning curves can be modelled."""
+MIN_COMPLETED = 4
+"""Number of them that must have been trained to the end, so that the others can be completed."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Learning curves of the trials of a search.
+
+    Attributes:
+        curves: a curve of the full length for each trial that was completed, stopped or paused,
+            and for each that diverged, which is taken for as poor as the poorest of the others.
+        num_completed: number of trials that were trained to the end.
+        completion_error: leave-one-out error of the logarithm of the last loss of a completed
+            curve; None if none was cut.
+    """
+
+    curves: tuple[RecordedCurve, ...]
+    num_completed: int
+    completion_error: float | None
+
+    @property
+    def is_sufficient(self) -> bool:
+        """Whether the curves can be modelled."""
+        return len(self.curves) >= MIN_TRIALS and self.num_completed >= MIN_COMPLETED
+
+    def best(self, objective: Objective) -> float:
+        """Return the best objective value at the end of a curve."""
+        if objective.is_accuracy:
+            return float(max(trial.curve.accuracy[-1] for trial in self.curves))
+        return float(min(trial.curve.loss[-1] for trial in self.curves))
+
+
+def read_recording(records: Iterable[TrialRecord], num_epochs: int) -> Recording:
+    """Return the learning curves of trials; none if no trial was completed."""
+    records = list(records)
+    ended = [r for r in records if r.epochs and r.status in ("completed", "stopped", "paused")]
+    num_completed = sum(len(record.epochs) == num_epochs for record in ended)
+    if not num_completed:
+        return Recording((), 0, None)
+    losses = [np.log([e.val_loss for e in record.epochs]) for record in ended]
+    # Logits of the error, so that lower is better.
+    errors = [-logit(np.array([e.val_accuracy for e in record.epochs])) for record in ended]
+    full_losses = _complete(losses, num_epochs)
+    full_errors = _complete(errors, num_epochs)
+    seconds = [float(np.median([e.epoch_seconds for e in record.epochs])) for record in ended]
+    curves = [
+        RecordedCurve(record.params, _to_curve(loss, error, second))
+        for record, loss, error, second in zip(
+            ended, full_losses, full_errors, seconds, strict=True
+        )
+    ]
+    poorest = _to_curve(
+        np.max(full_losses, axis=0), np.max(full_errors, axis=0), float(np.median(seconds))
+    )
+    curves += [RecordedCurve(r.params, poorest) for r in records if r.status == "diverged"]
+    return Recording(tuple(curves), num_completed, leave_one_out_error(losses, num_epochs))
+
+
+def _complete(curves: Sequence[Array], num_epochs: int) -> list[Array]:
+    return [
+        complete_curve(curve, [*curves[:index], *curves[index + 1 :]], num_epochs)
+        for index, curve in enumerate(curves)
+    ]
+
+
+def _to_curve(loss: Array, error: Array, epoch_seconds: float) -> LearningCurve:
+    return LearningCurve(np.exp(loss), 1 / (1 + np.exp(error)), epoch_seconds)
+
+
+def differences(planned: SearchConfig, recorded: SearchConfig) -> list[str]:
+    """Return what a planned search does that recorded curves say nothing about."""
+    found = []
+    for name in dict.fromkeys([*planned.space, *recorded.space]):
+        if name not in recorded.space:
+            found.append(f"{name} is not in the recorded space")
+        elif name not in planned.space:
+            found.append(f"{name} is in the recorded space only")
+        elif not _covers(recorded.space[name], planned.space[name]):
+            found.append(f"{name} has other values or conditions than in the recorded space")
+    for what, new, old in (
+        ("max_epochs", planned.budget.max_epochs, recorded.budget.max_epochs),
+        ("the objective", planned.objective.metric, recorded.objective.metric),
+    ):
+        if new != old:
+            found.append(f"{what} is {new}, not {old}")
+    return found
+
+
+def _covers(recorded: Parameter, planned: Parameter) -> bool:
+    """Return whether every value of a planned parameter is one of the recorded parameter."""
+    if planned.when != recorded.when or isinstance(planned, Fixed) != isinstance(recorded, Fixed):
+        return False
+    if isinstance(recorded, (Fixed, Choice)):
+        listed = planned.values()
+        return listed is not None and all(value in recorded.values() for value in listed)
+    if isinstance(planned, (Fixed, Choice)):
+        numbers = [v for v in planned.values() if isinstance(v, (int, float))]
+        return len(numbers) == len(planned.values()) and all(
+            recorded.low <= number <= recorded.high for number in numbers
+        )
+    return recorded.low <= planned.low and planned.high <= recorded.high
