@@ -112,7 +112,7 @@ def test_at_the_end_the_best_that_can_finish_is_continued(make_rule, report):
     assert next_trial(rule, remaining_seconds=8.5) is None
 
 
-def test_without_more_trials_the_best_of_each_rung_is_trained_to_the_end(make_rule, report):
+def test_without_more_trials_the_best_of_each_rung_continues(make_rule, report):
     rule = make_rule()
     report(rule, "a", 0.5)
     report(rule, "b", 0.9)
