@@ -122,18 +122,19 @@ def main() -> int:
 @cache
 def load_model(path: Path) -> LearningCurveModel:
     """Return the model of recorded curves, with the noise that repeated trainings show."""
-    space = load_search_config(_space_path(path)).space
+    space = load_search_config(space_path(path)).space
     return LearningCurveModel(space, *read_curves(path, space))
 
 
-def _space_path(curves: Path) -> Path:
+def space_path(curves: Path) -> Path:
+    """Return the search space of recorded curves."""
     return REPOSITORY / "search_spaces" / f"{curves.stem.split('-')[1]}.yaml"
 
 
 def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     """Simulate one search of a policy."""
     model, unit = load_model(cell.curves), full_training_seconds(cell.curves)
-    config = load_search_config(_space_path(cell.curves))
+    config = load_search_config(space_path(cell.curves))
     budget = config.budget.model_copy(
         update={"trials": 10**6, "time_budget": cell.horizon * unit, "patience": None}
     )

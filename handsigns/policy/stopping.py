@@ -18,6 +18,8 @@ from handsigns.policy.improvement import (
 from handsigns.results.observer import Observer
 from handsigns.results.trial import TrialRecord, rank_key
 
+ALL_DONE = "all trials are done"
+"""Reason for which a search ends once its trials are."""
 MAX_EQUAL_FAILURES = 10
 """Number of trials that fail with the same error, before any other outcome, that end a search."""
 

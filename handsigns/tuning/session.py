@@ -13,7 +13,7 @@ from handsigns.errors import ResourceError, ResultsError
 from handsigns.io.atomic import remove_temporary_files
 from handsigns.io.remedies import os_error_remedy
 from handsigns.io.storage import check_writable, storage_error_message
-from handsigns.policy.stopping import StoppingCriteria
+from handsigns.policy.stopping import ALL_DONE, StoppingCriteria
 from handsigns.results.background_sync import keep_synced
 from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.environment import describe_environment
@@ -249,7 +249,7 @@ class SearchSession:
         if stopping.fatal_error is not None:
             return
         all_started = len(self._journal) >= self._config.budget.trials
-        default_reason = "all trials are done" if all_started else "the search space is exhausted"
+        default_reason = ALL_DONE if all_started else "the search space is exhausted"
         stopping.reason = stopping.reason or default_reason
         stopped = close_session(
             self._journal, self._tables, stopping.reason, interrupted=stopping.interrupted

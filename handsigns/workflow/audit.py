@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
+from handsigns.policy.stopping import ALL_DONE
 from handsigns.workflow.audit_decisions import check_decisions
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.replay import ReplayResult, print_device_change, replay_record
@@ -85,10 +86,15 @@ def _replay_all(search: StoredSearch, inputs: InputOptions) -> list[ReplayResult
 
 
 def _check_all_finished(search: StoredSearch) -> Iterator[str]:
-    expected, found = search.config.budget.trials, len(search.journal.records)
+    journal = search.journal
+    if not journal.stop_reason or journal.interrupted:
+        yield "the search has not ended"
+    if journal.stop_reason != ALL_DONE:
+        return  # ended by its time budget, target or patience, amid its trials
+    expected, found = search.config.budget.trials, len(journal.records)
     if found != expected:
         yield f"{pluralize(found, 'trial')} instead of {expected}"
-    for record in search.journal.records:
+    for record in journal.records:
         if not record.is_terminal:
             yield f"trial {record.trial_id} has not finished: {record.status}"
 
