@@ -3,11 +3,11 @@
     python benchmarks/improvement.py
     python benchmarks/improvement.py --data signs32-default --seeds 200
 
-Simulated searches with the default policy state, at a quarter, half and three quarters of their time,
-the chance that the winner changes within another quarter, half and once as much time; the table
-compares it with how often the winner did. With `patience: auto` a search ends earlier: the second table
-has the share of the time that it saved, and the loss of its winner relative to that of the whole
-search. Curves and time are those of `policy.py`.
+Simulated searches with the default policy state, at a quarter, half and three quarters of their
+time, the chance that the winner changes within another quarter, half and once as much time; the
+table compares it with how often the winner did. With `patience: auto` a search ends earlier: the
+second table has the share of the time that it saved, and the loss of its winner relative to that of
+the whole search. Curves are those of `policy.py`.
 """
 
 from __future__ import annotations

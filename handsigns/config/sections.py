@@ -91,7 +91,7 @@ class Budget(_Section):
     """Validation accuracy at which the search stops."""
     patience: Annotated[ConfigInt, Field(ge=1)] | Literal["auto"] | None = None
     """Consecutive trials without improvement after which the search stops; ``auto`` stops it once
-    another quarter of its time would bring a better winner with a chance of less than 10 %."""
+    another quarter of its time would bring a better winner with a chance of less than 20 %."""
 
 
 class Scheduler(_Section):

@@ -4,7 +4,7 @@ Were all trials alike, the n-th would be the best so far with a chance of 1/n: t
 change at a rate of 1/t after t seconds. A sampler that learns changes it more often, an exhausted
 one less. So the changes are taken for a power-law process of rate k/t, the model of reliability
 growth of Duane, 1964, and Crow, 1974. k is estimated from the search's own changes, with a gamma
-distribution as prior that simulated searches gave (`benchmarks/policy.py`).
+distribution as prior that simulated searches gave (`benchmarks/improvement.py`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from handsigns.console.format import format_duration
 
-PRIOR_SHAPE, PRIOR_RATE = 2.0, 2.0
+PRIOR_SHAPE, PRIOR_RATE = 3.0, 2.0
 """Prior of k: a gamma distribution with a mean of `PRIOR_SHAPE / PRIOR_RATE`."""
-AUTO_PATIENCE_SHARE, AUTO_PATIENCE_CHANCE = 0.25, 0.1
+AUTO_PATIENCE_SHARE, AUTO_PATIENCE_CHANCE = 0.25, 0.2
 """With ``patience: auto`` a search ends once as much time again as this share of what it has run
-would bring a better winner with less than this chance."""
+would bring a better winner with less than this chance: that of a search by luck alone (k = 1)."""
 _HORIZONS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds for which the chance is stated."""
 
