@@ -29,7 +29,7 @@ class SearchDisplay(TrialDisplay):
         super().__init__(terminal, search_config, journal, stopping)
         self._status_counts: Counter[Status] = Counter()
         self._terminal_epochs = 0
-        self._paused = {r.trial_id for r in journal.records if r.status == "paused"}
+        self._paused = {r.trial_id: len(r.epochs) for r in journal.records if r.status == "paused"}
         self._best_terminal: TrialRecord | None = None
         for record in journal.records:
             if record.is_terminal:
@@ -63,9 +63,9 @@ class SearchDisplay(TrialDisplay):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)
-        self._paused.discard(record.trial_id)
+        self._paused.pop(record.trial_id, None)
         if record.status == "paused":
-            self._paused.add(record.trial_id)
+            self._paused[record.trial_id] = len(record.epochs)
         super().on_epoch(record)
 
     def on_trial_end(self, record: TrialRecord) -> None:
@@ -91,7 +91,7 @@ class SearchDisplay(TrialDisplay):
             num_trials=len(self._journal),
             status_counts={**self._status_counts, "paused": len(self._paused)},
             num_epochs=sum(len(record.epochs) for record in self._journal.records),
-            terminal_epochs=self._terminal_epochs,
+            terminal_epochs=self._terminal_epochs + sum(self._paused.values()),
             best=self._best,
             elapsed=self._stopping.session_seconds,
             remaining=self._stopping.remaining_seconds,

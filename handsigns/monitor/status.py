@@ -29,7 +29,7 @@ class SearchStatus:
         num_trials: trials started so far.
         status_counts: number of finished and paused trials by status.
         num_epochs: epochs trained, by all trials.
-        terminal_epochs: epochs trained, by finished trials.
+        terminal_epochs: epochs trained, by finished and paused trials.
         best: the best trial; None before the first epoch.
         elapsed: seconds of the latest session.
         remaining: remaining seconds of the time budget; None if there is none.
@@ -58,15 +58,14 @@ class SearchStatus:
 
     @property
     def num_finished(self) -> int:
-        """Number of finished trials."""
-        return sum(self.status_counts.values()) - self.status_counts.get("paused", 0)
+        """Number of trials that do not run; a paused one may have ended for good."""
+        return sum(self.status_counts.values())
 
     @property
     def counts_line(self) -> str:
         """Number of running trials, and of the others by status."""
         active = (
-            f"{self.num_trials - sum(self.status_counts.values())} "
-            f"{'running' if self.running else 'unfinished'}"
+            f"{self.num_trials - self.num_finished} {'running' if self.running else 'unfinished'}"
         )
         parts = [
             f"{self.status_counts[s]} {name}"

@@ -105,7 +105,7 @@ class WatchedSearch:
         elapsed = journal.elapsed
         if self.running and journal.updated_at is not None:
             elapsed += max(0.0, self._now() - journal.updated_at)
-        ended = self.finished_trials
+        idle = [r for r in journal.records if r.is_terminal or r.status == "paused"]
         limit = budget.time_budget
         best_terminal = (
             record for record in self.ranked if record.is_terminal and record.has_result
@@ -113,11 +113,9 @@ class WatchedSearch:
         return SearchStatus(
             self.search.config,
             num_trials=len(journal),
-            status_counts=Counter(
-                r.status for r in journal.records if r.is_terminal or r.status == "paused"
-            ),
+            status_counts=Counter(record.status for record in idle),
             num_epochs=sum(len(record.epochs) for record in journal.records),
-            terminal_epochs=sum(len(record.epochs) for record in ended),
+            terminal_epochs=sum(len(record.epochs) for record in idle),
             best=self.ranked[0] if self.ranked else None,
             elapsed=elapsed - journal.session_start_elapsed,
             remaining=None if limit is None else max(0.0, limit - elapsed),

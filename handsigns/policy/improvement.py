@@ -19,6 +19,7 @@ PRIOR_SHAPE, PRIOR_RATE = 3.0, 2.0
 AUTO_PATIENCE_SHARE, AUTO_PATIENCE_CHANCE = 0.25, 0.2
 """With ``patience: auto`` a search ends once as much time again as this share of what it has run
 would bring a better winner with less than this chance: that of a search by luck alone (k = 1)."""
+_RESOLUTION_S = 0.1
 _HORIZONS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds for which the chance is stated."""
 
@@ -36,10 +37,10 @@ def improvement_probability(
     Returns:
         The probability; None before the first trial is completed.
     """
-    if not improvements:
+    if not improvements or elapsed <= 0:
         return None
     shape = PRIOR_SHAPE + len(improvements) - 1
-    rate = PRIOR_RATE + math.log(max(1.0, elapsed / improvements[0]))
+    rate = PRIOR_RATE + math.log(max(1.0, elapsed / max(improvements[0], _RESOLUTION_S)))
     growth = math.log1p(extra / elapsed)
     # The number of changes to come is Poisson given k, so negative-binomial over its posterior.
     return float(1 - (rate / (rate + growth)) ** shape)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
-from handsigns.policy.stopping import ALL_DONE
 from handsigns.workflow.audit_decisions import check_decisions
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.replay import ReplayResult, print_device_change, replay_record
@@ -86,6 +85,8 @@ def _replay_all(search: StoredSearch, inputs: InputOptions) -> list[ReplayResult
 
 
 def _check_all_finished(search: StoredSearch) -> Iterator[str]:
+    from handsigns.policy.stopping import ALL_DONE
+
     journal = search.journal
     if not journal.stop_reason or journal.interrupted:
         yield "the search has not ended"

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
-ASHA = ("--trials", "8", "--max-epochs", "40")
+ASHA = ("--trials", "8", "--max-epochs", "40", "--set", "scheduler.grace_period=10")
 
 
 @pytest.mark.versions

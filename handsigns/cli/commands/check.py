@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.options import add_group_by, add_report, add_size
-from handsigns.cli.show import FAILED, show_table
-from handsigns.console.format import pluralize
+from handsigns.cli.show import FAILED
+from handsigns.cli.show_tables import show_check
 from handsigns.console.wrap import print_line
 from handsigns.workflow.check import check_folder, write_page
 
@@ -20,9 +22,6 @@ SUMMARY = (
     "check a folder of images: classes, unusable files, near-duplicates, blurred and dark images"
 )
 EXAMPLE = "check my/photographs"
-
-_SPLITS = ("train", "val", "test")
-_MAX_CLASSES = 20
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,44 +47,14 @@ def run(options: Namespace) -> int:
     if options.format == "json":
         _print_json(check)
     else:
-        _print_check(check)
+        show_check(check)
     if not options.no_report:
         page = write_page(check, options.reports)
         print_line(f"pictures are in {page}; open it in a browser", sys.stderr)
     return FAILED if options.strict and check.findings else 0
 
 
-def _print_check(check: DataCheck) -> None:
-    from handsigns.reporting.data_check import class_counts, listed
-
-    print_line(f"{check.source}: {pluralize(check.num_images, 'image')}")
-    if check.held_out:
-        print_line(f"split off from train: {' and '.join(check.held_out)}")
-    rows = sorted(class_counts(check), key=lambda row: row[1][0])
-    if len(rows) <= _MAX_CLASSES:
-        rows = list(class_counts(check))
-    show_table(
-        ("class", *_SPLITS),
-        [[label, *map(str, counts)] for label, counts in rows[:_MAX_CLASSES]],
-        left=("class",),
-    )
-    if len(rows) > _MAX_CLASSES:
-        print_line(f"(the {_MAX_CLASSES} classes with the fewest training images of {len(rows)})")
-    print_line(f"file sizes: {listed(check.file_sizes)}; modes: {listed(check.file_modes)}")
-    print()
-    for finding in check.findings:
-        print_line(f"{finding.message}")
-        print_line(f"  {finding.advice}")
-        if finding.examples:
-            print_line(f"  for example: {', '.join(finding.examples[:3])}")
-    if not check.findings:
-        print_line("nothing was found")
-
-
 def _print_json(check: DataCheck) -> None:
-    import dataclasses
-    import json
-
     fields = dataclasses.asdict(check)
     for shown in (*fields["findings"], *fields["groups"]):
         for image in shown["images"]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from handsigns.cli.interrupts import report_interrupt
 from handsigns.cli.options import add_input_options, add_name, input_options
-from handsigns.cli.show import show_table
+from handsigns.cli.show_tables import show_graph
 from handsigns.console.wrap import print_line
 from handsigns.workflow.export import MAX_ACCURACY_DROP, ExportRequest, export
 from handsigns.workflow.next_step import winner_step
 from handsigns.workflow.searches import open_synced
-
-if TYPE_CHECKING:
-    from handsigns.reporting.exports import GraphTable
 
 SUMMARY = "export the winner as one graph, from images to probabilities, for other runtimes"
 EXAMPLE = "export first --format onnx --int8"
@@ -66,19 +62,7 @@ def run(options: Namespace) -> int:
         f"maximum absolute difference of probabilities: {graph.max_abs_diff:.2g} "
         f"(tolerance: {graph.tolerance:g})"
     )
-    from handsigns.reporting.exports import int8_table, onnx_table
-
-    if graph.onnx is not None:
-        _show(onnx_table(graph.onnx))
-    if graph.int8 is not None:
-        _show(int8_table(graph.int8))
+    show_graph(graph)
     print_line(f"written to {graph.path}")
     print_line(f"next: {winner_step(search.paths, 'export')}")
     return 0
-
-
-def _show(table: GraphTable) -> None:
-    print()
-    show_table(table.columns, table.rows, left=table.columns[:1])
-    for note in table.notes:
-        print_line(note)

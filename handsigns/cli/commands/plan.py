@@ -8,7 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from handsigns.cli.interrupts import UNCHANGED, report_interrupt
 from handsigns.cli.options import add_reports, add_results, positive_int
-from handsigns.cli.show import show_table
+from handsigns.cli.show_tables import show_forecast
 from handsigns.console.wrap import print_line
 from handsigns.workflow.plan import DEFAULT_SEEDS, DEFAULT_WORKERS, plan
 
@@ -76,14 +76,7 @@ def run(options: Namespace) -> int:
     if options.format == "json":
         print(json.dumps(dataclasses.asdict(forecast), indent=2))
         return 0
-
-    from handsigns.reporting.plan import notes, plan_columns, plan_rows, verdicts
-
-    show_table(plan_columns(forecast), plan_rows(forecast), left=("target",))
-    for line in verdicts(forecast):
-        print_line(line)
-    for note in notes(forecast):
-        print_line(f"note: {note}")
+    show_forecast(forecast)
     print_line(f"written to {page}; open it in a browser")
     return 0
 

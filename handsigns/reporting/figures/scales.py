@@ -15,8 +15,8 @@ from handsigns.results.trial import TrialRecord
 Orient = Literal["top", "bottom"]
 
 _MAX_TICKS = 7
-_SHAPES = ("circle", "cross", "triangle-right", "triangle-right", "diamond", "square")
-"""Point shapes of `STATUSES`; the two of unfinished trials are alike."""
+_SHAPES = ("circle", "cross", *["triangle-right"] * 3, "diamond", "square")
+"""Point shapes of `STATUSES`; the three of unfinished trials are alike."""
 
 
 def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
