@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
-from handsigns.workflow.audit_decisions import check_decisions
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.replay import ReplayResult, print_device_change, replay_record
 from handsigns.workflow.user_code import load_user_code_for_trial
@@ -51,6 +50,8 @@ def audit(search: StoredSearch, inputs: InputOptions) -> AuditReport:
         ResultsError: user code is not trusted.
         DataError: the data have changed.
     """
+    from handsigns.workflow.audit_decisions import check_decisions
+
     records = search.journal.records
     replays = _replay_all(search, inputs)
     problems = [

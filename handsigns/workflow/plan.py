@@ -123,14 +123,17 @@ def _plan_config(space: str | None, search: StoredSearch) -> SearchConfig:
 
 def _too_short(search: StoredSearch, recording: Recording) -> str:
     from handsigns.policy.recording import MIN_COMPLETED, MIN_TRIALS
+    from handsigns.results.search_lock import lock_owner
 
     longer = format_duration(60 * math.ceil(max(300.0, 2 * search.journal.elapsed) / 60))
     trials = max(2 * MIN_TRIALS, search.config.budget.trials)
     resume = search.paths.command("resume", "--time-budget", longer, "--trials", str(trials))
+    running = lock_owner(search.paths)
     return (
         f"{search.paths.name} is too short to plan from: it has {len(recording.curves)} finished "
         f"trials, {recording.num_completed} of them trained to the end, and at least {MIN_TRIALS} "
-        f"and {MIN_COMPLETED} are needed. Continue it: {resume}"
+        f"and {MIN_COMPLETED} are needed. "
+        + ("It is running: wait until it has them" if running else f"Continue it: {resume}")
     )
 
 
