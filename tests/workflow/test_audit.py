@@ -52,6 +52,7 @@ def finished_root(workspace, tmp_path_factory):
     torch.set_num_threads(threads)
     journal.end_trial("0000", "completed")
     write_tables(paths, journal, config.objective)
+    journal.end_session("all trials are done", interrupted=False)
     journal.close()
     return paths.root
 
