@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from handsigns.io import event_log
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import LossScope, Placement, Session, Status, TrialSpec, Verdict
 
@@ -168,6 +170,16 @@ def from_dict(line: Mapping[str, Any]) -> Event:
         case "session_ended":
             return SessionEnded(*timestamps, str(line["reason"]), bool(line["interrupted"]))
     raise ValueError(f"unknown event {line['event']}")
+
+
+def read_events(journal: Path) -> list[Event]:
+    """Read all events of a journal file, in chronological order.
+
+    Raises:
+        ResultsError: the journal is damaged.
+    """
+    lines, _ = event_log.read_events(journal)
+    return [from_dict(line) for line in lines]
 
 
 @functools.lru_cache(maxsize=1024)

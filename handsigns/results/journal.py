@@ -99,10 +99,6 @@ class Journal:
             if report.verdict is not None
         ]
 
-    def read_events(self) -> list[Event]:
-        """Read all events from the file, in chronological order."""
-        return [events.from_dict(line) for line in EventReader(self._path).read_new()]
-
     def last_pauses(self) -> dict[str, int]:
         """Return the epoch of the latest pause of each trial that was ever paused."""
         return {

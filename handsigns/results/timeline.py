@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from handsigns.io.event_log import read_events
 from handsigns.results.events import (
     EpochReported,
     Event,
@@ -16,7 +15,7 @@ from handsigns.results.events import (
     TrialResumed,
     TrialStarted,
     WorkerLost,
-    from_dict,
+    read_events,
 )
 
 _OVERLAP_SECONDS = 0.25
@@ -95,8 +94,7 @@ def read_timeline(journal: Path) -> Timeline:
     Raises:
         ResultsError: the journal is damaged.
     """
-    lines, _ = read_events(journal)
-    events = [from_dict(line) for line in lines]
+    events = read_events(journal)
     segments, last_seen = _collect_segments(events)
     return Timeline(_assign_slots(segments), events[-1].elapsed if events else 0.0, last_seen)
 

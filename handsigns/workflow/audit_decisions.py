@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
-from handsigns.results.events import EpochReported, TrialResumed, TrialStarted
+from handsigns.results.events import EpochReported, TrialResumed, TrialStarted, read_events
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -102,7 +102,7 @@ class _PromotionAudit:
 
     def check(self) -> Iterator[str]:
         """Yield each decision that differs."""
-        for event in self._search.journal.read_events():
+        for event in read_events(self._search.paths.journal):
             match event:
                 case EpochReported():
                     yield from self._check_epoch(event)
