@@ -189,6 +189,16 @@ def add_group_by(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_format(parser: argparse._ActionsContainer) -> None:
+    """Add the option for the output format."""
+    parser.add_argument(
+        "--format",
+        choices=("table", "json"),
+        default="table",
+        help="output format (default: table)",
+    )
+
+
 def add_size(parser: argparse._ActionsContainer) -> None:
     """Add the option for the image size."""
     parser.add_argument(

@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.cli.options import add_group_by, add_report, add_size
+from handsigns.cli.options import add_format, add_group_by, add_report, add_size
 from handsigns.cli.show import FAILED
 from handsigns.cli.show_tables import show_check
 from handsigns.console.wrap import print_line
@@ -29,12 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of images")
     add_size(parser)
     add_group_by(parser)
-    parser.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="output format (default: table)",
-    )
+    add_format(parser)
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if anything was found"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.cli.interrupts import UNCHANGED, report_interrupt
-from handsigns.cli.options import add_name, add_user_code
+from handsigns.cli.options import add_format, add_name, add_user_code
 from handsigns.cli.show import FAILED, show_table
 from handsigns.console.format import percent
 from handsigns.console.wrap import print_line
@@ -36,12 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGE", help="image files or folders"
     )
-    parser.add_argument(
-        "--format",
-        choices=("table", "json"),
-        default="table",
-        help="output format (default: table)",
-    )
+    add_format(parser)
     parser.add_argument(
         "--skip-bad", action="store_true", help="exit with 0 even if some files are not images"
     )
