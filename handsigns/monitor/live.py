@@ -98,5 +98,5 @@ class SearchDisplay(TrialDisplay):
             best_terminal=self._best_terminal,
             elapsed_before=self._stopping.previous_elapsed,
             num_ended_before_session=self._num_finished_before,
-            winner_changes=self._stopping.winner_changes,
+            winner_changes=self._stopping.winner_changes.seconds,
         )

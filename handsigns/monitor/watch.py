@@ -123,7 +123,7 @@ class WatchedSearch:
             best_terminal=next(best_terminal, None),
             elapsed_before=journal.session_start_elapsed,
             num_ended_before_session=journal.num_ended_before_session,
-            winner_changes=winner_changes(journal, self.search.config.objective),
+            winner_changes=winner_changes(journal, self.search.config.objective).seconds,
         )
 
     def render(self, width: int, height: int) -> Group:

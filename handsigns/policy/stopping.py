@@ -16,6 +16,7 @@ from handsigns.policy.improvement import (
     improvement_probability,
 )
 from handsigns.results.observer import Observer
+from handsigns.results.statistics import WinnerChanges
 from handsigns.results.trial import TrialRecord, rank_key
 
 ALL_DONE = "all trials are done"
@@ -33,7 +34,7 @@ class StoppingCriteria(Observer):
         elapsed: seconds that earlier sessions took.
         num_ended_at_conclusion: number of `ended_trials` when the search last stopped by its own
             criteria; patience and failures are counted anew for a search that is extended later.
-        winner_changes: elapsed seconds at which a completed trial became the best so far.
+        winner_changes: changes of the best completed trial in earlier sessions.
         clock: monotonic clock in seconds, independent of sleep and clock changes.
     """
 
@@ -43,7 +44,7 @@ class StoppingCriteria(Observer):
         ended_trials: Sequence[TrialRecord] = (),
         elapsed: float = 0.0,
         num_ended_at_conclusion: int = 0,
-        winner_changes: Sequence[float] = (),
+        winner_changes: WinnerChanges | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = search_config
@@ -52,9 +53,8 @@ class StoppingCriteria(Observer):
         """Seconds that earlier sessions took."""
         self._start_time = clock()
         self._best: TrialRecord | None = None
-        self._best_completed: TrialRecord | None = None
-        self.winner_changes = list(winner_changes)
-        """Elapsed seconds at which a completed trial became the best so far."""
+        self.winner_changes = winner_changes or WinnerChanges(search_config.objective)
+        """Changes of the best completed trial, over all sessions."""
         self._trials_without_improvement: set[str] = set()
         self._first_failures: list[str] | None = []
         """Errors of the trials so far while all have failed; None after another outcome."""
@@ -68,7 +68,6 @@ class StoppingCriteria(Observer):
         """Remedy for that error, if known."""
         for number, record in enumerate(ended_trials, 1):
             self._update_best(record)
-            self._update_best_completed(record)
             if number == num_ended_at_conclusion:
                 self._trials_without_improvement.clear()
             elif number > num_ended_at_conclusion:
@@ -127,27 +126,17 @@ class StoppingCriteria(Observer):
     def on_trial_end(self, record: TrialRecord) -> None:
         """Check whether the patience is exhausted, or all trials fail with the same error."""
         self._update_best(record)
-        if self._update_best_completed(record):
-            self.winner_changes.append(self.elapsed())
+        self.winner_changes.add(record, self.elapsed())
         self._check_patience()
         self._check_failures(record)
 
     def _update_best(self, record: TrialRecord) -> None:
-        if self._is_better(record, self._best):
+        objective = self._config.objective
+        if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
             self._best = record
             self._trials_without_improvement.clear()
         else:
             self._trials_without_improvement.add(record.trial_id)
-
-    def _is_better(self, record: TrialRecord, other: TrialRecord | None) -> bool:
-        objective = self._config.objective
-        return other is None or rank_key(record, objective) < rank_key(other, objective)
-
-    def _update_best_completed(self, record: TrialRecord) -> bool:
-        better = record.status == "completed" and self._is_better(record, self._best_completed)
-        if better:
-            self._best_completed = record
-        return better
 
     def _check_failures(self, record: TrialRecord) -> None:
         if self._first_failures is None:
@@ -166,7 +155,7 @@ class StoppingCriteria(Observer):
             return
         if patience == "auto":
             extra = AUTO_PATIENCE_SHARE * self.elapsed()
-            chance = improvement_probability(self.winner_changes, self.elapsed(), extra)
+            chance = improvement_probability(self.winner_changes.seconds, self.elapsed(), extra)
             if chance is not None and chance < AUTO_PATIENCE_CHANCE:
                 self.reason = (
                     f"a better winner is unlikely ({chance:.0%} in {format_duration(extra)})"

@@ -127,7 +127,7 @@ def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
         return []
     messages = []
     changes = winner_changes(search.journal, search.config.objective)
-    outlook = describe_improvement(changes, search.journal.elapsed)
+    outlook = describe_improvement(changes.seconds, search.journal.elapsed)
     if outlook and final:
         messages.append(f"If the search went on, {outlook}.")
     recipe = baseline(search)

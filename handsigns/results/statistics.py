@@ -149,16 +149,35 @@ def optimization_history(
     return history
 
 
-def winner_changes(journal: Journal, objective: Objective) -> list[float]:
-    """Return the elapsed seconds at which a completed trial became the best so far."""
-    changes: list[float] = []
-    best: TrialRecord | None = None
+class WinnerChanges:
+    """Changes of the best completed trial.
+
+    Args:
+        objective: objective that ranks the trials.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._best: TrialRecord | None = None
+        self.seconds: list[float] = []
+        """Elapsed seconds at which a completed trial became the best so far."""
+
+    def add(self, record: TrialRecord, elapsed: float) -> None:
+        """Take a trial into account that has ended after so many seconds."""
+        if record.status != "completed":
+            return
+        key, best = rank_key(record, self._objective), self._best
+        if best is None or key < rank_key(best, self._objective):
+            self._best = record
+            self.seconds.append(elapsed)
+
+
+def winner_changes(journal: Journal, objective: Objective) -> WinnerChanges:
+    """Return the changes of the best completed trial of a search."""
+    changes = WinnerChanges(objective)
     for event in journal.history:
-        if isinstance(event, TrialEnded) and event.status == "completed":
-            record = journal[event.trial_id]
-            if best is None or rank_key(record, objective) < rank_key(best, objective):
-                best = record
-                changes.append(event.elapsed)
+        if isinstance(event, TrialEnded):
+            changes.add(journal[event.trial_id], event.elapsed)
     return changes
 
 
