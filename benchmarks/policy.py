@@ -43,7 +43,7 @@ from simulated import POLICIES, Policy
 from handsigns.config.load import load_search_config
 from handsigns.policy.learning_curves import LearningCurveModel
 from handsigns.policy.recorded_curves import read_curves
-from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
+from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
 
 HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 """Duration of a simulated search by its number of workers, in full trainings."""
@@ -143,18 +143,19 @@ def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     source, rule = policy.make(config)
     search = SimulatedSearch(config, source, rule, model, SimulatedWorkers(cell.workers, seed=seed))
     targets = target_losses(cell.curves)
-    times = [math.inf] * len(targets)
+    epochs = list(search.run())
+    improvements = best_so_far(epochs, lambda metrics: metrics.val_loss)
+    times = [
+        next((seconds / unit for seconds, loss in improvements if loss <= target), math.inf)
+        for target in targets
+    ]
     latest: dict[str, float] = {}
     checkpoints = [cell.horizon * unit * share for share in (0.25, 0.5, 1.0)]
     leaders: list[str] = []
-    for epoch in search.run():
+    for epoch in epochs:
         while len(leaders) < 2 and epoch.seconds > checkpoints[len(leaders)]:
             leaders.append(min(latest, key=latest.__getitem__, default=epoch.trial_id))
-        loss = epoch.metrics.val_loss
-        latest[epoch.trial_id] = loss
-        for k, target in enumerate(targets):
-            if loss <= target:
-                times[k] = min(times[k], epoch.seconds / unit)
+        latest[epoch.trial_id] = epoch.metrics.val_loss
     leaders += [min(latest, key=latest.__getitem__)] * (3 - len(leaders))
     trials = {trial.trial_id: trial for trial in search.trials}
     finals = [float(model.predict(trials[leader].params).loss[-1]) for leader in leaders]

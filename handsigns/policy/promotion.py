@@ -71,8 +71,7 @@ class PromotionASHA:
     def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
         """See `StoppingRule`."""
         self._epoch_seconds[trial_id] = metrics.epoch_seconds
-        for rung in self._rungs:
-            rung.paused.discard(trial_id)
+        self.restore_running(trial_id)
         reached = next((rung for rung in self._rungs if rung.epoch == metrics.epoch), None)
         if reached is None:
             return "continue", None
