@@ -50,10 +50,10 @@ class CheckedImages:
         self.digests = image_digests(self.pixels)
 
     def ref(self, index: int) -> ImageRef:
-        """Return an image with its thumbnail."""
-        return ImageRef(
-            self.splits[index], self.names[index], self.labels[index], _jpeg(self.pixels[index])
-        )
+        """Return an image; with its thumbnail, unless `test` alone may show it."""
+        split = self.splits[index]
+        thumbnail = "" if split == "test" else _jpeg(self.pixels[index])
+        return ImageRef(split, self.names[index], self.labels[index], thumbnail)
 
     def refs(self, indices: Sequence[int]) -> tuple[ImageRef, ...]:
         """Return the first images of these."""

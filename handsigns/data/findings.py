@@ -21,7 +21,7 @@ class ImageRef:
 
     Attributes:
         split, name, label: its split, its name relative to the source, and its class.
-        thumbnail: JPEG in Base64; empty if there are too many images to show.
+        thumbnail: JPEG in Base64; empty for a test image, which is not looked at before `test`.
     """
 
     split: SplitName
