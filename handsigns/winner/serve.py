@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from handsigns.errors import ResultsError
+from handsigns.errors import ResourceError, ResultsError
 
 HOST = "127.0.0.1"
 
@@ -47,8 +47,22 @@ def served(winner: Path, port: int, *, trust_user_code: bool = False) -> Iterato
         winner: folder of the retrained model.
         port: port on 127.0.0.1.
         trust_user_code: see `load_model`.
+
+    Raises:
+        ResourceError: Ray Serve does not start.
     """
     from ray import serve
+
+    try:
+        _deploy(winner, port, trust_user_code)
+        yield
+    finally:
+        serve.shutdown()
+
+
+def _deploy(winner: Path, port: int, trust_user_code: bool) -> None:
+    from ray import serve
+    from ray.exceptions import RayError
 
     from handsigns.winner.service import MAX_CONCURRENT_REQUESTS, PredictionService
 
@@ -57,10 +71,13 @@ def served(winner: Path, port: int, *, trust_user_code: bool = False) -> Iterato
         max_ongoing_requests=MAX_CONCURRENT_REQUESTS,
         ray_actor_options={"num_cpus": 1},
     )
-    serve.start(http_options={"host": HOST, "port": port})
     try:
+        serve.start(http_options={"host": HOST, "port": port})
         winner_app = deployment.bind(winner.resolve(), HOST, trust_user_code)
         serve.run(winner_app, name="winner", route_prefix="/")
-        yield
-    finally:
-        serve.shutdown()
+    except (RayError, RuntimeError, TimeoutError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ResourceError(
+            f"Ray Serve did not start: {reason}\nIf other programs use the CPUs or the memory, try "
+            f"again when they have finished."
+        ) from error

@@ -14,9 +14,12 @@ from handsigns.results.winner import ModelCard
 from handsigns.winner.page import load_page
 
 pytest.importorskip("starlette")
+from ray.exceptions import ActorDiedError
 from starlette.requests import Request
 
+from handsigns.errors import ResourceError
 from handsigns.winner import service
+from handsigns.winner.serve import served
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +147,14 @@ def test_sure_is_exactly_one_class_at_the_threshold(threshold, probs, sure):
     model = service.describe_model(card)
     assert model["threshold"] == (threshold or 0.5)
     assert model["threshold_calibrated"] == (threshold is not None)
+
+
+def test_a_start_that_fails_says_what_to_do(monkeypatch, tmp_path):
+    def starve(**_):
+        raise ActorDiedError
+
+    monkeypatch.setattr(service.serve, "start", starve)
+    monkeypatch.setattr(service.serve, "shutdown", lambda: None)
+    advice = pytest.raises(ResourceError, match=r"Ray Serve did not start: .*\n.*try again")
+    with advice, served(tmp_path, 8000):
+        pass
