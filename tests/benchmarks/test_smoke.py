@@ -13,9 +13,12 @@ from tests.benchmarks.conftest import BENCHMARKS
 pytestmark = pytest.mark.slow
 
 PROGRAMS = {path.stem for path in BENCHMARKS.glob("*.py") if "main() -> int" in path.read_text()}
-LIGHT = ("curves", "gpu", "improvement", "objectives", "policy", "recipes", "trackers", "training")
+LIGHT = (
+    *("curves", "gpu", "improvement", "near_duplicates", "objectives", "policy", "recipes"),
+    *("trackers", "training"),
+)
 SEARCHES = ("overhead", "startup")
-LONG = ("faults", "memory", "peers", "scale")  # run by make bench-smoke only
+LONG = ("faults", "memory", "peers", "scale", "simulation")  # run by make bench-smoke only
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
     OPTIONS["peers"] = (
