@@ -9,15 +9,24 @@ from functools import partial
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
+from samplers import (
+    IndependentTPE,
+    NearBest,
+    NearBoth,
+    NearRecipe,
+    NoConstantLiar,
+    OptunaDefaults,
+    PausedAsComplete,
+    PausedAsExtrapolated,
+    StockOptunaSearch,
+)
 
 from handsigns.config.search import SearchConfig
 from handsigns.metrics import EpochMetrics
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping_rule import NoPromotion, NoStopping, StoppingRule
-from handsigns.results.trial import Action, TrialRecord, Verdict
+from handsigns.results.trial import Action, Verdict
 from handsigns.tuning.scheduler import make_stopping_rule
 
 Decider = tuple[TrialSource, StoppingRule]
@@ -75,51 +84,11 @@ def ours(
     return source(config), rule
 
 
-class ToldAsComplete(Sampler):
-    """Sampler that is told a stopped trial's last value as if it were final, as by Ray's bridge."""
-
-    def on_trial_complete(self, record: TrialRecord) -> None:
-        """Tell Optuna the last value."""
-        self._tell_last(record)
-
-    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
-        """Do nothing: only the end of a trial is told."""
-
-    def _tell_last(self, record: TrialRecord) -> None:
-        trial = self._running.pop(record.trial_id)
-        self._optuna_study.tell(trial, self._config.objective.value_of(record.epochs[-1]))
-
-
-class StockOptunaSearch(ToldAsComplete):
-    """Ray's OptunaSearch with its default sampler."""
-
-    def _make_sampler(self, seed: int) -> BaseSampler:
-        return optuna.samplers.TPESampler(seed=seed)
-
-
-class IndependentTPE(Sampler):
-    """TPE that samples each hyperparameter by itself."""
-
-    def _make_sampler(self, seed: int) -> BaseSampler:
-        return optuna.samplers.TPESampler(
-            n_startup_trials=self._config.searcher.startup_trials, multivariate=False, seed=seed
-        )
-
-
-class NoConstantLiar(Sampler):
-    """Multivariate TPE that disregards running trials."""
-
-    def _make_sampler(self, seed: int) -> BaseSampler:
-        return optuna.samplers.TPESampler(
-            n_startup_trials=self._config.searcher.startup_trials, constant_liar=False, seed=seed
-        )
-
-
 class OptunaAlone(NoPromotion):
     """Optuna's TPE with one of its own pruners; trial source and stopping rule in one."""
 
     def __init__(self, config: SearchConfig, pruner: optuna.pruners.BasePruner) -> None:
-        self.sampler = _OptunaDefaults(config.model_copy(update={"baseline": False}))
+        self.sampler = OptunaDefaults(config.model_copy(update={"baseline": False}))
         self._study = self.sampler._optuna_study
         self._study.pruner = pruner
         self._objective = config.objective
@@ -131,16 +100,6 @@ class OptunaAlone(NoPromotion):
         trial.report(self._objective.value_of(metrics), metrics.epoch)
         prune = metrics.epoch < self._max_epochs and trial.should_prune()
         return "stop" if prune else "continue", None
-
-
-class _OptunaDefaults(StockOptunaSearch):
-    def on_trial_complete(self, record: TrialRecord) -> None:
-        trial = self._running.pop(record.trial_id)
-        if record.status == "completed":
-            value = self._config.objective.value_of(record.epochs[-1])
-            self._optuna_study.tell(trial, value)
-        else:
-            self._optuna_study.tell(trial, state=TrialState.PRUNED)
 
 
 def _optuna_alone(config: SearchConfig, pruner: Callable[..., Any], **options: Any) -> Decider:
@@ -189,6 +148,12 @@ POLICIES = [
     Policy("CMA-ES", partial(ours, searcher="cmaes"), "sampler"),
     Policy("TPE, independent", partial(ours, source=IndependentTPE), "sampler"),
     Policy("TPE, no constant liar", partial(ours, source=NoConstantLiar), "sampler"),
+    Policy("20 % near the best", partial(ours, source=NearBest), "mixture"),
+    Policy("20 % near the recipe", partial(ours, source=NearRecipe), "mixture"),
+    Policy("33 % near the best, 17 % near the recipe", partial(ours, source=NearBoth), "mixture"),
+    Policy("paused trials told as complete", partial(ours, source=PausedAsComplete), "told"),
+    Policy("paused trials told as extrapolated",
+           partial(ours, source=PausedAsExtrapolated), "told"),
     Policy("TPE, 5 random first", partial(ours, startup=5), "sampler"),
     Policy("TPE, 20 random first", partial(ours, startup=20), "sampler"),
     Policy("TPE, 40 random first", partial(ours, startup=40), "sampler"),

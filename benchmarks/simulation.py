@@ -1,0 +1,297 @@
+"""Simulated searches compared with real ones: the same space, images, workers and time.
+
+    python benchmarks/simulation.py
+    python benchmarks/simulation.py --seconds 600 --repeats 5 --figure docs/explanation
+
+Real searches of the space `default` run on the rendered hands of 24 pixels of which `curves.py`
+recorded learning curves; simulated ones have the same configuration, with the overhead of a trial
+and of a report that the real ones had, and epochs that take as long. The table compares the best
+loss so far; with --figure, simulation.svg shows it. A target is met if the median of the real
+searches lies within the range of nine tenths of the simulated ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from curves import CURVES, DATA_SETS
+from harness import (
+    Table,
+    Target,
+    at_least,
+    finish,
+    log_progress,
+    make_parser,
+    parse,
+    run_cli,
+    temporary_folder,
+)
+from policy import load_model, space_path
+from simulated import ours
+
+from handsigns.config.hyperparameters import Scalar
+from handsigns.config.load import load_search_config
+from handsigns.policy.learning_curves import LearningCurve, LearningCurveModel
+from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
+from handsigns.reporting.figures.figure import Rows
+from handsigns.results.events import (
+    EpochReported,
+    Event,
+    TrialResumed,
+    TrialStarted,
+    read_events,
+)
+
+DATA = "hands24"
+NUM_TRIALS = 100_000
+"""Number of trials that no search reaches."""
+CHECKPOINTS = (0.1, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the time at which searches are compared."""
+NUM_POINTS = 100
+"""Points of a curve in the figure."""
+BAND = (0.05, 0.95)
+"""Quantiles of the simulated searches that a real one is compared with."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Search, real or simulated.
+
+    Attributes:
+        losses: (seconds, validation loss) of every epoch, by time.
+        trials: number of trials.
+    """
+
+    losses: list[tuple[float, float]]
+    trials: int
+
+    def best(self, seconds: float) -> float:
+        """Return the best loss so far; infinite before the first epoch."""
+        return min((loss for at, loss in self.losses if at <= seconds), default=float("inf"))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Durations in the real searches.
+
+    Attributes:
+        slowness: seconds of an epoch relative to its recorded CPU seconds.
+        report_seconds: median seconds from the end of an epoch's training to the next epoch.
+        start_seconds: mean seconds to start or continue a trial.
+    """
+
+    slowness: float
+    report_seconds: float
+    start_seconds: float
+
+
+class ScaledCurves:
+    """Learning curves whose epochs take a multiple of the recorded time; a `CurveSource`."""
+
+    def __init__(self, model: LearningCurveModel, slowness: float) -> None:
+        self._model, self._slowness = model, slowness
+
+    def predict(self, params: dict[str, Scalar], seed: int | None = None) -> LearningCurve:
+        """Return the learning curve of a configuration."""
+        curve = self._model.predict(params, seed)
+        return replace(curve, epoch_seconds=curve.epoch_seconds * self._slowness)
+
+
+def main() -> int:
+    """Run and simulate the searches, and print the table."""
+    parser = make_parser(__doc__ or "")
+    parser.add_argument("--seconds", type=float, default=300.0, help="duration of a search")
+    parser.add_argument("--repeats", type=int, default=5, help="real searches")
+    parser.add_argument("--simulated", type=int, default=100, help="simulated searches")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--figure", type=Path, metavar="FOLDER", help="write simulation.svg there")
+    args = parse(parser, seconds=10.0, repeats=1, simulated=3)
+    path = CURVES / f"{DATA}-default.parquet"
+    model = load_model(path)
+    with temporary_folder() as folder:
+        images = folder / "hands"
+        DATA_SETS[DATA].prepare(images, None)
+        histories = []
+        for seed in range(args.repeats):
+            log_progress(f"real search {seed + 1} of {args.repeats}")
+            histories.append(_search(folder, images, seed, args))
+    real = [_to_run(history) for history in histories]
+    costs = _measure_costs(histories, model, args)
+    log_progress(f"{args.simulated} simulated searches; {costs}")
+    curves = ScaledCurves(model, costs.slowness)
+    simulated = [_simulate(path, curves, costs, seed, args) for seed in range(args.simulated)]
+    if args.figure:
+        _write_figure(real, simulated, args.seconds, args.figure)
+    return finish([_table(real, simulated, args)], _targets(real, simulated, args.seconds), args)
+
+
+def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> list[Event]:
+    """Run a real search, and return its events."""
+    settings = (
+        f"resources.max_concurrent_trials={args.workers}",
+        f"budget.trials={NUM_TRIALS}",
+        "reevaluation.top=0",
+    )
+    run_cli(
+        *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
+        *("--seed", str(seed), "--time-budget", f"{args.seconds}s"),
+        *("--name", f"real-{seed}", "--results", str(folder)),
+        *(word for setting in settings for word in ("--set", setting)),
+    )
+    return read_events(folder / f"real-{seed}" / "journal.jsonl")
+
+
+def _to_run(events: Sequence[Event]) -> Run:
+    epochs = [event for event in events if isinstance(event, EpochReported)]
+    start = min(epoch.time - epoch.metrics.epoch_seconds for epoch in epochs)
+    losses = [(epoch.time - start, epoch.metrics.val_loss) for epoch in epochs]
+    return Run(losses, len({epoch.trial_id for epoch in epochs}))
+
+
+def _measure_costs(
+    histories: Sequence[Sequence[Event]], model: LearningCurveModel, args: argparse.Namespace
+) -> Costs:
+    slowness, gaps, trained, num_starts, num_epochs = [], [], 0.0, 0, 0
+    for events in histories:
+        predicted: dict[str, float] = {}
+        last: dict[str, EpochReported] = {}
+        for event in events:
+            match event:
+                case TrialStarted(spec=spec):
+                    predicted[spec.trial_id] = model.predict(spec.params).epoch_seconds
+                    num_starts += 1
+                case TrialResumed(trial_id=trial_id):
+                    last.pop(trial_id, None)
+                    num_starts += 1
+                case EpochReported(trial_id=trial_id, metrics=metrics):
+                    slowness.append(metrics.epoch_seconds / predicted[trial_id])
+                    trained += metrics.epoch_seconds
+                    num_epochs += 1
+                    if trial_id in last:
+                        gaps.append(event.time - last[trial_id].time - metrics.epoch_seconds)
+                    last[trial_id] = event
+    report = max(0.0, statistics.median(gaps))
+    idle = len(histories) * args.workers * args.seconds - trained - num_epochs * report
+    return Costs(statistics.median(slowness), report, max(0.0, idle / num_starts))
+
+
+def _simulate(
+    path: Path, curves: ScaledCurves, costs: Costs, seed: int, args: argparse.Namespace
+) -> Run:
+    config = load_search_config(space_path(path))
+    budget = config.budget.model_copy(update={"trials": NUM_TRIALS, "time_budget": args.seconds})
+    config = config.model_copy(update={"seed": seed, "budget": budget})
+    workers = SimulatedWorkers(args.workers, costs.start_seconds, costs.report_seconds, seed=seed)
+    search = SimulatedSearch(config, *ours(config), curves, workers)
+    losses = [(epoch.seconds, epoch.metrics.val_loss) for epoch in search.run()]
+    return Run(losses, len(search.trials))
+
+
+def _table(real: Sequence[Run], simulated: Sequence[Run], args: argparse.Namespace) -> Table:
+    rows = []
+    for share in CHECKPOINTS:
+        seconds = share * args.seconds
+        rows.append(
+            (
+                f"best loss at {share:.0%}",
+                *(_median_and_range([run.best(seconds) for run in runs], ".4f", limits)
+                  for runs, limits in ((real, (0.0, 1.0)), (simulated, BAND))),
+            )
+        )  # fmt: skip
+    for name, count in (
+        ("trials", lambda run: run.trials),
+        ("epochs", lambda run: len(run.losses)),
+    ):
+        rows.append(
+            (
+                name,
+                *(_median_and_range([count(run) for run in runs], ".0f", limits)
+                  for runs, limits in ((real, (0.0, 1.0)), (simulated, BAND))),
+            )
+        )  # fmt: skip
+    return Table(
+        f"Searches of {args.seconds:g} s on {args.workers} workers",
+        ("quantity", f"real, {len(real)} (all)", f"simulated, {len(simulated)} (nine tenths)"),
+        rows,
+    )
+
+
+def _median_and_range(values: Sequence[float], spec: str, limits: tuple[float, float]) -> str:
+    low, median, high = np.quantile(values, [limits[0], 0.5, limits[1]])
+    return f"{median:{spec}} [{low:{spec}} to {high:{spec}}]"
+
+
+def _targets(real: Sequence[Run], simulated: Sequence[Run], seconds: float) -> list[Target]:
+    inside = []
+    for share in CHECKPOINTS:
+        median = statistics.median(run.best(share * seconds) for run in real)
+        low, high = np.quantile([run.best(share * seconds) for run in simulated], BAND)
+        inside.append(low <= median <= high)
+    return [
+        at_least(
+            "checkpoints at which real searches are as simulated", statistics.fmean(inside), 1.0
+        )
+    ]
+
+
+def _write_figure(
+    real: Sequence[Run], simulated: Sequence[Run], seconds: float, folder: Path
+) -> None:
+    """Write simulation.svg: the best loss so far, real searches as lines, simulated as a band."""
+    import altair as alt
+
+    from handsigns.reporting.figures.figure import make_figure, write_figure
+    from handsigns.reporting.figures.scales import log_ticks
+
+    # From where every search has a loss.
+    first = max(run.losses[0][0] for run in (*real, *simulated))
+    times = [float(at) for at in np.geomspace(first, seconds, NUM_POINTS)]
+    band: Rows = []
+    for at in times:
+        low, median, high = np.quantile(
+            [run.best(at) for run in simulated], [BAND[0], 0.5, BAND[1]]
+        )
+        band.append({"seconds": at, "low": low, "loss": median, "high": high})
+    lines: Rows = [
+        {"search": f"real {number}", "seconds": at, "loss": run.best(at)}
+        for number, run in enumerate(real, 1)
+        for at in times
+    ]
+    losses = [row[key] for row in band for key in ("low", "high")] + [r["loss"] for r in lines]
+    x = alt.X("seconds:Q", title="seconds", scale=alt.Scale(type="log", nice=False))
+    y = alt.Y(
+        "loss:Q",
+        title="best validation loss so far",
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(values=log_ticks(min(losses), max(losses)), format="~g"),
+    )
+    simulated_base = alt.Chart(alt.NamedData("band")).encode(x=x)
+    chart = (
+        simulated_base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q")
+        + simulated_base.mark_line(strokeWidth=2.5, strokeDash=[6, 4]).encode(y=y)
+        + alt.Chart(alt.NamedData("lines"))
+        .mark_line(strokeWidth=1.5, interpolate="step-after")
+        .encode(x=x, y=y, color=alt.Color("search:N", title=None))
+    )
+    figure = make_figure(
+        "simulation",
+        "Real and simulated searches",
+        f"Best validation loss over time of {len(real)} real searches, and the range of "
+        f"{len(simulated)} simulated ones.",
+        chart.properties(width="container", height=320),
+        {"band": band, "lines": lines},
+    )
+    with temporary_folder() as rendered:
+        write_figure(figure, rendered)
+        shutil.copy(rendered / "simulation.svg", folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
