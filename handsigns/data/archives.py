@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
-from handsigns.data.cache import cache_dir
+from handsigns.data.cache_dir import cache_dir
 from handsigns.data.file_types import is_image_name, is_system_file
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import staged_folder

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from handsigns.data.buffers import allocate_images
 from handsigns.data.cache import BuiltDataSet, Splits, fingerprint
 from handsigns.data.group_names import GroupNames, unnamed_note
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
@@ -87,7 +88,7 @@ def _pack_split(
     groups: Mapping[str, int],
     size: int,
 ) -> Split:
-    packed = np.empty((len(members), size, size, 3), np.uint8)
+    packed = allocate_images(len(members), size)
     for image, member in zip(packed, members, strict=True):
         image[:] = pixels[member.name]
     return Split(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from handsigns.console.sanitize import printable
+from handsigns.data.cache_dir import cache_dir
 from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+from handsigns.errors import DataError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
-from handsigns.io.home import fallback_home
 
 CACHE_FORMAT = 3
 """Version of the cache format, incremented on incompatible changes."""
@@ -30,12 +31,48 @@ _FILES = {f"{name}_{part}" for name in SPLIT_NAMES for part in _PARTS}
 
 
 @dataclass(frozen=True)
+class SplitFile:
+    """Split in the cache, which processes on this machine map into their memory.
+
+    Attributes:
+        folder: folder of the data set in the cache.
+        name: the split.
+    """
+
+    folder: Path
+    name: SplitName
+
+    def open(self) -> Split:
+        """Map the split; a process maps it once, so that it stays at its address.
+
+        Raises:
+            DataError: the file was removed.
+        """
+        try:
+            return _map_split(self)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"the decoded images in {printable(str(self.folder))} were removed while they were "
+                f"used; resume the search to decode them again"
+            ) from error
+
+
+@functools.lru_cache(maxsize=2)  # training and validation split
+def _map_split(file: SplitFile) -> Split:
+    return _read_split(file.folder, file.name)
+
+
+@dataclass(frozen=True)
 class CachedDataSet:
-    """Decoded data set: its metadata, its splits on demand, and its check if it has one."""
+    """Decoded data set: its metadata, its splits on demand, and its check if it has one.
+
+    `folder` is that of the cache, None if the data set is in this process's memory.
+    """
 
     info: DataInfo
     open_split: Callable[[SplitName], Split]
     check: DataCheck | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,23 +82,6 @@ class BuiltDataSet:
     info: DataInfo
     splits: Splits
     check: DataCheck | None = None
-
-
-def cache_dir() -> Path:
-    """Return the cache folder: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder.
-
-    For a user without a home folder it is a private folder in the temporary directory.
-
-    Raises:
-        OSError: there is no such folder.
-    """
-    override = os.environ.get("HANDSIGNS_CACHE")
-    if override:
-        return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME")
-    if base:
-        return Path(base) / "handsigns"
-    return (fallback_home() or Path.home()) / ".cache" / "handsigns"
 
 
 def fingerprint(
@@ -99,7 +119,7 @@ def load_or_build(key: str, source: str, build: Callable[[], BuiltDataSet]) -> C
         build: decodes the data set.
     """
     try:
-        folder = cache_dir() / key
+        folder = cache_dir().absolute() / key
     except OSError as error:
         return _uncached(build(), error)
     found = _read_info(folder)
@@ -115,6 +135,7 @@ def load_or_build(key: str, source: str, build: Callable[[], BuiltDataSet]) -> C
         dataclasses.replace(info, source=source),
         lambda name: _read_split(folder, name),
         check and dataclasses.replace(check, source=source),
+        folder,
     )
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from handsigns.data.assembly import assemble, make_info
+from handsigns.data.buffers import allocate_images
 from handsigns.data.cache import (
     CACHE_FORMAT,
     BuiltDataSet,
     CachedDataSet,
+    SplitFile,
     load_or_build,
 )
 from handsigns.data.findings import DataCheck
@@ -58,6 +60,14 @@ class DataSet:
     def train_val_nbytes(self) -> int:
         """Bytes of the images that every trial uses: train and validation."""
         return self.train.images.nbytes + self.val.images.nbytes
+
+    @property
+    def split_files(self) -> tuple[SplitFile, SplitFile] | None:
+        """Train and val as files for other processes on this machine; None if not cached."""
+        folder = self.cached.folder
+        if folder is None:
+            return None
+        return SplitFile(folder, "train"), SplitFile(folder, "val")
 
     def open_test(self) -> Split:
         """Return the test split; only the `test` command calls this."""
@@ -129,14 +139,20 @@ def _open_folder(
     resolved = str(source.resolve())
 
     def build() -> BuiltDataSet:
-        decoded, undecodable = _map_images(
-            listing, lambda path: decode_with_remarks(read_bytes(path), size), progress
-        )
+        names = [image.name for members in listing.images.values() for image in members]
+        rows = {name: row for row, name in enumerate(names)}
+        images = allocate_images(len(names), size)
+
+        def decode(image: ImageFile) -> tuple[str, ...]:
+            images[rows[image.name]], remarks = decode_with_remarks(read_bytes(image.path), size)
+            return remarks
+
+        remarks_by_name, undecodable = _map_images(listing, decode, progress)
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        pixels = {name: image for name, (image, _) in decoded.items()}
-        remarks = remark_notes({name: remarks for name, (_, remarks) in decoded.items()})
+        pixels = {name: images[rows[name]] for name in remarks_by_name}
+        remarks = remark_notes(remarks_by_name)
         return assemble(resolved, listing, pixels, bad, size, named, remarks, allow_incomplete)
 
     groups = sorted(named.items())
@@ -157,18 +173,18 @@ def _content_key(listing: ImageListing) -> tuple[object, ...]:
     return listing.classes, images, listing.bad, listing.ignored, unreadable
 
 
-def _digest(path: Path) -> str:
-    return digest(read_bytes(path))
+def _digest(image: ImageFile) -> str:
+    return digest(read_bytes(image.path))
 
 
 def _map_images(
-    listing: ImageListing, fn: Callable[[Path], T], progress: ProgressCallback = no_progress
+    listing: ImageListing, fn: Callable[[ImageFile], T], progress: ProgressCallback = no_progress
 ) -> tuple[dict[str, T], list[BadFile]]:
     """Apply `fn` to each image; return the results by name, and the files it rejects."""
 
     def attempt(image: ImageFile) -> T | BadFile:
         try:
-            return fn(image.path)
+            return fn(image)
         except InvalidImageError as error:
             return BadFile(image.name, str(error))
 

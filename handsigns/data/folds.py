@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+_COPIED_AT_ONCE = 256
+"""Images per step of a copy, which bounds its memory."""
+
+
 def concat_splits(*splits: Split) -> Split:
     """Concatenate splits, copying their images."""
     import numpy as np
 
-    return Split(
-        images=np.concatenate([split.images for split in splits]),
-        labels=np.concatenate([split.labels for split in splits]),
-        names=tuple(name for split in splits for name in split.names),
-        groups=_concat_groups(splits),
-    )
+    return _subset(splits, np.ones(sum(map(len, splits)), np.bool_))
 
 
 def _concat_groups(splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
@@ -140,12 +139,23 @@ def _assign_groups(
 
 
 def _subset(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
-    """Return the chosen images (mask of shape (N,)) of all splits."""
-    parts, start = [], 0
+    """Return copies of the chosen images (mask of shape (N,)) of all splits."""
+    import numpy as np
+
+    from handsigns.data.buffers import allocate_images
+
+    images = allocate_images(int(chosen.sum()), splits[0].images.shape[1])
+    rows, start = 0, 0
     for split in splits:
-        mask = chosen[start : start + len(split)]
-        names = tuple(itertools.compress(split.names, mask))
-        groups = None if split.groups is None else split.groups[mask]
-        parts.append(Split(split.images[mask], split.labels[mask], names, groups))
-        start += len(split)
-    return concat_splits(*parts)
+        for block in range(0, len(split), _COPIED_AT_ONCE):
+            part = split.images[block : block + _COPIED_AT_ONCE]
+            part = part[chosen[start : start + len(part)]]
+            images[rows : rows + len(part)] = part
+            rows, start = rows + len(part), start + min(_COPIED_AT_ONCE, len(split) - block)
+    groups = _concat_groups(splits)
+    return Split(
+        images,
+        np.concatenate([split.labels for split in splits])[chosen],
+        tuple(itertools.compress((name for split in splits for name in split.names), chosen)),
+        None if groups is None else groups[chosen],
+    )

@@ -14,7 +14,8 @@ _DARK_LEVEL, _BRIGHT_LEVEL = 50.0, 225.0
 _BLUR_RATIO = 0.25
 """Sharpness, relative to the median of the set, below which an image is blurred."""
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-_BATCH = 512
+_BATCH_PIXELS = 512 * 64 * 64
+"""Pixels of the images that are judged at a time, which bounds the memory."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -28,7 +29,8 @@ def find_defects(images: Sequence[npt.NDArray[np.uint8]]) -> dict[str, Mask]:
     Args:
         images: N images, uint8 (H, H, 3).
     """
-    stats = [_statistics(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+    batch = max(1, _BATCH_PIXELS // images[0][:, :, 0].size) if len(images) else 1
+    stats = [_statistics(images[i : i + batch]) for i in range(0, len(images), batch)]
     std, low, high, sharpness = np.concatenate([np.empty((4, 0)), *stats], axis=1)
     uniform = std < _UNIFORM_STD
     dark = ~uniform & (high < _DARK_LEVEL)

@@ -37,7 +37,7 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _ROWS, _COLUMNS = 256, 1024
 """Images per block of the matrix product; smaller ones are slower, larger ones need memory."""
 _BATCH = 512
-"""Images, or pairs, processed at a time."""
+"""Pairs, and images of 64 pixels, processed at a time; fewer of larger images."""
 
 
 def image_digests(images: Iterable[Pixels]) -> list[str]:
@@ -81,10 +81,14 @@ class _Search:
         self._known: dict[tuple[str, str], int] = {}
         known = {key: index for index, key in reversed(list(enumerate(self._digests)))}
         distinct = np.array(sorted(known.values()), np.int64)
-        fine = _thumbnails(images, distinct, _FINE)
-        textured = fine.std(axis=(1, 2)) >= _MIN_CONTRAST
-        self._distinct, self._fine = distinct[textured], fine[textured]
-        self._coarse = _thumbnails(images, self._distinct, _COARSE)
+        contrast = np.empty(len(distinct), np.float32)
+        coarse = np.empty((len(distinct), _COARSE, _COARSE), np.float32)
+        for part, luminance in _luminance(images, distinct):
+            contrast[part] = _resample(luminance, _FINE).std(axis=(1, 2))
+            coarse[part] = _resample(luminance, _COARSE)
+        textured = contrast >= _MIN_CONTRAST
+        self._images = images
+        self._distinct, self._coarse = distinct[textured], coarse[textured]
 
     def compare(self, start: int, stop: int) -> None:
         """Compare these images with each other, and with all before them."""
@@ -108,12 +112,17 @@ class _Search:
 
     def _verified(self, pairs: Indices) -> Indices:
         """Return those of the pairs (P, 2) that are near-duplicates."""
+        first, second = pairs.T
         motion = np.zeros((len(pairs), 4), np.float32)
-        for images, threshold in ((self._coarse, _MIN_COARSE), (self._fine, _MIN_FINE)):
-            first, second = pairs.T
-            correlations, motion = align(images[first], images[second], motion)
-            pairs, motion = pairs[correlations >= threshold], motion[correlations >= threshold]
-        return pairs
+        correlations, motion = align(self._coarse[first], self._coarse[second], motion)
+        pairs, motion = pairs[correlations >= _MIN_COARSE], motion[correlations >= _MIN_COARSE]
+        chosen, positions = np.unique(pairs, return_inverse=True)
+        fine = np.empty((len(chosen), _FINE, _FINE), np.float32)
+        for part, luminance in _luminance(self._images, self._distinct[chosen]):
+            fine[part] = _resample(luminance, _FINE)
+        first, second = positions.reshape(pairs.shape).T
+        correlations, _ = align(fine[first], fine[second], motion)
+        return pairs[correlations >= _MIN_FINE]
 
 
 class _Groups:
@@ -141,14 +150,18 @@ class _Groups:
         return index
 
 
-def _thumbnails(images: Sequence[Pixels], chosen: Indices, width: int) -> Floats:
-    """Return the luminance (N, width, width) of the chosen images, averaged and blurred."""
-    matrix = _resampling_matrix(len(images[0]), width)
-    result = np.empty((len(chosen), width, width), np.float32)
-    for start in range(0, len(chosen), _BATCH):
-        batch = np.stack([images[i] for i in chosen[start : start + _BATCH]]).astype(np.float32)
-        result[start : start + _BATCH] = matrix @ (batch @ _LUMINANCE) @ matrix.T
-    return result
+def _luminance(images: Sequence[Pixels], chosen: Indices) -> Iterator[tuple[slice, Floats]]:
+    """Yield the luminance (B, H, H) of the chosen images in batches, each with its positions."""
+    batch_size = max(1, _BATCH * 64**2 // len(images[0]) ** 2)
+    for start in range(0, len(chosen), batch_size):
+        part = slice(start, start + batch_size)
+        yield part, np.stack([images[i] for i in chosen[part]]).astype(np.float32) @ _LUMINANCE
+
+
+def _resample(luminance: Floats, width: int) -> Floats:
+    """Return thumbnails (B, width, width), averaged and blurred."""
+    matrix = _resampling_matrix(luminance.shape[1], width)
+    return np.asarray(matrix @ luminance @ matrix.T, np.float32)
 
 
 def _resampling_matrix(size: int, width: int) -> Floats:
@@ -164,12 +177,12 @@ def _candidates(images: Floats, start: int) -> Iterator[Indices]:
     """Yield pairs (P, 2) of similar images, the second from `start` on, most similar first."""
     if not len(images):
         return
-    planes, flat = tangent_planes(images), images.reshape(len(images), -1)
-    bases = np.linalg.qr(_unit(planes).transpose(0, 2, 1))[0].transpose(0, 2, 1)
-    bases = np.ascontiguousarray(bases, np.float32)
+    flat = images.reshape(len(images), -1)
     units = np.ascontiguousarray(_unit(flat - flat.mean(1, keepdims=True)).T)
     for row in range(0, len(images), _ROWS):
-        block = bases[row : row + _ROWS]
+        planes = _unit(tangent_planes(images[row : row + _ROWS]))
+        bases = np.linalg.qr(planes.transpose(0, 2, 1))[0].transpose(0, 2, 1)
+        block = np.ascontiguousarray(bases, np.float32)
         pairs, similarities = [], []
         for column in range(max(row, start), len(images), _COLUMNS):
             product = block.reshape(-1, len(units)) @ units[:, column : column + _COLUMNS]

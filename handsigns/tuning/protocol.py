@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from handsigns.config.user_code import UserCode
+from handsigns.data.cache import SplitFile
+from handsigns.data.folds import Fold, concat_splits, training_splits
 from handsigns.data.splits import Split
 from handsigns.metrics import EpochMetrics
 from handsigns.results.checkpoints import CheckpointStore
@@ -28,8 +30,8 @@ class TrialContext:
     """Data and settings that all trials of a search share; Ray stores them once per node.
 
     Attributes:
-        train, val: the splits; their arrays are read-only and shared. Without validation `val` is
-            None.
+        train, val: the splits, whose arrays are read-only and shared, or their files.
+        validate: whether trials are validated, or train on both splits combined.
         num_classes: number of classes.
         image_size: height and width of the images in pixels.
         max_epochs: the full epoch budget.
@@ -39,8 +41,9 @@ class TrialContext:
         user_code: trusted user code, including its source, so that nodes need no file of it.
     """
 
-    train: Split
-    val: Split | None
+    train: Split | SplitFile
+    val: Split | SplitFile
+    validate: bool
     num_classes: int
     image_size: int
     max_epochs: int
@@ -48,6 +51,16 @@ class TrialContext:
     gpus: float
     checkpoints: CheckpointStore
     user_code: UserCode | None = None
+
+    def open_splits(self, fold: Fold | None) -> tuple[Split, Split | None]:
+        """Return the training and the validation images of a trial; None without validation."""
+        train, val = (
+            split.open() if isinstance(split, SplitFile) else split
+            for split in (self.train, self.val)
+        )
+        if not self.validate:
+            return concat_splits(train, val), None
+        return training_splits(fold, train, val)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any, TextIO
 from handsigns.cluster.mps import mps_daemon
 from handsigns.cluster.session import ray_session, starts_local_ray
 from handsigns.console.capture import redirect_output
-from handsigns.data.folds import concat_splits
 from handsigns.errors import ResourceError, ResultsError
 from handsigns.io.atomic import remove_temporary_files
 from handsigns.io.remedies import os_error_remedy
@@ -103,12 +102,15 @@ class SearchSession:
     def _start_ray(self, stack: contextlib.ExitStack) -> None:
         """Start or join Ray, and allocate its resources to trials."""
         request = self._request
+        in_store = request.data.train_val_nbytes
         if starts_local_ray(request.address):
+            if request.data.split_files:
+                in_store = 0  # trials map the files
             stack.enter_context(mps_daemon(self._config.resources, self._print_note))
         self._ray_session = stack.enter_context(
             ray_session(
                 request.address,
-                request.data.train_val_nbytes,
+                in_store,
                 dashboard=request.dashboard,
                 preload=("optuna", "ray.tune") if request.validate else ("ray.tune",),
             )
@@ -231,10 +233,13 @@ class SearchSession:
         ]
 
     def _trial_context(self) -> TrialContext:
-        data, validate = self._request.data, self._request.validate
+        data = self._request.data
+        files = None if self._ray_session.is_external else data.split_files
+        train, val = files or (data.train, data.val)
         return TrialContext(
-            train=data.train if validate else concat_splits(data.train, data.val),
-            val=data.val if validate else None,
+            train=train,
+            val=val,
+            validate=self._request.validate,
             num_classes=len(data.info.classes),
             image_size=data.info.size,
             max_epochs=self._config.budget.max_epochs,

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from ray import tune
 
-from handsigns.data.folds import training_splits
 from handsigns.io.throttle import Throttle
 from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.trial import Placement, TrialSpec
@@ -64,7 +63,7 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
             _report(TrialReport("epoch", metrics=metrics, placement=placement))
     # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
     saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
-    for metrics in train_epochs(state, *training_splits(spec.fold, context.train, context.val)):
+    for metrics in train_epochs(state, *context.open_splits(spec.fold)):
         saver.save(state)
         if state.execution != placement.execution:
             placement = replace(placement, execution=state.execution)

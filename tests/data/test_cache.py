@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsigns.data.cache import CACHE_FORMAT, cache_dir, fingerprint
+from handsigns.data.cache import CACHE_FORMAT, fingerprint
+from handsigns.data.cache_dir import cache_dir
 from handsigns.data.dataset import open_data
 from handsigns.data.splits import SPLIT_NAMES, Split
 

@@ -1,0 +1,25 @@
+"""Folder of the cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from handsigns.io.home import fallback_home
+
+
+def cache_dir() -> Path:
+    """Return the cache folder: $HANDSIGNS_CACHE, or handsigns/ in the user's cache folder.
+
+    For a user without a home folder it is a private folder in the temporary directory.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    override = os.environ.get("HANDSIGNS_CACHE")
+    if override:
+        return Path(override)
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "handsigns"
+    return (fallback_home() or Path.home()) / ".cache" / "handsigns"
