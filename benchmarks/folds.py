@@ -182,7 +182,8 @@ def train(data: Path | None, training: Training) -> Curve:
         curve.loss.append(metrics.val_loss)
         curve.accuracy.append(metrics.val_accuracy)
         for number, average in enumerate(averages):
-            scores = evaluate(inference_model(average.model, plan.config), images, labels)
+            model = inference_model(average.model, plan.config)
+            scores = evaluate(model, images, labels, plan.num_classes)
             curve.ema_loss[number].append(scores.loss)
             curve.ema_accuracy[number].append(scores.accuracy)
     logits = predict_logits(inference_model(state.eval_model, plan.config), images)

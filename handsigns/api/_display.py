@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import percent, pluralize
+from handsigns.console.format import format_metric, pluralize
 from handsigns.console.sanitize import printable
+from handsigns.metrics import Metric
 
 if TYPE_CHECKING:
     from handsigns.api.searches import SearchResults
 
 _TOP = 5
-_COLUMNS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs")
 
 
 def summary_line(results: SearchResults) -> str:
@@ -24,7 +24,8 @@ def summary_html(results: SearchResults) -> str:
     """Return the summary with a table of the best trials, as HTML for a notebook."""
     head = results.leaderboard.head(_TOP)
     varied = [name for name in results.config.space.searched_names if name in head.columns]
-    table = head[[*_COLUMNS, *varied]].to_html(index=False, escape=True, na_rep="–", border=0)
+    columns = ("rank", "trial_id", "status", *_shown_metrics(results), "epochs")
+    table = head[[*columns, *varied]].to_html(index=False, escape=True, na_rep="–", border=0)
     text = printable(f"{_counts(results)}; {_best(results)}")
     return (
         f"<div><strong>{html.escape(printable(results.name))}</strong>"
@@ -44,7 +45,9 @@ def _best(results: SearchResults) -> str:
     if ranked.empty:
         return "no result yet"
     best = ranked.iloc[0]
-    return (
-        f"best: trial {best['trial_id']}, val_accuracy {percent(best['val_accuracy'])}, "
-        f"val_loss {best['val_loss']:.4f}"
-    )
+    values = [f"{name} {format_metric(name, best[name])}" for name in _shown_metrics(results)]
+    return ", ".join([f"best: trial {best['trial_id']}", *values])
+
+
+def _shown_metrics(results: SearchResults) -> list[Metric]:
+    return list(dict.fromkeys([results.config.objective.score, "val_accuracy", "val_loss"]))

@@ -98,7 +98,7 @@ def search(
         trials: number of configurations; this and the next three override the space's budget.
         max_epochs: epochs of a trial that is not stopped early.
         time_budget: time limit in seconds, or text such as ``15m``.
-        target: validation accuracy at which the search ends.
+        target: validation score at which the search ends: of the objective, or accuracy.
         seed: seed of the search.
         cpus_per_trial: number, or ``auto``.
         gpus_per_trial: number, or ``auto``.

@@ -50,7 +50,7 @@ def reevaluate(
 
     Returns:
         One row per trial, best first: trial_id, runs, and mean and bounds of the 95 % confidence
-        interval of val_loss and val_accuracy (NaN where a run has no result).
+        interval of each validation metric (NaN where a run has no result).
 
     Raises:
         ConfigError: a setting is invalid.

@@ -52,7 +52,7 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
     budget.add_argument("--max-epochs", type=int, metavar="N", help="maximum epochs per trial")
     budget.add_argument("--time-budget", metavar="T", help="time limit: 90s, 20m, 1h30m")
     budget.add_argument(
-        "--target", type=float, metavar="A", help="stop at this validation accuracy (e.g. 0.98)"
+        "--target", type=float, metavar="A", help="stop at this validation score (e.g. 0.98)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
     parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs per trial, or auto")

@@ -13,6 +13,7 @@ from handsigns.console.format import format_duration, percent, percent_interval,
 from handsigns.console.sanitize import printable
 from handsigns.console.table import fit_table
 from handsigns.console.wrap import print_line
+from handsigns.metrics import METRICS
 from handsigns.workflow.next_step import next_step
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def show_table(
 
 def _droppable(columns: Sequence[str], objective: str | None) -> list[str]:
     metrics = sorted(
-        (name for name in columns[2:] if name in ("val_loss", "val_accuracy")),
+        (name for name in columns[2:] if name in METRICS),
         key=lambda name: name == objective,
     )
     return [*(name for name in reversed(columns[2:]) if name not in metrics), *metrics]
@@ -175,7 +176,12 @@ def show_trackers(paths: SearchPaths, config: SearchConfig) -> None:
 
 def show_reevaluation(search: StoredSearch, outcome: SearchResult | None) -> None:
     """Print the outcome of a re-evaluation, if anything was trained, and its ranking."""
-    from handsigns.reporting.reevaluation import COLUMNS, missing_best_warning, table_rows, verdict
+    from handsigns.reporting.reevaluation import (
+        missing_best_warning,
+        table_columns,
+        table_rows,
+        verdict,
+    )
 
     if outcome is not None:
         print()
@@ -187,7 +193,8 @@ def show_reevaluation(search: StoredSearch, outcome: SearchResult | None) -> Non
         )
         return
     print()
-    show_table(COLUMNS, table_rows(search), objective=search.config.objective.metric)
+    objective = search.config.objective
+    show_table(table_columns(objective), table_rows(search), objective=objective.metric)
     for line in filter(None, (verdict(search), missing_best_warning(search))):
         print_line(line)
 
@@ -235,11 +242,18 @@ def show_test(paths: SearchPaths, result: TestResult) -> None:
 
 
 def _show_accuracy(result: TestResult) -> None:
+    from handsigns.data.imbalance import rare_classes
+
     print()
     print_line(
         f"test accuracy {result.accuracy:.2%}: {result.correct}/{result.total} correct, "
         f"95 % confidence interval {percent_interval(result.interval, 2)}"
     )
+    if rare_classes(result.class_sizes):
+        print_line(
+            f"balanced accuracy {result.balanced_accuracy:.2%}, macro F1 {result.macro_f1:.2%}: "
+            f"every class counts the same"
+        )
     correct, total = result.excluding_duplicates.correct, result.excluding_duplicates.total
     if total < result.total:
         share = f" ({correct / total:.2%})" if total else ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handsigns.config.hyperparameters import CUSTOM_PREFIX
+from handsigns.config.hyperparameters import CROSS_ENTROPY, CUSTOM_PREFIX
 from handsigns.config.parameters import Choice
 from handsigns.config.search import SearchConfig
-from handsigns.config.sections import DIRECTIONS
+from handsigns.metrics import METRICS
 
 
 def space_key_path(name: str) -> tuple[str, ...]:
@@ -21,7 +21,7 @@ def conflicts(config: SearchConfig) -> list[Conflict]:
     """Return the settings that contradict each other."""
     found: list[Conflict] = []
     objective, searcher = config.objective, config.searcher
-    expected = DIRECTIONS[objective.metric]
+    expected = METRICS[objective.metric].direction
     if objective.direction != expected:
         found.append(
             (
@@ -39,7 +39,23 @@ def conflicts(config: SearchConfig) -> list[Conflict]:
     if any(name.startswith(CUSTOM_PREFIX) for name in config.space) and not config.user_functions:
         message = "nothing uses them: neither architecture nor loss is a user function"
         found.append((("space", "custom"), f"{message} (module:function)"))
-    return found
+    return found + _class_weight_conflicts(config)
+
+
+def _class_weight_conflicts(config: SearchConfig) -> list[Conflict]:
+    """Return where class weights could be combined with a user-defined loss, which ignores them."""
+    weights, loss = config.space.get("class_weights"), config.space.get("loss")
+    if weights is None or loss is None or "balanced" not in (weights.values() or ()):
+        return []
+    losses = (weights.when or {}).get("loss", loss.values() or ())
+    user_losses = [str(value) for value in losses if value != CROSS_ENTROPY]
+    if not user_losses:
+        return []
+    message = f"balanced weighs the classes in cross-entropy, but not in {', '.join(user_losses)}"
+    remedy = (
+        "add when: {loss: cross_entropy}" if CROSS_ENTROPY in (loss.values() or ()) else "omit it"
+    )
+    return [(("space", "class_weights"), f"{message}; {remedy}")]
 
 
 def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:

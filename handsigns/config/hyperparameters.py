@@ -29,6 +29,8 @@ Scalar = bool | int | float | str
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["one_cycle", "cosine", "constant"]
+ClassWeights = Literal["none", "balanced"]
+Sampling = Literal["shuffle", "balanced"]
 ARCHITECTURES = ("compact", "cs230")
 """Built-in architectures; torchvision's are named ``torchvision/resnet18`` and so on."""
 
@@ -115,6 +117,13 @@ class TrialConfig(BaseModel):
     label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Probability mass of the training target spread over all classes. It lowers the confidence of
     correct predictions, and so raises validation loss even where accuracy is unaffected."""
+    class_weights: ClassWeights = "none"
+    """Weights of the classes in the training loss, of cross-entropy only: with ``balanced`` every
+    class weighs the same, however many training images it has (the weight of a class is N / (K n)
+    for n of N images and K classes); ``none`` weighs each image the same."""
+    sampling: Sampling = "shuffle"
+    """Images of an epoch: ``shuffle`` draws each at most once; ``balanced`` draws every class with
+    the same probability, and its images with replacement, in as many steps."""
     gradient_clip: float = Field(default=0.0, ge=0.0)
     """Maximum gradient norm; 0 disables clipping."""
     ema_epochs: float = Field(default=1.0, ge=0.0, le=1000.0)
@@ -197,8 +206,9 @@ class TrialConfig(BaseModel):
         """
         values = self.hyperparameters()
         del values["flip_tta"], values["ema_epochs"]
-        if self.loss == CROSS_ENTROPY:
-            del values["loss"]
+        for name in ("loss", "class_weights", "sampling"):
+            if values[name] == TrialConfig.model_fields[name].default:
+                del values[name]
         return values
 
 

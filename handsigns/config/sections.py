@@ -9,12 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from handsigns.config.duration import parse_duration
 from handsigns.config.parameters import ConfigFloat, ConfigInt
-from handsigns.console.format import percent
-from handsigns.metrics import EpochMetrics
+from handsigns.console.format import format_metric
+from handsigns.metrics import METRICS, Direction, EpochMetrics, Metric
 
-Metric = Literal["val_loss", "val_accuracy"]
-Direction = Literal["minimize", "maximize"]
-DIRECTIONS: dict[str, Direction] = {"val_loss": "minimize", "val_accuracy": "maximize"}
 _URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
 GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 """The default grace period is the epoch budget divided by one of these, the latter for
@@ -41,7 +38,9 @@ class Objective(_Section):
     """Objective of the search, measured on the validation split after a trial's last epoch."""
 
     metric: Metric = "val_loss"
-    """Metric to optimise; the other one breaks ties."""
+    """Metric to optimise: ``val_loss``, ``val_accuracy``, ``val_balanced_accuracy`` (mean recall of
+    the classes) or ``val_macro_f1`` (mean of their F1 scores). Ties of a score are broken by the
+    loss, those of the loss by accuracy."""
     direction: Direction = "minimize"
     """Direction of optimisation; follows from the metric and can be omitted."""
 
@@ -53,21 +52,35 @@ class Objective(_Section):
     @property
     def label(self) -> str:
         """Name of the metric in prose."""
-        return {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}[self.metric]
+        return METRICS[self.metric].label
 
     @property
-    def is_accuracy(self) -> bool:
-        """Whether the metric is an accuracy in [0, 1] rather than a loss in nats."""
-        return self.metric == "val_accuracy"
+    def is_score(self) -> bool:
+        """Whether the metric is a score in [0, 1] rather than a loss in nats."""
+        return METRICS[self.metric].is_score
+
+    @property
+    def score(self) -> Metric:
+        """Score that is shown and compared: the metric if it is one, else accuracy."""
+        return self.metric if self.is_score else "val_accuracy"
+
+    @property
+    def score_label(self) -> str:
+        """Name of the score in prose."""
+        return METRICS[self.score].label
 
     def value_of(self, metrics: EpochMetrics) -> float:
         """Return the objective's value after an epoch."""
         return float(getattr(metrics, self.metric))
 
+    def score_of(self, metrics: EpochMetrics) -> float:
+        """Return the score after an epoch, in [0, 1]; see `score`."""
+        return float(getattr(metrics, self.score))
+
     def sort_key(self, metrics: EpochMetrics) -> tuple[float, float]:
-        """Return a key that sorts better epochs first; the other metric breaks ties."""
-        loss, accuracy = metrics.val_loss, -metrics.val_accuracy
-        return (accuracy, loss) if self.is_accuracy else (loss, accuracy)
+        """Return a key that sorts better epochs first; loss, or the score, breaks ties."""
+        loss, score = metrics.val_loss, -self.score_of(metrics)
+        return (score, loss) if self.is_score else (loss, score)
 
     def to_minimize(self, value: float) -> float:
         """Return the value, negated if necessary so that lower is better."""
@@ -75,7 +88,7 @@ class Objective(_Section):
 
     def format(self, value: float) -> str:
         """Return a value as text."""
-        return percent(value) if self.is_accuracy else f"{value:.4f}"
+        return format_metric(self.metric, value)
 
 
 class Budget(_Section):
@@ -88,7 +101,8 @@ class Budget(_Section):
     time_budget: Annotated[float, BeforeValidator(parse_duration)] | None = None
     """Time limit of the search in seconds."""
     target: Annotated[ConfigFloat, Field(gt=0, le=1)] | None = None
-    """Validation accuracy at which the search stops."""
+    """Validation score at which the search stops: the objective's if it is a score, else
+    accuracy."""
     patience: Annotated[ConfigInt, Field(ge=1)] | Literal["auto"] | None = None
     """Consecutive trials without improvement after which the search stops; ``auto`` stops it once
     another quarter of its time would bring a better winner with a chance of less than 20 %."""

@@ -29,11 +29,11 @@ from handsigns.config.problems import (
 )
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import (
-    DIRECTIONS,
     GRACE_PERIOD_DIVISOR,
     PROMOTION_GRACE_PERIOD_DIVISOR,
 )
 from handsigns.config.space import Space
+from handsigns.metrics import METRICS
 
 _SCALAR_KEYS = ("description", "baseline", "seed", "storage")
 """Top-level keys that hold a scalar rather than a section."""
@@ -221,7 +221,7 @@ def _with_defaults(
     budget, scheduler, searcher = fields["budget"], fields["scheduler"], fields["searcher"]
     objective = fields["objective"]
     if "direction" not in (values.get("objective") or {}):
-        direction = DIRECTIONS[objective.metric]
+        direction = METRICS[objective.metric].direction
         objective = objective.model_copy(update={"direction": direction})
     size = space.size()
     if searcher.name == "grid" and size and "trials" not in (values.get("budget") or {}):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from handsigns.console.sanitize import printable
+from handsigns.metrics import METRICS, Metric
 
 UNIT_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 """Units of duration, with their length in seconds."""
@@ -28,6 +31,13 @@ def pluralize(number: int, noun: str, plural: str = "") -> str:
 def percent(fraction: float | None, digits: int = 2) -> str:
     """Return a fraction in [0, 1] as a percentage."""
     return MISSING if fraction is None else f"{fraction:.{digits}%}"
+
+
+def format_metric(metric: Metric, value: float) -> str:
+    """Return a metric of the validation split as text, a score as a percentage."""
+    if math.isnan(value):
+        return MISSING
+    return percent(value) if METRICS[metric].is_score else f"{value:.4f}"
 
 
 def percent_interval(interval: tuple[float, float], digits: int = 1) -> str:

@@ -13,6 +13,7 @@ from handsigns.console.format import pluralize
 from handsigns.data.findings import DuplicateGroup, Finding, FindingKind, ImageRef
 from handsigns.data.image_quality import find_defects
 from handsigns.data.images import Pixels
+from handsigns.data.imbalance import rare_classes
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
@@ -20,8 +21,6 @@ from handsigns.data.validate import find_leaks, shared_kind
 
 _FEW_IMAGES = 20
 """Training images below which a class is too small to learn, or to judge."""
-_IMBALANCE = 10
-"""Ratio of the largest to the smallest class from which accuracy misleads."""
 _MAX_EXAMPLES = 20
 _MAX_PER_GROUP = 12
 _MAX_IMAGES = 24
@@ -127,21 +126,17 @@ def count_findings(
             "add images of them; scores of so few vary by chance",
             tuple(few[:_MAX_EXAMPLES]),
         )
-    present = {label: count for label, count in train.items() if count}
-    if present and max(present.values()) > _IMBALANCE * min(present.values()):
-        largest, smallest = (
-            max(present, key=present.__getitem__),
-            min(present, key=present.__getitem__),
-        )
-        rare = [k for k, n in present.items() if n * _IMBALANCE < present[largest]]
+    rare = [classes[k] for k in rare_classes(counts["train"])]
+    if rare:
+        largest, smallest = max(train, key=train.__getitem__), min(rare, key=train.__getitem__)
         yield Finding(
             "imbalance",
             len(rare),
-            f"class {smallest} has {pluralize(present[smallest], 'training image')}, {largest} "
-            f"{present[largest]}",
-            "add images of the rare classes; accuracy hardly shows how they are recognised, the "
-            "recall of each class does",
-            tuple(f"{k}: {present[k]}" for k in rare[:_MAX_EXAMPLES]),
+            f"class {smallest} has {pluralize(train[smallest], 'training image')}, {largest} "
+            f"{train[largest]}",
+            "add images of the rare classes; accuracy hardly shows how they are recognised, "
+            "balanced accuracy and the recall of each class do",
+            tuple(f"{k}: {train[k]}" for k in rare[:_MAX_EXAMPLES]),
         )
 
 

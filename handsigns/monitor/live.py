@@ -55,7 +55,7 @@ class SearchDisplay(TrialDisplay):
 
     def describe_end(self, record: TrialRecord) -> str:
         """See `TrialDisplay`."""
-        return f"trial {record.trial_id} {describe_outcome(record)}"
+        return f"trial {record.trial_id} {describe_outcome(record, self._config.objective)}"
 
     def on_epoch(self, record: TrialRecord) -> None:
         """Display a finished epoch."""

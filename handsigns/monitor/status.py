@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
-from handsigns.console.format import format_duration, format_value, percent, pluralize
+from handsigns.config.sections import Objective
+from handsigns.console.format import format_duration, format_metric, format_value, pluralize
+from handsigns.metrics import EpochMetrics, Metric
 from handsigns.policy.improvement import describe_improvement
 from handsigns.results.trial import Status, TrialRecord
 
@@ -143,19 +145,22 @@ def best_line(best: TrialRecord | None, search_config: SearchConfig) -> str:
     last, params = best.last_epoch, best.params
     varied = [name for name in search_config.space.searched_names if name in params]
     values = ", ".join(f"{name} {format_value(params[name], 3)}" for name in varied)
-    scores = [f"val_loss {last.val_loss:.4f}", f"val_accuracy {percent(last.val_accuracy)}"]
-    if search_config.objective.is_accuracy:
-        scores.reverse()
-    return f"best: trial {best.trial_id}, {', '.join(scores)} after epoch {last.epoch} ({values})"
+    objective = search_config.objective
+    scores = _metrics_text(last, objective.metric, objective.score, "val_accuracy", "val_loss")
+    return f"best: trial {best.trial_id}, {scores} after epoch {last.epoch} ({values})"
 
 
-def describe_outcome(record: TrialRecord) -> str:
+def describe_outcome(record: TrialRecord, objective: Objective) -> str:
     """Return a trial's final status, with the metrics of its last epoch."""
     last = record.last_epoch
     text = STATUS_LABELS.get(record.status, record.status)
     if last is None:
         return f"{text} before its first epoch finished"
-    return (
-        f"{text} after {pluralize(last.epoch, 'epoch')}: "
-        f"val_accuracy {percent(last.val_accuracy)}, val_loss {last.val_loss:.4f}"
+    scores = _metrics_text(last, objective.score, "val_accuracy", "val_loss")
+    return f"{text} after {pluralize(last.epoch, 'epoch')}: {scores}"
+
+
+def _metrics_text(metrics: EpochMetrics, *names: Metric) -> str:
+    return ", ".join(
+        f"{name} {format_metric(name, getattr(metrics, name))}" for name in dict.fromkeys(names)
     )

@@ -152,11 +152,14 @@ class WatchedSearch:
             "running" if self.driver else "unfinished": running[: min(rows, _MAX_RUNNING_CURVES)],
             "best": trained[: min(rows, _MAX_BEST_CURVES)],
         }
-        values = [m.val_accuracy for group in groups.values() for r in group for m in r.epochs]
+        objective = self.search.config.objective
+        values = [
+            objective.score_of(m) for group in groups.values() for r in group for m in r.epochs
+        ]
         if not values:
             return
         low, high = min(values), max(values)
-        yield Text(f"val_accuracy by epoch, from {low:.1%} to {high:.1%}:", style="dim")
+        yield Text(f"{objective.score} by epoch, from {low:.1%} to {high:.1%}:", style="dim")
         for title, group in groups.items():
             for record in group:
                 yield self._curve(record, title, width, low, high)
@@ -165,12 +168,12 @@ class WatchedSearch:
 
     def _curve(self, record: TrialRecord, title: str, width: int, low: float, high: float) -> Text:
         total = self.search.config.budget.max_epochs
+        scores = [self.search.config.objective.score_of(metrics) for metrics in record.epochs]
         last = record.epochs[-1]
         left = f"{title:<10} {record.trial_id} "
-        right = f" {last.val_accuracy:7.2%} {last.epoch:>{len(str(total))}}/{total}"
+        right = f" {scores[-1]:7.2%} {last.epoch:>{len(str(total))}}/{total}"
         cells = max(4, min(40, total, width - len(left) - len(right)))
-        accuracies = [metrics.val_accuracy for metrics in record.epochs]
-        curve = sparkline(accuracies, low, high, cells, total)
+        curve = sparkline(scores, low, high, cells, total)
         text = Text(left, no_wrap=True, overflow="ellipsis")
         return text.append(f"{curve:<{cells}}", "cyan").append(right)
 
@@ -223,6 +226,7 @@ def _watch_plain(watched_search: WatchedSearch, console: Console, interval_s: fl
     def print_line(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
+    objective = watched_search.search.config.objective
     print_line(watched_search.status_line())
     print_line(watched_search.status().progress_line)
     reported = {record.trial_id for record in watched_search.finished_trials}
@@ -237,7 +241,7 @@ def _watch_plain(watched_search: WatchedSearch, console: Console, interval_s: fl
         ]
         reported |= {record.trial_id for record in newly_finished}
         for record in newly_finished:
-            print_line(f"trial {record.trial_id} {describe_outcome(record)}")
+            print_line(f"trial {record.trial_id} {describe_outcome(record, objective)}")
         if finished or newly_finished or time.monotonic() - last_printed > _HEARTBEAT_INTERVAL_S:
             last_printed = time.monotonic()
             print_line(f"  {watched_search.status().progress_line}")

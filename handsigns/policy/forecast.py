@@ -12,7 +12,7 @@ import optuna
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
-from handsigns.config.sections import Metric
+from handsigns.metrics import Metric
 from handsigns.policy.optuna_space import suggest_params
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.simulation import CurveSource, SimulatedSearch, SimulatedWorkers
@@ -38,7 +38,7 @@ class Target:
 
     Attributes:
         share: share of random configurations, trained to the end, that reach it.
-        value: validation loss in nats, or accuracy in [0, 1].
+        value: validation loss in nats, or score in [0, 1].
     """
 
     share: float
@@ -124,7 +124,7 @@ def find_targets(search_config: SearchConfig, curves: CurveSource) -> tuple[Targ
         params = suggest_params(search_config, study.ask())
         seed = trial_seed(search_config.seed, TrialConfig.from_params(params))
         curve = curves.predict(params, seed)
-        value = curve.accuracy[-1] if objective.is_accuracy else curve.loss[-1]
+        value = curve.score[-1] if objective.is_score else curve.loss[-1]
         finals.append(objective.to_minimize(float(value)))
     values = [objective.to_minimize(float(value)) for value in np.quantile(finals, SHARES)]
     return tuple(map(Target, SHARES, values))

@@ -2,7 +2,7 @@
 
 A Gaussian process over the hyperparameters, with one length scale each (Rasmussen and Williams,
 "Gaussian Processes for Machine Learning", 2006, chapters 2 and 5), predicts the logarithm of the
-loss after every epoch, the logit of the accuracy, and the logarithm of an epoch's seconds. All
+loss after every epoch, the logit of the score, and the logarithm of an epoch's seconds. All
 epochs share the kernel, so a predicted curve is a weighted sum of recorded ones. What the process
 does not explain, the noise between seeds above all, is added as the residual of a recorded curve.
 """
@@ -41,12 +41,12 @@ class LearningCurve:
 
     Attributes:
         loss: validation loss in nats, (epochs,).
-        accuracy: validation accuracy in [0, 1], (epochs,).
+        score: validation accuracy or another score in [0, 1], (epochs,); see `Objective.score`.
         epoch_seconds: seconds of one epoch.
     """
 
     loss: Array
-    accuracy: Array
+    score: Array
     epoch_seconds: float
 
 
@@ -81,7 +81,7 @@ class LearningCurveModel:
         self._points = np.array([self._encoder.encode(trial.params) for trial in recorded])
         curves = [trial.curve for trial in recorded]
         self._losses = np.log([curve.loss for curve in curves])
-        self._logits = logit(np.array([curve.accuracy for curve in curves]))
+        self._logits = logit(np.array([curve.score for curve in curves]))
         seconds = np.log([[curve.epoch_seconds] for curve in curves])
         kernel = _fit_kernel(self._points, self._losses[:, -1])
         self._targets = _Regression(kernel, self._points, np.hstack([self._losses, self._logits]))
@@ -214,7 +214,7 @@ def _fit_kernel(points: Array, target: Array) -> _Kernel:
     return _Kernel(np.exp(found.x[:-1]), float(np.exp(found.x[-1])))
 
 
-def logit(accuracy: Array) -> Array:
-    """Return the logit of accuracies in [0, 1], finite at both ends."""
-    clipped = np.clip(accuracy, 1e-3, 1 - 1e-3)
+def logit(score: Array) -> Array:
+    """Return the logit of scores in [0, 1], finite at both ends."""
+    clipped = np.clip(score, 1e-3, 1 - 1e-3)
     return np.asarray(np.log(clipped / (1 - clipped)))

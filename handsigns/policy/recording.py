@@ -43,12 +43,14 @@ class Recording:
 
     def best(self, objective: Objective) -> float:
         """Return the best objective value at the end of a curve."""
-        if objective.is_accuracy:
-            return float(max(trial.curve.accuracy[-1] for trial in self.curves))
+        if objective.is_score:
+            return float(max(trial.curve.score[-1] for trial in self.curves))
         return float(min(trial.curve.loss[-1] for trial in self.curves))
 
 
-def read_recording(records: Iterable[TrialRecord], num_epochs: int) -> Recording:
+def read_recording(
+    records: Iterable[TrialRecord], num_epochs: int, objective: Objective
+) -> Recording:
     """Return the learning curves of trials; none if no trial was completed."""
     records = list(records)
     ended = [r for r in records if r.epochs and r.status in ("completed", "stopped", "paused")]
@@ -57,7 +59,7 @@ def read_recording(records: Iterable[TrialRecord], num_epochs: int) -> Recording
         return Recording((), 0, None)
     losses = [np.log([e.val_loss for e in record.epochs]) for record in ended]
     # Logits of the error, so that lower is better.
-    errors = [-logit(np.array([e.val_accuracy for e in record.epochs])) for record in ended]
+    errors = [-logit(np.array([objective.score_of(e) for e in record.epochs])) for record in ended]
     full_losses = _complete(losses, num_epochs)
     full_errors = _complete(errors, num_epochs)
     seconds = [float(np.median([e.epoch_seconds for e in record.epochs])) for record in ended]

@@ -186,10 +186,13 @@ class SimulatedSearch:
 
     def _on_epoch(self, now: float, trial: _Trial, seconds: float, slowness: float) -> None:
         index = len(trial.epochs)
-        accuracy = float(trial.curve.accuracy[index])
-        best = max([accuracy, *(e.best_val_accuracy for e in trial.epochs[-1:])])
+        score = float(trial.curve.score[index])
+        best = max([score, *(e.best_val_accuracy for e in trial.epochs[-1:])])
         loss = float(trial.curve.loss[index])
-        metrics = EpochMetrics(index + 1, loss, accuracy, loss, accuracy, best, 0.0, seconds)
+        metrics = EpochMetrics(
+            index + 1, loss, score, loss, score, best, 0.0, seconds,
+            val_balanced_accuracy=score, val_macro_f1=score,
+        )  # fmt: skip
         trial.epochs.append(metrics)
         trial_id = trial.spec.trial_id
         self._reported.append(SimulatedEpoch(now, trial_id, metrics))

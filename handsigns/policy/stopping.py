@@ -120,7 +120,8 @@ class StoppingCriteria(Observer):
             self.on_trial_end(record)
         target = self._config.budget.target
         last = record.last_epoch
-        if self.reason is None and target is not None and last and last.val_accuracy >= target:
+        score = self._config.objective.score_of(last) if last else 0.0
+        if self.reason is None and target is not None and score >= target:
             self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
 
     def on_trial_end(self, record: TrialRecord) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from handsigns.console.failure import group_failures
 from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.console.sanitize import printable
+from handsigns.data.imbalance import imbalance_note
 from handsigns.reporting.reevaluation import missing_best_warning
 from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.environment import code_changes, machine_changes
@@ -64,6 +65,8 @@ def _selection_warnings(search: StoredSearch) -> Iterator[str]:
             f"points of accuracy, so small differences mean little."
         )
     yield from (printable(note) for note in search.data.info.notes)
+    if note := imbalance_note(search.data.info, search.config.objective):
+        yield f"{note[0].upper()}{note[1:]}."
 
 
 def _run_warnings(search: StoredSearch) -> Iterator[str]:

@@ -9,22 +9,19 @@ from typing import Any
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.parameters import Fixed
-from handsigns.console.format import format_duration, percent
+from handsigns.config.sections import Objective
+from handsigns.console.format import format_duration, format_metric
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
 from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
 from handsigns.reporting.winner import read_winner_summary
 from handsigns.reporting.write import local_timestamp, no_progress, prepare_folder, write_figures
-from handsigns.results.statistics import early_stopping_savings, validation_score
+from handsigns.results.statistics import early_stopping_savings, validation_score, within_noise
 from handsigns.results.store import StoredSearch
 from handsigns.results.winner import TestResult
 from handsigns.stats.mcnemar import mcnemar
 
-SUMMARY_COLUMNS = (
-    *("search", "best trial", "val_accuracy", "95 % CI", "val_loss", "trials", "epochs"),
-    *("saved", "elapsed", "training seconds"),
-)
 _ALPHA = 0.05
 """Significance level of McNemar's test."""
 
@@ -41,7 +38,8 @@ class Comparison:
         verdict: a sentence that names the best search.
         tests: a sentence for each pair of the best tested winner and another.
         warnings: reasons why the searches may not be comparable.
-        summary: a row of `SUMMARY_COLUMNS` for each search.
+        columns: headings of `summary`.
+        summary: a row for each search, with the score of the first search's objective.
         best_configs: best configuration of each search.
         spaces: search space and settings of each search.
     """
@@ -50,24 +48,25 @@ class Comparison:
     verdict: str
     tests: list[str]
     warnings: list[str]
+    columns: tuple[str, ...]
     summary: list[list[str]]
     best_configs: list[TableRow]
     spaces: list[TableRow]
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Headings of `summary`."""
-        return SUMMARY_COLUMNS
-
 
 def compare(searches: Sequence[StoredSearch]) -> Comparison:
     """Compare searches."""
+    objective = searches[0].config.objective
     return Comparison(
         names=[search.paths.name for search in searches],
         verdict=_verdict(searches),
         tests=_tests(searches),
         warnings=_warnings(searches),
-        summary=[_summary(search) for search in searches],
+        columns=(
+            *("search", "best trial", objective.score, "95 % CI", "val_loss", "trials", "epochs"),
+            *("saved", "elapsed", "training seconds"),
+        ),
+        summary=[_summary(search, objective) for search in searches],
         best_configs=_best(searches),
         spaces=_spaces(searches),
     )
@@ -88,7 +87,6 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
         figures_payload(figures),
         reload_seconds=None,
         generated_at=local_timestamp(),
-        summary_columns=SUMMARY_COLUMNS,
         figures=figures,
         **vars(comparison),
     )
@@ -96,16 +94,16 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
     return page
 
 
-def _summary(search: StoredSearch) -> list[str]:
+def _summary(search: StoredSearch, objective: Objective) -> list[str]:
     winner = search.best
-    best_score = validation_score(search, winner) if winner else None
+    best_score = validation_score(search, winner, objective) if winner else None
     records = search.journal.records
     savings = early_stopping_savings(records, search.config.budget.max_epochs)
     low, high = best_score.interval if best_score and best_score.interval else (None, None)
     return [
         printable(search.paths.name),
         winner.trial_id if winner else "–",
-        percent(best_score.accuracy) if best_score else "–",
+        format_metric(objective.score, best_score.score) if best_score else "–",
         f"{low:.1%}–{high:.1%}" if low is not None and high is not None else "–",
         f"{best_score.loss:.4f}" if best_score else "–",
         str(len(records)),
@@ -118,20 +116,20 @@ def _summary(search: StoredSearch) -> list[str]:
 
 def _verdict(searches: Sequence[StoredSearch]) -> str:
     scored = []
+    objective = searches[0].config.objective
     for search in searches:
         winner = search.best
-        score = validation_score(search, winner) if winner else None
+        score = validation_score(search, winner, objective) if winner else None
         if score is not None:
             scored.append((score, search.paths.name))
     if not scored:
         return "No search has a result yet"
     if len({search.data.info.fingerprint for search in searches}) > 1:
         return "The searches cannot be ranked: they used different images"
-    objective = searches[0].config.objective
-    scored.sort(key=lambda pair: -pair[0].accuracy if objective.is_accuracy else pair[0].loss)
+    scored.sort(key=lambda pair: -pair[0].score if objective.is_score else pair[0].loss)
     best, name = scored[0]
     others = [score for score, _ in scored[1:]]
-    noise = [s for s in others if best.interval and best.interval[0] <= s.accuracy]
+    noise = [score for score in others if within_noise(best, score)]
     text = f"{name} has the best {objective.metric}"
     return f"{text}; the difference in accuracy is within noise" if noise else text
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from handsigns.config.sections import Objective
 from handsigns.console.failure import parse_failure
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
@@ -16,7 +17,7 @@ from handsigns.reporting.figures import winner as winner_figures
 from handsigns.reporting.figures.figure import Figure, round_sig, subsample
 from handsigns.reporting.figures.scales import with_result
 from handsigns.reporting.importance import METHOD, MIN_TRIALS, Importances, importances
-from handsigns.reporting.leaderboard import FIXED_COLUMNS, format_cell
+from handsigns.reporting.leaderboard import format_cell, shown_columns
 from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.class_scores import worst_classes
 from handsigns.results.statistics import optimization_history, rung_stats, rungs
@@ -160,7 +161,7 @@ def _importance_note(estimates: Importances | None) -> str:
 
 def leaderboard_rows(search: StoredSearch) -> tuple[list[Column], list[Row]]:
     """Return the leaderboard with the hyperparameters that vary."""
-    names = [*FIXED_COLUMNS, *search.config.space.searched_names]
+    names = shown_columns(search)
     columns, rows = [], []
     table = leaderboard_table(search.journal.records, search.config.objective).rows()
     for name in names:
@@ -189,13 +190,21 @@ def trials_payload(search: StoredSearch) -> dict[str, Any]:
     names = list(dict.fromkeys(name for r in records for name in r.config.hyperparameters()))
     return {
         "hyperparameters": names,
-        "trials": {record.trial_id: _trial(record, names, max_points) for record in records},
+        "score": search.config.objective.score_label,
+        "trials": {
+            record.trial_id: _trial(record, names, max_points, search.config.objective)
+            for record in records
+        },
     }
 
 
-def _trial(record: TrialRecord, names: list[str], max_points: int) -> dict[str, Any]:
+def _trial(
+    record: TrialRecord, names: list[str], max_points: int, objective: Objective
+) -> dict[str, Any]:
     epochs = subsample(record.epochs, max_points)
-    series = ("val_loss", "val_accuracy", "train_loss", "train_accuracy")
+    series = {name: name for name in ("val_loss", "val_accuracy", "train_loss", "train_accuracy")}
+    if objective.score != "val_accuracy":
+        series["val_score"] = objective.score
     thinned = "" if len(epochs) == len(record.epochs) else f"; {len(epochs)} epochs are plotted"
     node = f", on {record.placement.node}" if record.placement else ""
     retries = f", retries: {record.retries}" if record.retries else ""
@@ -210,7 +219,10 @@ def _trial(record: TrialRecord, names: list[str], max_points: int) -> dict[str, 
         "searched": list(record.params),
         "config": [round_sig(v) if isinstance(v, float) else v for v in map(config.get, names)],
         "epoch": [metrics.epoch for metrics in epochs],
-        **{name: [round_sig(getattr(metrics, name)) for metrics in epochs] for name in series},
+        **{
+            key: [round_sig(getattr(metrics, name)) for metrics in epochs]
+            for key, name in series.items()
+        },
     }
 
 

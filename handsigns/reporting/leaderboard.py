@@ -6,20 +6,20 @@ import csv
 import html
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal, TextIO
 
 from handsigns.console.format import MISSING, format_value, percent
 from handsigns.console.table import fit_table
 from handsigns.console.wrap import wrap_text
+from handsigns.metrics import METRICS
+from handsigns.results.statistics import shown_metrics
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
 
-FIXED_COLUMNS = ("rank", "trial_id", "status", "val_accuracy", "val_loss", "epochs", "seconds")
-"""Columns shown beside the hyperparameters that vary."""
 _LEFT_ALIGNED = ("trial", "status")
 
 
@@ -41,16 +41,22 @@ def write_leaderboard(search: StoredSearch, top: int | None, fmt: Format, out: T
         out.write("\n")
         return
     columns = {
-        name: [format_cell(name, row.get(name)) for row in rows]
-        for name in (*FIXED_COLUMNS, *search.config.space.searched_names)
+        name: [format_cell(name, row.get(name)) for row in rows] for name in shown_columns(search)
     }
     if fmt == "md":
         out.writelines(_markdown(columns))
     else:
-        _print_table(columns, search.config.objective.metric, out)
+        _print_table(columns, search, out)
 
 
-def _print_table(columns: dict[str, list[str]], metric: str, out: TextIO) -> None:
+def shown_columns(search: StoredSearch) -> tuple[str, ...]:
+    """Return the columns that are shown, with the hyperparameters that vary."""
+    metrics = shown_metrics(search)
+    names = ("rank", "trial_id", "status", *metrics, "epochs", "seconds")
+    return (*names, *search.config.space.searched_names)
+
+
+def _print_table(columns: dict[str, list[str]], search: StoredSearch, out: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -61,7 +67,7 @@ def _print_table(columns: dict[str, list[str]], metric: str, out: TextIO) -> Non
         {titles[name]: cells for name, cells in columns.items()},
         width,
         text=_LEFT_ALIGNED,
-        droppable=_droppable(columns, metric),
+        droppable=_droppable(search),
     )
     best = table.body[0] if table.body else []
     for style, lines in (("bold", table.header), ("bold green", best)):
@@ -73,10 +79,10 @@ def _print_table(columns: dict[str, list[str]], metric: str, out: TextIO) -> Non
         out.write(wrap_text(note, None if math.isinf(width) else int(width)) + "\n")
 
 
-def _droppable(names: Iterable[str], metric: str) -> list[str]:
+def _droppable(search: StoredSearch) -> list[str]:
     """Return the columns that a narrow terminal drops, in order: the objective last."""
-    hyperparameters = [name for name in names if name not in FIXED_COLUMNS]
-    other = [name for name in ("val_loss", "val_accuracy") if name != metric]
+    metric, hyperparameters = search.config.objective.metric, search.config.space.searched_names
+    other = [name for name in reversed(shown_metrics(search)) if name != metric]
     return ["seconds", "epochs", *other, *reversed(hyperparameters), "status", metric]
 
 
@@ -94,7 +100,7 @@ def format_cell(column: str, value: Any) -> str:
     """Return a leaderboard value as rounded text."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return MISSING
-    if column == "val_accuracy":
+    if column in METRICS and METRICS[column].is_score:
         return percent(value)
     if column == "seconds":
         return f"{value:.1f}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handsigns.config.sections import DIRECTIONS, Objective
+from handsigns.config.sections import Objective
 from handsigns.console.format import MISSING, format_duration, pluralize
 from handsigns.io.atomic import write_text
+from handsigns.metrics import METRICS
 from handsigns.policy.forecast import Estimate, Forecast, Target, worthwhile_workers
 from handsigns.reporting.figures.plan import time_plot
 from handsigns.reporting.page import figures_payload, render
@@ -133,7 +134,7 @@ def write_plan(forecast: Forecast, folder: Path) -> Path:
 
 
 def _objective(forecast: Forecast) -> Objective:
-    return Objective(metric=forecast.metric, direction=DIRECTIONS[forecast.metric])
+    return Objective(metric=forecast.metric, direction=METRICS[forecast.metric].direction)
 
 
 def _time(seconds: float | None) -> str:

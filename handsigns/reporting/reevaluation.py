@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.config.sections import Objective
+from handsigns.metrics import METRICS, EpochMetrics, Metric
 from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.store import StoredSearch
 from handsigns.stats.intervals import mean_confidence_interval
@@ -16,13 +18,7 @@ from handsigns.stats.intervals import mean_confidence_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    *("rank", "trial", "runs", "val_loss", "95 % CI", "val_accuracy", "95 % CI ", "in the search"),
-)
-
-_INTERVAL_COLUMNS = {
-    metric: (metric, f"{metric}_low", f"{metric}_high") for metric in ("val_loss", "val_accuracy")
-}
+_INTERVAL_COLUMNS = {metric: (metric, f"{metric}_low", f"{metric}_high") for metric in METRICS}
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,14 @@ class ReevaluationSummary:
     Attributes:
         trial_id: ID of the search's trial.
         runs: number of runs compared.
-        loss, accuracy: means over the runs; None if a run diverged or failed.
-        search_loss, search_accuracy: scores in the search, optimistic by selection.
+        means: mean of each metric over the runs; None if a run diverged or failed.
+        in_search: metrics in the search, optimistic by selection.
     """
 
     trial_id: str
     runs: int
-    loss: MeanEstimate | None
-    accuracy: MeanEstimate | None
-    search_loss: float
-    search_accuracy: float
+    means: Mapping[Metric, MeanEstimate] | None
+    in_search: EpochMetrics
 
 
 def reevaluation_summaries(search: StoredSearch) -> list[ReevaluationSummary]:
@@ -58,24 +52,23 @@ def reevaluation_summaries(search: StoredSearch) -> list[ReevaluationSummary]:
 
 
 def _summarize(reevaluated: ReevaluatedTrial) -> ReevaluationSummary:
-    last_epoch = reevaluated.record.epochs[-1]
     completed = reevaluated.all_completed
     return ReevaluationSummary(
         trial_id=reevaluated.record.trial_id,
         runs=len(reevaluated.runs),
-        loss=_mean(reevaluated, reevaluated.values("val_loss"), math.inf) if completed else None,
-        accuracy=_mean(reevaluated, reevaluated.values("val_accuracy"), 1.0) if completed else None,
-        search_loss=last_epoch.val_loss,
-        search_accuracy=last_epoch.val_accuracy,
+        means={metric: _mean(reevaluated, metric) for metric in METRICS} if completed else None,
+        in_search=reevaluated.record.epochs[-1],
     )
 
 
-def _mean(reevaluated: ReevaluatedTrial, values: Sequence[float], upper: float) -> MeanEstimate:
+def _mean(reevaluated: ReevaluatedTrial, metric: Metric) -> MeanEstimate:
+    values = reevaluated.values(metric)
     mean = statistics.fmean(values)
     interval = mean_confidence_interval(values, _test_train_ratio(reevaluated))
     if interval is None:
         return MeanEstimate(mean, None)
-    # Student's t is unbounded; a loss has a lower bound, an accuracy two.
+    # Student's t is unbounded; a loss has a lower bound, a score two.
+    upper = 1.0 if METRICS[metric].is_score else math.inf
     return MeanEstimate(mean, (max(0.0, interval[0]), min(upper, interval[1])))
 
 
@@ -91,22 +84,17 @@ def _test_train_ratio(reevaluated: ReevaluatedTrial) -> float:
 def reevaluation_frame(search: StoredSearch) -> pd.DataFrame:
     """Return a row per re-evaluated configuration, best first; NaN where undefined.
 
-    Columns: trial_id, runs, and val_loss, val_loss_low, val_loss_high, the same of val_accuracy.
+    Columns: trial_id, runs, and val_loss, val_loss_low, val_loss_high, the same of the other
+    metrics of the validation split.
     """
     import pandas as pd
 
-    columns = (
-        "trial_id",
-        "runs",
-        *_INTERVAL_COLUMNS["val_loss"],
-        *_INTERVAL_COLUMNS["val_accuracy"],
-    )
+    columns = ("trial_id", "runs", *itertools.chain.from_iterable(_INTERVAL_COLUMNS.values()))
     found = []
     for trial in reevaluation_summaries(search):
         row: dict[str, float | str] = {"trial_id": trial.trial_id, "runs": trial.runs}
-        for metric, mean in (("val_loss", trial.loss), ("val_accuracy", trial.accuracy)):
-            low, high = (mean and mean.interval) or (math.nan, math.nan)
-            values = (mean.value if mean else math.nan, low, high)
+        for metric, mean in (trial.means or {}).items():
+            values = (mean.value, *(mean.interval or (math.nan, math.nan)))
             row |= dict(zip(_INTERVAL_COLUMNS[metric], values, strict=True))
         found.append(row)
     return pd.DataFrame(found, columns=list(columns))
@@ -118,15 +106,16 @@ def verdict(search: StoredSearch) -> str:
     if not best:
         return ""
     first = _summarize(best[0])
-    assert first.loss is not None  # all runs completed
-    assert first.accuracy is not None
+    assert first.means is not None  # all runs completed
+    objective = search.config.objective
+    score, loss = first.means[objective.score].value, first.means["val_loss"].value
     text = (
-        f"Re-evaluated {_describe_runs(best[0])}, trial {first.trial_id} has a mean validation "
-        f"accuracy of {first.accuracy.value:.2%} and loss of {first.loss.value:.4f}"
+        f"Re-evaluated {_describe_runs(best[0])}, trial {first.trial_id} has a mean "
+        f"{objective.score_label} of {score:.2%} and loss of {loss:.4f}"
     )
     if len(best) < 2:
         return f"{text}."
-    return f"{text}. {_difference(best[0], best[1], search.config.objective)}"
+    return f"{text}. {_difference(best[0], best[1], objective)}"
 
 
 def _describe_runs(reevaluated: ReevaluatedTrial) -> str:
@@ -159,20 +148,28 @@ def _difference(first: ReevaluatedTrial, second: ReevaluatedTrial, objective: Ob
     return f"It is significantly better than the runner-up, {name}: {text}."
 
 
+def table_columns(objective: Objective) -> tuple[str, ...]:
+    """Return the headings of `table_rows`."""
+    metrics = ("val_loss", "95 % CI", objective.score, "95 % CI ")
+    return ("rank", "trial", "runs", *metrics, "in the search")
+
+
 def table_rows(search: StoredSearch) -> list[list[str]]:
-    """Return a row of `COLUMNS` for each re-evaluated configuration."""
-    return [_row(rank, trial) for rank, trial in enumerate(reevaluation_summaries(search), 1)]
+    """Return the cells of each re-evaluated configuration."""
+    summaries, objective = reevaluation_summaries(search), search.config.objective
+    return [_row(rank, trial, objective) for rank, trial in enumerate(summaries, 1)]
 
 
-def _row(rank: int, trial: ReevaluationSummary) -> list[str]:
+def _row(rank: int, trial: ReevaluationSummary, objective: Objective) -> list[str]:
     start = [str(rank), trial.trial_id, str(trial.runs)]
-    in_search = f"{trial.search_loss:.4f}, {trial.search_accuracy:.2%}"
-    if trial.loss is None or trial.accuracy is None:
+    in_search = f"{trial.in_search.val_loss:.4f}, {objective.score_of(trial.in_search):.2%}"
+    if trial.means is None:
         return [*start, "a run has no result", "", "", "", in_search]
+    loss, score = trial.means["val_loss"], trial.means[objective.score]
     return [
         *start,
-        *(f"{trial.loss.value:.4f}", _format_interval(trial.loss, "{:.4f}")),
-        *(f"{trial.accuracy.value:.2%}", _format_interval(trial.accuracy, "{:.1%}")),
+        *(f"{loss.value:.4f}", _format_interval(loss, "{:.4f}")),
+        *(f"{score.value:.2%}", _format_interval(score, "{:.1%}")),
         in_search,
     ]
 

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handsigns.config.sections import Objective
 from handsigns.console.format import (
     format_duration,
     format_value,
     percent,
     percent_interval,
 )
+from handsigns.data.imbalance import rare_classes
 from handsigns.policy.improvement import describe_improvement
 from handsigns.reporting import reevaluation as reevaluation
 from handsigns.reporting.winner import WinnerSummary
@@ -32,7 +34,7 @@ from handsigns.results.trial import TrialRecord
 from handsigns.stats.intervals import mean_confidence_interval
 
 _MIN_REPORTED_POINTS = 0.05
-"""Minimum difference in accuracy, in percentage points, that is reported."""
+"""Minimum difference of the score, in percentage points, that is reported."""
 
 
 @dataclass(frozen=True)
@@ -72,30 +74,36 @@ def cards(search: StoredSearch, winner_summary: WinnerSummary, timeline: Timelin
     found: list[Card] = []
     if test is not None:
         note = f"{test.correct}/{test.total} correct, {interval_text(test.interval)}"
+        if rare_classes(test.class_sizes):
+            balanced, f1 = percent(test.balanced_accuracy), percent(test.macro_f1)
+            note += f"; balanced accuracy {balanced}, macro F1 {f1}"
         found.append(Card("Test accuracy", percent(test.accuracy), note, main=True))
     reevaluated = reevaluation.reevaluation_summaries(search)
-    if reevaluated and reevaluated[0].accuracy is not None:
-        found.append(_reevaluation_card(reevaluated[0], reevaluated[0].accuracy, main=test is None))
+    objective = search.config.objective
+    if reevaluated and reevaluated[0].means is not None:
+        found.append(_reevaluation_card(reevaluated[0], objective, main=test is None))
     elif best_score is not None:
-        found.append(_validation_card(best_score, main=test is None))
+        found.append(_validation_card(best_score, objective, main=test is None))
     return [*found, _time_card(search, timeline), _epochs_card(savings)]
 
 
-def _validation_card(best_score: ValidationScore, *, main: bool) -> Card:
+def _validation_card(best_score: ValidationScore, objective: Objective, *, main: bool) -> Card:
     interval = f"{interval_text(best_score.interval)}; " if best_score.interval else ""
     note = f"{interval}optimistic: the best trial is selected by it"
-    return Card("Validation accuracy", percent(best_score.accuracy), note, main)
+    return Card(objective.score_label.capitalize(), percent(best_score.score), note, main)
 
 
 def _reevaluation_card(
-    first: reevaluation.ReevaluationSummary, accuracy: reevaluation.MeanEstimate, *, main: bool
+    first: reevaluation.ReevaluationSummary, objective: Objective, *, main: bool
 ) -> Card:
-    interval = f"{interval_text(accuracy.interval)}; " if accuracy.interval else ""
+    assert first.means is not None
+    mean = first.means[objective.score]
+    interval = f"{interval_text(mean.interval)}; " if mean.interval else ""
     note = (
         f"{interval}mean of {first.runs} runs with fresh seeds; "
-        f"{percent(first.search_accuracy)} in the search, which selects by it"
+        f"{percent(objective.score_of(first.in_search))} in the search, which selects by it"
     )
-    return Card("Validation accuracy", percent(accuracy.value), note, main)
+    return Card(objective.score_label.capitalize(), percent(mean.value), note, main)
 
 
 def _time_card(search: StoredSearch, timeline: Timeline) -> Card:
@@ -140,7 +148,7 @@ def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
     second_score = validation_score(search, second) if second else None
     if second is not None and second_score is not None:
         messages.append(
-            f"The runner-up, trial {second.trial_id}, reached {percent(second_score.accuracy)} "
+            f"The runner-up, trial {second.trial_id}, reached {percent(second_score.score)} "
             f"(validation loss {second_score.loss:.4f} against {best_score.loss:.4f})"
             + (
                 "; the difference is within noise."
@@ -168,8 +176,8 @@ def _against_recipe(
     recipe_score = validation_score(search, recipe)
     if recipe_score is None:
         return f"The recommended recipe (trial 0000) has no result (status: {recipe.status})."
-    reached = f"The recommended recipe (trial 0000) reached {percent(recipe_score.accuracy)}"
-    gain = 100 * (best_score.accuracy - recipe_score.accuracy)
+    reached = f"The recommended recipe (trial 0000) reached {percent(recipe_score.score)}"
+    gain = 100 * (best_score.score - recipe_score.score)
     if abs(gain) < _MIN_REPORTED_POINTS:
         return f"{reached}, the same as the {role}."
     same_epochs = recipe_score.epochs == best_score.epochs

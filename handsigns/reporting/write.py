@@ -131,7 +131,7 @@ def _page(
     payload = {
         **figures_payload(list(report_figures)),
         **trials_payload(search),
-        "curves": trial_curves(),
+        "curves": trial_curves(search.config.objective),
         "replay": next_steps.replay_line(search, "TRIAL"),
     }
     return render(
@@ -174,7 +174,7 @@ def _template_context(
         "winner_params": summary.params_text(search, winner) if winner else "",
         "cards": summary.cards(search, winner_summary, timeline),
         "comparisons": summary.comparisons(search, final=current_phase == "finished"),
-        "reevaluation_columns": reevaluation.COLUMNS,
+        "reevaluation_columns": reevaluation.table_columns(search.config.objective),
         "reevaluated": reevaluation.table_rows(search),
         "warnings": [*problems, *caveats.warnings(search, winner_summary)],
         "commands": next_steps.commands(search, winner_summary, current_phase),

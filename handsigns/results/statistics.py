@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import Objective
+from handsigns.data.imbalance import rare_classes
+from handsigns.metrics import Metric
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.store import StoredSearch
@@ -21,13 +23,14 @@ class ValidationScore:
     """Validation metrics of a trial after its last epoch.
 
     Attributes:
-        accuracy: accuracy in [0, 1].
-        interval: 95 % Wilson interval; None if the number of validation images is unknown.
+        score: score in [0, 1]; see `Objective.score`.
+        interval: 95 % Wilson interval; None for another score than accuracy, or if the number of
+            validation images is unknown.
         loss: loss in nats.
         epochs: number of epochs trained.
     """
 
-    accuracy: float
+    score: float
     interval: tuple[float, float] | None
     loss: float
     epochs: int
@@ -88,14 +91,32 @@ def num_val_images(search: StoredSearch) -> int:
     return sum(search.data.info.counts.get("val", ()))
 
 
-def validation_score(search: StoredSearch, record: TrialRecord) -> ValidationScore | None:
-    """Return a trial's validation score; None if it has no result."""
+def shown_metrics(search: StoredSearch) -> tuple[Metric, ...]:
+    """Return the validation metrics that tables show: all where a class is rare."""
+    if rare_classes(search.data.info.counts.get("train", ())):
+        return ("val_accuracy", "val_balanced_accuracy", "val_macro_f1", "val_loss")
+    names: tuple[Metric, ...] = (search.config.objective.score, "val_accuracy", "val_loss")
+    return tuple(dict.fromkeys(names))
+
+
+def validation_score(
+    search: StoredSearch, record: TrialRecord, objective: Objective | None = None
+) -> ValidationScore | None:
+    """Return a trial's validation score; None if it has no result.
+
+    Args:
+        search: the search of the trial.
+        record: the trial.
+        objective: objective that determines the score; None: that of the search.
+    """
+    objective = objective or search.config.objective
     last = record.last_epoch
     if last is None or not record.has_result:
         return None
-    total = num_val_images(search)
-    interval = wilson_interval(round(last.val_accuracy * total), total) if total else None
-    return ValidationScore(last.val_accuracy, interval, last.val_loss, len(record.epochs))
+    score, total, interval = objective.score_of(last), num_val_images(search), None
+    if total and objective.score == "val_accuracy":
+        interval = wilson_interval(round(score * total), total)
+    return ValidationScore(score, interval, last.val_loss, len(record.epochs))
 
 
 def baseline(search: StoredSearch) -> TrialRecord | None:
@@ -114,8 +135,8 @@ def runner_up(search: StoredSearch) -> TrialRecord | None:
 
 
 def within_noise(winner: ValidationScore, other: ValidationScore) -> bool:
-    """Return whether the other accuracy lies within the winner's confidence interval."""
-    return winner.interval is not None and winner.interval[0] <= other.accuracy
+    """Return whether the other score lies within the winner's confidence interval, if known."""
+    return winner.interval is not None and winner.interval[0] <= other.score
 
 
 def optimization_history(

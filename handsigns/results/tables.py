@@ -7,6 +7,7 @@ Each has one ordered schema of `Column`s, from which rows, CSV, typed data frame
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,8 +108,13 @@ def _dtype_of(annotation: Any) -> ColumnType:
 
 
 def _final_metric(name: str) -> Column[TrialRecord]:
-    """Return a column of a metric of each trial's last epoch."""
-    return _column(name, "float64", lambda record: getattr(record.last_epoch, name, None))
+    """Return a column of a metric of each trial's last epoch, None where it was not recorded."""
+
+    def value(record: TrialRecord) -> float | None:
+        found = getattr(record.last_epoch, name, None)
+        return None if found is None or math.isnan(found) else found
+
+    return _column(name, "float64", value)
 
 
 def _hyperparameter(name: str) -> Column[TrialRecord]:
@@ -153,6 +159,8 @@ _RESULT_COLUMNS: tuple[Column[TrialRecord], ...] = (
     _column("status", get_args(Status)),
     _final_metric("val_accuracy"),
     _final_metric("val_loss"),
+    _final_metric("val_balanced_accuracy"),
+    _final_metric("val_macro_f1"),
     _final_metric("best_val_accuracy"),
     _final_metric("train_accuracy"),
     _final_metric("train_loss"),

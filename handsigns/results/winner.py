@@ -21,6 +21,7 @@ from handsigns.io.json_file import corrupt_file_error, parse_json, read_json, wr
 from handsigns.metrics import EpochMetrics
 from handsigns.results.paths import SearchPaths
 from handsigns.stats.calibration import Calibration, Share
+from handsigns.stats.class_averages import balanced_accuracy, macro_f1
 from handsigns.stats.intervals import INTERVAL_METHOD, wilson_interval
 
 MODEL_FILE = "model.safetensors"
@@ -268,7 +269,7 @@ class TestResult:
     @property
     def correct(self) -> int:
         """Number of images classified correctly."""
-        return sum(self.confusion_matrix[k][k] for k in range(len(self.classes)))
+        return sum(self._correct_by_class)
 
     @property
     def total(self) -> int:
@@ -285,9 +286,32 @@ class TestResult:
         """95 % confidence interval of the accuracy."""
         return wilson_interval(self.correct, self.total)
 
+    @property
+    def class_sizes(self) -> list[int]:
+        """Number of images of each class."""
+        return [sum(row) for row in self.confusion_matrix]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes, in [0, 1]; see `stats.class_averages`."""
+        return balanced_accuracy(self._correct_by_class, self.class_sizes)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 score of the classes, in [0, 1]; see `stats.class_averages`."""
+        return macro_f1(self._correct_by_class, self.class_sizes, self._predictions_by_class)
+
+    @property
+    def _correct_by_class(self) -> list[int]:
+        return [row[k] for k, row in enumerate(self.confusion_matrix)]
+
+    @property
+    def _predictions_by_class(self) -> list[int]:
+        return [sum(column) for column in zip(*self.confusion_matrix, strict=True)]
+
     def per_class(self) -> list[ClassScore]:
         """Return precision and recall of each class."""
-        predicted = [sum(column) for column in zip(*self.confusion_matrix, strict=True)]
+        predicted = self._predictions_by_class
         return [
             {
                 "class": name,
@@ -307,6 +331,8 @@ def write_test_result(folder: Path, test: TestResult) -> None:
         "total": test.total,
         "ci95": test.interval,
         "ci95_method": INTERVAL_METHOD,
+        "balanced_accuracy": test.balanced_accuracy,
+        "macro_f1": test.macro_f1,
         "classes": test.classes,
         "confusion_matrix": test.confusion_matrix,
         "per_class": test.per_class(),

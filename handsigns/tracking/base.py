@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,8 +65,9 @@ class Tracker(Protocol):
 
 
 def metric_values(metrics: EpochMetrics) -> dict[str, float]:
-    """Return an epoch's `TRACKED_METRICS` by name."""
-    return {name: getattr(metrics, name) for name in TRACKED_METRICS}
+    """Return an epoch's `TRACKED_METRICS` by name, without those that were not recorded."""
+    values = {name: getattr(metrics, name) for name in TRACKED_METRICS}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def timestamped_epochs(record: TrialRecord) -> Iterator[tuple[float, EpochMetrics]]:
@@ -91,7 +93,7 @@ def trial_attributes(record: TrialRecord) -> dict[str, Scalar]:
     }
     if record.last_epoch is not None:
         last = metric_values(record.last_epoch)
-        attributes |= {name: last[name] for name in TRACKED_METRICS if name != "epoch_seconds"}
+        attributes |= {name: last[name] for name in last if name != "epoch_seconds"}
     if record.placement is not None:
         attributes["device"] = record.placement.device
     if record.error:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from handsigns.metrics import METRICS
 from handsigns.results.trial import TrialRecord, rank
 from handsigns.tracking.base import (
     TRACKED_METRICS,
@@ -113,7 +114,7 @@ class MlflowRuns:
     def _log_best_trial(self, best: TrialRecord, trials: int) -> None:
         values = metric_values(best.last_epoch) if best.last_epoch else {}
         timestamp = int((best.ended_at or best.started_at) * 1000)
-        for name in ("val_accuracy", "val_loss"):
+        for name in (name for name in METRICS if name in values):
             self.client.log_metric(
                 self.parent_run_id, f"best_trial_{name}", values[name], timestamp, trials
             )

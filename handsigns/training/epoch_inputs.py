@@ -70,7 +70,11 @@ def learning_rate(plan: TrainingPlan, epoch: int, step: int, steps: int) -> floa
 
 
 def draw_epoch(
-    plan: TrainingPlan, epoch: int, num_images: int, generator: torch.Generator
+    plan: TrainingPlan,
+    epoch: int,
+    num_images: int,
+    generator: torch.Generator,
+    sampling_weights: Tensor | None = None,
 ) -> EpochInputs:
     """Draw the inputs of an epoch, on the CPU.
 
@@ -79,9 +83,17 @@ def draw_epoch(
         epoch: number of the epoch, from 1.
         num_images: number of training images.
         generator: CPU generator, the only source of randomness.
+        sampling_weights: weights (N,) with which images are drawn, with replacement; None: each is
+            drawn at most once.
     """
     steps, batch_size = steps_per_epoch(plan, num_images)
-    order = torch.randperm(num_images, generator=generator)[: steps * batch_size]
+    if sampling_weights is None:
+        order = torch.randperm(num_images, generator=generator)[: steps * batch_size]
+    else:
+        # In double precision: the weights of many images are added up.
+        order = torch.multinomial(
+            sampling_weights.double(), steps * batch_size, replacement=True, generator=generator
+        )
     ema_steps = max(plan.config.ema_epochs * steps, 1e-3)  # unused without averaging
     first_update = (epoch - 1) * steps + 1
     return EpochInputs(

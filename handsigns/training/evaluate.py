@@ -1,4 +1,4 @@
-"""Evaluation: loss, accuracy and predictions of a model on a split."""
+"""Evaluation: loss, scores and predictions of a model on a split."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handsigns.stats.class_averages import balanced_accuracy, macro_f1
 from handsigns.training.augment import normalize
 from handsigns.training.cuda_graph import GraphedFunction
 from handsigns.training.device import autocast_context
@@ -27,10 +28,13 @@ class Evaluation:
     Attributes:
         loss: mean cross-entropy in nats, without label smoothing.
         accuracy: fraction of correctly classified images, in [0, 1].
+        balanced_accuracy, macro_f1: see `stats.class_averages`, in [0, 1].
     """
 
     loss: float
     accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
 
 
 class Evaluator:
@@ -40,14 +44,23 @@ class Evaluator:
         model: network whose weights change in place.
         images: uint8 (N, H, W, 3), on the device of the model.
         labels: int64 (N,), on the same device.
+        num_classes: number K of classes.
         eager_reason: see `GraphedFunction`.
     """
 
     def __init__(
-        self, model: nn.Module, images: Tensor, labels: Tensor, *, eager_reason: str = ""
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        num_classes: int,
+        *,
+        eager_reason: str = "",
     ) -> None:
         self._model, self._images, self._labels = model, images, labels
-        self._scores = torch.zeros(2, device=images.device)
+        self._num_images = torch.bincount(labels, minlength=num_classes).tolist()
+        # Loss and accuracy; numbers of correct and of all predictions of each class.
+        self._scores = torch.zeros(2 + 2 * num_classes, device=images.device)
         if len(images) > _MAX_GRAPHED_BATCHES * _eval_batch_size(images.device):
             eager_reason = "so many images that launching kernels takes no time in comparison"
         self._evaluate = GraphedFunction(self._compute_scores, images.device, eager_reason)
@@ -55,18 +68,30 @@ class Evaluator:
     def __call__(self) -> Evaluation:
         """Evaluate the model with its current weights."""
         self._evaluate()
-        loss, accuracy = self._scores.tolist()
-        return Evaluation(loss, accuracy)
+        loss, accuracy, *counts = self._scores.tolist()
+        num_classes = len(self._num_images)
+        correct, predicted = counts[:num_classes], counts[num_classes:]
+        return Evaluation(
+            loss,
+            accuracy,
+            balanced_accuracy(correct, self._num_images),
+            macro_f1(correct, self._num_images, predicted),
+        )
 
     def _compute_scores(self) -> None:
         logits = predict_logits(self._model, self._images)
-        accuracy = (logits.argmax(1) == self._labels).float().mean()
-        self._scores.copy_(torch.stack([F.cross_entropy(logits, self._labels), accuracy]))
+        predicted = logits.argmax(1)
+        is_correct = (predicted == self._labels).float()
+        self._scores[0] = F.cross_entropy(logits, self._labels)
+        self._scores[1] = is_correct.mean()
+        correct, total = self._scores[2:].zero_().view(2, -1)
+        correct.scatter_add_(0, self._labels, is_correct)
+        total.scatter_add_(0, predicted, torch.ones_like(is_correct))
 
 
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> Evaluation:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, num_classes: int) -> Evaluation:
     """Evaluate a model once; see `Evaluator`."""
-    return Evaluator(model, images, labels)()
+    return Evaluator(model, images, labels, num_classes)()
 
 
 @torch.inference_mode()

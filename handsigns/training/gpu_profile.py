@@ -89,7 +89,8 @@ def profile_gpu(
     before = torch.cuda.memory_reserved(device)
     try:
         runs = [_Run(plan, train)]
-        evaluate(inference_model(runs[0].state.eval_model, plan.config), *runs[0].data)
+        model = inference_model(runs[0].state.eval_model, plan.config)
+        evaluate(model, *runs[0].data, plan.num_classes)
         throughput, reason, utilization = _measure_one(runs[0], device)
     except torch.OutOfMemoryError:
         return GpuProfile(((1, math.nan),), max_by_memory=1)

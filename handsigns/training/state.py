@@ -13,7 +13,6 @@ from handsigns.config.user_code import UserCode
 from handsigns.metrics import EpochMetrics
 from handsigns.models import build_model
 from handsigns.training.ema import ExponentialMovingAverage
-from handsigns.training.loss import LossFunction, make_loss
 from handsigns.training.optimizer import Optimizer
 
 _HISTORY_LENGTH = 64
@@ -49,7 +48,6 @@ class TrainingState:
 
     plan: TrainingPlan
     model: nn.Module
-    loss: LossFunction
     optimizer: Optimizer
     generator: torch.Generator
     ema: ExponentialMovingAverage | None
@@ -80,8 +78,7 @@ def init_state(plan: TrainingPlan) -> TrainingState:
     model = build_model(plan.config, plan.num_classes, plan.image_size, plan.user_code).to(
         plan.device
     )
-    loss = make_loss(plan.config, plan.user_code)
     generator = torch.Generator().manual_seed(plan.seed)
     optimizer = Optimizer(plan.config, model.parameters())
     ema = ExponentialMovingAverage(model) if plan.config.ema_epochs else None
-    return TrainingState(plan, model, loss, optimizer, generator, ema)
+    return TrainingState(plan, model, optimizer, generator, ema)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from handsigns.training.augment import augment
+from handsigns.training.class_balance import balanced_class_weights
 from handsigns.training.cuda_graph import GraphedFunction
 from handsigns.training.device import autocast_context
 from handsigns.training.epoch_inputs import EpochInputs, draw_epoch
+from handsigns.training.loss import make_loss
 from handsigns.training.state import TrainingPlan, TrainingState
 
 
@@ -24,13 +26,21 @@ class EpochTrainer:
         state: the state that is trained.
         images: uint8 (N, H, W, 3), on the state's device; never modified.
         labels: int64 (N,), on the state's device.
+
+    Raises:
+        ConfigError: a user-defined loss is not trusted, or fails to load.
     """
 
     def __init__(self, state: TrainingState, images: Tensor, labels: Tensor) -> None:
         self._state = state
         self._images, self._labels = images, labels
         self._inputs: EpochInputs | None = None
-        device = state.plan.device
+        config, device = state.plan.config, state.plan.device
+        weights = balanced_class_weights(labels, state.plan.num_classes)
+        self._loss = make_loss(
+            config, state.plan.user_code, weights if config.class_weights == "balanced" else None
+        )
+        self._sampling_weights = weights[labels].cpu() if config.sampling == "balanced" else None
         self._counter = torch.zeros(1, dtype=torch.int64, device=device)
         # Sums over the epoch: loss, number of correct predictions.
         self._totals = torch.zeros(2, device=device)
@@ -58,7 +68,9 @@ class EpochTrainer:
     def start_epoch(self, epoch: int) -> None:
         """Draw the inputs of an epoch's steps and copy them to the device."""
         state = self._state
-        inputs = draw_epoch(state.plan, epoch, len(self._images), state.generator)
+        inputs = draw_epoch(
+            state.plan, epoch, len(self._images), state.generator, self._sampling_weights
+        )
         if state.plan.device.type == "cuda":
             inputs = inputs.map(Tensor.pin_memory)
         if self._inputs is None:
@@ -84,7 +96,7 @@ class EpochTrainer:
         labels = self._labels.index_select(0, inputs.order)
         with autocast_context(images.device):
             logits = state.model(augment(images, inputs.augmentation))
-            loss = state.loss(logits, labels)
+            loss = self._loss(logits, labels)
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
         if config.gradient_clip:

@@ -52,18 +52,22 @@ def train_epochs(state: TrainingState, train: Split, val: Split | None) -> Itera
     if val is not None:
         eval_model = inference_model(state.eval_model, plan.config)
         evaluator = Evaluator(
-            eval_model, *split_to_device(val, plan.device), eager_reason=eager_reason(plan)
+            eval_model,
+            *split_to_device(val, plan.device),
+            plan.num_classes,
+            eager_reason=eager_reason(plan),
         )
     while state.epoch < plan.max_epochs:
         started = time.perf_counter()
         epoch = state.epoch + 1
         loss, accuracy = trainer.train_epoch(epoch)
         _require_finite(loss, epoch, "training loss")
-        val_loss = val_accuracy = float("nan")
+        val_loss = val_accuracy = val_balanced_accuracy = val_macro_f1 = math.nan
         if evaluator is not None:
             scores = evaluator()
             val_loss = _require_finite(scores.loss, epoch, "validation loss")
             val_accuracy = scores.accuracy
+            val_balanced_accuracy, val_macro_f1 = scores.balanced_accuracy, scores.macro_f1
         best_before = state.history[-1].best_val_accuracy if state.history else 0.0
         metrics = EpochMetrics(
             epoch=epoch,
@@ -74,6 +78,8 @@ def train_epochs(state: TrainingState, train: Split, val: Split | None) -> Itera
             best_val_accuracy=max(best_before, val_accuracy),
             learning_rate=learning_rate(plan, epoch, steps - 1, steps),
             epoch_seconds=time.perf_counter() - started,
+            val_balanced_accuracy=val_balanced_accuracy,
+            val_macro_f1=val_macro_f1,
         )
         state.execution = trainer.execution
         state.history.append(metrics)

@@ -5,11 +5,13 @@ The sections follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 201
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from handsigns.console.format import percent, percent_interval
 from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.console.sanitize import escape_markdown
+from handsigns.data.imbalance import rare_classes
 from handsigns.io.atomic import write_text
 from handsigns.results.class_scores import confused_pairs, omission_note, worst_classes
 from handsigns.results.store import StoredSearch
@@ -150,6 +152,13 @@ def _training_section(card: ModelCard, training: RetrainingRecord) -> str:
     )
 
 
+def _class_averages(test: TestResult) -> Iterator[str]:
+    """Yield the scores in which every class counts the same, where a class is rare."""
+    if rare_classes(test.class_sizes):
+        balanced, f1 = percent(test.balanced_accuracy), percent(test.macro_f1)
+        yield f"- Balanced test accuracy: {balanced}. Macro F1 on the test split: {f1}."
+
+
 def _describe_kept(card: ModelCard) -> str:
     if len(card.seeds) == 1:
         return f"seed {card.seeds[0]}"
@@ -170,6 +179,9 @@ def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult 
             f"{len(search.journal.records)} trials. It is the accuracy of the trial's model, not "
             f"of this one, which was trained on these images, too."
         ]
+        if (objective := search.config.objective).score != "val_accuracy":
+            score = percent(objective.score_of(trial.last_epoch))
+            lines += [f"- {objective.score_label.capitalize()} in the search: {score}."]
     if test is None:
         return "\n".join([*lines, f"- Test accuracy: not tested yet ({CONSOLE_SCRIPT} test)."])
     scores = worst_classes(test, _MAX_CLASSES)
@@ -177,6 +189,7 @@ def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult 
         f"- Test accuracy: {test.accuracy:.2%}, {test.correct}/{test.total} correct, "
         f"95 % confidence interval {percent_interval(test.interval, 2)} (Wilson). "
         f"{_test_evaluations_note(test)}{_duplicates_note(test)}",
+        *_class_averages(test),
         f"- Expected calibration error on the test split: {test.calibration.ece:.3f}.",
         "",
         "| class | precision | recall | test images |",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -90,10 +91,12 @@ def _expect_divergence(replayed_epochs: Iterator[EpochMetrics]) -> None:
 def metric_differences(
     recorded: EpochMetrics, replayed: EpochMetrics
 ) -> dict[str, tuple[float, float]]:
-    """Return the metrics in which two epochs differ, except timings."""
+    """Return the metrics in which two epochs differ, except timings and those not recorded."""
     before, after = asdict(recorded), asdict(replayed)
     return {
         name: (before[name], after[name])
         for name in before
-        if name not in _TIMING_METRICS and before[name] != after[name]
+        if name not in _TIMING_METRICS
+        and not math.isnan(before[name])
+        and before[name] != after[name]
     }

@@ -83,7 +83,8 @@ def write_winner(
             loss = None
             if run.status != "diverged":
                 model = _load_model(search, data, paths, run, device, user_code)
-                loss = evaluate(inference_model(model, run.config), images, labels).loss
+                inferred = inference_model(model, run.config)
+                loss = evaluate(inferred, images, labels, len(data.info.classes)).loss
                 if math.isfinite(loss):
                     models[run.seed] = model
                 else:

@@ -206,12 +206,14 @@ def _warm_start(request: NewSearchRequest, config: SearchConfig, data: DataSet) 
 
 def _print_summary(config: SearchConfig, data: DataSet) -> None:
     """Print a summary of the search, and the notes on its data."""
+    from handsigns.data.imbalance import imbalance_note
+
     if config.description:
         print(printable(config.description.strip()))
     counts = ", ".join(f"{name} {sum(count)}" for name, count in data.info.counts.items())
     classes = pluralize(len(data.info.classes), "class", "classes")
     print(f"data: {printable(data.info.source)}: {classes}; {counts}")
-    for note in data.info.notes:
+    for note in (*data.info.notes, *filter(None, [imbalance_note(data.info, config.objective)])):
         print(f"note: {note}")
     size = config.space.size()
     many = "a continuous space" if size is None else pluralize(size, "configuration")

@@ -66,7 +66,9 @@ def plan(
 
     from handsigns.policy.recording import read_recording
 
-    recording = read_recording(search.journal.records, search.config.budget.max_epochs)
+    recording = read_recording(
+        search.journal.records, search.config.budget.max_epochs, search.config.objective
+    )
     if not recording.is_sufficient:
         raise ResultsError(_too_short(search, recording))
     forecast = _forecast(search, config, recording, counts, price, seeds)

@@ -41,6 +41,12 @@ def test_accuracy_without_duplicates_is_printed(tmp_path, capsys, score, line):
     assert "misclassified: b/7.png (true b, predicted a)" in output
     assert line in output
     assert ("excluding near-duplicates" in output) == bool(line)
+    assert "balanced accuracy" not in output
+    imbalanced = dataclasses.replace(result, confusion_matrix=((94, 0), (1, 4)))
+    show_test(SearchPaths(tmp_path), imbalanced)
+    output = capsys.readouterr().out
+    assert "test accuracy 98.99%: 98/99 correct" in output
+    assert "balanced accuracy 90.00%, macro F1 94.18%" in output  # F1: 188 / 189 and 8 / 9
 
 
 @pytest.mark.parametrize("classes", [6, 26, 1000])

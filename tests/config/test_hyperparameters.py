@@ -12,6 +12,12 @@ def test_trial_seeds_depend_on_search_seed_and_configuration_only():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+def test_seeds_of_earlier_configurations_are_kept():
+    earlier = set(TrialConfig().seed_fields())
+    assert not earlier & {"loss", "class_weights", "sampling"}
+    assert trial_seed(1, TrialConfig(sampling="balanced")) != trial_seed(1, TrialConfig())
+
+
 def test_unknown_names_and_out_of_bounds_values_are_rejected():
     for params in ({"droput": 0.1}, {"dropout": 1.0}, {"batch_size": 1.5}, {"optimizer": "lion"}):
         with pytest.raises(ValidationError):

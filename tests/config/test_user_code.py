@@ -74,6 +74,17 @@ def test_custom_hyperparameters_can_be_set_on_the_command_line(load):
         (["space.architecture=a/b:c"], "is not an architecture"),
         (["space.architecture=../x:c"], "is not an architecture"),
         (["space.loss=mse"], "'mse' is not a loss"),
+        (
+            ["space.loss=a:b", "space.class_weights=balanced"],
+            "class_weights: balanced weighs the classes in cross-entropy, but not in a:b; omit it",
+        ),
+        (
+            [
+                "space.loss={type: choice, values: [cross_entropy, a:b]}",
+                "space.class_weights={type: choice, values: [none, balanced]}",
+            ],
+            r"but not in a:b; add when: \{loss: cross_entropy\}",
+        ),
     ],
 )
 def test_invalid_settings_are_reported(load, overrides, message):

@@ -8,12 +8,13 @@ import pytest
 from rich.cells import cell_len
 
 from handsigns.cli.show import show_table
+from handsigns.config.sections import Objective
 from handsigns.console.table import fit_table
 from handsigns.console.wrap import wrap_text
 from handsigns.monitor.live import SearchDisplay
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.reporting.leaderboard import write_leaderboard
-from handsigns.reporting.reevaluation import COLUMNS
+from handsigns.reporting.reevaluation import table_columns
 from tests.support.records import make_search_config
 
 WIDTHS = (40, 80, 200)
@@ -73,7 +74,7 @@ def test_leaderboard_shows_the_objective_at_any_width(make_search, terminal, wid
 def test_intervals_are_never_truncated(terminal, width):
     out = terminal(width)
     row = ["1", "0007", "12", "0.1234", "0.1034–0.1434", "97.12%", "29.1%–100.0%", "0.1000, 98.00%"]
-    show_table(COLUMNS, [row], objective="val_loss")
+    show_table(table_columns(Objective()), [row], objective="val_loss")
     lines = lines_of(out, width)
     for cell in re.split(r" {2,}", lines[-2 if width < 200 else -1].strip()):
         assert cell.startswith("(") or "wider" in cell or cell in row

@@ -16,7 +16,6 @@ from rich.console import Console
 from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
-from handsigns.metrics import EpochMetrics
 from handsigns.monitor.text_charts import sparkline
 from handsigns.monitor.watch import WatchedSearch, print_status, watch
 from handsigns.results.journal import Journal
@@ -24,7 +23,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import DataRecord, create_search
 from handsigns.results.trial import Placement, Session, Verdict
-from tests.support.records import make_spec
+from tests.support.records import make_epoch_metrics, make_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACEMENT = Placement("laptop/1", "cpu", 1)
@@ -55,7 +54,7 @@ class SearchSimulator:
     def epochs(self, trial_id, *accuracies, verdict=None):
         first = len(self.journal[trial_id].epochs) + 1
         for epoch, accuracy in enumerate(accuracies, first):
-            metrics = EpochMetrics(epoch, 0.7, 0.6, 1 - accuracy, accuracy, accuracy, 1e-3, 1.0)
+            metrics = make_epoch_metrics(epoch, 1 - accuracy, accuracy)
             self.journal.report_epoch(trial_id, metrics, PLACEMENT, verdict)
 
     def end_session(self):

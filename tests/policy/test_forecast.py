@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from handsigns.config.sections import Objective
 from handsigns.policy.forecast import (
     Estimate,
     Forecaster,
@@ -73,7 +74,7 @@ def no_report(done, total):
 @pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
 def test_most_searches_take_what_was_forecast(run_pilot, metric):
     config, trials = run_pilot(objective={"metric": metric})
-    recording = read_recording(trials, EPOCHS)
+    recording = read_recording(trials, EPOCHS, config.objective)
     assert recording.is_sufficient
     assert recording.num_completed < len(recording.curves) / 2, "most curves are extrapolated"
     model = LearningCurveModel(config.space, recording.curves)
@@ -177,7 +178,7 @@ def test_diverged_trials_are_recorded_as_the_poorest(make_record):
         make_record("0004", [0.1], "running"),
         make_record("0005", [], "failed"),
     ]
-    recording = read_recording(records, 2)
+    recording = read_recording(records, 2, Objective())
     finals = [trial.curve.loss[-1] for trial in recording.curves]
     assert finals[:2] == [0.5, 0.8]
     assert finals[3] == pytest.approx(max(finals[:3]))

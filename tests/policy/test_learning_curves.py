@@ -49,7 +49,7 @@ def test_it_predicts_unseen_configurations(make_model):
         params = {"learning_rate": learning_rate, "dropout": 0.25, "batch_size": 32}
         curve = model.predict(params)
         np.testing.assert_allclose(curve.loss, true_loss(params), rtol=0.15)
-        np.testing.assert_allclose(curve.accuracy, np.exp(-true_loss(params)), atol=0.05)
+        np.testing.assert_allclose(curve.score, np.exp(-true_loss(params)), atol=0.05)
         assert curve.epoch_seconds == pytest.approx(20, rel=0.05)
 
 

@@ -42,6 +42,17 @@ def test_reaching_the_target_stops_the_search(make_search_config, make_record, c
     assert stopping.reason == "trial 0001 reached the target of 98.00%"
 
 
+def test_the_target_is_one_of_the_objective(make_search_config, make_record, clock):
+    config = make_search_config(
+        budget={"target": 0.45}, objective={"metric": "val_balanced_accuracy"}
+    )
+    stopping = StoppingCriteria(config, clock=clock)
+    stopping.on_epoch(make_record("0000", [0.5], "running", accuracy=0.88))
+    assert not stopping.should_stop(), "the balanced accuracy is half of it"
+    stopping.on_epoch(make_record("0001", [0.5], "running", accuracy=0.92))
+    assert stopping.should_stop()
+
+
 def test_patience_counts_trials_without_improvement(make_search_config, make_record, clock):
     config = make_search_config(budget={"patience": 3})
     ended = [make_record("0000", [0.5]), make_record("0001", [0.6])]

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 
@@ -60,7 +61,27 @@ def test_json_has_every_column_at_full_precision(search):
 def test_csv_is_limited_to_the_top_trials(search):
     lines = render(search, "csv", top=1).splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("rank,trial_id,status,val_accuracy,val_loss,best_val_accuracy")
+    assert lines[0].startswith("rank,trial_id,status,val_accuracy,val_loss,val_balanced_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("metric", "train_images", "shown"),
+    [
+        ("val_accuracy", (30, 3), "val_accuracy | val_loss"),
+        ("val_accuracy", (31, 3), "val_accuracy | val_balanced_accuracy | val_macro_f1 | val_loss"),
+        ("val_macro_f1", (3, 3), "val_macro_f1 | val_accuracy | val_loss"),
+    ],
+)
+def test_scores_by_class_are_shown_where_they_matter(search, metric, train_images, shown):
+    info = dataclasses.replace(search.data.info, counts={"train": train_images})
+    objective = search.config.objective.model_copy(update={"metric": metric})
+    search = dataclasses.replace(
+        search,
+        data=dataclasses.replace(search.data, info=info),
+        config=search.config.model_copy(update={"objective": objective}),
+    )
+    header = render(search, "md").splitlines()[0]
+    assert f"| status | {shown} | epochs |" in header
 
 
 def test_markdown_shows_varying_hyperparameters_only(search):

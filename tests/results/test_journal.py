@@ -1,6 +1,7 @@
 """Journal: round trip, damage, torn writes, retries and restarts."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ PLACEMENT = Placement("laptop/1", "cpu", 1)
 
 
 def metrics(epoch, loss=0.5):
-    return EpochMetrics(epoch, 0.7, 0.6, loss, 0.8, 0.8, 1e-3, 1.5)
+    return EpochMetrics(epoch, 0.7, 0.6, loss, 0.8, 0.8, 1e-3, 1.5, 0.75, 0.7)
 
 
 @pytest.fixture
@@ -199,3 +200,18 @@ def test_resumed_trial_keeps_its_epochs(path):
 def test_read_only_journal_rejects_writes(path):
     with pytest.raises(RuntimeError, match="opened for reading"):
         Journal(path).start_trial(make_spec("0000", PARAMS))
+
+
+def test_metrics_missing_in_an_earlier_journal_are_nan(path):
+    write_journal(path)
+    added = {"val_balanced_accuracy", "val_macro_f1"}
+    lines = []
+    for event in read_events(path)[0]:
+        if event["event"] == "epoch":
+            event["metrics"] = {k: v for k, v in event["metrics"].items() if k not in added}
+        lines.append(encode_event(event))
+    path.write_bytes(b"".join(lines))
+    last = Journal(path)["0000"].last_epoch
+    assert (last.val_loss, last.val_accuracy) == (1 / 3, 0.8)
+    assert math.isnan(last.val_balanced_accuracy)
+    assert math.isnan(last.val_macro_f1)

@@ -25,8 +25,8 @@ from tests.support.records import make_spec
 def record(make_record):
     """Return a trial whose numbers are all different."""
     epochs = (
-        EpochMetrics(1, 0.91, 0.11, 0.81, 0.21, 0.31, 0.001, 1.5),
-        EpochMetrics(2, 0.92, 0.12, 0.82, 0.22, 0.32, 0.002, 2.25),
+        EpochMetrics(1, 0.91, 0.11, 0.81, 0.21, 0.31, 0.001, 1.5, 0.41, 0.51),
+        EpochMetrics(2, 0.92, 0.12, 0.82, 0.22, 0.32, 0.002, 2.25, 0.42, 0.52),
     )
     plain = make_record("0004", params={"learning_rate": 0.25, "loss": "mine:loss"})
     return dataclasses.replace(
@@ -44,6 +44,7 @@ def test_trial_columns_come_from_the_right_fields(record):
     (row,) = trial_table([record]).rows()
     expected = {
         "trial_id": "0004", "status": "completed", "val_accuracy": 0.22, "val_loss": 0.82,
+        "val_balanced_accuracy": 0.42, "val_macro_f1": 0.52,
         "best_val_accuracy": 0.32, "train_accuracy": 0.12, "train_loss": 0.92, "epochs": 2,
         "seconds": 3.75, **record.config.hyperparameters(), "seed": 77,
         "started_at": "2001-09-09T01:46:40+00:00", "ended_at": "2001-09-09T01:47:41+00:00",
@@ -58,7 +59,8 @@ def test_missing_values_of_a_trial_are_none(record, make_record):
     row = trial_table([bare]).rows()[0]
     missing = {name for name, value in row.items() if value is None}
     assert missing == {
-        "val_accuracy", "val_loss", "best_val_accuracy", "train_accuracy", "train_loss",
+        "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1", "best_val_accuracy",
+        "train_accuracy", "train_loss",
         "ended_at", "node", "device", "threads", "execution",
     }  # fmt: skip
     assert read_csv(trial_table([bare]).csv())[0]["threads"] == ""
@@ -125,7 +127,7 @@ def test_empty_tables_have_a_header(make_search_config):
     )
     assert epoch_table([]).csv() == (
         "trial_id,epoch,train_loss,train_accuracy,val_loss,val_accuracy,best_val_accuracy,"
-        "learning_rate,epoch_seconds\n"
+        "learning_rate,epoch_seconds,val_balanced_accuracy,val_macro_f1\n"
     )
 
 

@@ -1,5 +1,9 @@
 """Ranking of trials."""
 
+import dataclasses
+
+import pytest
+
 from handsigns.results.trial import rank
 
 
@@ -26,6 +30,18 @@ def test_ties_are_broken_by_the_other_metric_then_id(make_search_config, make_re
     ]
     by_accuracy = make_search_config(objective={"metric": "val_accuracy"})
     assert ranked_ids(records, by_accuracy) == ["0002", "0003", "0001", "0000"]
+
+
+@pytest.mark.parametrize("metric", ["val_balanced_accuracy", "val_macro_f1"])
+def test_trials_are_ranked_by_the_score_of_the_objective(make_search_config, make_record, metric):
+    records = []
+    for number, (loss, score) in enumerate([(0.1, 0.5), (0.9, 0.8), (0.5, 0.8)]):
+        record = make_record(f"{number:04d}", [loss])
+        epoch = dataclasses.replace(record.epochs[0], **{metric: score})
+        records.append(dataclasses.replace(record, epochs=(epoch,)))
+    config = make_search_config(objective={"metric": metric})
+    assert config.objective.direction == "maximize"
+    assert ranked_ids(records, config) == ["0002", "0001", "0000"]
 
 
 def test_diverged_failed_and_empty_trials_rank_last(make_search_config, make_record):

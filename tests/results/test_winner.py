@@ -128,12 +128,15 @@ def test_result_file_includes_derived_metrics(tmp_path, result):
     write_test_result(tmp_path, result)
     written = json.loads((tmp_path / "test.json").read_text())
     assert list(written) == [
-        "accuracy", "correct", "total", "ci95", "ci95_method", "classes", "confusion_matrix",
-        "per_class", "misclassified", "calibration", "accuracy_per_seed", "excluding_duplicates",
+        "accuracy", "correct", "total", "ci95", "ci95_method", "balanced_accuracy", "macro_f1",
+        "classes", "confusion_matrix", "per_class", "misclassified", "calibration",
+        "accuracy_per_seed", "excluding_duplicates",
         "seeds", "selected_seeds", "trial_id", "selected_by", "selected_after_test",
         "test_evaluations", "fingerprint",
     ]  # fmt: skip
     assert (written["accuracy"], written["correct"], written["total"]) == (204 / 216, 204, 216)
+    assert written["balanced_accuracy"] == pytest.approx(34 / 36)
+    assert written["macro_f1"] == pytest.approx(34 / 36)
     assert written["ci95"] == pytest.approx([0.9055, 0.9680], abs=5e-4)
     assert written["per_class"][0] == {
         "class": "0", "precision": 34 / 36, "recall": 34 / 36, "images": 36,

@@ -33,7 +33,10 @@ def make_spec(trial_id: str, params=None, *, config=None, seed=None, search_seed
 
 def make_epoch_metrics(epoch: int, val_loss: float, val_accuracy: float = 0.5) -> EpochMetrics:
     """Return an epoch's metrics with this validation loss."""
-    return EpochMetrics(epoch, 0.7, 0.6, val_loss, val_accuracy, val_accuracy, 1e-3, 1.0)
+    return EpochMetrics(
+        epoch, 0.7, 0.6, val_loss, val_accuracy, val_accuracy, 1e-3, 1.0,
+        val_balanced_accuracy=val_accuracy / 2, val_macro_f1=val_accuracy / 4,
+    )  # fmt: skip
 
 
 def make_record(

@@ -129,7 +129,7 @@ class SearchSimulator:
         best = max([accuracy, *(m.best_val_accuracy for m in earlier[-1:])])
         metrics = EpochMetrics(
             epoch, loss * 1.1, max(0.0, accuracy - 0.05), loss, accuracy, best, 1e-3,
-            self.epoch_seconds(number),
+            self.epoch_seconds(number), accuracy**2, accuracy**3,
         )  # fmt: skip
         placement = Placement(f"laptop/{100 + slot}", "cpu", 1)
         self.journal.report_epoch(trial_id, metrics, placement, verdict)

@@ -70,7 +70,7 @@ def test_the_selected_model_has_the_lowest_loss_at_inference(tmp_path, make_spli
     _, _, paths, data, runs = retrained(tmp_path, make_split, space, seeds=4)
     images, labels = split_to_device(concat_splits(data.train, data.val), torch.device("cpu"))
     models = load_seed_models(paths.winner, torch.device("cpu"))
-    losses = [evaluate(model, images, labels).loss for model in models]
+    losses = [evaluate(model, images, labels, len(data.info.classes)).loss for model in models]
     assert [run.loss for run in runs] == pytest.approx(losses)
     best = losses.index(min(losses))
     assert read_model_card(paths.winner).seeds == (runs[best].seed,)

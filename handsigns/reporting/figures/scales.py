@@ -21,20 +21,20 @@ _SHAPES = ("circle", "cross", *["triangle-right"] * 3, "diamond", "square")
 
 def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
     """Return the scale of the objective: logarithmic for positive losses."""
-    if not objective.is_accuracy and values and min(values) > 0:
+    if not objective.is_score and values and min(values) > 0:
         return alt.Scale(type="log", nice=False)
     return alt.Scale(zero=False, nice=True)
 
 
 def value_format(objective: Objective) -> str:
     """Return the number format of the objective on axes and in tooltips."""
-    return ".1%" if objective.is_accuracy else ".3~g"
+    return ".1%" if objective.is_score else ".3~g"
 
 
 def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
     """Return the axis of the objective, with few ticks on a logarithmic scale."""
     number_format = value_format(objective)
-    if objective.is_accuracy or not values or min(values) <= 0:
+    if objective.is_score or not values or min(values) <= 0:
         return alt.Axis(format=number_format, tickCount=5)
     return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
 

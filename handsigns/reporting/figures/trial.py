@@ -6,26 +6,32 @@ from typing import Any
 
 import altair as alt
 
+from handsigns.config.sections import Objective
 
-def trial_curves() -> dict[str, Any]:
-    """Return specs of a trial's loss and accuracy curves; the page supplies the data `rows`."""
+
+def trial_curves(objective: Objective) -> dict[str, Any]:
+    """Return specs of a trial's loss and score curves; the page supplies the data `rows`.
+
+    They show the validation accuracy and, if that is another one, the score of the objective.
+    """
+    scores = [] if objective.score == "val_accuracy" else [objective.score_label]
     base = alt.Chart(alt.NamedData("rows"), width="container", height=170)
 
-    def panel(field: str, title: str, number_format: str) -> Any:
+    def panel(field: str, title: str, number_format: str, splits: list[str]) -> Any:
         return base.mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2).encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False),
                     axis=alt.Axis(format=number_format, tickCount=4)),
             color=alt.Color("split:N", title=None, scale=alt.Scale(
-                domain=["validation", "training"], range="category")),
+                domain=splits, range="category")),
             strokeDash=alt.StrokeDash("split:N", title=None, scale=alt.Scale(
-                domain=["validation", "training"], range=[[1, 0], [4, 3]])),
+                domain=splits, range=[[1, 0], [4, 3], [1, 0]])),
             tooltip=["epoch:Q", "split:N", alt.Tooltip(f"{field}:Q", format=number_format)],
         )  # fmt: skip
 
     panels = {
-        "loss": panel("loss", "loss", ".3~g"),
-        "accuracy": panel("accuracy", "accuracy", ".0%"),
+        "loss": panel("loss", "loss", ".3~g", ["validation", "training"]),
+        "accuracy": panel("accuracy", "accuracy", ".0%", ["validation", "training", *scores]),
     }
     specs = {}
     for name, chart in panels.items():

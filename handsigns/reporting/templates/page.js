@@ -202,13 +202,19 @@
   }
 
   // Trial dialog.
-  const epochsOf = (trial) => trial.epoch.flatMap((epoch, i) => [
-    { epoch, split: "validation", loss: trial.val_loss[i], accuracy: trial.val_accuracy[i] },
-    { epoch, split: "training", loss: trial.train_loss[i], accuracy: trial.train_accuracy[i] },
-  ]);
+  const epochsOf = (trial) => ({
+    loss: trial.epoch.flatMap((epoch, i) => [
+      { epoch, split: "validation", loss: trial.val_loss[i] },
+      { epoch, split: "training", loss: trial.train_loss[i] },
+    ]),
+    accuracy: trial.epoch.flatMap((epoch, i) => [
+      { epoch, split: "validation", accuracy: trial.val_accuracy[i] },
+      { epoch, split: "training", accuracy: trial.train_accuracy[i] },
+      ...(trial.val_score ? [{ epoch, split: payload.score, accuracy: trial.val_score[i] }] : []),
+    ]),
+  });
   const drawTrial = async (id) => {
-    const rows = epochsOf(payload.trials[id]);
-    for (const kind of ["loss", "accuracy"]) {
+    for (const [kind, rows] of Object.entries(epochsOf(payload.trials[id]))) {
       const element = byId(`trial-${kind}`);
       element.hidden = rows.length === 0;
       if (rows.length) await draw(element, payload.curves[kind], { rows });
