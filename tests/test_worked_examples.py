@@ -71,6 +71,20 @@ def test_your_own_model(follow, workspace):
         assert (row["custom.gamma"] != "") == (row["loss"] == "my_model:focal"), row
 
 
+def test_imbalanced_classes(follow, workspace):
+    _, planned, run = follow("how-to/imbalanced-classes.md").values()
+    assert "note: class five has 15 training images, other 285." in planned
+    assert "note: class five has" not in run, "its objective is balanced accuracy"
+    assert "balanced accuracy " in run.split("test accuracy ")[1]
+    assert "  val_accuracy  val_balanced_accuracy  val_macro_f1  val_loss  " in run
+    rows = {(row["class_weights"], row["sampling"]): row for row in workspace.rows("rare")}
+    plain = rows["none", "shuffle"]
+    assert float(plain["val_accuracy"]) > 0.93
+    assert float(plain["val_balanced_accuracy"]) < 0.6
+    best = workspace.rows("rare")[0]
+    assert float(best["val_balanced_accuracy"]) > 0.65
+
+
 def test_your_own_images(follow, workspace):
     printed = list(follow("tutorials/your-own-images.md").values())
     assert "shapes32 is ready: train" in printed[2]
