@@ -48,9 +48,14 @@ class Fold:
 
     def hold_out(self, *splits: Split) -> tuple[Split, Split]:
         """Return the images of all other folds and those of this fold, stratified by class."""
-        _, numbers = self._assign(splits)
-        held_out = numbers == self.index
+        held_out = self.is_held_out(*splits)
         return _subset(splits, ~held_out), _subset(splits, held_out)
+
+    def is_held_out(self, *splits: Split) -> npt.NDArray[np.bool_]:
+        """Return which images (N,) of the splits together are in this fold."""
+        _, numbers = self._assign(splits)
+        held_out: npt.NDArray[np.bool_] = numbers == self.index
+        return held_out
 
     def deviation(self, *splits: Split) -> int:
         """Return by how many images of a class the folds differ at most; 1 without groups."""

@@ -1,4 +1,7 @@
-"""Checkpoints of a search's trials: the latest of each and, on a file system, the previous one."""
+"""Checkpoints of a search's trials: the latest of each and, on a file system, the previous one.
+
+Beside them are the predictions of completed trials, which are kept (results/predictions.py).
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,25 @@ class CheckpointStore:
             except FileNotFoundError:
                 continue
 
+    def save_predictions(self, trial_id: str, data: bytes) -> None:
+        """Write the predictions of a completed trial.
+
+        Raises:
+            OSError: the storage cannot be written.
+        """
+        self.storage.write(_predictions_name(trial_id), data)
+
+    def load_predictions(self, trial_id: str) -> bytes | None:
+        """Return the predictions of a trial; None if there are none.
+
+        Raises:
+            OSError: the storage cannot be read.
+        """
+        try:
+            return self.storage.read(_predictions_name(trial_id))
+        except FileNotFoundError:
+            return None
+
     def remove(self, trial_id: str) -> None:
         """Remove a trial's checkpoints."""
         latest, previous = checkpoint_names(trial_id)
@@ -61,3 +83,7 @@ def checkpoint_store(search_config: SearchConfig, paths: SearchPaths) -> Checkpo
 def checkpoint_names(trial_id: str) -> tuple[str, str]:
     """Return the file names of a trial's latest and previous checkpoint."""
     return f"{trial_id}.safetensors", f"{trial_id}.previous.safetensors"
+
+
+def _predictions_name(trial_id: str) -> str:
+    return f"predictions/{trial_id}.safetensors"

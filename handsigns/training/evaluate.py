@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handsigns.data.splits import Split
 from handsigns.stats.class_averages import balanced_accuracy, macro_f1
 from handsigns.training.augment import normalize
 from handsigns.training.cuda_graph import GraphedFunction
 from handsigns.training.device import autocast_context
+from handsigns.training.device_data import split_to_device
 
 _EVAL_BATCH_SIZES = {"cpu": 32, "cuda": 1024}
 """Batch sizes that fit a core's cache, or fill a GPU."""
@@ -104,6 +108,15 @@ def predict_logits(model: nn.Module, images: Tensor) -> Tensor:
         parts = [model(normalize(batch)).float() for batch in batches]
     model.train(was_training)
     return torch.cat(parts)
+
+
+def predict_probabilities(
+    model: nn.Module, split: Split, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Predict the class probabilities (N, K) of a split's images with a model on `device`."""
+    images, _ = split_to_device(split, device)
+    probs: npt.NDArray[np.float32] = predict_logits(model, images).softmax(1).cpu().numpy()
+    return probs
 
 
 def _eval_batch_size(device: torch.device) -> int:

@@ -12,11 +12,15 @@ from typing import Any
 import torch
 from ray import tune
 
+from handsigns.data.splits import Split
 from handsigns.io.throttle import Throttle
+from handsigns.models import inference_model
 from handsigns.results.checkpoints import CheckpointStore
+from handsigns.results.predictions import MAX_PREDICTIONS, dump_predictions
 from handsigns.results.trial import Placement, TrialSpec
 from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
 from handsigns.training.device import describe_device, pick_device, release_gpu_memory
+from handsigns.training.evaluate import predict_probabilities
 from handsigns.training.state import TrainingPlan, TrainingState, init_state
 from handsigns.training.step import eager_reason
 from handsigns.training.train import DivergedError, train_epochs
@@ -63,7 +67,11 @@ def _train_and_report(spec: TrialSpec, context: TrialContext) -> None:
             _report(TrialReport("epoch", metrics=metrics, placement=placement))
     # Epochs that are retrained because a checkpoint was lost are ignored by the driver.
     saver = _CheckpointSaver(context.checkpoints, spec.trial_id)
-    for metrics in train_epochs(state, *context.open_splits(spec.fold)):
+    train, val = context.open_splits(spec.fold)
+    for metrics in train_epochs(state, train, val):
+        if val is not None and state.epoch >= plan.max_epochs:
+            # Before the checkpoint: once that exists, no epoch is trained again.
+            saver.save_predictions(state, val)
         saver.save(state)
         if state.execution != placement.execution:
             placement = replace(placement, execution=state.execution)
@@ -78,7 +86,7 @@ def _report(report: TrialReport) -> None:
 
 
 class _CheckpointSaver:
-    """Saver of a checkpoint after each epoch.
+    """Saver of a checkpoint after each epoch, and of the predictions after the last.
 
     In a remote store it saves less often where saving takes long compared to training; the epochs
     since the last checkpoint are retrained if the process dies.
@@ -106,6 +114,20 @@ class _CheckpointSaver:
             _report(
                 TrialReport("note", f"cannot save its checkpoint, retrying after an epoch: {error}")
             )
+
+    def save_predictions(self, state: TrainingState, val: Split) -> None:
+        """Save the predictions of the validation images, unless these are very many."""
+        plan = state.plan
+        if len(val) * plan.num_classes > MAX_PREDICTIONS:
+            return
+        model = inference_model(state.eval_model, plan.config)
+        probs = predict_probabilities(model, val, plan.device)
+        try:
+            self._checkpoints.save_predictions(self._trial_id, dump_predictions(probs, val))
+        except OSError as error:
+            if self._checkpoints.storage.is_filesystem:
+                raise _StorageLostError(f"{error} (on {socket.gethostname()})") from error
+            _report(TrialReport("note", f"cannot save its predictions: {error}"))
 
 
 class _StorageLostError(Exception):

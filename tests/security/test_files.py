@@ -36,7 +36,8 @@ def finished(workspace):
 PLANTED = (
     "journal.jsonl", "data.json", "search.yaml", "environment.json", "warm_start.json",
     "test_ledger.jsonl", "winner/model.safetensors", "winner/config.yaml", "winner/metrics.json",
-    "winner/test.json", "winner/onnx.json", "checkpoints/*", "ray/tuner.pkl", "trials.csv",
+    "winner/test.json", "winner/onnx.json", "checkpoints/*.safetensors",
+    "checkpoints/predictions/*", "ray/tuner.pkl", "trials.csv",
 )  # fmt: skip
 COMMANDS = (
     ("leaderboard", "NAME"),
