@@ -66,6 +66,8 @@ def search(
     size: int = 64,
     skip_bad: bool = False,
     group_by: str | None = None,
+    relabel: PathLike | None = None,
+    exclude: PathLike | None = None,
     trials: int | None = None,
     max_epochs: int | None = None,
     time_budget: str | float | None = None,
@@ -95,6 +97,9 @@ def search(
         skip_bad: skip files that cannot be used.
         group_by: groups of images that are kept together when splitting: ``folder``, a CSV file
             in the data folder, or a regular expression over file names.
+        relabel: CSV file of train and val images that get the class in its column ``suggested``,
+            such as `SuspectLabels.write_csv` writes; the images' files stay as they are.
+        exclude: CSV file of train and val images that are left out.
         trials: number of configurations; this and the next three override the space's budget.
         max_epochs: epochs of a trial that is not stopped early.
         time_budget: time limit in seconds, or text such as ``15m``.
@@ -118,7 +123,7 @@ def search(
 
     Raises:
         ConfigError: the search space, or a value, is invalid.
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or corrections do not fit them.
         ResultsError: the name is taken, or results cannot be written.
         ResourceError: a trial requires more resources than are available.
     """
@@ -143,6 +148,8 @@ def search(
         data=as_path(data),
         size=size,
         skip_bad=skip_bad,
+        relabel=as_path(relabel),
+        exclude=as_path(exclude),
         warm_start=warm_start,
         trust_user_code=trust_user_code,
     )

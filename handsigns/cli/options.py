@@ -34,6 +34,7 @@ def add_new_search(parser: ArgumentParser) -> None:
     add_ray(locations)
     add_results(locations)
     add_search_storage(parser)
+    add_corrections(parser)
     parser.add_argument(
         "--warm-start",
         metavar="NAME",
@@ -41,6 +42,21 @@ def add_new_search(parser: ArgumentParser) -> None:
     )
     add_report(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the resolved search and exit")
+
+
+def add_corrections(parser: ArgumentParser) -> None:
+    """Add the options for tables of labels to correct."""
+    corrections = parser.add_argument_group("corrections of labels (the files stay as they are)")
+    corrections.add_argument(
+        "--relabel",
+        type=Path,
+        metavar="CSV",
+        help="images of train and val to give the class in the column suggested, such as those "
+        "that `suspects` lists",
+    )
+    corrections.add_argument(
+        "--exclude", type=Path, metavar="CSV", help="images of train and val to leave out"
+    )
 
 
 def add_search_settings(parser: ArgumentParser, data: str) -> None:
@@ -82,6 +98,8 @@ def search_request(options: Namespace) -> NewSearchRequest:
         data=options.data,
         size=options.size,
         skip_bad=options.skip_bad,
+        relabel=values.get("relabel"),
+        exclude=values.get("exclude"),
         warm_start=values.get("warm_start"),
         trust_user_code=options.trust_user_code,
     )

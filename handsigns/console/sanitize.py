@@ -23,6 +23,11 @@ def escape_csv_formula(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
+def unescape_csv_formula(text: str) -> str:
+    """Return the text of a CSV cell that `escape_csv_formula` wrote."""
+    return text[1:] if text.startswith("'") and escape_csv_formula(text[1:]) == text else text
+
+
 def escape_markdown(text: str) -> str:
     """Return text as one line of Markdown without active links, markup or HTML."""
     shown = "".join(f"\\{c}" if c in _MARKDOWN else c for c in printable(text))

@@ -113,11 +113,11 @@ def make_info(
         for name, split in splits.items()
     }
     digest_of_all = fingerprint(splits, classes, size, named)
-    groups = _groups_per_class(splits, len(classes))
+    groups = groups_per_class(splits, len(classes))
     return DataInfo(source, digest_of_all, classes, size, counts, tuple(notes), groups)
 
 
-def _groups_per_class(splits: Splits, num_classes: int) -> tuple[int, ...]:
+def groups_per_class(splits: Splits, num_classes: int) -> tuple[int, ...]:
     """Return the number of groups of train and val images per class; see `DataInfo.groups`."""
     members = [splits["train"], splits["val"]]
     pairs = {

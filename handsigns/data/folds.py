@@ -22,7 +22,7 @@ def concat_splits(*splits: Split) -> Split:
     """Concatenate splits, copying their images."""
     import numpy as np
 
-    return _subset(splits, np.ones(sum(map(len, splits)), np.bool_))
+    return select_images(splits, np.ones(sum(map(len, splits)), np.bool_))
 
 
 def _concat_groups(splits: Sequence[Split]) -> npt.NDArray[np.int64] | None:
@@ -49,7 +49,7 @@ class Fold:
     def hold_out(self, *splits: Split) -> tuple[Split, Split]:
         """Return the images of all other folds and those of this fold, stratified by class."""
         held_out = self.is_held_out(*splits)
-        return _subset(splits, ~held_out), _subset(splits, held_out)
+        return select_images(splits, ~held_out), select_images(splits, held_out)
 
     def is_held_out(self, *splits: Split) -> npt.NDArray[np.bool_]:
         """Return which images (N,) of the splits together are in this fold."""
@@ -143,7 +143,7 @@ def _assign_groups(
         counts[fold] += inside
 
 
-def _subset(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
+def select_images(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Split:
     """Return copies of the chosen images (mask of shape (N,)) of all splits."""
     import numpy as np
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from handsigns.config.load import dump_search_config, load_search_config
 from handsigns.config.search import SearchConfig
 from handsigns.config.user_code import UserCode, save_user_code
+from handsigns.data.correction import Correction
 from handsigns.data.findings import DataCheck
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
@@ -40,12 +41,14 @@ class DataRecord:
         folder: folder of the images; None for the synthetic hands.
         size: requested height and width in pixels.
         skip_bad: whether unusable files were skipped.
+        corrections: corrections of labels, which `info` includes.
     """
 
     info: DataInfo
     folder: str | None
     size: int
     skip_bad: bool
+    corrections: tuple[Correction, ...] = ()
 
 
 @dataclass(frozen=True)

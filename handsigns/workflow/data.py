@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from handsigns.console.sanitize import note
 from handsigns.errors import DataError
 
 if TYPE_CHECKING:
+    from handsigns.data.correction import Correction
     from handsigns.data.dataset import DataSet
     from handsigns.data.prepare import PrepareResult
     from handsigns.results.store import StoredSearch
@@ -37,9 +39,17 @@ class InputOptions:
 
 
 def open_data(
-    folder: Path | None, size: int, skip_bad: bool, group_by: str | None = None
+    folder: Path | None,
+    size: int,
+    skip_bad: bool,
+    group_by: str | None = None,
+    corrections: Sequence[Correction] = (),
 ) -> DataSet:
-    """Open a data set, showing progress; None generates synthetic hands."""
+    """Open a data set, showing progress, with its labels corrected.
+
+    None generates synthetic hands.
+    """
+    from handsigns.data.corrections import apply_corrections
     from handsigns.data.dataset import open_data as open_set
     from handsigns.io.home import fallback_home
 
@@ -50,7 +60,8 @@ def open_data(
         note(f"the home folder is not writable; caches are kept in {home}")
 
     with progress("generating hands" if folder is None else "reading images") as report:
-        return open_set(folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report)
+        data = open_set(folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report)
+    return apply_corrections(data, corrections) if corrections else data
 
 
 def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> DataSet:
@@ -62,7 +73,8 @@ def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> D
     """
     record = search.data
     folder = data_folder or (Path(record.folder) if record.folder else None)
-    return open_data(folder, record.size, record.skip_bad, search.config.data.group_by)
+    group_by = search.config.data.group_by
+    return open_data(folder, record.size, record.skip_bad, group_by, record.corrections)
 
 
 def open_verified_data(

@@ -57,6 +57,7 @@ class NewSearchRequest:
         data: folder, zip or tar of images; None: synthetic hands.
         size: height and width of the images in pixels.
         skip_bad: skip files that cannot be used.
+        relabel, exclude: CSV files of images to relabel or leave out, see `read_corrections`.
         warm_start: name of an earlier search to start from.
         trust_user_code: whether the functions that the space names may be run.
     """
@@ -70,6 +71,8 @@ class NewSearchRequest:
     data: Path | None = None
     size: int = 64
     skip_bad: bool = False
+    relabel: Path | None = None
+    exclude: Path | None = None
     warm_start: str | None = None
     trust_user_code: bool = False
 
@@ -128,7 +131,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
 
     Raises:
         ConfigError: the space is invalid, or its user code is not trusted or fails.
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or corrections do not fit them.
         ResultsError: the name is taken, or the search to warm-start from cannot be read.
     """
     config, space = load_space(request)
@@ -136,12 +139,16 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     if not dry_run:
         ensure_name_free(paths)
 
+    from handsigns.data.corrections import read_corrections
     from handsigns.results.store import DataRecord
 
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
-    data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
+    corrections = read_corrections(request.relabel, request.exclude)
+    data = open_data(
+        request.data, request.size, request.skip_bad, config.data.group_by, corrections
+    )
     folder = str(request.data.resolve()) if request.data else None
-    record = DataRecord(data.info, folder, request.size, request.skip_bad)
+    record = DataRecord(data.info, folder, request.size, request.skip_bad, corrections)
     _print_summary(config, data)
     if request.data and data.check:
         print_check(request.data, data.check)

@@ -1,0 +1,201 @@
+"""Corrections of labels, as tables that the user gives: relabelled and excluded images.
+
+The files of the images are not touched. The test split cannot be corrected: corrections follow from
+what models say, and its labels must not.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from handsigns.console.format import pluralize
+from handsigns.console.sanitize import printable, unescape_csv_formula
+from handsigns.data.assembly import groups_per_class
+from handsigns.data.correction import Correction
+from handsigns.data.dataset import DataSet
+from handsigns.data.folds import select_images
+from handsigns.data.near_duplicates import image_digests
+from handsigns.data.splits import DataInfo, Split, SplitName
+from handsigns.errors import DataError
+from handsigns.io.digest import digest
+
+_MAX_LISTED = 20
+"""Unusable rows listed in an error."""
+
+
+def read_corrections(relabel: Path | None, exclude: Path | None) -> tuple[Correction, ...]:
+    """Read the corrections that two tables ask for, such as those that `suspects` writes.
+
+    Args:
+        relabel: CSV file of images that get the class in its column `suggested` or, without one,
+            `label`.
+        exclude: CSV file of images to leave out.
+
+    Raises:
+        DataError: a table cannot be read, lacks a column or has no rows, or an image is named more
+            than once; the message lists the rows.
+    """
+    found = [
+        *(_read(relabel, relabel=True) if relabel is not None else ()),
+        *(_read(exclude, relabel=False) if exclude is not None else ()),
+    ]
+    rows: dict[str, str] = {}
+    problems = [f"{c.row}: no class to relabel it with" for c in found if c.label == ""]
+    for correction in found:
+        first = rows.setdefault(correction.image, correction.row)
+        if first != correction.row:
+            problems.append(f"{correction.row}: {printable(correction.image)} is also in {first}")
+    if problems:
+        raise _rows_error(problems)
+    return tuple(found)
+
+
+def _read(path: Path, *, relabel: bool) -> Iterator[Correction]:
+    shown = printable(str(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets save with the separator of the user's language.
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count), restval="")
+            columns = reader.fieldnames or []
+            label = next((name for name in ("suggested", "label") if name in columns), None)
+            if "image" not in columns or (relabel and label is None):
+                needed = "image and suggested" if relabel else "image"
+                raise DataError(f"{shown} needs a first line that names its columns: {needed}")
+            rows = [(reader.line_num, row) for row in reader if row["image"]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{shown} cannot be read as a CSV file in UTF-8: {error}") from error
+    if not rows:
+        raise DataError(f"{shown} names no image")
+    for line, row in rows:
+        yield Correction(
+            image=_cell(row["image"]),
+            label=unicodedata.normalize("NFC", _cell(row[label])) if relabel and label else None,
+            digest=(row.get("digest") or "").strip(),
+            row=f"{shown} line {line}",
+        )
+
+
+def _cell(text: str | None) -> str:
+    return unescape_csv_formula((text or "").strip())
+
+
+def apply_corrections(data: DataSet, corrections: Sequence[Correction]) -> DataSet:
+    """Return the data set with corrected train and val splits and another fingerprint.
+
+    Images are identified by their names, and by the digests of their pixels where these are known.
+    Splits, folds' groups and the test split stay as they are.
+
+    Raises:
+        DataError: a correction fits no image of train or val, or no class, or leaves a class
+            without images; the message lists the rows.
+    """
+    by_image = {correction.image: correction for correction in corrections}
+    splits: dict[SplitName, Split] = {"train": data.train, "val": data.val}
+    _check_fit(data.info, splits, by_image)
+    changes: list[tuple[str, str | None]] = []
+    corrected: dict[SplitName, Split] = {}
+    for name, split in splits.items():
+        corrected[name] = _correct(split, data.info.classes, by_image, changes)
+    if not changes:
+        return data
+    info = _corrected_info(data.info, corrected, changes)
+    check = data.cached.check
+    cached = dataclasses.replace(
+        data.cached,
+        info=info,
+        check=check and dataclasses.replace(check, fingerprint=info.fingerprint),
+        folder=None,  # trials must not map the labels in the cache
+    )
+    return DataSet(info, corrected["train"], corrected["val"], cached)
+
+
+def _check_fit(
+    info: DataInfo, splits: Mapping[SplitName, Split], by_image: Mapping[str, Correction]
+) -> None:
+    """Raise an error if a correction fits no image, or no class."""
+    where = {
+        printable(name): (split, index)
+        for split in splits.values()
+        for index, name in enumerate(split.names)
+    }
+    problems = []
+    for name, correction in by_image.items():
+        shown = f"{correction.row}: {printable(name)}"
+        if name not in where:
+            problems.append(f"{shown} is no image of train or val; test labels are not corrected")
+            continue
+        split, index = where[name]
+        if correction.label is not None and correction.label not in info.classes:
+            problems.append(f"{correction.row}: there is no class {printable(correction.label)}")
+        elif correction.digest and image_digests([split.images[index]]) != [correction.digest]:
+            problems.append(
+                f"{shown} has other pixels than it had, or the image size differs; without the "
+                f"column digest only names are compared"
+            )
+    if problems:
+        raise _rows_error(problems)
+
+
+def _correct(
+    split: Split,
+    classes: Sequence[str],
+    by_image: Mapping[str, Correction],
+    changes: list[tuple[str, str | None]],
+) -> Split:
+    """Return a split with its corrections, and add digest and label of each changed image."""
+    labels, kept = split.labels.copy(), np.ones(len(split), np.bool_)
+    for index, name in enumerate(split.names):
+        correction = by_image.get(printable(name))
+        if correction is None or correction.label == classes[labels[index]]:
+            continue
+        if correction.label is None:
+            kept[index] = False
+        else:
+            labels[index] = classes.index(correction.label)
+        changes.append((image_digests([split.images[index]])[0], correction.label))
+    if kept.all():
+        return dataclasses.replace(split, labels=labels)
+    return select_images([dataclasses.replace(split, labels=labels)], kept)
+
+
+def _corrected_info(
+    info: DataInfo,
+    splits: Mapping[SplitName, Split],
+    changes: Sequence[tuple[str, str | None]],
+) -> DataInfo:
+    counts = {
+        name: tuple(np.bincount(split.labels, minlength=len(info.classes)).tolist())
+        for name, split in splits.items()
+    }
+    missing = [
+        f"class {printable(label)} would have no images in {name}"
+        for name, numbers in counts.items()
+        for label, count in zip(info.classes, numbers, strict=True)
+        if count == 0
+    ]
+    if missing:
+        raise _rows_error(missing)
+    num_excluded = sum(label is None for _, label in changes)
+    relabelled = pluralize(len(changes) - num_excluded, "image")
+    note = f"corrected: {relabelled} relabelled, {num_excluded} excluded; the files are unchanged"
+    return dataclasses.replace(
+        info,
+        fingerprint=digest(repr((info.fingerprint, sorted(changes, key=repr)))),
+        counts={**info.counts, **counts},
+        notes=(*info.notes, note),
+        groups=groups_per_class(splits, len(info.classes)),
+    )
+
+
+def _rows_error(problems: Sequence[str]) -> DataError:
+    more = [f"… and {len(problems) - _MAX_LISTED} more"] if len(problems) > _MAX_LISTED else []
+    lines = "\n".join(f"  {problem}" for problem in [*problems[:_MAX_LISTED], *more])
+    return DataError(f"the corrections do not fit the data:\n{lines}\nedit or remove these rows")
