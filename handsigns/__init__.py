@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         resume,
         retrain,
         search,
+        suspects,
         test,
     )
 
@@ -44,6 +45,7 @@ __all__ = [
     "resume",
     "retrain",
     "search",
+    "suspects",
     "test",
 ]
 

@@ -44,6 +44,7 @@ result = handsigns.test("one")
 images = ["bands/test/high/0.png", "bands/test/low/1.png"]
 by_name = handsigns.predict("one", images)
 assert handsigns.replay("one", best).identical
+assert handsigns.suspects("one").judged == {"train": 0, "val": 24}
 assert handsigns.report("one").name == "index.html"
 assert handsigns.compare(["one", "two"], reports=None).names == ["one", "two"]
 assert handsigns.export("one", "torch-export").path.name == "model.pt2"

@@ -5,7 +5,7 @@ All errors that a user can fix are `HandsignsError`s.
 
 from handsigns.api.data import check
 from handsigns.api.plans import plan
-from handsigns.api.reports import compare, report
+from handsigns.api.reports import compare, report, suspects
 from handsigns.api.searches import SearchResults, load_results, resume, search
 from handsigns.api.trials import reevaluate, replay, retrain
 from handsigns.api.winners import export, load_winner, predict, test
@@ -25,5 +25,6 @@ __all__ = [
     "resume",
     "retrain",
     "search",
+    "suspects",
     "test",
 ]

@@ -1,4 +1,4 @@
-"""Reports and comparisons of searches."""
+"""Reports, suspect labels and comparisons of searches."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from handsigns.api._paths import PathLike, as_path
 from handsigns.workflow import report as reporting
 from handsigns.workflow.searches import open_synced
+from handsigns.workflow.suspects import load_suspects
 
 if TYPE_CHECKING:
     from handsigns.reporting.compare import Comparison
+    from handsigns.results.suspects import SuspectLabels
 
 
 def report(
@@ -63,3 +65,23 @@ def compare(
     """
     comparison, _ = reporting.compare(list(names), Path(results), as_path(reports))
     return comparison
+
+
+def suspects(
+    name: str, *, storage: str | None = None, results: PathLike = "results"
+) -> SuspectLabels:
+    """Return the images whose labels are probably wrong, as the good models of a search judge them.
+
+    Confident learning (Northcutt et al., 2021) finds them from predictions of models that were not
+    trained on them. `search(relabel=…)` and `search(exclude=…)` correct them.
+
+    Args:
+        name: name of the search.
+        storage: storage to pull its copy from; None: the recorded one, if any.
+        results: folder of all searches.
+
+    Raises:
+        ResultsError: there is no such search, or none of its trials was trained to the end.
+    """
+    with open_synced(Path(results), name, storage) as search:
+        return load_suspects(search)

@@ -15,7 +15,7 @@ from handsigns.console.program import program
 
 COMMANDS = (
     "run", "search", "plan", "submit", "resume",
-    "list", "watch", "leaderboard", "report", "compare",
+    "list", "watch", "leaderboard", "report", "suspects", "compare",
     "reevaluate", "retrain", "test", "predict", "export", "serve",
     "replay", "audit", "check", "prepare", "dashboard", "track",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Output of the commands `plan`, `check` and `export`."""
+"""Output of the commands `plan`, `check`, `suspects` and `export`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from handsigns.console.wrap import print_line
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
     from handsigns.policy.forecast import Forecast
+    from handsigns.results.paths import SearchPaths
+    from handsigns.results.suspects import SuspectLabels
     from handsigns.workflow.export import ExportedGraph
 
 _SPLITS = ("train", "val", "test")
 _MAX_CLASSES = 20
 """Maximum number of classes printed; of more, only the rarest."""
+_MAX_SUSPECTS = 20
+"""Suspect labels printed."""
 
 
 def show_forecast(forecast: Forecast) -> None:
@@ -55,6 +59,21 @@ def show_check(check: DataCheck) -> None:
             print_line(f"  for example: {', '.join(finding.examples[:3])}")
     if not check.findings:
         print_line("nothing was found")
+
+
+def show_suspects(suspects: SuspectLabels, paths: SearchPaths) -> None:
+    """Print the suspect labels of a search, and the accuracy that its labels allow."""
+    from handsigns.reporting.suspects import COLUMNS, TEXT_COLUMNS, summary_lines, table_row
+
+    shown = suspects.suspects[:_MAX_SUSPECTS]
+    if shown:
+        rows = [[str(n), *table_row(suspect)] for n, suspect in enumerate(shown, 1)]
+        show_table(("rank", *COLUMNS), rows, left=TEXT_COLUMNS)
+        if suspects.num_suspects > len(shown):
+            print_line(f"and {suspects.num_suspects - len(shown)} more")
+        print()
+    for line in summary_lines(suspects, paths):
+        print_line(line)
 
 
 def show_graph(graph: ExportedGraph) -> None:

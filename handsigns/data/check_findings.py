@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from handsigns.console.format import pluralize
 from handsigns.data.findings import DuplicateGroup, Finding, FindingKind, ImageRef
@@ -17,6 +14,7 @@ from handsigns.data.imbalance import rare_classes
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
+from handsigns.data.thumbnails import encode_thumbnail
 from handsigns.data.validate import find_leaks, shared_kind
 
 _FEW_IMAGES = 20
@@ -25,8 +23,6 @@ _MAX_EXAMPLES = 20
 _MAX_PER_GROUP = 12
 _MAX_IMAGES = 24
 """Images shown per finding."""
-_THUMBNAIL_SIZE = 96
-"""Size in pixels up to which thumbnails are stored."""
 _DEFECTS: dict[FindingKind, tuple[str, str]] = {
     "uniform": ("of one colour", "remove them: nothing can be seen"),
     "dark": ("very dark", "remove them, or take them again with more light"),
@@ -51,7 +47,7 @@ class CheckedImages:
     def ref(self, index: int) -> ImageRef:
         """Return an image; with its thumbnail, unless `test` alone may show it."""
         split = self.splits[index]
-        thumbnail = "" if split == "test" else _jpeg(self.pixels[index])
+        thumbnail = "" if split == "test" else encode_thumbnail(self.pixels[index])
         return ImageRef(split, self.names[index], self.labels[index], thumbnail)
 
     def refs(self, indices: Sequence[int]) -> tuple[ImageRef, ...]:
@@ -65,14 +61,6 @@ class CheckedImages:
         shown = [*sorted(first_of_split), *(i for i in members if i not in first_of_split)]
         shown = sorted(shown[:_MAX_PER_GROUP])
         return DuplicateGroup(len(members), identical, tuple(self.ref(i) for i in shown))
-
-
-def _jpeg(pixels: Pixels) -> str:
-    image = Image.fromarray(np.asarray(pixels))
-    image.thumbnail((_THUMBNAIL_SIZE, _THUMBNAIL_SIZE))
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    return base64.b64encode(file.getvalue()).decode()
 
 
 def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Finding]:

@@ -85,6 +85,11 @@ def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -
     )
 
 
+def suspects_command(search: StoredSearch) -> Command:
+    """Return the command that writes the suspect labels to a table."""
+    return Command("Write them to a table, to be edited", _line(search, "suspects"))
+
+
 def replay_line(search: StoredSearch, trial_id: str) -> str:
     """Return the command that replays a trial."""
     return _line(search, "replay", trial_id)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from handsigns.config.load import dump_search_config
+from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.output_marker import make_output_folder
-from handsigns.reporting import caveats, next_steps, range_edges, reevaluation, summary
+from handsigns.reporting import caveats, next_steps, range_edges, reevaluation, summary, suspects
 from handsigns.reporting.context import (
     MAX_CLASSES,
     ReportFigures,
@@ -33,6 +34,7 @@ from handsigns.reporting.winner import (
 )
 from handsigns.results.class_scores import omission_note
 from handsigns.results.store import StoredSearch, read_data_check
+from handsigns.results.suspects import read_suspects
 from handsigns.results.timeline import Timeline, read_timeline
 
 PAGE = "index.html"
@@ -162,6 +164,11 @@ def _template_context(
     problems = list(winner_summary.problems)
     environment = read_environment(search.paths, problems)
     check = read_tolerantly("data_check.json", lambda: read_data_check(search), problems)
+    suspect_labels = read_tolerantly(
+        search.paths.suspects.name,
+        lambda: read_suspects(search.paths, search.data.info.fingerprint),
+        problems,
+    )
     winner, current_phase = search.winner, next_steps.phase(search)
     edges = range_edges.find_edges(search.config.space, winner.params) if winner else []
     test = winner_summary.test
@@ -189,6 +196,11 @@ def _template_context(
         "misclassified_images": winner_summary.misclassified_images,
         "provenance": caveats.provenance(search, environment),
         "check": check,
+        "suspects": suspect_labels,
+        "suspect_lines": suspects.summary_lines(suspect_labels, search.paths, CONSOLE_SCRIPT)
+        if suspect_labels
+        else [],
+        "suspects_command": next_steps.suspects_command(search),
         "class_counts": caveats.class_counts(search, MAX_CLASSES),
         "num_classes": len(search.data.info.classes),
         "classes_omitted": omission_note(

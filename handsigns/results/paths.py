@@ -80,6 +80,11 @@ class SearchPaths:
         return self.root / "data_check.json"
 
     @property
+    def suspects(self) -> Path:
+        """Images whose labels may be wrong, as the trials of the latest session judged them."""
+        return self.root / "suspects.json"
+
+    @property
     def journal(self) -> Path:
         """Journal of the search, an event per line; all tables are derived from it."""
         return self.root / "journal.jsonl"

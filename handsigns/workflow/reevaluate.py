@@ -9,6 +9,7 @@ from handsigns.console.format import pluralize
 from handsigns.errors import ResultsError
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.searches import reload
+from handsigns.workflow.suspects import update_suspects
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trial
 
@@ -78,10 +79,12 @@ def reevaluate(
                 user_code=user_code,
                 exit_on_second_interrupt=options.exit_on_second_interrupt,
             )
+            search = reload(search)
+            update_suspects(search, data)
     except KeyboardInterrupt as error:
         resume_command = search.paths.reevaluation.resume_command
         raise KeyboardInterrupt(f"interrupted; resume with: {resume_command}") from error
-    return reload(search), outcome
+    return search, outcome
 
 
 def _print_deviation(plan: ReevaluationPlan, data: DataSet, search_seed: int) -> None:

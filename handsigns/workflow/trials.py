@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.workflow.searches import reload
+from handsigns.workflow.suspects import update_suspects
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -88,7 +89,9 @@ def run_trials(
         raise KeyboardInterrupt(
             f"interrupted; resume with: {search.paths.resume_command}"
         ) from error
-    return FinishedRun(reload(search), outcome)
+    search = reload(search)
+    update_suspects(search, data)
+    return FinishedRun(search, outcome)
 
 
 def _sampler_factory(search: StoredSearch) -> TrialSourceFactory:

@@ -48,6 +48,11 @@ def elsewhere(tmp_path, monkeypatch):
         (["replay", "none", "0000"], "no search named none"),
         (["audit", "none"], "no search named none"),
         (["report", "none"], "no search named none"),
+        (["suspects", "none"], "no search named none"),
+        (
+            ["search", QUICK, "--relabel", "none.csv"],
+            "none.csv cannot be read as a CSV file in UTF-8",
+        ),
         (["compare", "none", "other"], "no search named none"),
         (["compare", "one"], "name at least two searches to compare"),
         (["prepare", "nowhere", "dest"], "folder nowhere does not exist"),

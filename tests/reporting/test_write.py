@@ -9,13 +9,16 @@ import shutil
 import pytest
 
 from handsigns.cli import main
+from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
 from handsigns.reporting.follow import follow
 from handsigns.reporting.page import json_in_html
 from handsigns.reporting.write import write_report
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
+from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
 from tests.support.records import make_spec
+from tests.support.scripted import HOSTILE_STRINGS
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +128,32 @@ def test_overlap_of_test_and_training_images_is_reported(
         in page
     )
     assert "classified correctly (94.5%)" in page
+
+
+def test_suspect_labels_are_shown_with_what_models_see(make_search, tmp_path):
+    search = make_search(trials=4)
+    name = HOSTILE_STRINGS[0]
+    suspect = SuspectLabel(
+        ImageRef("train", name, name, "/9j/"), "5", 0.875, 1.0, 3, (("5", 0.875), (name, 0.1)), "ab"
+    )
+    images = {"train": 690, "val": 173}
+    found = SuspectLabels(
+        search.data.info.fingerprint,
+        8,
+        {"train": 0, "val": 173},
+        images,
+        0.01,
+        173,
+        1,
+        1,
+        (suspect,),
+    )
+    write_suspects(search.paths, found)
+    page = write_report(search, tmp_path / "out", figures=False).read_text()
+    assert 'src="data:image/jpeg;base64,/9j/"' in page
+    assert "3 of 3 models agree" in page
+    assert "reevaluate scripted --folds 4" in page
+    assert name not in page
 
 
 def test_page_of_a_thousand_trials_stays_small(make_search, add_scripted_winner, tmp_path):

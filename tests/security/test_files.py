@@ -37,7 +37,7 @@ PLANTED = (
     "journal.jsonl", "data.json", "search.yaml", "environment.json", "warm_start.json",
     "test_ledger.jsonl", "winner/model.safetensors", "winner/config.yaml", "winner/metrics.json",
     "winner/test.json", "winner/onnx.json", "checkpoints/*.safetensors",
-    "checkpoints/predictions/*", "ray/tuner.pkl", "trials.csv",
+    "checkpoints/predictions/*", "suspects.json", "ray/tuner.pkl", "trials.csv",
 )  # fmt: skip
 COMMANDS = (
     ("leaderboard", "NAME"),
@@ -47,6 +47,7 @@ COMMANDS = (
     ("test", "NAME"),
     ("export", "NAME", "--format", "torch-export"),
     ("report", "NAME"),
+    ("suspects", "NAME"),
     ("track", "NAME", "--to", "tensorboard"),
     ("watch", "NAME", "--once"),
     ("resume", "NAME", "--trials", "7"),
@@ -55,7 +56,7 @@ COMMANDS = (
 SLOW = {
     "resume": ("checkpoints", "ray"),
     "export": ("winner", "search", "data"),
-    "report": ("journal", "winner", "test", "environment", "warm"),
+    "report": ("journal", "winner", "test", "environment", "warm", "suspects"),
 }
 
 
