@@ -18,7 +18,8 @@ LIGHT = (
     *("trackers", "training"),
 )
 SEARCHES = ("overhead", "startup")
-LONG = ("faults", "memory", "peers", "scale", "simulation")  # run by make bench-smoke only
+LONG = ("faults", "memory", "peers", "scale", "simulation", "suspects")
+"""Run by make bench-smoke only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
     OPTIONS["peers"] = (
