@@ -25,7 +25,7 @@ def check(
         data: folder of images.
         size: height and width in pixels at which images are compared.
         group_by: see `search`.
-        reports: folder of all reports; the page with pictures is in its subfolder ``check-DATA``.
+        reports: folder of all reports; the page with the images is in its subfolder ``check-DATA``.
             None: write no page.
 
     Returns:

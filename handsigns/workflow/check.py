@@ -35,7 +35,7 @@ def print_check(source: Path, check: DataCheck) -> None:
     for finding in found:
         print(f"check: {printable(finding.message)}")
     if check.findings:
-        print(f"check: pictures and advice are in the report, and from {command('check', source)}")
+        print(f"check: images and advice are in the report, and from {command('check', source)}")
 
 
 def write_page(check: DataCheck, reports: Path) -> Path:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from handsigns.cli.options import add_format, add_group_by, add_report, add_size
 from handsigns.cli.show import FAILED
 from handsigns.cli.show_tables import show_check
+from handsigns.console.program import command
 from handsigns.console.wrap import print_line
 from handsigns.workflow.check import check_folder, write_page
 
@@ -37,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Check a folder, print what was found and write the page with pictures."""
+    """Check a folder, print what was found and write the page with the images."""
     check = check_folder(options.data, size=options.size, group_by=options.group_by)
     if options.format == "json":
         _print_json(check)
@@ -45,7 +46,9 @@ def run(options: Namespace) -> int:
         show_check(check)
     if not options.no_report:
         page = write_page(check, options.reports)
-        print_line(f"pictures are in {page}; open it in a browser", sys.stderr)
+        print_line(f"images: {page} (open it in a browser)", sys.stderr)
+    hint = command("suspects", "NAME")
+    print_line(f"wrong labels are found by the models of a search: {hint}", sys.stderr)
     return FAILED if options.strict and check.findings else 0
 
 

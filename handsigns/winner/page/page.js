@@ -10,14 +10,14 @@ const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 let model; // as GET /model describes it
-let source = 0; // number of the current picture source; what an earlier one still does is ignored
+let source = 0; // number of the current image source; what an earlier one still does is ignored
 
 /* ---------- prediction ---------- */
 
-async function predict(picture) {
+async function predict(image) {
   let response;
   try {
-    response = await fetch("predict", { method: "POST", body: picture });
+    response = await fetch("predict", { method: "POST", body: image });
   } catch {
     throw new Error(`The service does not answer. Start it again: handsigns serve ${model.search}`);
   }
@@ -72,7 +72,7 @@ function clear() {
   element.verdict.classList.remove("long");
   element.stage.classList.remove("sure");
   element.label.textContent = "–";
-  element.detail.textContent = "No picture yet";
+  element.detail.textContent = "No image yet";
   showBars(Object.fromEntries(model.classes.map((name) => [name, 0])), null);
 }
 
@@ -217,7 +217,7 @@ async function showImage(file) {
 function describe() {
   document.title = element.name.textContent = model.search;
   const count = model.classes.length;
-  element.about.textContent = `${count} ${count === 1 ? "class" : "classes"}, pictures of ${model.size} × ${model.size} pixels`;
+  element.about.textContent = `${count} ${count === 1 ? "class" : "classes"}, images of ${model.size} × ${model.size} pixels`;
   element.host.textContent = location.host;
   const reason = model.threshold_calibrated
     ? "as the true class does for 95\u00a0% of held-out images"
