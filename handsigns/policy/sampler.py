@@ -175,9 +175,9 @@ class Sampler:
             points = self._config.space.grid_params()
         else:
             baseline = self._config.baseline_params()
-            points = [*([baseline] if baseline else []), *enqueued]
-            if self._limited_space is not None:
-                points = [*map(self._limited_space.nearest, points)]
+            wanted = [*([baseline] if baseline else []), *enqueued]
+            space = self._limited_space
+            points = wanted if space is None else [*map(space.nearest, wanted)]
         planned = set()
         for point in points:
             config = None if point is None else TrialConfig.from_params(point)
@@ -260,7 +260,7 @@ def _optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -
             # Excluded trials are poor ones; they count neither as startup trials nor in the number
             # of good ones, Optuna's default for the others.
             return optuna.samplers.TPESampler(
-                n_startup_trials=startup + num_excluded,
+                n_startup_trials=(startup or 0) + num_excluded,
                 gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
                 multivariate=True,
                 group=True,

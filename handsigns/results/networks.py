@@ -21,9 +21,6 @@ from handsigns.config.sections import Limits
 from handsigns.errors import ConfigError
 from handsigns.io.atomic import write_text
 
-NETWORK_HYPERPARAMETERS = ("architecture", "channel_width", "flip", "flip_tta")
-"""Built-in hyperparameters that can change a network; `flip` only by being 0 or not."""
-
 
 @dataclass(frozen=True)
 class NetworkProfile:

@@ -203,7 +203,8 @@ def distinct_networks(
             f"each of which would be measured; give space.channel_width a step (step: 4), and "
             f"custom hyperparameters of a network few values, or limit the parameters, too"
         )
-    return found
+    ordered = sorted(found, key=lambda network: (network.architecture, network.channel_width))
+    return {network: found[network] for network in ordered}
 
 
 def _latencies(
