@@ -118,17 +118,21 @@ class Reached:
 def find_targets(
     search_config: SearchConfig, curves: CurveSource, limited_space: LimitedSpace | None = None
 ) -> tuple[Target, ...]:
-    """Return what the best `SHARES` of random configurations within limits reach, easiest first."""
+    """Return what the best `SHARES` of random configurations reach, easiest first.
+
+    With limits these are the sampled configurations that are within them.
+    """
     objective = search_config.objective
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(search_config.seed))
     finals = []
-    for _ in range(_NUM_RANDOM):
-        params = suggest_params(search_config, study.ask())
-        trial_config = TrialConfig.from_params(params)
-        if limited_space is not None and not limited_space.allows(trial_config):
-            continue
-        seed = trial_seed(search_config.seed, trial_config)
+    points = (
+        [suggest_params(search_config, study.ask()) for _ in range(_NUM_RANDOM)]
+        if limited_space is None
+        else limited_space.included
+    )
+    for params in points:
+        seed = trial_seed(search_config.seed, TrialConfig.from_params(params))
         curve = curves.predict(params, seed)
         value = curve.score[-1] if objective.is_score else curve.loss[-1]
         finals.append(objective.to_minimize(float(value)))

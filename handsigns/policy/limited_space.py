@@ -57,21 +57,22 @@ class LimitedSpace:
         """Configurations of the sample that exceed a limit."""
         self.exceeded: Counter[str] = Counter()
         """Number of configurations of the sample that exceed each limit."""
-        self._included: list[Params] = []
+        self.included: list[Params] = []
+        """Configurations of the sample within all limits."""
         for params in sample:
             exceeded = self._exceeded(TrialConfig.from_params(params))
             self.exceeded.update(exceeded)
-            (self.excluded if exceeded else self._included).append(params)
+            (self.excluded if exceeded else self.included).append(params)
 
     @property
     def share(self) -> float:
         """Share of the sample that is within the limits."""
-        return len(self._included) / self.sample_size
+        return len(self.included) / self.sample_size
 
     @property
     def sample_size(self) -> int:
         """Number of configurations in the sample."""
-        return len(self._included) + len(self.excluded)
+        return len(self.included) + len(self.excluded)
 
     def profile(self, config: TrialConfig) -> NetworkProfile:
         """Return the size and latency of a configuration's network."""
@@ -92,7 +93,7 @@ class LimitedSpace:
             return params
         values, space = config.hyperparameters(), self._config.space
         found: dict[TrialConfig, Params] = {}
-        for other in self._included:
+        for other in self.included:
             moved = {
                 name: value
                 for name, value in other.items()

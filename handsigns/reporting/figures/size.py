@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import altair as alt
 
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
@@ -26,6 +29,20 @@ def size_figures(search: StoredSearch) -> list[Figure]:
     return [_size_plot(search, name) for name in names]
 
 
+def _cost_axis(costs: Sequence[float], number_format: str) -> dict[str, Any]:
+    """Return a logarithmic scale and its axis; a linear one where values differ little."""
+    low, high = min(costs, default=1.0), max(costs, default=1.0)
+    if high < 3 * low:
+        return {
+            "scale": alt.Scale(zero=False, nice=True, padding=12),
+            "axis": alt.Axis(tickCount=5, format=number_format),
+        }
+    return {
+        "scale": alt.Scale(type="log", nice=False, padding=12),
+        "axis": alt.Axis(values=log_ticks(low, high), format=number_format),
+    }
+
+
 def _size_plot(search: StoredSearch, name: str) -> Figure:
     records = [r for r in with_result(search.ranked) if getattr(r.network, name, None) is not None]
     rows: Rows = [
@@ -41,15 +58,9 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
     finished = [row for row in rows if row["status"] == "completed"] or rows
     front = [finished[k] for k in pareto_front([(row["x"], row["accuracy"]) for row in finished])]
     winner_id = search.winner.trial_id if search.winner else ""
-    costs = [float(row["x"]) for row in rows]
-    low, high = min(costs, default=1.0), max(costs, default=1.0)
     heading, title = _TITLES[name]
-    x = alt.X(
-        "x:Q",
-        title=title,
-        scale=alt.Scale(type="log", nice=False, padding=12),
-        axis=alt.Axis(values=log_ticks(low, high), format="~s" if name != "latency_ms" else "~g"),
-    )
+    number_format = "~g" if name == "latency_ms" else "~s"
+    x = alt.X("x:Q", title=title, **_cost_axis([float(row["x"]) for row in rows], number_format))
     y = alt.Y(
         "accuracy:Q",
         title="validation accuracy",
