@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.policy.stopping import EXHAUSTED
-from handsigns.results.events import EpochReported, TrialResumed, TrialStarted, read_events
+from handsigns.results.events import (
+    EpochReported,
+    TrialEnded,
+    TrialResumed,
+    TrialStarted,
+    read_events,
+)
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -111,6 +117,10 @@ class _PromotionAudit:
                     waiting = any(event.trial_id in rung.waiting for rung in self._rungs)
                     if waiting:
                         yield from self._check_promotion(event)
+                case TrialEnded():
+                    # Trials that wait when a search ends are not promoted if it is extended.
+                    for rung in self._rungs:
+                        rung.waiting.discard(event.trial_id)
                 case TrialStarted():
                     self._num_started += 1
                     better = self._promotable()
