@@ -54,6 +54,7 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
         ResourceError: no trial can run.
     """
     from handsigns.config.load import load_search_config
+    from handsigns.results.networks import write_latency_table
     from handsigns.results.search_lock import search_lock
     from handsigns.tracking.registry import ensure_installed
 
@@ -73,8 +74,10 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
         _ensure_code_unchanged(search, user_code, accepted=request.accept_changed_code)
         smoke_test_user_code(config, user_code, data)
         limited = limit_space(config, data.info, user_code, search.paths.latencies)
+        limited_space, latencies = limited or (None, {})
         _save_inputs(search, config, data, request.inputs.data, user_code)
-        limited_space = None if limited is None else limited[0]
+        if latencies:
+            write_latency_table(search.paths.latencies, latencies)
         return run_trials(search, config, data, user_code, limited_space, options)
 
 
