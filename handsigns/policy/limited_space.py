@@ -85,8 +85,8 @@ class LimitedSpace:
     def nearest(self, params: Params) -> Params | None:
         """Return a configuration, changed as far as the limits require; None if none was found.
 
-        Only hyperparameters of the network are changed: as few as possible, and then such that the
-        network is as large as possible.
+        Only hyperparameters of the network are changed: as few as possible, the architecture only
+        if nothing else helps, and then such that the network is as large as possible.
         """
         config = TrialConfig.from_params(params)
         if self.allows(config):
@@ -102,11 +102,13 @@ class LimitedSpace:
             candidate = space.nearest_params(values | moved)
             found[TrialConfig.from_params(candidate)] = candidate
 
-        def num_changed(candidate: Params) -> int:
-            return sum(candidate.get(name) != value for name, value in params.items())
+        def changes(candidate: Params) -> tuple[bool, int]:
+            names = params.keys() | candidate.keys()
+            changed = [name for name in names if candidate.get(name) != params.get(name)]
+            return "architecture" in changed, len(changed)
 
         within = [
-            (num_changed(candidate), -self.profile(config).parameters, number)
+            (changes(candidate), -self.profile(config).parameters, number)
             for number, (config, candidate) in enumerate(found.items())
             if self.allows(config)
         ]

@@ -94,6 +94,25 @@ def test_the_recipe_is_moved_as_little_as_possible(make_search_config):
     assert params == {"learning_rate": 3e-3, "channel_width": 12, "architecture": "compact"}
 
 
+def test_the_architecture_is_changed_only_if_nothing_else_helps(make_search_config):
+    def first(limit):
+        space = {
+            "architecture": {"type": "choice", "values": ["compact", "cs230"]},
+            "channel_width": {"type": "choice", "values": [8, 16]},
+        }
+        config = make_search_config(space, limits={"parameters": limit})
+        sample = sample_space(config)
+
+        def half_as_large(config):
+            parameters = profile(config).parameters // (1 + (config.architecture == "cs230"))
+            return NetworkProfile(parameters, 4 * parameters)
+
+        return LimitedSpace(config, sample, half_as_large).nearest(config.baseline_params())
+
+    assert first(800) == {"architecture": "compact", "channel_width": 8}
+    assert first(400) == {"architecture": "cs230", "channel_width": 8}
+
+
 def test_grid_search_skips_what_exceeds_the_limits(make_search_config, make_record):
     space = {"channel_width": {"type": "choice", "values": [8, 16, 12]}, "batch_size": 16}
     config = make_search_config(space, searcher={"name": "grid"}, limits=LIMIT)
