@@ -41,7 +41,7 @@ def make_search(tmp_path):
 
 def test_the_front_consists_of_trials_trained_to_the_end(make_search):
     figures = size_figures(make_search(1.5))
-    assert [f.name for f in figures] == ["accuracy_over_parameters", "accuracy_over_latency_ms"]
+    assert [f.name for f in figures] == ["score_over_parameters", "score_over_latency_ms"]
     assert [row["trial"] for row in figures[0].data["front"]] == ["0000", "0001"]
     assert len(figures[0].data["rows"]) == 4
     assert "trial 0001 90.0% at 300" in figures[0].alt
@@ -49,7 +49,7 @@ def test_the_front_consists_of_trials_trained_to_the_end(make_search):
 
 def test_what_was_not_measured_has_neither_figure_nor_column(make_search):
     search = make_search(None)
-    assert [figure.name for figure in size_figures(search)] == ["accuracy_over_parameters"]
+    assert [figure.name for figure in size_figures(search)] == ["score_over_parameters"]
     out = io.StringIO()
     write_leaderboard(search, 1, "md", out)
     header, _, first = out.getvalue().splitlines()

@@ -1,7 +1,8 @@
-"""Figures of accuracy against the size and the latency of the network."""
+"""Figures of accuracy, or another score, against the size and the latency of the network."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,11 +17,10 @@ from handsigns.stats.pareto import pareto_front
 _MAX_POINTS = 800
 _HEIGHT = 260
 _TITLES = {
-    "parameters": ("Accuracy over parameters", "parameters"),
-    "model_bytes": ("Accuracy over model size", "predicted ONNX file (bytes)"),
-    "latency_ms": ("Accuracy over latency", "latency of the untrained network (ms)"),
+    "parameters": ("parameters", "parameters"),
+    "latency_ms": ("latency", "latency of the untrained network (ms)"),
 }
-"""Title and axis title by column."""
+"""Name in the title, and axis title, by column."""
 
 
 def size_figures(search: StoredSearch) -> list[Figure]:
@@ -44,33 +44,35 @@ def _cost_axis(costs: Sequence[float], number_format: str) -> dict[str, Any]:
 
 
 def _size_plot(search: StoredSearch, name: str) -> Figure:
+    objective = search.config.objective
     records = [r for r in with_result(search.ranked) if getattr(r.network, name, None) is not None]
     rows: Rows = [
         {
             "x": getattr(record.network, name),
-            "accuracy": round_sig(record.epochs[-1].val_accuracy),
+            "score": round_sig(getattr(record.epochs[-1], objective.score)),
             "status": record.status,
             "trial": record.trial_id,
         }
         for record in subsample(records, _MAX_POINTS)
+        if math.isfinite(getattr(record.epochs[-1], objective.score))
     ]
     # A trial that was stopped early would have become better.
     finished = [row for row in rows if row["status"] == "completed"] or rows
-    front = [finished[k] for k in pareto_front([(row["x"], row["accuracy"]) for row in finished])]
+    front = [finished[k] for k in pareto_front([(row["x"], row["score"]) for row in finished])]
     winner_id = search.winner.trial_id if search.winner else ""
     heading, title = _TITLES[name]
     number_format = "~g" if name == "latency_ms" else "~s"
     x = alt.X("x:Q", title=title, **_cost_axis([float(row["x"]) for row in rows], number_format))
     y = alt.Y(
-        "accuracy:Q",
-        title="validation accuracy",
+        "score:Q",
+        title=objective.score_label,
         scale=alt.Scale(zero=False, nice=True),
         axis=alt.Axis(format=".1%", tickCount=5),
     )
     tips = [
         alt.Tooltip("trial:N"),
         alt.Tooltip("x:Q", title=name, format=",.3~f" if name == "latency_ms" else ","),
-        alt.Tooltip("accuracy:Q", title="val_accuracy", format=".2%"),
+        alt.Tooltip("score:Q", title=objective.score, format=".2%"),
         alt.Tooltip("status:N"),
     ]
     present = {row["status"] for row in rows}
@@ -90,12 +92,12 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
         .encode(x=x, y=y)
     )
     listed = ", ".join(
-        f"trial {row['trial']} {row['accuracy']:.1%} at {row['x']:,}" for row in front[:8]
+        f"trial {row['trial']} {row['score']:.1%} at {row['x']:,}" for row in front[:8]
     )
     return make_figure(
-        f"accuracy_over_{name}",
-        heading,
-        f"Validation accuracy of {len(rows)} trials against {name}. Pareto front: {listed}.",
+        f"score_over_{name}",
+        f"{objective.score_label.removeprefix('validation ').capitalize()} over {heading}",
+        f"{objective.score_label} of {len(rows)} trials against {name}. Pareto front: {listed}.",
         (line + points + ring).properties(width="container", height=_HEIGHT),
         {
             "rows": rows,
@@ -103,6 +105,6 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
             "winner": [row for row in rows if row["trial"] == winner_id],
         },
         f"The line is the Pareto front of the trials that trained to the end: no other one is both "
-        f"{'faster' if name == 'latency_ms' else 'smaller'} and more accurate. The winner is "
+        f"{'faster' if name == 'latency_ms' else 'smaller'} and better. The winner is "
         f"ringed.",
     )
