@@ -1,10 +1,15 @@
 """Latency of ONNX graphs on this machine, for a single image on one CPU thread.
 
-Imports nothing else of the package: the file runs on any device that has onnxruntime.
+Imports nothing else of the package: the file runs on any device that has onnxruntime. There,
+`python measure.py --out device.csv` times the graphs beside it, as `handsigns latency --export`
+wrote them.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +22,11 @@ _BLOCK = 20
 _MAX_BLOCKS = 20
 _SECONDS = 2.0
 """Time after which no further block begins."""
+_GROUP = 8
+"""Graphs of a table that are measured in alternation; more would fill the memory."""
+
+NETWORKS_FILE = "networks.csv"
+"""Table of the graphs in a folder: the column `file`, and others that are copied."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,35 @@ def measure_latencies(graphs: Sequence[Path]) -> list[Latency]:
     return [_summarize(measured) for measured in times]
 
 
+def measure_folder(folder: Path, out: Path, report: Callable[[int, int], None]) -> None:
+    """Measure the graphs that a folder's `NETWORKS_FILE` lists, and write them as a table.
+
+    Args:
+        folder: folder of the graphs.
+        out: CSV file to write: the rows of the list with the columns ``latency_ms`` (median),
+            ``p95_ms``, ``runs`` and ``device``.
+        report: called with the numbers of measured and of all graphs.
+    """
+    with (folder / NETWORKS_FILE).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for start in range(0, len(rows), _GROUP):
+        report(start, len(rows))
+        group = rows[start : start + _GROUP]
+        latencies = measure_latencies([folder / Path(row["file"]).name for row in group])
+        for row, latency in zip(group, latencies, strict=True):
+            row["latency_ms"] = f"{latency.median_ms:.4g}"
+            row["p95_ms"] = f"{latency.p95_ms:.4g}"
+            row["runs"] = str(latency.runs)
+            row["device"] = f"{platform.node()}, {platform.platform()}"
+    temporary = out.with_name(f".{out.name}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(out)
+    report(len(rows), len(rows))
+
+
 def _single_image_run(graph: Path) -> Callable[[], Any]:
     """Return a function that runs a graph on one image of noise."""
     import numpy as np
@@ -84,3 +123,24 @@ def _summarize(seconds: Sequence[float]) -> Latency:
     return Latency(
         median_ms=1000 * statistics.median(seconds), p95_ms=1000 * p95, runs=len(seconds)
     )
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Time the ONNX graphs in the folder of this script, for a single image on one "
+        "CPU thread. Needs onnxruntime alone."
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("device.csv"), help="table to write (default: device.csv)"
+    )
+    out = parser.parse_args().out
+    measure_folder(
+        Path(__file__).resolve().parent,
+        out,
+        lambda done, total: print(f"measured {done} of {total} networks", flush=True),
+    )
+    print(f"written to {out}; name it in the search space: limits.latency_table")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,5 +1,6 @@
 """Latency of graphs: its statistics, and the file alone on a device."""
 
+import csv
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from handsigns import latency
-from handsigns.latency import Latency, measure_latencies
+from handsigns.latency import NETWORKS_FILE, Latency, measure_latencies
 from tests.support.workspace import REPOSITORY
 
 
@@ -66,17 +67,19 @@ def test_the_file_runs_on_a_device_without_handsigns(tmp_path):
     node = make.make_node("Cast", ["images"], ["out"], to=onnx.TensorProto.FLOAT)
     graph = make.make_graph([node], "cast", [images], [out])
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 18)], ir_version=8)
-    onnx.save(model, tmp_path / "cast.onnx")
-    copy = tmp_path / "latency.py"
-    copy.write_text(
-        "import sys\nsys.modules['handsigns'] = sys.modules['torch'] = None\n"
-        + (REPOSITORY / "handsigns" / "latency.py").read_text().replace(
-            "from __future__ import annotations\n", ""
-        )
-        + "\nprint(*measure_latencies([Path('cast.onnx')]))\n"
+    folder = tmp_path / "networks"
+    folder.mkdir()
+    onnx.save(model, folder / "cast.onnx")
+    (folder / NETWORKS_FILE).write_text("file,architecture\ncast.onnx,compact\n")
+    source = (REPOSITORY / "handsigns" / "latency.py").read_text()
+    blocked = "import sys\nsys.modules['handsigns'] = sys.modules['torch'] = None\n"
+    future = "from __future__ import annotations\n"
+    (folder / "measure.py").write_text(source.replace(future, future + blocked))
+    subprocess.run(
+        [sys.executable, "-I", folder / "measure.py", "--out", "device.csv"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    printed = subprocess.run(
-        [sys.executable, "-I", copy], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
-    found = eval(printed, {"Latency": Latency})
-    assert 0 < found.median_ms <= found.p95_ms
+    with (tmp_path / "device.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["file"], row["architecture"]) == ("cast.onnx", "compact")
+    assert 0 < float(row["latency_ms"]) <= float(row["p95_ms"])

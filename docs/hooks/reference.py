@@ -34,9 +34,15 @@ from handsigns.cli.parser import make_parser
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.parameters import PARAMETER_TYPES
 from handsigns.config.presets import list_presets
+from handsigns.config.quantity import parse_bytes, parse_count, parse_milliseconds
 from handsigns.config.search import SearchConfig
 
 _TYPE_NAMES = {int: "integer", float: "number", bool: "boolean", str: "string"}
+_QUANTITIES = {
+    parse_count: "count (a number, or `200k`, `1.5M`)",
+    parse_bytes: "size (bytes, or `500 kB`, `1 MB`)",
+    parse_milliseconds: "time (milliseconds, or `5ms`)",
+}
 _USAGE_WIDTH = "88"
 
 
@@ -204,6 +210,9 @@ def _describe_type(annotation: Any, metadata: Iterable[object] = ()) -> str:
         return "list of values"
     if annotation is NoneType:
         return ""
+    for constraint in constraints:
+        if isinstance(constraint, BeforeValidator) and constraint.func in _QUANTITIES:
+            return _QUANTITIES[constraint.func]
     if annotation is float and any(isinstance(c, BeforeValidator) for c in constraints):
         return "duration (seconds, or `90s`, `15m`, `1h30m`)"
     return f"{_TYPE_NAMES.get(annotation, 'mapping')}{_limits(constraints)}"

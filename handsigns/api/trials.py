@@ -75,6 +75,7 @@ def retrain(
     trial: str | None = None,
     seeds: int = 2,
     ensemble: bool = False,
+    smallest_within: float | None = None,
     data: PathLike | None = None,
     address: str | None = None,
     trust_user_code: bool = False,
@@ -89,6 +90,8 @@ def retrain(
         trial: ID of the trial; None: the best.
         seeds: number of models to train; the one with the lowest training loss is kept.
         ensemble: keep all of them instead, as a model that averages their probabilities.
+        smallest_within: train, in place of the best, the trial with the fewest parameters whose
+            validation accuracy is at most this fraction below, such as 0.005.
         data: current folder of the images, if they were moved.
         address: address of a Ray cluster; None starts a local Ray.
         trust_user_code: run user code that the trial names.
@@ -98,6 +101,7 @@ def retrain(
         The winner, ready to classify.
 
     Raises:
+        ConfigError: both a trial and `smallest_within` are given, or it is not in [0, 1).
         ResultsError: there is no such search or trial, a run failed, or every seed diverged.
         DataError: the data have changed.
         ResourceError: a run requires more resources than are available.
@@ -106,7 +110,7 @@ def retrain(
         raise ValueError(f"seeds is {seeds}; it must be at least 1")
     with open_synced(Path(results), name) as search:
         inputs = InputOptions(as_path(data), trust_user_code)
-        request = retraining.RetrainRequest(inputs, seeds, ensemble, trial)
+        request = retraining.RetrainRequest(inputs, seeds, ensemble, trial, smallest_within)
         retraining.retrain(search, request, RunOptions(address))
         return load_winner(search.paths, trust_user_code=trust_user_code)
 

@@ -62,7 +62,7 @@ def add_corrections(parser: ArgumentParser) -> None:
 def add_search_settings(parser: ArgumentParser, data: str) -> None:
     """Add the settings of a new search, local or submitted; `data` is the help of --data."""
     parser.add_argument("--name", help="name of the search (default: SPACE with a timestamp)")
-    _add_data(parser, data)
+    add_data(parser, data)
     budget = parser.add_argument_group("budget (overrides the search space's)")
     budget.add_argument("--trials", type=int, metavar="N", help="number of trials")
     budget.add_argument("--max-epochs", type=int, metavar="N", help="maximum epochs per trial")
@@ -73,6 +73,13 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
     parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs per trial, or auto")
     parser.add_argument("--gpus-per-trial", metavar="X", help="GPUs per trial (e.g. 0.25), or auto")
+    add_overrides(parser)
+    add_user_code(parser)
+    add_trackers(parser, "--track")
+
+
+def add_overrides(parser: ArgumentParser) -> None:
+    """Add the option that overrides values of the search space."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -81,8 +88,6 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
         metavar="K=V",
         help="override any value: --set space.dropout.high=0.7 --set scheduler.name=median",
     )
-    add_user_code(parser)
-    add_trackers(parser, "--track")
 
 
 def search_request(options: Namespace) -> NewSearchRequest:
@@ -248,7 +253,8 @@ def add_trackers(parser: ArgumentParser, flag: str, *, required: bool = False) -
     )
 
 
-def _add_data(parser: ArgumentParser, description: str) -> None:
+def add_data(parser: ArgumentParser, description: str) -> None:
+    """Add the options for the images of a new search; `description` is the help of --data."""
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data",

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from handsigns.console.program import program
 
 COMMANDS = (
-    "run", "search", "plan", "submit", "resume",
+    "run", "search", "plan", "latency", "submit", "resume",
     "list", "watch", "leaderboard", "report", "suspects", "compare",
     "reevaluate", "retrain", "test", "predict", "export", "serve",
     "replay", "audit", "check", "prepare", "dashboard", "track",

@@ -102,6 +102,8 @@ def dump_search_config(config: SearchConfig) -> str:
         seconds = fields[section].get("time_budget")
         if seconds is not None and seconds == int(seconds):
             fields[section]["time_budget"] = format_duration(seconds)
+    if not fields["limits"]:
+        del fields["limits"]
     fields |= {"baseline": config.baseline, "seed": config.seed}
     if config.storage is not None:
         fields["storage"] = config.storage

@@ -12,6 +12,7 @@ from handsigns.config.sections import (
     Budget,
     Data,
     FaultTolerance,
+    Limits,
     Objective,
     Reevaluation,
     Resources,
@@ -52,6 +53,7 @@ class SearchConfig(BaseModel):
     fault_tolerance: FaultTolerance = FaultTolerance()
     tracking: Tracking = Tracking()
     reevaluation: Reevaluation = Reevaluation()
+    limits: Limits = Limits()
     baseline: bool = True
     """Whether the first trial is the recommended recipe, or the nearest that the space allows."""
     seed: Annotated[ConfigInt, Field(ge=0, lt=2**32)] = 230

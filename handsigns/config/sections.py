@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from handsigns.config.duration import parse_duration
 from handsigns.config.parameters import ConfigFloat, ConfigInt
+from handsigns.config.quantity import parse_bytes, parse_count, parse_milliseconds
 from handsigns.console.format import format_metric
 from handsigns.metrics import METRICS, Direction, EpochMetrics, Metric
 
@@ -238,3 +239,33 @@ class Reevaluation(_Section):
         if self.folds == 1:
             raise ValueError("folds is 1, which leaves nothing to train on; use 0, or 2 or more")
         return self
+
+
+class Limits(_Section):
+    """Limits on the network, such as a phone sets; a configuration that exceeds one is never
+    begun."""
+
+    parameters: Annotated[int, BeforeValidator(parse_count)] | None = None
+    """Largest number of trained parameters: `200k`, `1.5M`."""
+    model_bytes: Annotated[int, BeforeValidator(parse_bytes)] | None = None
+    """Largest size of the float32 ONNX file, as predicted from the configuration: `500 kB`,
+    `1 MB`."""
+    latency_ms: Annotated[float, BeforeValidator(parse_milliseconds)] | None = None
+    """Largest latency of the float32 ONNX graph: the median time for a single image on one CPU
+    thread, in milliseconds. The untrained network is exported once and timed on this machine,
+    before the search, or was on the device of `latency_table`."""
+    latency_table: Annotated[str, Field(min_length=1)] | None = None
+    """Path of the table of latencies that `handsigns latency SPACE` measured, on this machine or on
+    another device, relative to the current folder."""
+
+    @model_validator(mode="after")
+    def _table_is_used(self) -> Limits:
+        if self.latency_table is not None and self.latency_ms is None:
+            raise ValueError("latency_table is given without latency_ms; give the limit, too")
+        return self
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """Names of the limits that are set."""
+        names = ("parameters", "model_bytes", "latency_ms")
+        return tuple(name for name in names if getattr(self, name) is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,6 +91,21 @@ class Space(Mapping[str, Parameter]):
                 raise ConfigError(f"space.{name} is continuous; a grid needs discrete values")
             grid[name] = values
         return grid
+
+    def grid_params(self) -> Iterator[dict[str, Scalar]]:
+        """Yield every configuration of the grid; one may come twice where parameters are inactive.
+
+        Raises:
+            ConfigError: a hyperparameter is continuous.
+        """
+        grid = self.grid()
+        for values in itertools.product(*grid.values()):
+            point = dict(zip(grid, values, strict=True))
+            params: dict[str, Scalar] = {}
+            for name in self:
+                if self.is_active(name, params):
+                    params[name] = point[name]
+            yield params
 
 
 def _count(space: Space, chosen: dict[str, Scalar]) -> int:

@@ -48,6 +48,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "fault_tolerance": sections.FaultTolerance,
     "tracking": sections.Tracking,
     "reevaluation": sections.Reevaluation,
+    "limits": sections.Limits,
 }
 
 

@@ -13,6 +13,7 @@ import optuna
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
 from handsigns.metrics import Metric
+from handsigns.policy.limited_space import LimitedSpace
 from handsigns.policy.optuna_space import suggest_params
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.simulation import CurveSource, SimulatedSearch, SimulatedWorkers
@@ -114,14 +115,23 @@ class Reached:
     epochs: float
 
 
-def find_targets(search_config: SearchConfig, curves: CurveSource) -> tuple[Target, ...]:
-    """Return what the best `SHARES` of random configurations reach, easiest first."""
+def find_targets(
+    search_config: SearchConfig, curves: CurveSource, limited_space: LimitedSpace | None = None
+) -> tuple[Target, ...]:
+    """Return what the best `SHARES` of random configurations reach, easiest first.
+
+    With limits these are the sampled configurations that are within them.
+    """
     objective = search_config.objective
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(search_config.seed))
     finals = []
-    for _ in range(_NUM_RANDOM):
-        params = suggest_params(search_config, study.ask())
+    points = (
+        [suggest_params(search_config, study.ask()) for _ in range(_NUM_RANDOM)]
+        if limited_space is None
+        else limited_space.included
+    )
+    for params in points:
         seed = trial_seed(search_config.seed, TrialConfig.from_params(params))
         curve = curves.predict(params, seed)
         value = curve.score[-1] if objective.is_score else curve.loss[-1]
@@ -138,6 +148,7 @@ class Forecaster:
         curves: source of its learning curves.
         targets: the targets, easiest first.
         make_rule: returns an early-stopping rule.
+        limited_space: the part of the space that is within the limits; None without limits.
     """
 
     def __init__(
@@ -146,8 +157,10 @@ class Forecaster:
         curves: CurveSource,
         targets: Sequence[Target],
         make_rule: Callable[[SearchConfig], StoppingRule],
+        limited_space: LimitedSpace | None = None,
     ) -> None:
         self._config, self._curves = search_config, curves
+        self._limited_space = limited_space
         self._targets, self._make_rule = targets, make_rule
 
     def estimate(
@@ -185,7 +198,8 @@ class Forecaster:
         config = self._config.model_copy(
             update={"budget": budget, "seed": (self._config.seed + seed) % 2**32}
         )
-        sampler, rule = Sampler(config), self._make_rule(config)
+        sampler = Sampler(config, limited_space=self._limited_space)
+        rule = self._make_rule(config)
         search = SimulatedSearch(config, sampler, rule, self._curves, SimulatedWorkers(workers))
         waiting = list(self._targets)
         objective, last_epoch = config.objective, config.budget.max_epochs

@@ -70,3 +70,13 @@ def to_frozen_trial(search_config: SearchConfig, prior_trial: PriorTrial) -> Fro
         value=prior_trial.intermediate_values[-1] if prior_trial.completed else None,
         intermediate_values=dict(enumerate(prior_trial.intermediate_values, 1)),
     )
+
+
+def to_excluded_trial(search_config: SearchConfig, params: Params) -> FrozenTrial:
+    """Return a finished Optuna trial without values, which ranks below all others."""
+    searched = searched_params(search_config, params)
+    return create_trial(
+        state=TrialState.PRUNED,
+        params=searched,
+        distributions={name: to_distribution(search_config.space[name]) for name in searched},
+    )

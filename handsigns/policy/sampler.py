@@ -9,7 +9,7 @@ suggestions that an uninterrupted one would have made.
 
 from __future__ import annotations
 
-import itertools
+import math
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,8 @@ from optuna.trial import Trial, TrialState
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
 from handsigns.io.digest import hash_to_int
-from handsigns.policy.optuna_space import suggest_params, to_frozen_trial
+from handsigns.policy.limited_space import LimitedSpace
+from handsigns.policy.optuna_space import suggest_params, to_excluded_trial, to_frozen_trial
 from handsigns.policy.optuna_storage import PausedTrialsStorage
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
@@ -32,6 +33,10 @@ _STATEFUL_SAMPLERS = ("cmaes", "qmc")
 """Samplers with state beyond the trials; asking again in the same order rebuilds it."""
 _MAX_ATTEMPTS = 32
 """Consecutive duplicate suggestions after which the space counts as exhausted."""
+_MAX_RANDOM_ATTEMPTS = 1000
+"""Random configurations that are tried after that in a space with limits."""
+_MAX_EXCLUDED = 64
+"""Configurations beyond the limits that TPE is shown: enough to outline what is excluded."""
 
 
 class Sampler:
@@ -40,11 +45,17 @@ class Sampler:
     Args:
         search_config: resolved configuration of the search.
         warm_start: trials and configurations of an earlier search.
+        limited_space: the part of the space that is within the limits; None without limits.
     """
 
-    def __init__(self, search_config: SearchConfig, warm_start: WarmStart | None = None) -> None:
+    def __init__(
+        self,
+        search_config: SearchConfig,
+        warm_start: WarmStart | None = None,
+        limited_space: LimitedSpace | None = None,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._config = search_config
+        self._config, self._limited_space = search_config, limited_space
         self._storage = PausedTrialsStorage()
         self._optuna_study = optuna.create_study(
             storage=self._storage,
@@ -54,19 +65,30 @@ class Sampler:
         self._tried_configs: set[TrialConfig] = set()
         self._num_suggested = 0
         self._exhausted = False
+        self._num_excluded = 0
         self._queue = deque(self._initial_points(warm_start.enqueued_params if warm_start else ()))
+        if limited_space is not None and search_config.searcher.name == "tpe":
+            for params in limited_space.excluded[:_MAX_EXCLUDED]:
+                self._exclude(params)
         for prior_trial in warm_start.prior_trials if warm_start else ():
-            self._optuna_study.add_trial(to_frozen_trial(search_config, prior_trial))
+            if self._allows(TrialConfig.from_params(prior_trial.params)):
+                self._optuna_study.add_trial(to_frozen_trial(search_config, prior_trial))
+            else:
+                self._exclude(prior_trial.params)
 
     @classmethod
     def from_journal(
-        cls, search_config: SearchConfig, journal: Journal, warm_start: WarmStart | None = None
+        cls,
+        search_config: SearchConfig,
+        journal: Journal,
+        warm_start: WarmStart | None = None,
+        limited_space: LimitedSpace | None = None,
     ) -> Sampler:
         """Restore the sampler's state after the journal's last event.
 
         Trials that have not ended count as running.
         """
-        sampler = cls(search_config, warm_start)
+        sampler = cls(search_config, warm_start, limited_space)
         for event in journal.history:
             record = journal[event.trial_id]
             if isinstance(event, TrialEnded):
@@ -91,14 +113,16 @@ class Sampler:
         """Return a new trial; None when the budget or the search space is exhausted."""
         if not self.remaining:
             return None
-        for attempt in range(_MAX_ATTEMPTS):
+        for attempt in range(self._max_attempts):
             if self._config.searcher.name == "grid" and not self._queue:
                 break
             trial, params = self._ask(attempt)
             config = TrialConfig.from_params(params)
-            if config not in self._tried_configs:
+            if self._can_start(config):
                 seed = trial_seed(self._config.seed, config)
-                return TrialSpec(self._register(trial, config), params, config, seed)
+                network = self._limited_space.profile(config) if self._limited_space else None
+                trial_id = self._register(trial, config)
+                return TrialSpec(trial_id, params, config, seed, network=network)
             # A duplicate has the same seed, hence the same result: a waste of time.
             self._optuna_study.tell(trial, state=TrialState.FAIL)
         self._exhausted = True
@@ -146,29 +170,35 @@ class Sampler:
 
         These are the whole grid, or the baseline and those of the warm start.
         """
-        points: Iterable[Params]
+        points: Iterable[Params | None]
         if self._config.searcher.name == "grid":
-            grid = self._config.space.grid()
-            points = (
-                self._active_params(dict(zip(grid, values, strict=True)))
-                for values in itertools.product(*grid.values())
-            )
+            points = self._config.space.grid_params()
         else:
             baseline = self._config.baseline_params()
-            points = [*([baseline] if baseline else []), *enqueued]
+            wanted = [*([baseline] if baseline else []), *enqueued]
+            space = self._limited_space
+            points = wanted if space is None else [*map(space.nearest, wanted)]
         planned = set()
         for point in points:
-            config = TrialConfig.from_params(point)
-            if config not in planned:
+            config = None if point is None else TrialConfig.from_params(point)
+            if point and config and config not in planned and self._allows(config):
                 planned.add(config)
                 yield point
 
-    def _active_params(self, params: Params) -> Params:
-        active_params: Params = {}
-        for name in self._config.space:
-            if self._config.space.is_active(name, active_params):
-                active_params[name] = params[name]
-        return active_params
+    def _allows(self, config: TrialConfig) -> bool:
+        return self._limited_space is None or self._limited_space.allows(config)
+
+    def _can_start(self, config: TrialConfig) -> bool:
+        return config not in self._tried_configs and self._allows(config)
+
+    @property
+    def _max_attempts(self) -> int:
+        return _MAX_ATTEMPTS + (0 if self._limited_space is None else _MAX_RANDOM_ATTEMPTS)
+
+    def _exclude(self, params: Params) -> None:
+        """Show Optuna a configuration beyond the limits, as one that is worse than all others."""
+        self._optuna_study.add_trial(to_excluded_trial(self._config, params))
+        self._num_excluded += 1
 
     def _ask(self, attempt: int) -> tuple[Trial, Params]:
         if self._queue:
@@ -180,12 +210,16 @@ class Sampler:
         with warnings.catch_warnings():
             # Optuna marks some samplers' options as experimental; they are used deliberately.
             warnings.simplefilter("ignore")
-            self._optuna_study.sampler = self._make_sampler(seed)
+            self._optuna_study.sampler = (
+                self._make_sampler(seed)
+                if attempt < _MAX_ATTEMPTS
+                else optuna.samplers.RandomSampler(seed=seed)
+            )
             trial = self._optuna_study.ask()
             return trial, suggest_params(self._config, trial)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        return _optuna_sampler(self._config, seed)
+        return _optuna_sampler(self._config, seed, self._num_excluded)
 
     def _register(self, trial: Trial, config: TrialConfig) -> str:
         trial_id = f"{self._num_suggested:04d}"
@@ -200,25 +234,34 @@ class Sampler:
         Returns:
             The trial; None if the suggestion differs, say with another version of Optuna.
         """
-        for attempt in range(_MAX_ATTEMPTS):
+        for attempt in range(self._max_attempts):
             trial, params = self._ask_optuna(attempt)
             if params == record.params:
                 return trial
             self._optuna_study.tell(trial, state=TrialState.FAIL)
-            if TrialConfig.from_params(params) not in self._tried_configs:
+            if self._can_start(TrialConfig.from_params(params)):
                 return None
         return None
 
 
-def _optuna_sampler(search_config: SearchConfig, seed: int) -> BaseSampler:
-    """Return the search's Optuna sampler, seeded for one suggestion."""
+def _optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -> BaseSampler:
+    """Return the search's Optuna sampler, seeded for one suggestion.
+
+    Args:
+        search_config: resolved configuration of the search.
+        seed: seed of the suggestion.
+        num_excluded: number of trials that only show what is excluded.
+    """
     startup = search_config.searcher.startup_trials
     match search_config.searcher.name:
         case "tpe":
             # Multivariate over all parameters, grouped where some are conditional; running trials
             # count as poor (constant liar), so that concurrent trials differ.
+            # Excluded trials are poor ones; they count neither as startup trials nor in the number
+            # of good ones, Optuna's default for the others.
             return optuna.samplers.TPESampler(
-                n_startup_trials=startup,
+                n_startup_trials=(startup or 0) + num_excluded,
+                gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
                 multivariate=True,
                 group=True,
                 constant_liar=True,

@@ -21,6 +21,8 @@ from handsigns.results.trial import TrialRecord, rank_key
 
 ALL_DONE = "all trials are done"
 """Reason for which a search ends once its trials are."""
+EXHAUSTED = "the search space is exhausted"
+"""Reason for which it ends before, as every configuration was tried."""
 MAX_EQUAL_FAILURES = 10
 """Number of trials that fail with the same error, before any other outcome, that end a search."""
 

@@ -13,6 +13,7 @@ from handsigns.reporting.figures import importance as importance_figures
 from handsigns.reporting.figures import pairs as pair_figures
 from handsigns.reporting.figures import parallel as parallel_figures
 from handsigns.reporting.figures import search as search_figures
+from handsigns.reporting.figures import size as size_figures
 from handsigns.reporting.figures import winner as winner_figures
 from handsigns.reporting.figures.figure import Figure, round_sig, subsample
 from handsigns.reporting.figures.scales import with_result
@@ -74,12 +75,14 @@ class ReportFigures:
 
     Attributes:
         progress: figures of the search progress.
+        size: figures of accuracy against the size and latency of the network.
         importance, parallel, slices, pairs: figures of the hyperparameter analysis.
         winner: figures of the winner's retraining and test.
         importance_note: how the importance is estimated, or why it is not.
     """
 
     progress: list[Figure] = field(default_factory=list)
+    size: list[Figure] = field(default_factory=list)
     importance: Figure | None = None
     importance_note: str = ""
     parallel: Figure | None = None
@@ -88,7 +91,7 @@ class ReportFigures:
     winner: list[Figure] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Figure]:
-        yield from self.progress
+        yield from (*self.progress, *self.size)
         yield from (f for f in (self.importance, self.parallel) if f is not None)
         yield from (*self.slices, *self.pairs, *self.winner)
 
@@ -106,6 +109,7 @@ def make_report_figures(
     sliced = [n for n in order if sum(n in r.params for r in ranked) >= _MIN_SLICE_TRIALS]
     return ReportFigures(
         progress=_progress_figures(search, timeline),
+        size=size_figures.size_figures(search),
         importance=importance_figures.importance_bars(estimates) if estimates else None,
         importance_note=_importance_note(estimates),
         parallel=parallel_figures.parallel_coordinates(search),

@@ -15,7 +15,7 @@ from handsigns.console.wrap import wrap_text
 from handsigns.metrics import METRICS
 from handsigns.results.statistics import shown_metrics
 from handsigns.results.store import StoredSearch
-from handsigns.results.tables import leaderboard_table
+from handsigns.results.tables import leaderboard_table, network_column_names
 
 Format = Literal["table", "csv", "json", "md"]
 FORMATS: tuple[Format, ...] = ("table", "csv", "json", "md")
@@ -53,7 +53,8 @@ def shown_columns(search: StoredSearch) -> tuple[str, ...]:
     """Return the columns that are shown, with the hyperparameters that vary."""
     metrics = shown_metrics(search)
     names = ("rank", "trial_id", "status", *metrics, "epochs", "seconds")
-    return (*names, *search.config.space.searched_names)
+    sizes = network_column_names(search.journal.records)
+    return (*names, *sizes, *search.config.space.searched_names)
 
 
 def _print_table(columns: dict[str, list[str]], search: StoredSearch, out: TextIO) -> None:

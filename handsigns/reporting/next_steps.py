@@ -65,7 +65,8 @@ def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -
         return
     retraining, test = winner_summary.retraining, winner_summary.test
     retrained = retraining is not None and (
-        retraining.trial_id == winner.trial_id or (test is not None and test.selected_by == "user")
+        retraining.trial_id == winner.trial_id
+        or (test is not None and test.selected_by in ("user", "smallest"))
     )
     tested = retrained and test is not None
     if not search.reevaluated_trials and not tested:

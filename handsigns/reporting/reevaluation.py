@@ -64,21 +64,12 @@ def _summarize(reevaluated: ReevaluatedTrial) -> ReevaluationSummary:
 def _mean(reevaluated: ReevaluatedTrial, metric: Metric) -> MeanEstimate:
     values = reevaluated.values(metric)
     mean = statistics.fmean(values)
-    interval = mean_confidence_interval(values, _test_train_ratio(reevaluated))
+    interval = mean_confidence_interval(values, reevaluated.test_train_ratio)
     if interval is None:
         return MeanEstimate(mean, None)
     # Student's t is unbounded; a loss has a lower bound, a score two.
     upper = 1.0 if METRICS[metric].is_score else math.inf
     return MeanEstimate(mean, (max(0.0, interval[0]), min(upper, interval[1])))
-
-
-def _test_train_ratio(reevaluated: ReevaluatedTrial) -> float:
-    """Return the ratio of held-out to training images.
-
-    It corrects for the dependence of runs on folds, which share training images.
-    """
-    folds = reevaluated.common_runs[0].folds
-    return 1 / (folds - 1) if folds else 0.0
 
 
 def reevaluation_frame(search: StoredSearch) -> pd.DataFrame:
@@ -138,7 +129,7 @@ def _difference(first: ReevaluatedTrial, second: ReevaluatedTrial, objective: Ob
     if len(differences) < 2:
         return f"{indistinguishable}, with one run each."
     text = f"{objective.metric} differs by {statistics.fmean(differences):+.4f}"
-    interval = mean_confidence_interval(differences, _test_train_ratio(first))
+    interval = mean_confidence_interval(differences, first.test_train_ratio)
     if interval is None:
         return f"{indistinguishable}: {text} in every run."
     low, high = interval

@@ -145,6 +145,7 @@ def _page(
         rows=rows,
         statuses=sorted({row.status for row in rows}),
         progress=report_figures.progress,
+        size_figures=report_figures.size,
         has_analysis=bool(report_figures.slices),
         importance=report_figures.importance,
         importance_note=report_figures.importance_note,

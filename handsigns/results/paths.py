@@ -181,6 +181,11 @@ class SearchPaths:
         return self.root / "warm_start.json"
 
     @property
+    def latencies(self) -> Path:
+        """Table of the latencies of the space's networks, if they are limited."""
+        return self.root / "latencies.csv"
+
+    @property
     def optuna_journal(self) -> Path:
         """Optuna study of the search, in Optuna's journal format."""
         return self.root / "optuna.log"

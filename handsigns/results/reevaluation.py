@@ -167,6 +167,15 @@ class ReevaluatedTrial:
         """Whether all its runs completed."""
         return all(run.status == "completed" and run.epochs for run in self.runs)
 
+    @property
+    def test_train_ratio(self) -> float:
+        """Ratio of held-out to training images.
+
+        It corrects for the dependence of runs on folds, which share training images.
+        """
+        folds = self.common_runs[0].folds
+        return 1 / (folds - 1) if folds else 0.0
+
     def values(self, metric: str) -> list[float]:
         """Return the metric of each run after its last epoch; requires `all_completed`."""
         return [float(getattr(run.epochs[-1], metric)) for run in self.runs]

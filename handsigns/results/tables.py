@@ -127,6 +127,11 @@ def _custom(name: str) -> Column[TrialRecord]:
     return _column(f"{CUSTOM_PREFIX}{name}", None, lambda record: record.config.custom.get(name))
 
 
+def _network_value(name: str) -> Callable[[TrialRecord], Any]:
+    """Return a function to a `NetworkProfile` field of a trial."""
+    return lambda record: getattr(record.network, name, None)
+
+
 def _time(name: str) -> Column[TrialRecord]:
     return _column(name, _UTC_TIME, lambda record: _iso(getattr(record, name)))
 
@@ -194,15 +199,51 @@ _DECISION_COLUMNS: tuple[Column[Decision], ...] = (
 )
 
 
+_NETWORK_COLUMNS: tuple[Column[TrialRecord], ...] = tuple(
+    _column(name, column_type, _network_value(name))
+    for name, column_type in (
+        ("parameters", "Int64"),
+        ("model_bytes", "Int64"),
+        ("latency_ms", "float64"),
+    )
+)
+
+
 def trial_table(records: Sequence[TrialRecord]) -> Table[TrialRecord]:
     """Return the table with a row for each trial, in the given order."""
-    return Table((*_RESULT_COLUMNS, *_PROVENANCE_COLUMNS, *_custom_columns(records)), records)
+    columns = (
+        *_RESULT_COLUMNS,
+        *_PROVENANCE_COLUMNS,
+        *_network_columns(records),
+        *_custom_columns(records),
+    )
+    return Table(columns, records)
 
 
 def leaderboard_table(records: Iterable[TrialRecord], objective: Objective) -> Table[TrialRecord]:
     """Return the table of trials, best first, with results and hyperparameters."""
     ranked = rank(records, objective)
-    return Table((_RANK_COLUMN, *_RESULT_COLUMNS, *_custom_columns(ranked)), ranked)
+    columns = (
+        _RANK_COLUMN,
+        *_RESULT_COLUMNS,
+        *_network_columns(ranked),
+        *_custom_columns(ranked),
+    )
+    return Table(columns, ranked)
+
+
+def network_column_names(records: Iterable[TrialRecord]) -> list[str]:
+    """Return the columns of size and latency that a table of these trials has."""
+    return [column.name for column in _network_columns(list(records))]
+
+
+def _network_columns(records: Sequence[TrialRecord]) -> list[Column[TrialRecord]]:
+    """Return the columns of size and latency that any trial has a value for."""
+    return [
+        column
+        for column in _NETWORK_COLUMNS
+        if any(getattr(record.network, column.name, None) is not None for record in records)
+    ]
 
 
 def _custom_columns(records: Sequence[TrialRecord]) -> Iterator[Column[TrialRecord]]:

@@ -10,6 +10,7 @@ from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.sections import Objective
 from handsigns.data.folds import Fold
 from handsigns.metrics import EpochMetrics
+from handsigns.results.networks import NetworkProfile, network_from_dict, network_to_dict
 
 Params = dict[str, Scalar]
 
@@ -37,6 +38,7 @@ class TrialSpec:
         seed: seed of the training.
         epochs_done: number of epochs already recorded.
         fold: images held out for validation; None: the data set's own validation split.
+        network: size and latency of its network; None in a search without limits.
     """
 
     trial_id: str
@@ -45,6 +47,7 @@ class TrialSpec:
     seed: int
     epochs_done: int = 0
     fold: Fold | None = None
+    network: NetworkProfile | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON, as `from_dict` reads them."""
@@ -55,6 +58,7 @@ class TrialSpec:
             "seed": self.seed,
             "epochs_done": self.epochs_done,
             "fold": None if self.fold is None else asdict(self.fold),
+            "network": network_to_dict(self.network),
         }
 
     @classmethod
@@ -72,6 +76,7 @@ class TrialSpec:
             seed=fields["seed"],
             epochs_done=fields["epochs_done"],
             fold=None if fold is None else Fold(**fold),
+            network=network_from_dict(fields.get("network")),  # absent in older journals
         )
 
 
@@ -139,7 +144,7 @@ class TrialRecord:
     """Record of a trial up to its latest event.
 
     Attributes:
-        trial_id, config, params, seed, fold: see `TrialSpec`.
+        trial_id, config, params, seed, fold, network: see `TrialSpec`.
         status: see `Status`.
         epochs: metrics of each epoch trained, in order.
         placement: placement of its latest epoch; None before the first.
@@ -164,12 +169,19 @@ class TrialRecord:
     loss_scope: LossScope | None = None
     sessions: tuple[int, ...] = ()
     fold: Fold | None = None
+    network: NetworkProfile | None = None
 
     @property
     def spec(self) -> TrialSpec:
         """Specification with which the trial continues."""
         return TrialSpec(
-            self.trial_id, self.params, self.config, self.seed, len(self.epochs), self.fold
+            self.trial_id,
+            self.params,
+            self.config,
+            self.seed,
+            len(self.epochs),
+            self.fold,
+            self.network,
         )
 
     @property

@@ -27,6 +27,7 @@ class TrialState:
             started_at=started.time,
             ended_at=None,
             fold=spec.fold,
+            network=spec.network,
         )
         self._epochs: list[EpochMetrics] = []
         self._placement: Placement | None = None

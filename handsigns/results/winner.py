@@ -34,8 +34,9 @@ MISCLASSIFIED_DIR = "misclassified"
 """File names in the folder of a winner."""
 
 Count = Annotated[int, Field(ge=0)]
-SelectionMethod = Literal["rank", "re-evaluation", "user"]
-"""How a winner was selected: by leaderboard rank, by the re-evaluation, or by the user."""
+SelectionMethod = Literal["rank", "re-evaluation", "user", "smallest"]
+"""How a winner was selected: by leaderboard rank, by the re-evaluation, by the user, or as the
+smallest within a margin of the user's; see `results.smallest`."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,15 @@ class ModelCard:
         search: name of the search.
         trial_id: trial with this configuration.
         selected_by: see `SelectionMethod`.
-        selected_after_test: whether the user selected the trial after seeing a test result.
+        selected_after_test: whether the user selected the trial, or the margin, after seeing a test
+            result.
         fingerprint: fingerprint of the data.
         git_revision: revision of the code; None if unknown.
         user_code: required user code, as `UserCode.code_metadata`.
         trained_seeds: seeds of all models that were trained and did not diverge.
         confidence_threshold: see `stats.calibration.confidence_threshold`, on validation images
             that the model which predicts them was not trained on; None without such a model.
+        selection_note: of the smallest, how it compares with the winner of the search.
     """
 
     config: TrialConfig
@@ -74,6 +77,7 @@ class ModelCard:
     user_code: dict[str, Any]
     trained_seeds: tuple[int, ...]
     confidence_threshold: Share | None = None
+    selection_note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, in order of definition."""

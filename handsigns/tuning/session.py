@@ -12,7 +12,7 @@ from handsigns.errors import ResourceError, ResultsError
 from handsigns.io.atomic import remove_temporary_files
 from handsigns.io.remedies import os_error_remedy
 from handsigns.io.storage import check_writable, storage_error_message
-from handsigns.policy.stopping import ALL_DONE, StoppingCriteria
+from handsigns.policy.stopping import ALL_DONE, EXHAUSTED, StoppingCriteria
 from handsigns.results.background_sync import keep_synced
 from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.environment import describe_environment
@@ -254,7 +254,7 @@ class SearchSession:
         if stopping.fatal_error is not None:
             return
         all_started = len(self._journal) >= self._config.budget.trials
-        default_reason = ALL_DONE if all_started else "the search space is exhausted"
+        default_reason = ALL_DONE if all_started else EXHAUSTED
         stopping.reason = stopping.reason or default_reason
         stopped = close_session(
             self._journal, self._tables, stopping.reason, interrupted=stopping.interrupted

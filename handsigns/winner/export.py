@@ -18,9 +18,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.user_code import UserCode
 from handsigns.data.images import Pixels, preprocessing
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import atomic_write
+from handsigns.models import build_model, inference_model
 from handsigns.results.winner import ModelCard
 from handsigns.training.augment import normalize
 from handsigns.training.evaluate import predict_logits
@@ -97,6 +100,25 @@ def export_winner(
                 f"{difference:.2g} (tolerance {TOLERANCE:g}); {out} was not written"
             )
     return difference
+
+
+def write_untrained(
+    config: TrialConfig, classes: int, size: int, user_code: UserCode | None, out: Path
+) -> None:
+    """Write the ONNX graph of a configuration's untrained network, as fast as a trained one.
+
+    Args:
+        config, classes, size, user_code: see `build_model`.
+        out: the file to write.
+
+    Raises:
+        ConfigError: see `build_model`.
+        ResultsError: ONNX has no equivalent of the network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = inference_model(build_model(config, classes, size, user_code), config)
+    plain = model.requires_grad_(False).to(memory_format=torch.contiguous_format)
+    write_onnx(_ExportModule(plain).eval(), size, {}, out)
 
 
 def _max_difference(model: nn.Module, run: RunGraph, images: Pixels) -> float:

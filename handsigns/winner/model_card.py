@@ -38,6 +38,7 @@ _SELECTION_TEXT: dict[SelectionMethod, str] = {
     "rank": "ranked first on its leaderboard",
     "re-evaluation": "the best of the top trials re-evaluated with fresh seeds",
     "user": "picked by hand",
+    "smallest": "chosen for its size",
 }
 _LICENSE_HEADING = "## Licence\n\n"
 _LICENSE_PLACEHOLDER = (
@@ -93,7 +94,9 @@ def _overview_section(card: ModelCard) -> str:
         f"{card.size}x{card.size} pixels, and returns a probability for each of "
         f"{len(card.classes)} classes: {classes}.\n\n"
         f"The configuration is that of trial {escape_markdown(card.trial_id)} of the search "
-        f"{escape_markdown(card.search)}, {_SELECTION_TEXT[card.selected_by]}. Code revision: "
+        f"{escape_markdown(card.search)}, {_SELECTION_TEXT[card.selected_by]}"
+        f"{f' ({escape_markdown(card.selection_note)})' if card.selection_note else ''}. Code "
+        f"revision: "
         f"{escape_markdown(card.git_revision or 'unknown')}."
     )
 

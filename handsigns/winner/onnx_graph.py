@@ -29,8 +29,11 @@ RunGraph = Callable[[Pixels], npt.NDArray[np.float32]]
 Metadata = Mapping[str, Any]
 
 
-def check_extra() -> None:
+def check_extra(alternative: str = "use --format torch-export") -> None:
     """Check that the packages for ONNX are installed.
+
+    Args:
+        alternative: what can be done without them.
 
     Raises:
         ResultsError: one is missing.
@@ -38,8 +41,7 @@ def check_extra() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise ResultsError(
-            f"ONNX needs {', '.join(missing)}: pip install 'handsigns[onnx]'; or use "
-            f"--format torch-export"
+            f"ONNX needs {', '.join(missing)}: pip install 'handsigns[onnx]'; or {alternative}"
         )
 
 

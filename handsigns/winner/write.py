@@ -50,6 +50,7 @@ def write_winner(
     *,
     seconds: float,
     selected_by: SelectionMethod,
+    selection_note: str = "",
     ensemble: bool,
     progress: Callable[[int, int], None],
     user_code: UserCode | None = None,
@@ -65,7 +66,7 @@ def write_winner(
         paths: files of the retraining, with its checkpoints.
         runs: finished runs of the retraining.
         seconds: seconds that the retraining took.
-        selected_by: how the trial was selected.
+        selected_by, selection_note: how the trial was selected.
         ensemble: keep all models that did not diverge, and average their probabilities.
         progress: callback with the numbers of evaluated and of all models.
         user_code: the user code that the trial ran.
@@ -110,13 +111,14 @@ def write_winner(
         search=search.paths.name,
         trial_id=paths.root.name,
         selected_by=selected_by,
-        selected_after_test=selected_by == "user"
+        selected_after_test=selected_by in ("user", "smallest")
         and bool(read_test_ledger(search.paths.test_ledger)),
         fingerprint=data.info.fingerprint,
         git_revision=(environment["git"] or {}).get("revision"),
         user_code=user_code.code_metadata() if user_code else {},
         trained_seeds=tuple(models),
         confidence_threshold=threshold,
+        selection_note=selection_note,
     )
     placements = [run.placement for run in runs if run.placement is not None]
     retraining = RetrainingRecord(

@@ -12,7 +12,14 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
-from handsigns.results.events import EpochReported, TrialResumed, TrialStarted, read_events
+from handsigns.policy.stopping import EXHAUSTED
+from handsigns.results.events import (
+    EpochReported,
+    TrialEnded,
+    TrialResumed,
+    TrialStarted,
+    read_events,
+)
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -110,6 +117,10 @@ class _PromotionAudit:
                     waiting = any(event.trial_id in rung.waiting for rung in self._rungs)
                     if waiting:
                         yield from self._check_promotion(event)
+                case TrialEnded():
+                    # Trials that wait when a search ends are not promoted if it is extended.
+                    for rung in self._rungs:
+                        rung.waiting.discard(event.trial_id)
                 case TrialStarted():
                     self._num_started += 1
                     better = self._promotable()
@@ -149,9 +160,11 @@ class _PromotionAudit:
 
     def _all_started(self) -> bool:
         """Return whether no new trial could be started: the best of each rung is continued then."""
-        return self._num_started >= min(
-            self._config.budget.trials, self._config.space.size() or self._config.budget.trials
-        )
+        available = self._config.space.size()
+        if self._config.limits.enabled and self._search.journal.stop_reason == EXHAUSTED:
+            available = len(self._search.journal.records)
+        trials = self._config.budget.trials
+        return self._num_started >= min(trials, available or trials)
 
     def _is_ending(self, elapsed: float) -> bool:
         """Return whether no new trial can be trained to its end within the time budget."""

@@ -16,6 +16,7 @@ from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.check import print_check
 from handsigns.workflow.data import open_data
+from handsigns.workflow.limits import limit_space, print_limits
 from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
 from handsigns.workflow.trackers import tracking_overrides
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
     from handsigns.config.user_code import UserCode
     from handsigns.data.dataset import DataSet
+    from handsigns.policy.limited_space import LimitedSpace
+    from handsigns.results.networks import LatencyTable
     from handsigns.results.store import DataRecord
     from handsigns.results.warm_start import WarmStart
 
@@ -92,6 +95,7 @@ class PlannedSearch:
     record: DataRecord
     warm_start: WarmStart | None
     user_code: UserCode | None
+    limited: tuple[LimitedSpace, LatencyTable] | None
 
 
 def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
@@ -130,7 +134,8 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
         dry_run: allow a name that is taken, as nothing will be written.
 
     Raises:
-        ConfigError: the space is invalid, or its user code is not trusted or fails.
+        ConfigError: the space is invalid, nothing of it is within its limits, or its user code is
+            not trusted or fails.
         DataError: the data cannot be used, or corrections do not fit them.
         ResultsError: the name is taken, or the search to warm-start from cannot be read.
     """
@@ -153,8 +158,11 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     if request.data and data.check:
         print_check(request.data, data.check)
     smoke_test_user_code(config, user_code, data)
+    limited = limit_space(config, data.info, user_code)
+    if limited is not None:
+        print_limits(config, limited[0])
     warm_start = _warm_start(request, config, data)
-    return PlannedSearch(paths, config, data, record, warm_start, user_code)
+    return PlannedSearch(paths, config, data, record, warm_start, user_code, limited)
 
 
 def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
@@ -164,6 +172,7 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
         ResultsError: the name is taken, or results cannot be written.
         ResourceError: no trial can run, or the storage cannot be used.
     """
+    from handsigns.results.networks import write_latency_table
     from handsigns.results.search_lock import search_lock
     from handsigns.results.store import create_search, discard_unstarted
 
@@ -171,9 +180,12 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
     search = create_search(
         new.paths, new.config, new.record, new.warm_start, new.user_code, new.data.check
     )
+    limited_space, latencies = new.limited or (None, {})
+    if latencies:
+        write_latency_table(new.paths.latencies, latencies)
     try:
         with search_lock(new.paths):
-            return run_trials(search, new.config, new.data, new.user_code, options)
+            return run_trials(search, new.config, new.data, new.user_code, limited_space, options)
     except ResourceError:
         discard_unstarted(new.paths)
         raise

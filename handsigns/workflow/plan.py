@@ -12,6 +12,7 @@ from handsigns.console.program import command
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.results.paths import SearchPaths
+from handsigns.workflow.limits import limit_space
 from handsigns.workflow.report import REPORTS
 from handsigns.workflow.searches import open_at
 
@@ -147,13 +148,16 @@ def _forecast(
     price: float | None,
     seeds: int,
 ) -> Forecast:
+    limited = limit_space(config, search.data.info, None, search.paths.latencies)
+    limited_space = None if limited is None else limited[0]
     with progress("simulating searches") as report:
         from handsigns.policy.forecast import Forecast, Forecaster, find_targets
         from handsigns.policy.learning_curves import LearningCurveModel
         from handsigns.tuning.scheduler import make_stopping_rule
 
         model = LearningCurveModel(search.config.space, recording.curves)
-        forecaster = Forecaster(config, model, find_targets(config, model), make_stopping_rule)
+        targets = find_targets(config, model, limited_space)
+        forecaster = Forecaster(config, model, targets, make_stopping_rule, limited_space)
         estimates = forecaster.estimate(workers, seeds, price, report)
     error = recording.completion_error
     return Forecast(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from handsigns.console.format import format_duration
 from handsigns.errors import DataError, ResultsError
 from handsigns.workflow.data import InputOptions, describe_change, open_search_data
+from handsigns.workflow.limits import limit_space
 from handsigns.workflow.new_search import explicit_settings
 from handsigns.workflow.searches import reload
 from handsigns.workflow.sync import ensure_not_running_elsewhere
@@ -53,6 +54,7 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
         ResourceError: no trial can run.
     """
     from handsigns.config.load import load_search_config
+    from handsigns.results.networks import write_latency_table
     from handsigns.results.search_lock import search_lock
     from handsigns.tracking.registry import ensure_installed
 
@@ -71,8 +73,12 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
         _ensure_data_unchanged(search, data, accepted=request.accept_changed_data)
         _ensure_code_unchanged(search, user_code, accepted=request.accept_changed_code)
         smoke_test_user_code(config, user_code, data)
+        limited = limit_space(config, data.info, user_code, search.paths.latencies)
+        limited_space, latencies = limited or (None, {})
         _save_inputs(search, config, data, request.inputs.data, user_code)
-        return run_trials(search, config, data, user_code, options)
+        if latencies:
+            write_latency_table(search.paths.latencies, latencies)
+        return run_trials(search, config, data, user_code, limited_space, options)
 
 
 def _exhausted_budget(config: SearchConfig, search: StoredSearch) -> tuple[str, str] | None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
+from handsigns.errors import ConfigError
 from handsigns.workflow.data import InputOptions, open_verified_data
+from handsigns.workflow.limits import NetworkProfiler
 from handsigns.workflow.trackers import publish_winner
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trial
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
+    from handsigns.results.trial import TrialRecord
     from handsigns.results.winner import ModelCard, SeedRun, SelectionMethod
 
 
@@ -26,22 +29,32 @@ class RetrainRequest:
         seeds: number of models to train.
         ensemble: whether to keep all models, as one that averages their probabilities.
         trial: trial ID; None: the best, after a re-evaluation the best of that.
+        smallest_within: accuracy in [0, 1] that the smallest network may be worse, which is trained
+            in place of the best; see `results.smallest`.
     """
 
     inputs: InputOptions
     seeds: int
     ensemble: bool = False
     trial: str | None = None
+    smallest_within: float | None = None
 
     def arguments(self, address: str | None) -> tuple[str, ...]:
         """Return the arguments of the command, after the name of the search."""
         return (
             *(() if self.trial is None else ("--trial", self.trial)),
+            *self._margin_arguments,
             *("--seeds", str(self.seeds)),
             *(("--ensemble",) if self.ensemble else ()),
             *(() if address is None else ("--address", address)),
             *self.inputs.arguments,
         )
+
+    @property
+    def _margin_arguments(self) -> tuple[str, ...]:
+        if self.smallest_within is None:
+            return ()
+        return ("--smallest-within", f"{100 * self.smallest_within:g}%")
 
 
 def retrain(
@@ -57,6 +70,7 @@ def retrain(
         options: where to run.
 
     Raises:
+        ConfigError: both a trial and a margin are given, or the margin is invalid.
         ResultsError: there is no such trial, a run failed, every seed diverged, or the search is
             running.
         DataError: the data have changed.
@@ -68,7 +82,7 @@ def retrain(
     from handsigns.tuning.retraining import discard_runs
     from handsigns.tuning.retraining import retrain as train
 
-    record = search.trial(request.trial)
+    record, note = _choose(search, request)
     user_code = load_user_code_for_trial(search, record, allowed=request.inputs.trust_user_code)
     data = open_verified_data(search, request.inputs.data)
     plan = RetrainingPlan(
@@ -77,6 +91,8 @@ def retrain(
     paths = RetrainingPaths.of_trial(
         search.paths, record.trial_id, request.arguments(options.address)
     )
+    if note:
+        print(f"\nsmallest: {note}", flush=True)
     print(
         f"\nretraining trial {record.trial_id} on training and validation split, with "
         f"{pluralize(request.seeds, 'fresh seed')}",
@@ -108,7 +124,8 @@ def retrain(
                 paths,
                 result.runs,
                 seconds=result.seconds,
-                selected_by=_selection_method(search, request.trial),
+                selected_by=_selection_method(search, request),
+                selection_note=note,
                 ensemble=request.ensemble,
                 progress=report,
                 user_code=user_code,
@@ -118,8 +135,35 @@ def retrain(
     return card, runs
 
 
-def _selection_method(search: StoredSearch, trial: str | None) -> SelectionMethod:
-    if trial is not None:
+def _choose(search: StoredSearch, request: RetrainRequest) -> tuple[TrialRecord, str]:
+    """Return the trial to train; and, of the smallest, how it compares with the winner.
+
+    Raises:
+        ConfigError: both a trial and a margin are given, or the margin is invalid.
+        ResultsError: there is no such trial, or user code is not trusted.
+    """
+    margin = request.smallest_within
+    if margin is None:
+        return search.trial(request.trial), ""
+    if request.trial is not None:
+        raise ConfigError("--trial and --smallest-within both choose a trial; give one of them")
+    if not 0 <= margin < 1:
+        raise ConfigError(f"--smallest-within: {margin:g} is not a fraction in [0, 1)")
+
+    from handsigns.results.smallest import smallest_within
+
+    user_code = load_user_code_for_trial(
+        search, search.trial(None), allowed=request.inputs.trust_user_code
+    )
+    profiler = NetworkProfiler(search.data.info, user_code)
+    choice = smallest_within(search, margin, lambda config: profiler(config).parameters)
+    return choice.record, choice.describe()
+
+
+def _selection_method(search: StoredSearch, request: RetrainRequest) -> SelectionMethod:
+    if request.smallest_within is not None:
+        return "smallest"
+    if request.trial is not None:
         return "user"
     reevaluated = any(finalist.all_completed for finalist in search.reevaluated_trials)
     return "re-evaluation" if reevaluated else "rank"

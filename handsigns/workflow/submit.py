@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from handsigns.config.user_code import UserCode
 
 _SPACE_FILE = "space.yaml"
+_LATENCY_FILE = "latencies.csv"
 _SUCCEEDED = "SUCCEEDED"
 _MAX_MESSAGE_CHARS = 500
 """Characters shown of Ray's message on a failed job."""
@@ -192,13 +193,19 @@ def _submit_job(
 
 
 def _stage_working_dir(folder: Path, config: SearchConfig, user_code: UserCode | None) -> None:
-    """Collect what the cluster lacks: this package, the search space, user code."""
+    """Collect what the cluster lacks: this package, the search space, user code, latencies."""
     from handsigns.config.load import dump_search_config
     from handsigns.results.environment import PACKAGE_DIR
+    from handsigns.results.networks import read_latency_table, write_latency_table
 
     shutil.copytree(
         PACKAGE_DIR, folder / PACKAGE_DIR.name, ignore=shutil.ignore_patterns("__pycache__")
     )
+    table = config.limits.latency_table
+    if table is not None:
+        write_latency_table(folder / _LATENCY_FILE, read_latency_table(Path(table)))
+        limits = config.limits.model_copy(update={"latency_table": _LATENCY_FILE})
+        config = config.model_copy(update={"limits": limits})
     (folder / _SPACE_FILE).write_text(dump_search_config(config), encoding="utf-8")
     for module in user_code.modules.values() if user_code else ():
         path = folder / f"{module.name.replace('.', '/')}.py"

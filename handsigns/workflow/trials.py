@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
     from handsigns.config.user_code import UserCode
     from handsigns.data.dataset import DataSet
+    from handsigns.policy.limited_space import LimitedSpace
     from handsigns.policy.source import TrialSource
     from handsigns.results.journal import Journal
     from handsigns.results.store import StoredSearch
@@ -54,6 +55,7 @@ def run_trials(
     config: SearchConfig,
     data: DataSet,
     user_code: UserCode | None,
+    limited_space: LimitedSpace | None,
     options: RunOptions,
 ) -> FinishedRun:
     """Run a search, locked by this process, until its budget is exhausted or it is interrupted.
@@ -63,6 +65,7 @@ def run_trials(
         config: its settings from now on.
         data: its data from now on.
         user_code: user modules that trials may run.
+        limited_space: the part of the space that is within the limits; None without limits.
         options: where to run.
 
     Raises:
@@ -76,7 +79,7 @@ def run_trials(
         config,
         data,
         search.paths,
-        _sampler_factory(search),
+        _sampler_factory(search, limited_space),
         trackers=("optuna", *config.tracking.enabled),
         address=options.address,
         dashboard=options.dashboard,
@@ -94,7 +97,9 @@ def run_trials(
     return FinishedRun(search, outcome)
 
 
-def _sampler_factory(search: StoredSearch) -> TrialSourceFactory:
+def _sampler_factory(
+    search: StoredSearch, limited_space: LimitedSpace | None
+) -> TrialSourceFactory:
     from handsigns.results.warm_start import read_warm_start
 
     warm_start = read_warm_start(search.paths.warm_start)
@@ -102,6 +107,6 @@ def _sampler_factory(search: StoredSearch) -> TrialSourceFactory:
     def make_source(config: SearchConfig, journal: Journal) -> TrialSource:
         from handsigns.policy.sampler import Sampler  # imports Optuna while Ray starts
 
-        return Sampler.from_journal(config, journal, warm_start)
+        return Sampler.from_journal(config, journal, warm_start, limited_space)
 
     return make_source

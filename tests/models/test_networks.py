@@ -4,6 +4,7 @@ import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ConfigError
 from handsigns.models import build_model
+from handsigns.models.size import GRAPH_BYTES, count_parameters
 
 
 @pytest.mark.parametrize("architecture", ["compact", "cs230"])
@@ -21,6 +22,18 @@ def test_cs230_network_has_the_original_parameter_count():
     norms = 2 * (32 + 64 + 128 + 128)
     linear = (8 * 8 * 128 + 1) * 128 + (128 + 1) * 6
     assert sum(p.numel() for p in model.parameters()) == convolutions + norms + linear
+
+
+@pytest.mark.parametrize("architecture", ["compact", "cs230"])
+def test_parameters_are_counted_without_building_the_network(architecture):
+    config = TrialConfig(architecture=architecture, channel_width=4)
+    model = build_model(config, 3, 48)
+    before = torch.random.get_rng_state()
+    parameters, model_bytes = count_parameters(config, 3, 48)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert parameters == sum(p.numel() for p in model.parameters())
+    statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    assert model_bytes == 4 * (parameters + statistics) + GRAPH_BYTES
 
 
 @pytest.mark.parametrize("architecture", ["compact", "cs230"])

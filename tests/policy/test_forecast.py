@@ -13,9 +13,11 @@ from handsigns.policy.forecast import (
     worthwhile_workers,
 )
 from handsigns.policy.learning_curves import LearningCurve, LearningCurveModel
+from handsigns.policy.limited_space import LimitedSpace, sample_space
 from handsigns.policy.recording import differences, read_recording
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
+from handsigns.results.networks import NetworkProfile
 from handsigns.tuning.scheduler import make_stopping_rule
 from tests.support.scripted import SPACE
 
@@ -91,6 +93,27 @@ def test_most_searches_take_what_was_forecast(run_pilot, metric):
             reached = list(actual.simulate(estimate.workers, seed))
             inside.append(low <= reached[targets.index(estimate.target)].seconds <= high)
     assert np.mean(inside) > 0.6
+
+
+def test_a_forecast_stays_within_the_limits(make_search_config):
+    seen = set()
+
+    class WidthCurves(KnownCurves):
+        def predict(self, params, seed=None):
+            seen.add(params["channel_width"])
+            return super().predict(params, seed)
+
+    config = make_search_config(
+        SPACE, budget={"trials": 30, "max_epochs": EPOCHS}, limits={"parameters": 1600}
+    )
+    limited = LimitedSpace(
+        config, sample_space(config), lambda c: NetworkProfile(100 * c.channel_width, 1)
+    )
+    curves = WidthCurves()
+    targets = find_targets(config, curves, limited)
+    forecaster = Forecaster(config, curves, targets, make_stopping_rule, limited)
+    list(forecaster.simulate(4, seed=1))
+    assert seen == {8, 12, 16}
 
 
 def test_targets_are_quantiles_of_random_configurations(make_search_config):

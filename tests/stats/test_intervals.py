@@ -3,7 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.stats.intervals import mean_confidence_interval, wilson_interval
+from handsigns.stats.intervals import (
+    difference_interval,
+    mean_confidence_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_against_published_values():
@@ -20,6 +24,13 @@ def test_wilson_interval_contains_the_proportion_within_bounds(counts):
     low, high = wilson_interval(correct, total)
     assert 0 <= low <= correct / total <= high <= 1
     assert low < high
+
+
+def test_difference_interval_against_published_values():
+    # Newcombe, "Interval estimation for the difference between independent proportions", 1998,
+    # table II, method 10
+    assert difference_interval(9, 3, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    assert difference_interval(10, 0, 10) == pytest.approx((0.6075, 1.0), abs=5e-5)
 
 
 def test_interval_of_a_mean_is_students_t():

@@ -17,11 +17,13 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, create_search, open_search
 from handsigns.results.tables import write_tables
-from handsigns.results.trial import Placement, Session
+from handsigns.results.trial import Placement, Session, Verdict
 from handsigns.training.state import TrainingPlan, init_state
 from handsigns.training.train import train_epochs
-from tests.support.records import make_spec
+from handsigns.workflow.audit_decisions import check_decisions
+from tests.support.records import make_epoch_metrics, make_spec
 from tests.support.retraining import plan_of, write_runs
+from tests.support.scripted import simulate_search
 
 SECTIONS = {
     "space": {"learning_rate": 0.01, "channel_width": 4, "batch_size": 16},
@@ -139,3 +141,20 @@ def test_retrain_and_test_open_the_search_once(finished, count_openings):
     assert main(["test", "finished", "--no-report"]) == 0
     assert count_openings() == 1
     assert json.loads((finished.winner / "test.json").read_text())["total"] == 24
+
+
+def test_a_trial_that_ended_waiting_is_not_to_be_promoted(tmp_path):
+    """The search was extended: what waited when it ended before is not promoted."""
+    stored = simulate_search(tmp_path, trials=0)
+    journal = Journal(stored.paths.journal, writable=True)
+    for number in range(3):
+        journal.start_trial(make_spec(f"{number:04d}"))
+        for epoch in range(1, 4):
+            verdict = Verdict(3, 0.5 + number, None, number, "pause") if epoch == 3 else None
+            metrics = make_epoch_metrics(epoch, 0.5 + number)
+            journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1), verdict)
+    for number in range(3):
+        journal.end_trial(f"{number:04d}", "stopped")
+    journal.start_trial(make_spec("0003"))
+    journal.close()
+    assert list(check_decisions(open_search(stored.paths))) == []

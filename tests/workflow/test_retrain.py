@@ -13,6 +13,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.retraining import RetrainingPaths
 from handsigns.results.store import DataRecord, create_search, open_search
 from handsigns.results.trial import Placement, Session
+from handsigns.results.winner import read_model_card
 from handsigns.tuning import retraining
 from handsigns.tuning.request import SearchResult
 from tests.support.records import make_epoch_metrics, make_spec
@@ -39,8 +40,8 @@ def search(workspace, tmp_path, monkeypatch):
     create_search(paths, config, DataRecord(data.info, str(bands), 16, False))
     journal = Journal(paths.journal, writable=True)
     journal.start_session(Session(data.info.fingerprint, {}))
-    for trial_id, loss in (("0000", 0.1), ("0001", 0.2)):
-        journal.start_trial(make_spec(trial_id, SPACE))
+    for trial_id, loss, width in (("0000", 0.1, 4), ("0001", 0.2, 3)):
+        journal.start_trial(make_spec(trial_id, SPACE | {"channel_width": width}))
         journal.report_epoch(trial_id, make_epoch_metrics(1, loss), HERE)
         journal.end_trial(trial_id, "completed")
     journal.end_session("all trials are done", interrupted=False)
@@ -84,6 +85,29 @@ def test_a_retraining_without_unfinished_runs_starts_no_ray(search, session, cap
     assert main(["retrain", "it", "--seeds", "1", "--trial", "1", "--no-report"]) == 0
     assert session == []
     assert not (search.paths.root / "retraining").exists(), "nothing is left"
+
+
+def test_the_smallest_within_a_margin_is_retrained(search, session, capsys):
+    search, data = search
+    write_runs(search, data, plan_of(search, search.trial("1"), 1))
+    command = ["retrain", "it", "--seeds", "1", "--smallest-within", "0.5%", "--no-report"]
+    assert main(command) == 0
+    assert session == []
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "smallest: trial 0001 with 3,648 parameters in place of the winner" in printed
+    assert "retrained trial 0001 (selected by smallest)" in printed
+    card = read_model_card(search.paths.winner)
+    assert (card.trial_id, card.selected_by) == ("0001", "smallest")
+    readme = (search.paths.winner / "README.md").read_text()
+    assert "chosen for its size (trial 0001 with 3,648 parameters in place of" in readme
+
+
+@pytest.mark.parametrize("margin", ["0.5", "100%", "half%"])
+def test_a_margin_is_a_percentage(margin, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["retrain", "it", "--smallest-within", margin])
+    assert ended.value.code == 2
+    assert "is not a percentage from 0% to below 100%" in capsys.readouterr().err
 
 
 def test_a_failed_run_is_reported_and_restarted(search, session):

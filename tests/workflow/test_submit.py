@@ -1,12 +1,15 @@
 """Submission of a search to a fake job server."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from handsigns.cli import main
 from handsigns.cluster.jobs import job_client
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.results.networks import Network, read_latency_table, write_latency_table
 from handsigns.results.remote_copies import copy_in_storage
 from tests.support.scripted import simulate_search
 
@@ -32,9 +35,11 @@ class Server:
         self._request("list_jobs")
         return []
 
-    def submit_job(self, **_):
+    def submit_job(self, *, runtime_env, **_):
         self._request("submit_job")
         self.submitted = True
+        folder = Path(runtime_env["working_dir"])
+        self.files = {path.name: path.read_text() for path in folder.glob("*.*")}
 
     async def tail_job_logs(self, _):
         self._request("tail_job_logs")
@@ -52,11 +57,11 @@ def submit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shared").mkdir()
 
-    def run(server):
+    def run(server, *options):
         monkeypatch.setattr("handsigns.cluster.jobs.job_client", lambda *_: server)
         status = main(
             ["submit", "quick", "--name", "sent", "--address", "http://head:8265",
-             "--storage", str(tmp_path / "shared")]
+             "--storage", str(tmp_path / "shared"), *options]
         )  # fmt: skip
         captured = capsys.readouterr()
         return status, captured.out + captured.err
@@ -126,3 +131,13 @@ def test_logs_of_the_ray_client_go_to_a_file(tmp_path, monkeypatch, capfd):
     logging.getLogger("ray.dashboard.modules.job.sdk").warning("something")
     assert "something" in log.read_text()
     assert "something" not in capfd.readouterr().err
+
+
+def test_the_table_of_latencies_is_uploaded(submit, tmp_path):
+    table = {Network.of(TrialConfig(), 64, 6): 1.5}
+    write_latency_table(tmp_path / "phone.csv", table)
+    server = Server()
+    submit(server, "--set", "limits.latency_ms=5", "--set", "limits.latency_table=phone.csv")
+    assert "latency_table: latencies.csv" in server.files["space.yaml"]
+    (tmp_path / "sent.csv").write_text(server.files["latencies.csv"])
+    assert read_latency_table(tmp_path / "sent.csv") == table

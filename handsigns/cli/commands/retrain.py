@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,15 @@ EXAMPLE = "retrain first --seeds 5"
 def add_arguments(parser: ArgumentParser) -> None:
     """Add arguments for the search, the trial, and the retraining options."""
     add_name(parser)
-    parser.add_argument("--trial", metavar="ID", help="ID of the trial (default: the best)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--trial", metavar="ID", help="ID of the trial (default: the best)")
+    which.add_argument(
+        "--smallest-within",
+        type=_margin,
+        metavar="P",
+        help="retrain the trial with the fewest parameters whose validation accuracy is at most P "
+        "below the best one's, such as 0.5%%; of the re-evaluated trials if there are any",
+    )
     add_retraining(parser)
     add_address(parser)
     add_report(parser)
@@ -47,12 +55,29 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Retrain a configuration of a search and write its report."""
-    request = RetrainRequest(input_options(options), options.seeds, options.ensemble, options.trial)
+    request = RetrainRequest(
+        input_options(options),
+        options.seeds,
+        options.ensemble,
+        options.trial,
+        options.smallest_within,
+    )
     with open_synced(options.results, options.name, options.storage) as search:
         retrain_and_show(search, request, address=options.address)
         write_final_report(search, options)
         show_next(search)
     return 0
+
+
+def _margin(text: str) -> float:
+    """Parse a percentage, such as 0.5%."""
+    try:
+        margin = float(text.removesuffix("%")) / 100
+    except ValueError:
+        margin = -1.0
+    if not text.endswith("%") or not 0 <= margin < 1:
+        raise ArgumentTypeError(f"{text!r} is not a percentage from 0% to below 100%, such as 0.5%")
+    return margin
 
 
 def retrain_and_show(search: StoredSearch, request: RetrainRequest, *, address: str | None) -> None:

@@ -1,0 +1,74 @@
+"""Latency of the networks of a search space, on this machine or on another device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from handsigns.errors import ResultsError
+from handsigns.workflow.data import open_data
+from handsigns.workflow.limits import (
+    NetworkProfiler,
+    distinct_networks,
+    export_networks,
+    measure_networks,
+)
+from handsigns.workflow.new_search import NewSearchRequest, load_space
+from handsigns.workflow.user_code import load_user_code_for_space
+
+if TYPE_CHECKING:
+    from handsigns.config.hyperparameters import TrialConfig
+    from handsigns.config.user_code import UserCode
+    from handsigns.results.networks import LatencyTable, Network
+
+
+def measure_space(request: NewSearchRequest, out: Path) -> LatencyTable:
+    """Measure the latency of a space's networks on this machine, showing progress.
+
+    Args:
+        request: the search whose space, images and user code give the networks.
+        out: table to write.
+
+    Raises:
+        ConfigError: the space is invalid, has too many networks, or its user code is not trusted.
+        DataError: the images cannot be used.
+        ResultsError: the table exists, the packages for ONNX are missing, or ONNX has no equivalent
+            of a network.
+    """
+    if out.exists():
+        raise ResultsError(f"{out} exists already; choose another file (--out) or remove it")
+    networks, user_code = _networks(request)
+    return measure_networks(networks, user_code, out)
+
+
+def export_space(request: NewSearchRequest, folder: Path) -> int:
+    """Export a space's networks, untrained, with a script that measures them on another device.
+
+    Args:
+        request: see `measure_space`.
+        folder: folder to create.
+
+    Returns:
+        The number of networks.
+
+    Raises:
+        ConfigError, DataError: see `measure_space`.
+        ResultsError: the folder is not empty; otherwise see `measure_space`.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ResultsError(f"{folder} exists and is not an empty folder; choose another (--export)")
+    networks, user_code = _networks(request)
+    folder.mkdir(parents=True, exist_ok=True)
+    export_networks(folder, networks, user_code)
+    return len(networks)
+
+
+def _networks(request: NewSearchRequest) -> tuple[dict[Network, TrialConfig], UserCode | None]:
+    config, space = load_space(request)
+
+    from handsigns.policy.limited_space import sample_space
+
+    user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
+    data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
+    profiler = NetworkProfiler(data.info, user_code)
+    return distinct_networks(config, profiler, sample_space(config)), user_code

@@ -1,0 +1,107 @@
+"""Limits on the network: what a search prints and refuses, and measuring on a device."""
+
+import csv
+import subprocess
+import sys
+
+import pytest
+
+from handsigns.cli import main
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.data.splits import DataInfo
+from handsigns.errors import ConfigError
+from handsigns.results.networks import Network, read_latency_table, write_latency_table
+from handsigns.workflow.limits import limit_space
+
+INFO = DataInfo("x", "f", ("a", "b", "c"), 16, {"train": (1, 1, 1)})
+SPACE = {
+    "learning_rate": {"type": "log_uniform", "low": 1e-3, "high": 3e-2},
+    "channel_width": {"type": "integer", "low": 4, "high": 16, "step": 4},
+}
+
+
+@pytest.fixture
+def small_space(workspace, tmp_path, monkeypatch):
+    """Path of a search space of four networks for the images of the workspace."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HANDSIGNS_CACHE", workspace.environment["HANDSIGNS_CACHE"])
+    (tmp_path / "bands").symlink_to(workspace.root / "bands")
+    path = tmp_path / "small.yaml"
+    path.write_text(f"space: {SPACE}\nbudget: {{trials: 4}}\n")
+    return path
+
+
+def network(width, image_size=16):
+    return Network.of(TrialConfig(channel_width=width), image_size, 3)
+
+
+def search(*options):
+    return main(["search", "small.yaml", "--data", "bands", "--size", "16", "--dry-run", *options])
+
+
+@pytest.mark.usefixtures("small_space")
+def test_a_dry_run_prints_the_share_and_what_excludes_most(capsys):
+    assert search("--set", "limits.parameters=40k", "--set", "limits.model_bytes=1 MB") == 0
+    printed, notes = capsys.readouterr()
+    assert "% of 1024 sampled configurations are within them; parameters excludes most" in printed
+    assert "the first trial has channel_width 8 instead of 16" in notes
+    assert "limits:\n  parameters: 40000\n  model_bytes: 1000000\n" in printed
+
+
+@pytest.mark.usefixtures("small_space")
+def test_a_search_with_nothing_left_does_not_start(capsys):
+    assert search("--set", "limits.parameters=5k") == 2
+    error = capsys.readouterr().err
+    assert "none of 1024 sampled configurations is within them (exceeded: parameters 1024)" in error
+    assert "The smallest network has 6,375 parameters, 42.0 kB" in error
+
+
+def test_networks_that_a_table_lacks_are_not_begun(make_search_config, tmp_path, capsys):
+    table = tmp_path / "device.csv"
+    config = make_search_config(SPACE, limits={"latency_ms": 2, "latency_table": str(table)})
+    networks = {network(width): width / 5 for width in (4, 8)}
+    write_latency_table(table, networks)
+    space, latencies = limit_space(config, INFO, None)
+    assert latencies == networks
+    lacks = "device.csv lacks 2 networks of 4, such as compact with channel_width 12"
+    assert lacks in capsys.readouterr().err
+    assert {params["channel_width"] for params in space.excluded} == {12, 16}
+    write_latency_table(table, {network(4, image_size=64): 1.0})
+    with pytest.raises(ConfigError, match=r"lacks 4 networks of 4.* handsigns latency SPACE"):
+        limit_space(config, INFO, None)
+
+
+def test_a_resumed_search_uses_the_latencies_of_its_start(make_search_config, tmp_path):
+    config = make_search_config(SPACE, limits={"latency_ms": 2, "latency_table": "gone.csv"})
+    saved = tmp_path / "latencies.csv"
+    write_latency_table(saved, {network(8): 1.0})
+    space, _ = limit_space(config, INFO, None, saved)
+    assert {params["channel_width"] for params in space.excluded} == {4, 12, 16}
+
+
+def test_too_many_networks_to_measure_are_refused(make_search_config):
+    wide = {"channel_width": {"type": "integer", "low": 4, "high": 200}}
+    config = make_search_config(wide, limits={"latency_ms": 2})
+    with pytest.raises(ConfigError, match=r"has 197 networks, more than 64.*give .* a step"):
+        limit_space(config, INFO, None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_space")
+def test_exported_networks_are_measured_without_handsigns(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    command = ["latency", "small.yaml", "--data", "bands", "--size", "16"]
+    command += ["--set", "limits.parameters=10k"]
+    assert main([*command, "--export", "networks"]) == 0
+    assert "python networks/measure.py --out device.csv" in capsys.readouterr().out
+    subprocess.run(
+        [sys.executable, "-I", "networks/measure.py", "--out", "device.csv"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    assert list(read_latency_table(tmp_path / "device.csv")) == [network(4)]
+    with (tmp_path / "device.csv").open() as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["network000.onnx"]
+    assert main([*command, "--export", "networks"]) == 2
+    assert "networks exists and is not an empty folder" in capsys.readouterr().err
+    assert main([*command, "--out", "device.csv"]) == 2
+    assert "device.csv exists already" in capsys.readouterr().err
