@@ -243,7 +243,7 @@ class Reevaluation(_Section):
 
 class Limits(_Section):
     """Limits on the network, such as a phone sets; a configuration that exceeds one is never
-    begun."""
+    started."""
 
     parameters: Annotated[int, BeforeValidator(parse_count)] | None = None
     """Largest number of trained parameters: `200k`, `1.5M`."""

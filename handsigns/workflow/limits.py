@@ -245,7 +245,7 @@ def _report_missing(table: str, missing: Mapping[Network, object], total: int) -
     remedy = "measure this space with these images: handsigns latency SPACE --export DIR"
     if len(missing) == total:
         raise ConfigError(f"limits.latency_table: {text}; {remedy}")
-    print_note(f"{text}; their configurations are not begun. To include them, {remedy}")
+    print_note(f"{text}; their configurations are not started. To include them, {remedy}")
 
 
 def _configs(sample: Iterable[Mapping[str, object]]) -> Iterable[TrialConfig]:

@@ -1,4 +1,4 @@
-"""Limits on the network: no configuration beyond them is begun."""
+"""Limits on the network: no configuration beyond them is started."""
 
 import pytest
 

@@ -56,7 +56,7 @@ def test_a_search_with_nothing_left_does_not_start(capsys):
     assert "The smallest network has 6,375 parameters, 42.0 kB" in error
 
 
-def test_networks_that_a_table_lacks_are_not_begun(make_search_config, tmp_path, capsys):
+def test_networks_that_a_table_lacks_are_not_started(make_search_config, tmp_path, capsys):
     table = tmp_path / "device.csv"
     config = make_search_config(SPACE, limits={"latency_ms": 2, "latency_table": str(table)})
     networks = {network(width): width / 5 for width in (4, 8)}
