@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.api._paths import PathLike, as_path
-from handsigns.workflow.check import check_folder, write_page
+from handsigns.workflow.check import add_suspects, check_folder, write_page
+from handsigns.workflow.searches import open_synced
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -17,6 +18,8 @@ def check(
     *,
     size: int = 64,
     group_by: str | None = None,
+    search: str | None = None,
+    results: PathLike = "results",
     reports: PathLike | None = "reports",
 ) -> DataCheck:
     """Check a folder of images for what makes its results worth less, showing progress.
@@ -25,6 +28,8 @@ def check(
         data: folder of images.
         size: height and width in pixels at which images are compared.
         group_by: see `search`.
+        search: name of a search on these images, whose models judge the labels.
+        results: folder of all searches.
         reports: folder of all reports; the page with the images is in its subfolder ``check-DATA``.
             None: write no page.
 
@@ -33,9 +38,13 @@ def check(
 
     Raises:
         DataError: it is not a folder of images in a supported layout.
-        ResultsError: the page's path holds something that is not a report.
+        ResultsError: the page's path holds something that is not a report; or the search was on
+            other images, or knows no suspect labels.
     """
     found = check_folder(Path(data), size=size, group_by=group_by)
+    if search is not None:
+        with open_synced(Path(results), search) as stored:
+            found = add_suspects(found, stored)
     folder = as_path(reports)
     if folder is not None:
         write_page(found, folder)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from handsigns.console.format import pluralize
 from handsigns.console.program import command
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
+from handsigns.errors import ResultsError
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
+    from handsigns.results.store import StoredSearch
 
 _IN_NOTES = ("unusable_files", "ignored_images", "across_splits")
 """Findings that the notes on a search's data say already."""
@@ -27,6 +31,37 @@ def check_folder(source: Path, *, size: int, group_by: str | None) -> DataCheck:
 
     with progress("reading images") as report:
         return check_data(source, size=size, group_by=group_by, progress=report)
+
+
+def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
+    """Return the check with a finding on the suspect labels of a search on the same images.
+
+    Raises:
+        ResultsError: the images differ, or there are no suspect labels; see `load_suspects`.
+    """
+    from handsigns.data.findings import Finding
+    from handsigns.workflow.suspects import load_suspects
+
+    name, info = search.paths.name, search.data.info
+    if info.fingerprint != check.fingerprint:
+        raise ResultsError(
+            f"{name} was run on other images, or with other options: of {printable(info.source)}, "
+            f"--size {info.size}"
+        )
+    found = load_suspects(search)
+    if not found.num_suspects:
+        return check
+    finding = Finding(
+        "suspect_labels",
+        found.num_suspects,
+        f"{pluralize(found.num_suspects, 'label')} probably wrong, as {found.models} models of "
+        f"{name} judge",
+        f"look at them, and relabel or exclude them in the next search: "
+        f"{command('suspects', name)}",
+        tuple(f"{s.image.name}: {s.image.label}, or {s.suggested}" for s in found.suspects[:20]),
+        tuple(suspect.image for suspect in found.suspects[:24]),
+    )
+    return dataclasses.replace(check, findings=(finding, *check.findings))
 
 
 def print_check(source: Path, check: DataCheck) -> None:

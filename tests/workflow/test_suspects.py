@@ -1,15 +1,17 @@
 """Suspect labels on the command line, and corrected labels of a search without any trial."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
 
 from handsigns.cli import main
 from handsigns.data.findings import ImageRef
-from handsigns.errors import DataError
+from handsigns.errors import DataError, ResultsError
 from handsigns.results.store import create_search, open_search
 from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
+from handsigns.workflow.check import add_suspects, check_folder
 from handsigns.workflow.data import open_verified_data
 from handsigns.workflow.new_search import NewSearchRequest, plan_search
 
@@ -111,3 +113,15 @@ def test_corrections_that_do_not_fit_start_nothing(request_with, tmp_path):
     with pytest.raises(DataError, match=r"wrong\.csv line 2: there is no class round"):
         plan_search(request_with(f"{NAMES[0]},round"))
     assert not (tmp_path / "results").exists()
+
+
+def test_a_check_shows_the_suspects_of_a_search(search, workspace):
+    check = check_folder(workspace.root / "bands", size=16, group_by=None)
+    with pytest.raises(ResultsError, match="scripted was run on other images"):
+        add_suspects(check, search)
+    check = dataclasses.replace(check, fingerprint=search.data.info.fingerprint)
+    finding = add_suspects(check, search).findings[0]
+    assert (finding.kind, finding.count) == ("suspect_labels", 2)
+    assert finding.message == "2 labels probably wrong, as 8 models of scripted judge"
+    assert finding.examples[0] == "train/low/3.png: low, or high"
+    assert [image.name for image in finding.images] == list(NAMES)

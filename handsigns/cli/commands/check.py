@@ -9,12 +9,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.cli.options import add_format, add_group_by, add_report, add_size
+from handsigns.cli.options import add_format, add_group_by, add_report, add_results, add_size
 from handsigns.cli.show import FAILED
 from handsigns.cli.show_tables import show_check
-from handsigns.console.program import command
 from handsigns.console.wrap import print_line
-from handsigns.workflow.check import check_folder, write_page
+from handsigns.workflow.check import add_suspects, check_folder, write_page
+from handsigns.workflow.searches import open_synced
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -30,6 +30,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of images")
     add_size(parser)
     add_group_by(parser)
+    parser.add_argument(
+        "--search",
+        metavar="NAME",
+        help="add the images whose labels are probably wrong, as the models of this search judge",
+    )
+    add_results(parser)
     add_format(parser)
     parser.add_argument(
         "--strict", action="store_true", help="exit with status 1 if anything was found"
@@ -40,6 +46,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Check a folder, print what was found and write the page with the images."""
     check = check_folder(options.data, size=options.size, group_by=options.group_by)
+    if options.search:
+        with open_synced(options.results, options.search) as search:
+            check = add_suspects(check, search)
     if options.format == "json":
         _print_json(check)
     else:
@@ -47,8 +56,6 @@ def run(options: Namespace) -> int:
     if not options.no_report:
         page = write_page(check, options.reports)
         print_line(f"images: {page} (open it in a browser)", sys.stderr)
-    hint = command("suspects", "NAME")
-    print_line(f"wrong labels are found by the models of a search: {hint}", sys.stderr)
     return FAILED if options.strict and check.findings else 0
 
 
