@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.errors import ResultsError
 from handsigns.workflow.data import open_data
-from handsigns.workflow.limits import (
+from handsigns.workflow.networks import (
     NetworkProfiler,
     distinct_networks,
     export_networks,

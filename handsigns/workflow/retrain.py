@@ -9,7 +9,7 @@ from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError
 from handsigns.workflow.data import InputOptions, open_verified_data
-from handsigns.workflow.limits import NetworkProfiler
+from handsigns.workflow.networks import NetworkProfiler
 from handsigns.workflow.trackers import publish_winner
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trial
