@@ -64,6 +64,8 @@ def in_state(make_search, tmp_path, monkeypatch):
         "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
     )
     monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
+    # Rendering takes seconds, and other tests look at figures.
+    monkeypatch.setattr("handsigns.reporting.write.write_figure", lambda *_: None)
     with contextlib.ExitStack() as stack:
 
         def make(state):
