@@ -17,8 +17,8 @@ LIGHT = (
     *("curves", "gpu", "improvement", "near_duplicates", "objectives", "policy", "recipes"),
     *("trackers", "training"),
 )
-SEARCHES = ("overhead", "startup")
-LONG = ("faults", "memory", "peers", "scale", "simulation", "suspects")
+SEARCHES = ("startup",)
+LONG = ("faults", "memory", "overhead", "peers", "scale", "simulation", "suspects")
 """Run by make bench-smoke only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
