@@ -17,8 +17,7 @@ LIGHT = (
     *("curves", "gpu", "improvement", "near_duplicates", "objectives", "policy", "recipes"),
     *("trackers", "training"),
 )
-SEARCHES = ("startup",)
-LONG = ("faults", "memory", "overhead", "peers", "scale", "simulation", "suspects")
+LONG = ("faults", "memory", "overhead", "peers", "scale", "simulation", "startup", "suspects")
 """Run by make bench-smoke only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
@@ -56,7 +55,7 @@ def smoke(tmp_path, image_cache, ray_folder):
 
 
 def test_every_benchmark_has_a_smoke_test():
-    assert {*LIGHT, *SEARCHES, *LONG} == PROGRAMS
+    assert {*LIGHT, *LONG} == PROGRAMS
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
@@ -70,13 +69,7 @@ def test_smoke_without_a_search(name, smoke):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("name", SEARCHES)
-def test_smoke_with_searches(name, smoke):
-    smoke(name)
-
-
-@pytest.mark.ray
 @pytest.mark.long
 @pytest.mark.parametrize("name", LONG)
-def test_smoke_with_long_searches(name, smoke):
+def test_smoke_with_searches(name, smoke):
     smoke(name)

@@ -21,6 +21,7 @@ def killed(workspace):
     return workspace
 
 
+@pytest.mark.long
 def test_corrupt_files_are_detected_and_good_ones_used(killed):
     folder = killed.folder("torn")
     first, second = folder / "checkpoints" / "0000", folder / "checkpoints" / "0001"

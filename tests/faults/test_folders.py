@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.ray
 
 
+@pytest.mark.long
 def test_search_without_home_and_with_a_long_tmpdir(workspace, tmp_path):
     tmpdir = tmp_path / ("scratch" * 10)  # too long for the paths of Ray's sockets
     tmpdir.mkdir()
