@@ -58,7 +58,7 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
         f"{name} judge",
         f"look at them, and relabel or exclude them in the next search: "
         f"{command('suspects', name)}",
-        tuple(f"{s.image.name}: {s.image.label}, or {s.suggested}" for s in found.suspects[:20]),
+        tuple(f"{s.image.name} (probably {s.suggested})" for s in found.suspects[:20]),
         tuple(suspect.image for suspect in found.suspects[:24]),
     )
     return dataclasses.replace(check, findings=(finding, *check.findings))

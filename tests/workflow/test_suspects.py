@@ -123,5 +123,5 @@ def test_a_check_shows_the_suspects_of_a_search(search, workspace):
     finding = add_suspects(check, search).findings[0]
     assert (finding.kind, finding.count) == ("suspect_labels", 2)
     assert finding.message == "2 labels probably wrong, as 8 models of scripted judge"
-    assert finding.examples[0] == "train/low/3.png: low, or high"
+    assert finding.examples[0] == "train/low/3.png (probably high)"
     assert [image.name for image in finding.images] == list(NAMES)
