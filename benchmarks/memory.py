@@ -232,7 +232,8 @@ def measure_search(folder: Path, num_images: int, size: int) -> SetUse:
     seconds = measure_seconds(lambda: run_cli("check", *common, "--no-report", on_poll=on_check))
     log_progress(f"checked in {seconds:.0f} s")
     search = ("search", str(space), "--data", *common, "--name", name, "--results", str(folder))
-    run_cli(*search, on_poll=on_search)
+    # Reading the map of gigabytes takes a while.
+    run_cli(*search, on_poll=on_search, poll_interval=3.0)
     trained = [event["metrics"]["epoch_seconds"] for event in epochs(journal)]
     speed = num_images * TRAIN_SHARE / statistics.median(trained)
     return SetUse(num_images, size, seconds, max(checking) / MIB, max(searching) / MIB, speed)
