@@ -75,13 +75,9 @@ class Fold:
         return labels, assign_folds(labels, self.count, self.seed, _concat_groups(splits))
 
 
-def training_splits(
-    fold: Fold | None, train: Split, val: Split | None
-) -> tuple[Split, Split | None]:
-    """Return the training and the validation images of a trial; None without validation."""
-    if fold is None or val is None:
-        return train, val
-    return fold.hold_out(train, val)
+def training_splits(fold: Fold | None, train: Split, val: Split) -> tuple[Split, Split]:
+    """Return the training and the validation images of a trial."""
+    return (train, val) if fold is None else fold.hold_out(train, val)
 
 
 def assign_folds(
@@ -154,9 +150,10 @@ def select_images(splits: Sequence[Split], chosen: npt.NDArray[np.bool_]) -> Spl
     for split in splits:
         for block in range(0, len(split), _COPIED_AT_ONCE):
             part = split.images[block : block + _COPIED_AT_ONCE]
-            part = part[chosen[start : start + len(part)]]
-            images[rows : rows + len(part)] = part
-            rows, start = rows + len(part), start + min(_COPIED_AT_ONCE, len(split) - block)
+            mask = chosen[start : start + len(part)]
+            start += len(part)
+            images[rows : rows + mask.sum()] = part[mask]
+            rows += mask.sum()
     groups = _concat_groups(splits)
     return Split(
         images,

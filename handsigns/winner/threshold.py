@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from handsigns.config.user_code import UserCode
@@ -15,8 +16,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.calibration import confidence_threshold
-from handsigns.training.device_data import split_to_device
-from handsigns.training.evaluate import predict_logits
+from handsigns.training.evaluate import predict_probabilities
 from handsigns.winner.checkpoint import UntrainedError, load_trained_model
 
 
@@ -47,11 +47,9 @@ def validation_threshold(
         with contextlib.suppress(UntrainedError):
             model = load_trained_model(search, data.info, paths, run, device, user_code)
             _, held_out = training_splits(run.fold, data.train, data.val)
-            assert held_out is not None  # None only without a validation split
-            images, labels = split_to_device(held_out, device)
-            probs = predict_logits(inference_model(model, run.config), images).softmax(1)
-            of_true_class = probs.gather(1, labels[:, None])[:, 0]
-            return confidence_threshold(of_true_class.double().cpu().numpy())
+            probs = predict_probabilities(inference_model(model, run.config), held_out, device)
+            of_true_class = probs[np.arange(len(held_out)), held_out.labels]
+            return confidence_threshold(of_true_class.astype(np.float64))
     return None
 
 
