@@ -14,7 +14,7 @@ from handsigns.data.images import Pixels
 from handsigns.data.inspection import inspect
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
-from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split
+from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.data.validate import check_complete, ignored_notes, leak_notes, skipped_notes
 
 
@@ -108,13 +108,18 @@ def make_info(
     named: GroupNames | None = None,
 ) -> DataInfo:
     """Return the metadata of a data set."""
-    counts = {
-        name: tuple(np.bincount(split.labels, minlength=len(classes)).tolist())
-        for name, split in splits.items()
-    }
+    counts = images_per_class(splits, len(classes))
     digest_of_all = fingerprint(splits, classes, size, named)
     groups = groups_per_class(splits, len(classes))
     return DataInfo(source, digest_of_all, classes, size, counts, tuple(notes), groups)
+
+
+def images_per_class(splits: Splits, num_classes: int) -> dict[SplitName, tuple[int, ...]]:
+    """Return the number of images per class of each split; see `DataInfo.counts`."""
+    return {
+        name: tuple(np.bincount(split.labels, minlength=num_classes).tolist())
+        for name, split in splits.items()
+    }
 
 
 def groups_per_class(splits: Splits, num_classes: int) -> tuple[int, ...]:

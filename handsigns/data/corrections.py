@@ -16,7 +16,7 @@ import numpy as np
 
 from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable, unescape_csv_formula
-from handsigns.data.assembly import groups_per_class
+from handsigns.data.assembly import groups_per_class, images_per_class
 from handsigns.data.correction import Correction
 from handsigns.data.dataset import DataSet
 from handsigns.data.folds import select_images
@@ -171,10 +171,7 @@ def _corrected_info(
     splits: Mapping[SplitName, Split],
     changes: Sequence[tuple[str, str | None]],
 ) -> DataInfo:
-    counts = {
-        name: tuple(np.bincount(split.labels, minlength=len(info.classes)).tolist())
-        for name, split in splits.items()
-    }
+    counts = images_per_class(splits, len(info.classes))
     missing = [
         f"class {printable(label)} would have no images in {name}"
         for name, numbers in counts.items()
