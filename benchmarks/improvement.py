@@ -19,10 +19,9 @@ from dataclasses import dataclass
 
 from curves import CURVES
 from harness import Table, finish, log_progress, make_parser, parse
-from policy import full_training_seconds, load_model, space_path
+from policy import full_training_seconds, load_model, timed_config
 from simulated import ours
 
-from handsigns.config.load import load_search_config
 from handsigns.policy.improvement import (
     AUTO_PATIENCE_CHANCE,
     AUTO_PATIENCE_SHARE,
@@ -78,9 +77,7 @@ def simulate(name: str, workers: int, seed: int) -> History:
     """Simulate one search with the default policy."""
     path = CURVES / f"{name}.parquet"
     model, duration = load_model(path), HORIZON * full_training_seconds(path)
-    config = load_search_config(space_path(path))
-    budget = config.budget.model_copy(update={"trials": 10**6, "time_budget": duration})
-    config = config.model_copy(update={"seed": seed, "budget": budget})
+    config = timed_config(path, seed, duration)
     source, rule = ours(config)
     search = SimulatedSearch(config, source, rule, model, SimulatedWorkers(workers, seed=seed))
     completed = [

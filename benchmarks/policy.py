@@ -41,6 +41,7 @@ from harness import (
 from simulated import POLICIES, Policy
 
 from handsigns.config.load import load_search_config
+from handsigns.config.search import SearchConfig
 from handsigns.policy.learning_curves import LearningCurveModel
 from handsigns.policy.recorded_curves import read_curves
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
@@ -131,14 +132,19 @@ def space_path(curves: Path) -> Path:
     return REPOSITORY / "search_spaces" / f"{curves.stem.split('-')[1]}.yaml"
 
 
+def timed_config(curves: Path, seed: int, seconds: float) -> SearchConfig:
+    """Return the configuration of a search on recorded curves that only its time ends."""
+    config = load_search_config(space_path(curves))
+    budget = {"trials": 10**6, "time_budget": seconds, "patience": None}
+    return config.model_copy(
+        update={"seed": seed, "budget": config.budget.model_copy(update=budget)}
+    )
+
+
 def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     """Simulate one search of a policy."""
     model, unit = load_model(cell.curves), full_training_seconds(cell.curves)
-    config = load_search_config(space_path(cell.curves))
-    budget = config.budget.model_copy(
-        update={"trials": 10**6, "time_budget": cell.horizon * unit, "patience": None}
-    )
-    config = config.model_copy(update={"seed": seed, "budget": budget})
+    config = timed_config(cell.curves, seed, cell.horizon * unit)
     policy = next(policy for policy in POLICIES if policy.name == policy_name)
     source, rule = policy.make(config)
     search = SimulatedSearch(config, source, rule, model, SimulatedWorkers(cell.workers, seed=seed))

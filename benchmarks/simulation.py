@@ -16,7 +16,7 @@ import argparse
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,11 +33,10 @@ from harness import (
     run_cli,
     temporary_folder,
 )
-from policy import load_model, space_path
+from policy import load_model, timed_config
 from simulated import ours
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.load import load_search_config
 from handsigns.policy.learning_curves import LearningCurve, LearningCurveModel
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
 from handsigns.reporting.figures.figure import Rows
@@ -141,7 +140,7 @@ def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> 
     )
     run_cli(
         *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
-        *("--seed", str(seed), "--time-budget", f"{args.seconds}s"),
+        *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
         *("--name", f"real-{seed}", "--results", str(folder)),
         *(word for setting in settings for word in ("--set", setting)),
     )
@@ -185,9 +184,7 @@ def _measure_costs(
 def _simulate(
     path: Path, curves: ScaledCurves, costs: Costs, seed: int, args: argparse.Namespace
 ) -> Run:
-    config = load_search_config(space_path(path))
-    budget = config.budget.model_copy(update={"trials": NUM_TRIALS, "time_budget": args.seconds})
-    config = config.model_copy(update={"seed": seed, "budget": budget})
+    config = timed_config(path, seed, args.seconds)
     workers = SimulatedWorkers(args.workers, costs.start_seconds, costs.report_seconds, seed=seed)
     search = SimulatedSearch(config, *ours(config), curves, workers)
     losses = [(epoch.seconds, epoch.metrics.val_loss) for epoch in search.run()]
@@ -195,27 +192,22 @@ def _simulate(
 
 
 def _table(real: Sequence[Run], simulated: Sequence[Run], args: argparse.Namespace) -> Table:
-    rows = []
-    for share in CHECKPOINTS:
-        seconds = share * args.seconds
-        rows.append(
-            (
-                f"best loss at {share:.0%}",
-                *(_median_and_range([run.best(seconds) for run in runs], ".4f", limits)
-                  for runs, limits in ((real, (0.0, 1.0)), (simulated, BAND))),
-            )
-        )  # fmt: skip
-    for name, count in (
-        ("trials", lambda run: run.trials),
-        ("epochs", lambda run: len(run.losses)),
-    ):
-        rows.append(
-            (
-                name,
-                *(_median_and_range([count(run) for run in runs], ".0f", limits)
-                  for runs, limits in ((real, (0.0, 1.0)), (simulated, BAND))),
-            )
-        )  # fmt: skip
+    quantities: list[tuple[str, str, Callable[[Run], float]]] = [
+        *(
+            (f"best loss at {share:.0%}", ".4f", lambda run, at=share * args.seconds: run.best(at))
+            for share in CHECKPOINTS
+        ),
+        ("trials", ".0f", lambda run: run.trials),
+        ("epochs", ".0f", lambda run: len(run.losses)),
+    ]
+    rows = [
+        (
+            name,
+            _median_and_range(list(map(quantity, real)), spec, (0.0, 1.0)),
+            _median_and_range(list(map(quantity, simulated)), spec, BAND),
+        )
+        for name, spec, quantity in quantities
+    ]
     return Table(
         f"Searches of {args.seconds:g} s on {args.workers} workers",
         ("quantity", f"real, {len(real)} (all)", f"simulated, {len(simulated)} (nine tenths)"),
