@@ -34,7 +34,7 @@ Change = Callable[[Image.Image], Image.Image]
 
 
 def main() -> int:
-    """Compare the images and their copies, and print both tables."""
+    """Compare the images and their copies, and print the table."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--data", type=Path, help="folder of images; default: synthetic hands")
     parser.add_argument("--size", type=int, default=64)

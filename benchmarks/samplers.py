@@ -20,26 +20,23 @@ from handsigns.policy.sampler import Sampler
 from handsigns.results.trial import Params, TrialRecord
 
 
-class ToldAsComplete(Sampler):
-    """Sampler that is told a stopped trial's last value as if it were final, as by Ray's bridge."""
+class StoppedAsComplete(Sampler):
+    """Sampler that reports stopped trials to Optuna as complete, as Ray's OptunaSearch does."""
 
     def on_trial_complete(self, record: TrialRecord) -> None:
-        """Tell Optuna the last value."""
-        self._tell_last(record)
-
-    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
-        """Do nothing: only the end of a trial is told."""
-
-    def _tell_last(self, record: TrialRecord) -> None:
+        """Report the last value as the final one."""
         trial = self._running.pop(record.trial_id)
         self._optuna_study.tell(trial, self._config.objective.value_of(record.epochs[-1]))
 
+    def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
+        """Do nothing: only the end of a trial is reported."""
+
 
 class PausedAsComplete(Sampler):
-    """Sampler that is told a paused trial's last value as if it were final."""
+    """Sampler that reports paused trials to Optuna as complete, with their last value."""
 
     def on_trial_pause(self, record: TrialRecord, epoch: int) -> None:
-        """Tell Optuna the last value."""
+        """Report the final value, if there is one."""
         super().on_trial_pause(record, epoch)
         value = self._final_value(record, epoch)
         if value is not None:
@@ -51,10 +48,10 @@ class PausedAsComplete(Sampler):
 
 
 class PausedAsExtrapolated(PausedAsComplete):
-    """Sampler that is told the final value that a paused trial would probably have.
+    """Sampler that reports paused trials to Optuna as complete, with an extrapolated final value.
 
     It is the last value times the median ratio of the completed trials, from the same epoch to
-    their last; without any, the trial is told as pruned.
+    their last; without any, the trial is reported as pruned.
     """
 
     def __init__(self, config: SearchConfig, **options: Any) -> None:
@@ -152,7 +149,7 @@ class NearBoth(LocalShare):
     near_best, near_recipe = 1 / 3, 1 / 6
 
 
-class StockOptunaSearch(ToldAsComplete):
+class StockOptunaSearch(StoppedAsComplete):
     """Ray's OptunaSearch with its default sampler."""
 
     def _make_sampler(self, seed: int) -> BaseSampler:
@@ -178,12 +175,11 @@ class NoConstantLiar(Sampler):
 
 
 class OptunaDefaults(StockOptunaSearch):
-    """Optuna's default sampler, told of stopped trials as pruned."""
+    """Optuna's default sampler; stopped trials are reported as pruned."""
 
     def on_trial_complete(self, record: TrialRecord) -> None:
-        trial = self._running.pop(record.trial_id)
         if record.status == "completed":
-            value = self._config.objective.value_of(record.epochs[-1])
-            self._optuna_study.tell(trial, value)
+            super().on_trial_complete(record)
         else:
+            trial = self._running.pop(record.trial_id)
             self._optuna_study.tell(trial, state=TrialState.PRUNED)

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
     """In-memory storage in which a running trial can be read as pruned.
 
-    Optuna knows no trials that pause. One that waits for its promotion has told how good it is, as
+    Optuna knows no trials that pause. One that waits for its promotion has shown how good it is, as
     a pruned one has; but a pruned trial can't be continued. Here it stays running, and samplers
     read it as pruned at its rung.
     """
