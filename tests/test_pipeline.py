@@ -228,32 +228,35 @@ def test_a_trial_picked_after_the_test_must_be_declared(pipeline):
 
 
 @pytest.mark.versions
-def test_a_search_uses_prestarted_workers_and_a_light_driver(pipeline):
-    """Trials run in the workers that Ray prestarts; the driver never imports torch."""
+def test_the_driver_of_a_search_never_imports_torch(pipeline):
     workspace, _ = pipeline
-    # On a busy machine the workers may not be ready in time and Ray starts others: three tries.
-    assert any(_uses_prestarted_workers(workspace, f"light-{number}") for number in range(3))
-
-
-def _uses_prestarted_workers(workspace, name):
-    data = ("--data", "bands", "--size", "16")
-    arguments = ["search", "tiny.yaml", *data, *workspace.concurrent, "--name", name]
     script = f"""
 import sys
 from handsigns.cli import main
-assert main({arguments}) == 0
+assert main({[*_LIGHT, *workspace.concurrent, "--no-report", "--name", "light"]}) == 0
 loaded = {{"torch", "torchvision"}} & set(sys.modules)
 assert not loaded, loaded
 """
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=workspace.root,
+                   env=workspace.environment, timeout=900)  # fmt: skip
+
+
+@pytest.mark.long
+def test_trials_run_in_prestarted_workers(pipeline):
+    workspace, _ = pipeline
+    # On a busy machine the workers may not be ready in time and Ray starts others: three tries.
+    assert any(_uses_prestarted_workers(workspace, f"pre-{number}") for number in range(3))
+
+
+_LIGHT = ("search", "tiny.yaml", "--data", "bands", "--size", "16")
+
+
+def _uses_prestarted_workers(workspace, name):
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # socket paths must be short
         environment = workspace.environment | {"RAY_TMPDIR": folder}
-        subprocess.run(
-            [sys.executable, "-c", script],
-            check=True,
-            cwd=workspace.root,
-            env=environment,
-            timeout=900,
-        )
+        command = [sys.executable, "-m", "handsigns", *_LIGHT, *workspace.concurrent]
+        subprocess.run([*command, "--no-report", "--name", name], check=True, cwd=workspace.root,
+                       env=environment, timeout=900)  # fmt: skip
         # Ray names the log of a worker after its job; prestarted ones have none (ffffffff).
         files = Path(folder).glob("ray/session_*/logs/worker-*-ffffffff-*.out")
         prestarted = {path.stem.rsplit("-", 1)[1] for path in files}

@@ -12,6 +12,9 @@ from handsigns.errors import ResourceError, ResultsError
 
 HOST = "127.0.0.1"
 
+_MAX_START_ATTEMPTS = 3
+"""Attempts to start Ray Serve: on a very busy machine its actors may not start in time."""
+
 
 def check_extra() -> None:
     """Check that Ray Serve is installed.
@@ -54,15 +57,37 @@ def served(winner: Path, port: int, *, trust_user_code: bool = False) -> Iterato
     from ray import serve
 
     try:
-        _deploy(winner, port, trust_user_code)
+        _start(winner, port, trust_user_code)
         yield
     finally:
         serve.shutdown()
 
 
-def _deploy(winner: Path, port: int, trust_user_code: bool) -> None:
+def _start(winner: Path, port: int, trust_user_code: bool) -> None:
     from ray import serve
     from ray.exceptions import RayError
+
+    attempts_left = _MAX_START_ATTEMPTS
+    while attempts_left:
+        attempts_left -= 1
+        try:
+            _deploy(winner, port, trust_user_code)
+        except (RayError, RuntimeError, TimeoutError) as error:
+            serve.shutdown()
+            # Before a RuntimeError, Ray Serve has itself tried repeatedly.
+            if attempts_left and not isinstance(error, RuntimeError):
+                continue
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ResourceError(
+                f"Ray Serve did not start: {reason}\nIf other programs use the CPUs or the memory, "
+                f"try again when they have finished."
+            ) from error
+        else:
+            return
+
+
+def _deploy(winner: Path, port: int, trust_user_code: bool) -> None:
+    from ray import serve
 
     from handsigns.winner.service import MAX_CONCURRENT_REQUESTS, PredictionService
 
@@ -71,13 +96,6 @@ def _deploy(winner: Path, port: int, trust_user_code: bool) -> None:
         max_ongoing_requests=MAX_CONCURRENT_REQUESTS,
         ray_actor_options={"num_cpus": 1},
     )
-    try:
-        serve.start(http_options={"host": HOST, "port": port})
-        winner_app = deployment.bind(winner.resolve(), HOST, trust_user_code)
-        serve.run(winner_app, name="winner", route_prefix="/")
-    except (RayError, RuntimeError, TimeoutError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ResourceError(
-            f"Ray Serve did not start: {reason}\nIf other programs use the CPUs or the memory, try "
-            f"again when they have finished."
-        ) from error
+    serve.start(http_options={"host": HOST, "port": port})
+    winner_app = deployment.bind(winner.resolve(), HOST, trust_user_code)
+    serve.run(winner_app, name="winner", route_prefix="/")

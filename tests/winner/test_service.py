@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,12 +150,30 @@ def test_sure_is_exactly_one_class_at_the_threshold(threshold, probs, sure):
     assert model["threshold_calibrated"] == (threshold is not None)
 
 
-def test_a_start_that_fails_says_what_to_do(monkeypatch, tmp_path):
-    def starve(**_):
-        raise ActorDiedError
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_start_that_fails_is_repeated(monkeypatch, tmp_path, failures):
+    started = _start_after(failures, monkeypatch)
+    with served(tmp_path, 8000):
+        assert len(started) == failures + 1
 
-    monkeypatch.setattr(service.serve, "start", starve)
-    monkeypatch.setattr(service.serve, "shutdown", lambda: None)
+
+def test_a_start_that_fails_says_what_to_do(monkeypatch, tmp_path):
+    _start_after(sys.maxsize, monkeypatch)
     advice = pytest.raises(ResourceError, match=r"Ray Serve did not start: .*\n.*try again")
     with advice, served(tmp_path, 8000):
         pass
+
+
+def _start_after(failures: int, monkeypatch) -> list[dict]:
+    """Let this many starts of Ray Serve fail; return the attempts as they are made."""
+    attempts = []
+
+    def start(**options):
+        attempts.append(options)
+        if len(attempts) <= failures:
+            raise ActorDiedError
+
+    monkeypatch.setattr(service.serve, "start", start)
+    for name in ("run", "shutdown"):
+        monkeypatch.setattr(service.serve, name, lambda *_, **__: None)
+    return attempts
