@@ -63,7 +63,13 @@ def show_check(check: DataCheck) -> None:
 
 def show_suspects(suspects: SuspectLabels, paths: SearchPaths) -> None:
     """Print the suspect labels of a search, and the accuracy that its labels allow."""
-    from handsigns.reporting.suspects import COLUMNS, TEXT_COLUMNS, summary_lines, table_row
+    from handsigns.reporting.suspects import (
+        COLUMNS,
+        TEXT_COLUMNS,
+        describe_leak_effect,
+        summary_lines,
+        table_row,
+    )
 
     shown = suspects.suspects[:_MAX_SUSPECTS]
     if shown:
@@ -74,6 +80,8 @@ def show_suspects(suspects: SuspectLabels, paths: SearchPaths) -> None:
         print()
     for line in summary_lines(suspects, paths):
         print_line(line)
+    if suspects.leak_effect is not None:
+        print_line(f"{describe_leak_effect(suspects.leak_effect)}.")
 
 
 def show_graph(graph: ExportedGraph) -> None:

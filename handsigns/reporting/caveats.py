@@ -11,20 +11,24 @@ from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.console.sanitize import printable
 from handsigns.data.imbalance import imbalance_note
 from handsigns.reporting.reevaluation import missing_best_warning
+from handsigns.reporting.suspects import describe_leak_effect
 from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.environment import code_changes, machine_changes
 from handsigns.results.statistics import num_val_images, runner_up, validation_score, within_noise
 from handsigns.results.store import StoredSearch
+from handsigns.results.suspects import SuspectLabels
 
 _SMALL_VAL_SPLIT = 200
 """Images; in a smaller validation split one image is more than half a percentage point."""
 
 
-def warnings(search: StoredSearch, winner_summary: WinnerSummary) -> list[str]:
+def warnings(
+    search: StoredSearch, winner_summary: WinnerSummary, suspects: SuspectLabels | None
+) -> list[str]:
     """Return all warnings, most severe first."""
     return [
         *_test_warnings(search, winner_summary),
-        *_selection_warnings(search),
+        *_selection_warnings(search, suspects),
         *_run_warnings(search),
     ]
 
@@ -50,7 +54,7 @@ def _test_warnings(search: StoredSearch, winner_summary: WinnerSummary) -> Itera
         yield "The images have changed since the test."
 
 
-def _selection_warnings(search: StoredSearch) -> Iterator[str]:
+def _selection_warnings(search: StoredSearch, suspects: SuspectLabels | None) -> Iterator[str]:
     winner, second = search.winner, runner_up(search)
     best_score = validation_score(search, winner) if winner else None
     second_score = validation_score(search, second) if second else None
@@ -65,6 +69,8 @@ def _selection_warnings(search: StoredSearch) -> Iterator[str]:
             f"points of accuracy, so small differences mean little."
         )
     yield from (printable(note) for note in search.data.info.notes)
+    if suspects is not None and suspects.leak_effect is not None:
+        yield f"{describe_leak_effect(suspects.leak_effect)}."
     if note := imbalance_note(search.data.info, search.config.objective):
         yield f"{note[0].upper()}{note[1:]}."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handsigns.console.format import percent, percent_interval, pluralize
 from handsigns.results.paths import SearchPaths
-from handsigns.results.suspects import MIN_MODELS, SuspectLabel, SuspectLabels
+from handsigns.results.suspects import MIN_MODELS, LeakEffect, SuspectLabel, SuspectLabels
 
 COLUMNS = ("image", "split", "label", "suggested", "probability", "agree")
 TEXT_COLUMNS = ("image", "split", "label", "suggested")
@@ -26,6 +26,22 @@ def table_row(suspect: SuspectLabel) -> list[str]:
 def agreement(suspect: SuspectLabel) -> str:
     """Return how many of the models predict the suggested class."""
     return f"{round(suspect.agreement * suspect.models)} of {suspect.models}"
+
+
+def describe_leak_effect(effect: LeakEffect) -> str:
+    """Return the accuracy on val with and without the images that leaked, without full stop."""
+    models = pluralize(effect.num_models, "good model")
+    accuracy = percent(effect.accuracy)
+    return (
+        f"{pluralize(effect.num_leaked, 'val image')} share a group with training images, as "
+        f"near-duplicates do; "
+    ) + (
+        f"there are no others, so that the mean accuracy of {models}, {accuracy}, says nothing of "
+        f"new images"
+        if effect.accuracy_without is None
+        else f"without them, the mean accuracy of {models} is {percent(effect.accuracy_without)}, "
+        f"not {accuracy}"
+    )
 
 
 def summary_lines(

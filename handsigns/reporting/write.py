@@ -184,7 +184,7 @@ def _template_context(
         "comparisons": summary.comparisons(search, final=current_phase == "finished"),
         "reevaluation_columns": reevaluation.table_columns(search.config.objective),
         "reevaluated": reevaluation.table_rows(search),
-        "warnings": [*problems, *caveats.warnings(search, winner_summary)],
+        "warnings": [*problems, *caveats.warnings(search, winner_summary, suspect_labels)],
         "commands": next_steps.commands(search, winner_summary, current_phase),
         "headline": next_steps.headline(search, current_phase),
         "phase": current_phase,

@@ -13,12 +13,13 @@ from handsigns.data.findings import ImageRef
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import Split, SplitName
 from handsigns.data.thumbnails import encode_thumbnail
+from handsigns.data.validate import shared_images
 from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.paths import SearchPaths
 from handsigns.results.predictions import load_predictions, predictions_key
 from handsigns.results.statistics import validation_score, within_noise
 from handsigns.results.store import StoredSearch
-from handsigns.results.suspects import MIN_MODELS, SuspectLabel, SuspectLabels
+from handsigns.results.suspects import MIN_MODELS, LeakEffect, SuspectLabel, SuspectLabels
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.confident_learning import confident_learning
 
@@ -86,6 +87,7 @@ class _HeldOutPredictions:
         num_classes = len(data.info.classes)
         self._probs = np.zeros((len(self._labels), num_classes))
         self._votes = np.zeros((len(self._labels), num_classes), np.int64)
+        self._val_correct: list[npt.NDArray[np.bool_]] = []
         self.num_models = 0
 
     def add(self, record: TrialRecord, content: bytes) -> None:
@@ -99,6 +101,8 @@ class _HeldOutPredictions:
             self._probs[images] += probs
             self._votes[images, probs.argmax(1)] += 1
             self.num_models += 1
+            if record.fold is None:
+                self._val_correct.append(probs.argmax(1) == self._data.val.labels)
 
     def _held_out(self, record: TrialRecord) -> npt.NDArray[np.int64]:
         """Return the images on which a run was validated."""
@@ -138,7 +142,20 @@ class _HeldOutPredictions:
                 )
                 for number, i in enumerate(suspect[:_MAX_SUSPECTS].tolist())
             ),
+            leak_effect=self._leak_effect(),
         )  # fmt: skip
+
+    def _leak_effect(self) -> LeakEffect | None:
+        leaked = shared_images(self._data.val, self._data.train)
+        if not leaked.any() or not self._val_correct:
+            return None
+        correct = np.mean(self._val_correct, axis=0)
+        return LeakEffect(
+            num_leaked=int(leaked.sum()),
+            num_models=len(self._val_correct),
+            accuracy=_share(correct.mean()),
+            accuracy_without=None if leaked.all() else _share(correct[~leaked].mean()),
+        )
 
     def _suspect(
         self,

@@ -62,6 +62,24 @@ class SuspectLabel:
 
 
 @dataclass(frozen=True)
+class LeakEffect:
+    """Effect on validation accuracy of the val images that leaked, in the mean of several models.
+
+    Attributes:
+        num_leaked: number of val images that share a group with a training image, as
+            near-duplicates do.
+        num_models: number of models, all of them trained on train and validated on val.
+        accuracy: their mean accuracy on val.
+        accuracy_without: the same without the leaked images; None if there are no others.
+    """
+
+    num_leaked: Annotated[int, Field(ge=1)]
+    num_models: Annotated[int, Field(ge=1)]
+    accuracy: Share
+    accuracy_without: Share | None
+
+
+@dataclass(frozen=True)
 class SuspectLabels:
     """Suspect labels of a search: ``suspects.json``.
 
@@ -78,6 +96,7 @@ class SuspectLabels:
         missed: number of these that nearly all models miss.
         num_suspects: number of suspect labels.
         suspects: these, or the first of very many, the most suspect first.
+        leak_effect: see `LeakEffect`; None if no val images leaked.
     """
 
     fingerprint: str
@@ -89,6 +108,7 @@ class SuspectLabels:
     missed: Annotated[int, Field(ge=0)]
     num_suspects: int
     suspects: tuple[SuspectLabel, ...]
+    leak_effect: LeakEffect | None = None
 
     def __post_init__(self) -> None:
         if self.missed > self.compared or not self.judged.keys() == self.images.keys():

@@ -18,7 +18,8 @@ SUSPECTS_FILE = "suspects.csv"
 
 
 def update_suspects(search: StoredSearch, data: DataSet) -> None:
-    """Find the suspect labels of a search and store them; print a failure, don't raise it."""
+    """Find and store the suspect labels of a search; print what it says of leaks, and a failure."""
+    from handsigns.reporting.suspects import describe_leak_effect
     from handsigns.results.suspect_search import find_suspects
     from handsigns.results.suspects import write_suspects
 
@@ -26,6 +27,8 @@ def update_suspects(search: StoredSearch, data: DataSet) -> None:
         found = find_suspects(search, data)
         if found is not None:
             write_suspects(search.paths, found)
+            if found.leak_effect is not None:
+                note(describe_leak_effect(found.leak_effect))
     except (HandsignsError, OSError) as error:
         note(f"suspect labels could not be determined: {error}")
 

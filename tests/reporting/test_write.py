@@ -16,7 +16,7 @@ from handsigns.reporting.page import json_in_html
 from handsigns.reporting.write import write_report
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
-from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
+from handsigns.results.suspects import LeakEffect, SuspectLabel, SuspectLabels, write_suspects
 from tests.support.records import make_spec
 from tests.support.scripted import HOSTILE_STRINGS
 
@@ -147,12 +147,14 @@ def test_suspect_labels_are_shown_with_what_models_see(make_search, tmp_path):
         1,
         1,
         (suspect,),
+        LeakEffect(12, 8, 0.971, 0.965),
     )
     write_suspects(search.paths, found)
     page = write_report(search, tmp_path / "out", figures=False).read_text()
     assert 'src="data:image/jpeg;base64,/9j/"' in page
     assert "3 of 3 models agree" in page
     assert "reevaluate scripted --folds 4" in page
+    assert "the mean accuracy of 8 good models is 96.50%, not 97.10%." in page
     assert name not in page
 
 

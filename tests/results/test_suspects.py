@@ -118,6 +118,21 @@ def test_poor_trials_and_foreign_predictions_do_not_count(search, data, make_spl
     assert [suspect.image.name for suspect in found.suspects] == [data.val.names[WRONG_VAL]]
 
 
+def test_accuracy_is_stated_without_images_that_leaked(search, data):
+    """Three of 24 images leaked; the models miss seven of the others, one of a wrong label."""
+    groups = np.arange(84)
+    groups[60:63] = groups[:3]
+    train, val = (replace(data.train, groups=groups[:60]), replace(data.val, groups=groups[60:]))
+    leaky = make_data(train, val)
+    for trial_id in completed(search):
+        save(search, search.paths, trial_id, val, predict_classes(val, 1, range(10, 16)))
+    effect = find_suspects(search, leaky).leak_effect
+    assert effect.num_leaked == 3
+    assert effect.accuracy == pytest.approx(17 / 24, abs=1e-4)
+    assert effect.accuracy_without == pytest.approx(14 / 21, abs=1e-4)
+    assert find_suspects(search, data).leak_effect is None
+
+
 def test_search_without_predictions_has_no_suspects(search, data):
     assert find_suspects(search, data) is None
 

@@ -39,29 +39,36 @@ PLANTED = (
     "winner/test.json", "winner/onnx.json", "checkpoints/*.safetensors",
     "checkpoints/predictions/*", "suspects.json", "ray/tuner.pkl", "trials.csv",
 )  # fmt: skip
-COMMANDS = (
+QUICK = (
     ("leaderboard", "NAME"),
     ("list",),
     ("replay", "NAME", "0000"),
     ("predict", "NAME", "bands/test/high/0.png"),
     ("test", "NAME"),
-    ("export", "NAME", "--format", "torch-export"),
-    ("report", "NAME"),
     ("suspects", "NAME"),
     ("track", "NAME", "--to", "tensorboard"),
     ("watch", "NAME", "--once"),
-    ("resume", "NAME", "--trials", "7"),
     ("search", "tiny.yaml", "--data", "bands", "--warm-start", "NAME", "--dry-run"),
 )
-SLOW = {
+SLOW = (
+    ("resume", "NAME", "--trials", "7"),
+    ("export", "NAME", "--format", "torch-export"),
+    ("report", "NAME"),
+)
+MAY_READ = {
     "resume": ("checkpoints", "ray"),
     "export": ("winner", "search", "data"),
     "report": ("journal", "winner", "test", "environment", "warm", "suspects"),
 }
+"""Planted files that a slow command may read, by how they begin; it runs only with these."""
 
 
 @pytest.mark.ray
-def test_planted_pickles_are_never_loaded(finished, tmp_path):
+@pytest.mark.parametrize(
+    "commands",
+    [pytest.param(QUICK, id="quick"), pytest.param(SLOW, id="slow", marks=pytest.mark.long)],
+)
+def test_planted_pickles_are_never_loaded(finished, tmp_path, commands):
     """Replace the files of a search by pickles, one kind at a time, and run every command."""
     marker = tmp_path / "ran"
     payload = pickle.dumps(Payload(marker))
@@ -72,7 +79,7 @@ def test_planted_pickles_are_never_loaded(finished, tmp_path):
 import pathlib, shutil
 from handsigns.cli import main
 payload = {payload!r}
-commands = {COMMANDS!r}
+commands = {commands!r}
 for number, pattern in enumerate({PLANTED!r}):
     name = f"planted-{{number}}"
     root = pathlib.Path("results", name)
@@ -82,8 +89,7 @@ for number, pattern in enumerate({PLANTED!r}):
     for file in files:
         file.write_bytes(payload)
     for command in commands:
-        # Slow commands run only with planted files that they may read.
-        if not pattern.startswith({SLOW!r}.get(command[0], "")):
+        if not pattern.startswith({MAY_READ!r}.get(command[0], "")):
             continue
         status = main([part.replace("NAME", name) for part in command])
         assert status in (0, 1, 2), (pattern, command, status)
