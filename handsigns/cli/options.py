@@ -34,7 +34,6 @@ def add_new_search(parser: ArgumentParser) -> None:
     add_ray(locations)
     add_results(locations)
     add_search_storage(parser)
-    add_corrections(parser)
     parser.add_argument(
         "--warm-start",
         metavar="NAME",
@@ -76,6 +75,7 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
     add_overrides(parser)
     add_user_code(parser)
     add_trackers(parser, "--track")
+    add_corrections(parser)
 
 
 def add_overrides(parser: ArgumentParser) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SPACE_FILE = "space.yaml"
 _LATENCY_FILE = "latencies.csv"
+_RELABEL_FILE, _EXCLUDE_FILE = "relabel.csv", "exclude.csv"
 _SUCCEEDED = "SUCCEEDED"
 _MAX_MESSAGE_CHARS = 500
 """Characters shown of Ray's message on a failed job."""
@@ -78,6 +79,8 @@ class Submission:
             "--size": self.request.size,
             "--seeds": self.seeds,
             "--skip-bad": self.request.skip_bad,
+            "--relabel": _RELABEL_FILE if self.request.relabel else None,
+            "--exclude": _EXCLUDE_FILE if self.request.exclude else None,
             "--ensemble": self.ensemble,
             "--trust-user-code": self.request.trust_user_code,
         }
@@ -100,6 +103,7 @@ def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: boo
 
     Raises:
         ConfigError: the request cannot run on a cluster.
+        DataError: a table of labels to correct cannot be used.
         ResultsError: the name is taken.
         ResourceError: the cluster's job server cannot be used.
     """
@@ -110,7 +114,9 @@ def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: boo
     submission = Submission(request, paths, storage, address, seeds, ensemble)
 
     from handsigns.cluster.jobs import job_client
+    from handsigns.data.corrections import read_corrections
 
+    read_corrections(request.relabel, request.exclude)  # the job would fail otherwise
     with _job_server_errors(submission, "nothing was submitted"):
         client = job_client(address, submission.client_log)
         known = _job_exists(client, submission.job_id)
@@ -182,7 +188,7 @@ def _submit_job(
         progress(f"uploading code and search space to {submission.address}") as report,
     ):
         report(0, 1)
-        _stage_working_dir(Path(folder), config, user_code)
+        _stage_working_dir(Path(folder), submission.request, config, user_code)
         client.submit_job(
             entrypoint=shlex.join(submission.command),
             submission_id=submission.job_id,
@@ -192,8 +198,10 @@ def _submit_job(
         report(1, 1)
 
 
-def _stage_working_dir(folder: Path, config: SearchConfig, user_code: UserCode | None) -> None:
-    """Collect what the cluster lacks: this package, the search space, user code, latencies."""
+def _stage_working_dir(
+    folder: Path, request: NewSearchRequest, config: SearchConfig, user_code: UserCode | None
+) -> None:
+    """Collect what the cluster lacks: this package, the search space, tables, user code."""
     from handsigns.config.load import dump_search_config
     from handsigns.results.environment import PACKAGE_DIR
     from handsigns.results.networks import read_latency_table, write_latency_table
@@ -206,6 +214,9 @@ def _stage_working_dir(folder: Path, config: SearchConfig, user_code: UserCode |
         write_latency_table(folder / _LATENCY_FILE, read_latency_table(Path(table)))
         limits = config.limits.model_copy(update={"latency_table": _LATENCY_FILE})
         config = config.model_copy(update={"limits": limits})
+    for file, name in ((request.relabel, _RELABEL_FILE), (request.exclude, _EXCLUDE_FILE)):
+        if file is not None:
+            shutil.copyfile(file, folder / name)
     (folder / _SPACE_FILE).write_text(dump_search_config(config), encoding="utf-8")
     for module in user_code.modules.values() if user_code else ():
         path = folder / f"{module.name.replace('.', '/')}.py"

@@ -35,9 +35,10 @@ class Server:
         self._request("list_jobs")
         return []
 
-    def submit_job(self, *, runtime_env, **_):
+    def submit_job(self, *, entrypoint, runtime_env, **_):
         self._request("submit_job")
         self.submitted = True
+        self.entrypoint = entrypoint
         folder = Path(runtime_env["working_dir"])
         self.files = {path.name: path.read_text() for path in folder.glob("*.*")}
 
@@ -141,3 +142,21 @@ def test_the_table_of_latencies_is_uploaded(submit, tmp_path):
     assert "latency_table: latencies.csv" in server.files["space.yaml"]
     (tmp_path / "sent.csv").write_text(server.files["latencies.csv"])
     assert read_latency_table(tmp_path / "sent.csv") == table
+
+
+def test_tables_of_corrections_are_uploaded(submit, tmp_path):
+    (tmp_path / "mine.csv").write_text("image,suggested\na.png,5\n")
+    (tmp_path / "out.csv").write_text("image\nb.png\n")
+    server = Server()
+    submit(server, "--relabel", "mine.csv", "--exclude", "out.csv")
+    assert server.files["relabel.csv"] == (tmp_path / "mine.csv").read_text()
+    assert server.files["exclude.csv"] == (tmp_path / "out.csv").read_text()
+    assert "--relabel relabel.csv --exclude exclude.csv" in server.entrypoint
+
+
+def test_unusable_tables_of_corrections_are_not_submitted(submit, tmp_path):
+    (tmp_path / "mine.csv").write_text("file\na.png\n")
+    server = Server()
+    status, output = submit(server, "--relabel", "mine.csv")
+    assert (status, server.submitted) == (2, False)
+    assert "mine.csv" in output
