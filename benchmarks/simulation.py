@@ -43,7 +43,6 @@ from handsigns.reporting.figures.figure import Rows
 from handsigns.results.events import (
     EpochReported,
     Event,
-    TrialResumed,
     TrialStarted,
     read_events,
 )
@@ -82,8 +81,8 @@ class Costs:
 
     Attributes:
         slowness: seconds of an epoch relative to its recorded CPU seconds.
-        report_seconds: median seconds from the end of an epoch's training to the next epoch.
-        start_seconds: mean seconds to start or continue a trial.
+        report_seconds: median seconds from an epoch's end to the next one of the same trial.
+        start_seconds: the same to the first one of another trial on that worker.
     """
 
     slowness: float
@@ -111,7 +110,7 @@ def main() -> int:
     parser.add_argument("--simulated", type=int, default=100, help="simulated searches")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--figure", type=Path, metavar="FOLDER", help="write simulation.svg there")
-    args = parse(parser, seconds=10.0, repeats=1, simulated=3)
+    args = parse(parser, seconds=30.0, repeats=1, simulated=3)
     path = CURVES / f"{DATA}-default.parquet"
     model = load_model(path)
     with temporary_folder() as folder:
@@ -122,13 +121,17 @@ def main() -> int:
             log_progress(f"real search {seed + 1} of {args.repeats}")
             histories.append(_search(folder, images, seed, args))
     real = [_to_run(history) for history in histories]
-    costs = _measure_costs(histories, model, args)
+    costs = _measure_costs(histories, model)
+    # Real searches begin to train seconds after their time begins.
+    seconds = min(run.losses[-1][0] for run in real)
     log_progress(f"{args.simulated} simulated searches; {costs}")
     curves = ScaledCurves(model, costs.slowness)
-    simulated = [_simulate(path, curves, costs, seed, args) for seed in range(args.simulated)]
+    workers = SimulatedWorkers(args.workers, costs.start_seconds, costs.report_seconds)
+    simulated = [_simulate(path, curves, workers, n, seconds) for n in range(args.simulated)]
     if args.figure:
-        _write_figure(real, simulated, args.seconds, args.figure)
-    return finish([_table(real, simulated, args)], _targets(real, simulated, args.seconds), args)
+        _write_figure(real, simulated, seconds, args.figure)
+    table = _table(real, simulated, args.workers, seconds)
+    return finish([table], _targets(real, simulated, seconds), args)
 
 
 def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> list[Event]:
@@ -141,7 +144,7 @@ def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> 
     run_cli(
         *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
         *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
-        *("--name", f"real-{seed}", "--results", str(folder)),
+        *("--name", f"real-{seed}", "--results", str(folder), "--no-report"),
         *(word for setting in settings for word in ("--set", setting)),
     )
     return read_events(folder / f"real-{seed}" / "journal.jsonl")
@@ -154,51 +157,43 @@ def _to_run(events: Sequence[Event]) -> Run:
     return Run(losses, len({epoch.trial_id for epoch in epochs}))
 
 
-def _measure_costs(
-    histories: Sequence[Sequence[Event]], model: LearningCurveModel, args: argparse.Namespace
-) -> Costs:
-    slowness, gaps, trained, num_starts, num_epochs = [], [], 0.0, 0, 0
+def _measure_costs(histories: Sequence[Sequence[Event]], model: LearningCurveModel) -> Costs:
+    slowness: list[float] = []
+    gaps: dict[bool, list[float]] = {True: [], False: []}
     for events in histories:
         predicted: dict[str, float] = {}
         last: dict[str, EpochReported] = {}
         for event in events:
-            match event:
-                case TrialStarted(spec=spec):
-                    predicted[spec.trial_id] = model.predict(spec.params).epoch_seconds
-                    num_starts += 1
-                case TrialResumed(trial_id=trial_id):
-                    last.pop(trial_id, None)
-                    num_starts += 1
-                case EpochReported(trial_id=trial_id, metrics=metrics):
-                    slowness.append(metrics.epoch_seconds / predicted[trial_id])
-                    trained += metrics.epoch_seconds
-                    num_epochs += 1
-                    if trial_id in last:
-                        gaps.append(event.time - last[trial_id].time - metrics.epoch_seconds)
-                    last[trial_id] = event
-    report = max(0.0, statistics.median(gaps))
-    idle = len(histories) * args.workers * args.seconds - trained - num_epochs * report
-    return Costs(statistics.median(slowness), report, max(0.0, idle / num_starts))
+            if isinstance(event, TrialStarted):
+                predicted[event.spec.trial_id] = model.predict(event.spec.params).epoch_seconds
+            if isinstance(event, EpochReported):
+                seconds, worker = event.metrics.epoch_seconds, event.placement.node
+                slowness.append(seconds / predicted[event.trial_id])
+                if worker in last:
+                    same_trial = event.trial_id == last[worker].trial_id
+                    gaps[same_trial].append(event.time - last[worker].time - seconds)
+                last[worker] = event
+    report, start = (max(0.0, statistics.median(gaps[same])) for same in (True, False))
+    return Costs(statistics.median(slowness), report, start)
 
 
 def _simulate(
-    path: Path, curves: ScaledCurves, costs: Costs, seed: int, args: argparse.Namespace
+    path: Path, curves: ScaledCurves, workers: SimulatedWorkers, seed: int, seconds: float
 ) -> Run:
-    config = timed_config(path, seed, args.seconds)
-    workers = SimulatedWorkers(args.workers, costs.start_seconds, costs.report_seconds, seed=seed)
-    search = SimulatedSearch(config, *ours(config), curves, workers)
+    config = timed_config(path, seed, seconds)
+    search = SimulatedSearch(config, *ours(config), curves, replace(workers, seed=seed))
     losses = [(epoch.seconds, epoch.metrics.val_loss) for epoch in search.run()]
     return Run(losses, len(search.trials))
 
 
-def _table(real: Sequence[Run], simulated: Sequence[Run], args: argparse.Namespace) -> Table:
+def _table(real: Sequence[Run], simulated: Sequence[Run], workers: int, duration: float) -> Table:
     quantities: list[tuple[str, str, Callable[[Run], float]]] = [
         *(
-            (f"best loss at {share:.0%}", ".4f", lambda run, at=share * args.seconds: run.best(at))
+            (f"best loss at {share:.0%}", ".4f", lambda run, at=share * duration: run.best(at))
             for share in CHECKPOINTS
         ),
         ("trials", ".0f", lambda run: run.trials),
-        ("epochs", ".0f", lambda run: len(run.losses)),
+        ("epochs", ".0f", lambda run: sum(at <= duration for at, _ in run.losses)),
     ]
     rows = [
         (
@@ -209,14 +204,20 @@ def _table(real: Sequence[Run], simulated: Sequence[Run], args: argparse.Namespa
         for name, spec, quantity in quantities
     ]
     return Table(
-        f"Searches of {args.seconds:g} s on {args.workers} workers",
+        f"Searches of {duration:.0f} s on {workers} workers",
         ("quantity", f"real, {len(real)} (all)", f"simulated, {len(simulated)} (nine tenths)"),
         rows,
     )
 
 
+def _quantiles(values: Sequence[float], limits: tuple[float, float]) -> tuple[float, float, float]:
+    """Return the lower limit, median and upper limit; values may be infinite."""
+    low, median, high = np.quantile(values, [limits[0], 0.5, limits[1]], method="nearest")
+    return float(low), float(median), float(high)
+
+
 def _median_and_range(values: Sequence[float], spec: str, limits: tuple[float, float]) -> str:
-    low, median, high = np.quantile(values, [limits[0], 0.5, limits[1]])
+    low, median, high = _quantiles(values, limits)
     return f"{median:{spec}} [{low:{spec}} to {high:{spec}}]"
 
 
@@ -224,7 +225,7 @@ def _targets(real: Sequence[Run], simulated: Sequence[Run], seconds: float) -> l
     inside = []
     for share in CHECKPOINTS:
         median = statistics.median(run.best(share * seconds) for run in real)
-        low, high = np.quantile([run.best(share * seconds) for run in simulated], BAND)
+        low, _, high = _quantiles([run.best(share * seconds) for run in simulated], BAND)
         inside.append(low <= median <= high)
     return [
         at_least(
@@ -247,9 +248,7 @@ def _write_figure(
     times = [float(at) for at in np.geomspace(first, seconds, NUM_POINTS)]
     band: Rows = []
     for at in times:
-        low, median, high = np.quantile(
-            [run.best(at) for run in simulated], [BAND[0], 0.5, BAND[1]]
-        )
+        low, median, high = _quantiles([run.best(at) for run in simulated], BAND)
         band.append({"seconds": at, "low": low, "loss": median, "high": high})
     lines: Rows = [
         {"search": f"real {number}", "seconds": at, "loss": run.best(at)}

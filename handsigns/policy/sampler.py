@@ -59,6 +59,7 @@ class Sampler:
         self._storage = PausedTrialsStorage()
         self._optuna_study = optuna.create_study(
             storage=self._storage,
+            study_name="search",  # Optuna's Hyperband assigns brackets by this name
             direction="minimize" if search_config.objective.minimize else "maximize",
         )
         self._running: dict[str, Trial] = {}
