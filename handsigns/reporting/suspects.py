@@ -52,8 +52,8 @@ def summary_lines(
         f"{suspects.judged[split]} of {total} {split}" for split, total in suspects.images.items()
     )
     lines = [
-        f"{pluralize(suspects.models, 'model')} judged {judged} images; "
-        f"{pluralize(suspects.num_suspects, 'label')} "
+        f"{pluralize(suspects.models, 'model')} judged {judged} images, with an accuracy of "
+        f"{percent(suspects.accuracy)}; {pluralize(suspects.num_suspects, 'label')} "
         f"{'is' if suspects.num_suspects == 1 else 'are'} suspect.",
     ]
     if suspects.interval is not None:

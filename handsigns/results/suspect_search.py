@@ -118,7 +118,8 @@ class _HeldOutPredictions:
         probs, votes = self._probs[judged] / counts[:, None], self._votes[judged] / counts[:, None]
         found = confident_learning(probs, labels)
         elsewhere = (found.confident >= 0) & (found.confident != labels)
-        missed = 1 - votes[np.arange(len(labels)), labels] >= _NEARLY_ALL
+        agreeing = votes[np.arange(len(labels)), labels]
+        missed = 1 - agreeing >= _NEARLY_ALL
         compared = counts >= MIN_MODELS
         suspect = np.flatnonzero((elsewhere | missed) & (found.margins < 0))
         suspect = suspect[np.argsort(found.margins[suspect], kind="stable")]
@@ -131,6 +132,7 @@ class _HeldOutPredictions:
                 "val": int((judged >= num_train).sum()),
             },
             images={"train": num_train, "val": len(self._data.val)},
+            accuracy=_share(agreeing.mean()),
             wrong_share=found.wrong_share,
             compared=int(compared.sum()),
             missed=int((missed & compared).sum()),

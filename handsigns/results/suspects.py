@@ -90,6 +90,8 @@ class SuspectLabels:
         judged: number of images that a model judged that was not trained on them, by split. The
             training images are judged by a re-evaluation with folds only.
         images: number of images, by split.
+        accuracy: mean accuracy of the models on the judged images, by their labels. The lower it
+            is, the more suspects are errors of the models.
         wrong_share: share of the labels of the judged images that confident learning estimates to
             be wrong.
         compared: number of images that at least `MIN_MODELS` models judged.
@@ -103,6 +105,7 @@ class SuspectLabels:
     models: Annotated[int, Field(ge=1)]
     judged: Mapping[SplitName, int]
     images: Mapping[SplitName, int]
+    accuracy: Share
     wrong_share: Share
     compared: Annotated[int, Field(ge=0)]
     missed: Annotated[int, Field(ge=0)]

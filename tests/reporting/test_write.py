@@ -142,6 +142,7 @@ def test_suspect_labels_are_shown_with_what_models_see(make_search, tmp_path):
         8,
         {"train": 0, "val": 173},
         images,
+        0.98,
         0.01,
         173,
         1,

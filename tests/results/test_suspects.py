@@ -98,6 +98,7 @@ def test_good_trials_judge_the_validation_images(search, data):
     assert (suspect.image.name, suspect.image.split) == (data.val.names[WRONG_VAL], "val")
     assert (suspect.image.label, suspect.suggested) == ("high", "middle")
     assert suspect.agreement == 1.0
+    assert found.accuracy == pytest.approx(23 / 24, abs=1e-4)
     assert suspect.probability > 0.8
     assert suspect.seen[0] == ("middle", suspect.probability)
     assert [suspect.digest] == image_digests([data.val.images[WRONG_VAL]])

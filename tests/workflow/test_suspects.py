@@ -31,7 +31,7 @@ def search(make_search, tmp_path, monkeypatch):
     ]  # fmt: skip
     images = {"train": 690, "val": 173}
     suspects = SuspectLabels(
-        search.data.info.fingerprint, 8, images, images, 0.012, 800, 8, 2, tuple(found)
+        search.data.info.fingerprint, 8, images, images, 0.98, 0.012, 800, 8, 2, tuple(found)
     )
     write_suspects(search.paths, suspects)
     return search
@@ -42,7 +42,8 @@ def test_suspects_are_printed_with_what_labels_allow(search, capsys):
     printed = capsys.readouterr().out
     for part in (
         "train/low/3.png", "0.88", "3 of 3", "3 of 4",
-        "8 models judged 690 of 690 train and 173 of 173 val images; 2 labels are suspect",
+        "8 models judged 690 of 690 train and 173 of 173 val images, with an accuracy of 98.00%; "
+        "2 labels are suspect",
         "miss 8 of the 800 images that 3 or more judged", "about 99.00% (95 % confidence",
         "estimates that 1.20% of the labels are wrong",
         "written to reports/scripted/suspects.csv",
