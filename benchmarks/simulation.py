@@ -12,7 +12,6 @@ searches lies within the range of nine tenths of the simulated ones.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
 import sys
@@ -21,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from curves import CURVES, DATA_SETS
+from curves import CURVES
 from harness import (
     Table,
     Target,
@@ -30,10 +29,10 @@ from harness import (
     log_progress,
     make_parser,
     parse,
-    run_cli,
     temporary_folder,
 )
 from policy import load_model, timed_config
+from real_searches import DATA, add_arguments, real_searches, timed_epochs
 from simulated import ours
 
 from handsigns.config.hyperparameters import Scalar
@@ -44,12 +43,8 @@ from handsigns.results.events import (
     EpochReported,
     Event,
     TrialStarted,
-    read_events,
 )
 
-DATA = "hands24"
-NUM_TRIALS = 100_000
-"""Number of trials that no search reaches."""
 CHECKPOINTS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of the time at which searches are compared."""
 NUM_POINTS = 100
@@ -105,21 +100,14 @@ class ScaledCurves:
 def main() -> int:
     """Run and simulate the searches, and print the table."""
     parser = make_parser(__doc__ or "")
-    parser.add_argument("--seconds", type=float, default=300.0, help="duration of a search")
-    parser.add_argument("--repeats", type=int, default=5, help="real searches")
+    add_arguments(parser)
     parser.add_argument("--simulated", type=int, default=100, help="simulated searches")
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--figure", type=Path, metavar="FOLDER", help="write simulation.svg there")
     args = parse(parser, seconds=30.0, repeats=1, simulated=3)
     path = CURVES / f"{DATA}-default.parquet"
     model = load_model(path)
-    with temporary_folder() as folder:
-        images = folder / "hands"
-        DATA_SETS[DATA].prepare(images, None)
-        histories = []
-        for seed in range(args.repeats):
-            log_progress(f"real search {seed + 1} of {args.repeats}")
-            histories.append(_search(folder, images, seed, args))
+    with real_searches(args) as (_, histories):
+        pass
     real = [_to_run(history) for history in histories]
     costs = _measure_costs(histories, model)
     # Real searches begin to train seconds after their time begins.
@@ -134,27 +122,10 @@ def main() -> int:
     return finish([table], _targets(real, simulated, seconds), args)
 
 
-def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> list[Event]:
-    """Run a real search, and return its events."""
-    settings = (
-        f"resources.max_concurrent_trials={args.workers}",
-        f"budget.trials={NUM_TRIALS}",
-        "reevaluation.top=0",
-    )
-    run_cli(
-        *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
-        *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
-        *("--name", f"real-{seed}", "--results", str(folder), "--no-report"),
-        *(word for setting in settings for word in ("--set", setting)),
-    )
-    return read_events(folder / f"real-{seed}" / "journal.jsonl")
-
-
 def _to_run(events: Sequence[Event]) -> Run:
-    epochs = [event for event in events if isinstance(event, EpochReported)]
-    start = min(epoch.time - epoch.metrics.epoch_seconds for epoch in epochs)
-    losses = [(epoch.time - start, epoch.metrics.val_loss) for epoch in epochs]
-    return Run(losses, len({epoch.trial_id for epoch in epochs}))
+    epochs = timed_epochs(events)
+    losses = [(seconds, epoch.metrics.val_loss) for seconds, epoch in epochs]
+    return Run(losses, len({epoch.trial_id for _, epoch in epochs}))
 
 
 def _measure_costs(histories: Sequence[Sequence[Event]], model: LearningCurveModel) -> Costs:

@@ -17,7 +17,10 @@ LIGHT = (
     *("curves", "gpu", "improvement", "near_duplicates", "objectives", "policy", "recipes"),
     *("trackers", "training"),
 )
-LONG = ("faults", "memory", "overhead", "peers", "scale", "simulation", "startup", "suspects")
+LONG = (
+    *("faults", "memory", "overhead", "peers", "plan", "scale", "simulation", "startup"),
+    "suspects",
+)
 """Run by make bench-smoke only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:

@@ -1,0 +1,67 @@
+"""Real searches on the rendered hands of which `curves.py` recorded curves, for comparison."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from curves import DATA_SETS
+from harness import log_progress, run_cli, temporary_folder
+
+from handsigns.results.events import EpochReported, Event, read_events
+
+DATA = "hands24"
+NUM_TRIALS = 100_000
+"""Number of trials that no search reaches."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `real_searches`."""
+    parser.add_argument("--seconds", type=float, default=300.0, help="duration of a search")
+    parser.add_argument("--repeats", type=int, default=5, help="real searches")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--results", type=Path, help="folder that keeps the searches, or has them (default: none)"
+    )
+
+
+@contextlib.contextmanager
+def real_searches(args: argparse.Namespace) -> Iterator[tuple[Path, list[list[Event]]]]:
+    """Run the searches of the space `default` that are not in --results yet.
+
+    Yields:
+        Folder of the searches, named real-0, real-1, …, and their events.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = args.results or stack.enter_context(temporary_folder())
+        images = stack.enter_context(temporary_folder()) / "hands"
+        DATA_SETS[DATA].prepare(images, None)
+        for seed in range(args.repeats):
+            if not (folder / f"real-{seed}").exists():
+                log_progress(f"real search {seed + 1} of {args.repeats}")
+                _search(folder, images, seed, args)
+        names = [f"real-{seed}" for seed in range(args.repeats)]
+        yield folder, [read_events(folder / name / "journal.jsonl") for name in names]
+
+
+def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> None:
+    settings = (
+        f"resources.max_concurrent_trials={args.workers}",
+        f"budget.trials={NUM_TRIALS}",
+        "reevaluation.top=0",
+    )
+    run_cli(
+        *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
+        *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
+        *("--name", f"real-{seed}", "--results", str(folder), "--no-report"),
+        *(word for setting in settings for word in ("--set", setting)),
+    )
+
+
+def timed_epochs(events: Sequence[Event]) -> list[tuple[float, EpochReported]]:
+    """Return the epochs of a search with the seconds from the start of the first, by time."""
+    epochs = [event for event in events if isinstance(event, EpochReported)]
+    start = min(epoch.time - epoch.metrics.epoch_seconds for epoch in epochs)
+    return [(epoch.time - start, epoch) for epoch in epochs]
