@@ -17,7 +17,7 @@ from handsigns.workflow.searches import open_synced
 from handsigns.workflow.test import evaluate_on_test
 
 if TYPE_CHECKING:
-    from handsigns.results.winner import TestResult
+    from handsigns.results.test_result import TestResult
     from handsigns.winner.export import ExportFormat
     from handsigns.winner.predict import Prediction, Winner
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from handsigns.reporting.leaderboard import Format
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
+    from handsigns.results.test_result import TestResult
     from handsigns.results.trial import TrialRecord
-    from handsigns.results.winner import TestResult
     from handsigns.tuning.request import SearchResult
     from handsigns.workflow.trials import FinishedRun
 

@@ -19,7 +19,7 @@ from handsigns.reporting.winner import read_winner_summary
 from handsigns.reporting.write import local_timestamp, no_progress, prepare_folder, write_figures
 from handsigns.results.statistics import early_stopping_savings, validation_score, within_noise
 from handsigns.results.store import StoredSearch
-from handsigns.results.winner import TestResult
+from handsigns.results.test_result import TestResult
 from handsigns.stats.mcnemar import mcnemar
 
 _ALPHA = 0.05

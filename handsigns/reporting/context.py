@@ -24,9 +24,9 @@ from handsigns.results.class_scores import worst_classes
 from handsigns.results.statistics import optimization_history, rung_stats, rungs
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import leaderboard_table
+from handsigns.results.test_result import TestResult
 from handsigns.results.timeline import Timeline
 from handsigns.results.trial import TrialRecord
-from handsigns.results.winner import TestResult
 from handsigns.stats.intervals import wilson_interval
 
 _MAX_CURVE_EPOCHS = 45_000

@@ -11,16 +11,14 @@ from typing import Any, TypeVar
 from handsigns.errors import ResultsError
 from handsigns.io.json_file import read_json
 from handsigns.results.paths import SearchPaths
-from handsigns.results.winner import (
-    METRICS_FILE,
+from handsigns.results.test_result import (
     TEST_FILE,
     Misclassified,
-    RetrainingRecord,
     TestResult,
-    read_retraining,
     read_test_ledger,
     read_test_result,
 )
+from handsigns.results.winner import METRICS_FILE, RetrainingRecord, read_retraining
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_IMAGE_BYTES = 300_000

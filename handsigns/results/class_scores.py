@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from handsigns.results.winner import ClassScore, TestResult
+from handsigns.results.test_result import ClassScore, TestResult
 
 
 class ConfusedPair(NamedTuple):

@@ -15,18 +15,16 @@ from handsigns.data.imbalance import rare_classes
 from handsigns.io.atomic import write_text
 from handsigns.results.class_scores import confused_pairs, omission_note, worst_classes
 from handsigns.results.store import StoredSearch
+from handsigns.results.test_result import TEST_FILE, TestResult, read_test_result
 from handsigns.results.trial import TrialRecord
 from handsigns.results.winner import (
     CONFIG_FILE,
     README_FILE,
-    TEST_FILE,
     ModelCard,
     RetrainingRecord,
     SelectionMethod,
-    TestResult,
     read_model_card,
     read_retraining,
-    read_test_result,
 )
 from handsigns.stats.intervals import wilson_interval
 from handsigns.winner.model_card_data import data_section

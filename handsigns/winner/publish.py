@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from handsigns.results.winner import ModelCard, read_model_card, read_test_result
+from handsigns.results.test_result import read_test_result
+from handsigns.results.winner import ModelCard, read_model_card
 from handsigns.tracking.base import TrackedSearch
 
 WinnerMetrics = dict[str, float | str]

@@ -18,20 +18,17 @@ from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import file_digest
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
-from handsigns.results.winner import (
+from handsigns.results.test_result import (
     MISCLASSIFIED_DIR,
-    MODEL_FILE,
     TEST_FILE,
     Misclassified,
-    ModelCard,
     NonDuplicateScore,
     TestResult,
     append_test_evaluation,
-    read_model_card,
-    read_retraining,
     read_test_ledger,
     write_test_result,
 )
+from handsigns.results.winner import MODEL_FILE, ModelCard, read_model_card, read_retraining
 from handsigns.stats.calibration import calibration
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits

@@ -19,6 +19,7 @@ from handsigns.models import inference_model
 from handsigns.results.environment import describe_environment
 from handsigns.results.retraining import RetrainingPaths
 from handsigns.results.store import StoredSearch
+from handsigns.results.test_result import read_test_ledger
 from handsigns.results.trial import TrialRecord
 from handsigns.results.winner import (
     ModelCard,
@@ -26,7 +27,6 @@ from handsigns.results.winner import (
     RetrainingRecord,
     SeedRun,
     SelectionMethod,
-    read_test_ledger,
     write_retraining,
 )
 from handsigns.training.device import pick_device, release_gpu_memory

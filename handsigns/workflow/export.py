@@ -89,7 +89,8 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     """
     _check_request(request)
 
-    from handsigns.results.winner import read_model_card, read_retraining, read_test_result
+    from handsigns.results.test_result import read_test_result
+    from handsigns.results.winner import read_model_card, read_retraining
     from handsigns.winner.export import DEFAULT_FILE_NAMES
     from handsigns.winner.onnx_graph import check_extra
     from handsigns.winner.quantize import INT8_FILE_NAME

@@ -64,7 +64,8 @@ def winner_step(paths: SearchPaths, done: str = "") -> str:
         paths: paths of its search.
         done: command that was just run, which is not suggested again.
     """
-    from handsigns.results.winner import read_model_card, read_test_result
+    from handsigns.results.test_result import read_test_result
+    from handsigns.results.winner import read_model_card
 
     try:
         after = ("--after-test",) if read_model_card(paths.winner).selected_after_test else ()

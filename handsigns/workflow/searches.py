@@ -72,7 +72,8 @@ def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
 
 def winner_status(paths: SearchPaths) -> str:
     """Describe the state of a search's winner, for the list; a choice after a test is marked."""
-    from handsigns.results.winner import TEST_FILE, read_model_card, read_test_result
+    from handsigns.results.test_result import TEST_FILE, read_test_result
+    from handsigns.results.winner import read_model_card
 
     try:
         test = read_test_result(paths.winner)

@@ -10,7 +10,7 @@ from handsigns.workflow.trackers import publish_winner
 
 if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
-    from handsigns.results.winner import TestResult
+    from handsigns.results.test_result import TestResult
 
 
 def evaluate_on_test(

@@ -7,7 +7,12 @@ import pytest
 from handsigns.cli import main
 from handsigns.cli.show import show_failures, show_test
 from handsigns.results.paths import SearchPaths
-from handsigns.results.winner import Misclassified, NonDuplicateScore, TestResult, read_test_result
+from handsigns.results.test_result import (
+    Misclassified,
+    NonDuplicateScore,
+    TestResult,
+    read_test_result,
+)
 from handsigns.stats.calibration import Calibration
 
 

@@ -14,14 +14,13 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
-from handsigns.results.trial import Session
-from handsigns.results.winner import (
-    ModelCard,
+from handsigns.results.test_result import (
     append_test_evaluation,
     read_test_result,
-    write_model_card,
     write_test_result,
 )
+from handsigns.results.trial import Session
+from handsigns.results.winner import ModelCard, write_model_card
 from tests.support.records import make_spec
 from tests.support.scripted import write_scripted_winner
 

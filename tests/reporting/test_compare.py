@@ -4,7 +4,7 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.reporting.compare import compare
-from handsigns.results.winner import read_test_result, write_test_result
+from handsigns.results.test_result import read_test_result, write_test_result
 
 OTHER = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 3e-2},

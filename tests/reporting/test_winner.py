@@ -7,7 +7,8 @@ import pytest
 
 from handsigns.reporting.context import per_class
 from handsigns.reporting.winner import read_winner_summary
-from handsigns.results.winner import read_retraining, read_test_result, write_test_result
+from handsigns.results.test_result import read_test_result, write_test_result
+from handsigns.results.winner import read_retraining
 from handsigns.stats.intervals import wilson_interval
 
 

@@ -9,18 +9,20 @@ import yaml
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.metrics import EpochMetrics
-from handsigns.results.winner import (
-    ModelCard,
+from handsigns.results.test_result import (
     NonDuplicateScore,
-    RetrainingEpoch,
     append_test_evaluation,
-    read_model_card,
-    read_retraining,
     read_test_ledger,
     read_test_result,
+    write_test_result,
+)
+from handsigns.results.winner import (
+    ModelCard,
+    RetrainingEpoch,
+    read_model_card,
+    read_retraining,
     write_model_card,
     write_retraining,
-    write_test_result,
 )
 from tests.support import scripted
 

@@ -15,19 +15,16 @@ from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch, create_search, open_search
-from handsigns.results.trial import Placement, Session, Verdict
-from handsigns.results.winner import (
+from handsigns.results.test_result import (
     MISCLASSIFIED_DIR,
     Misclassified,
     NonDuplicateScore,
-    RetrainingEpoch,
-    RetrainingRecord,
-    SeedRun,
     TestResult,
     append_test_evaluation,
-    write_retraining,
     write_test_result,
 )
+from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.results.winner import RetrainingEpoch, RetrainingRecord, SeedRun, write_retraining
 from handsigns.stats.calibration import Calibration, CalibrationBin
 from tests.support.records import make_spec
 

@@ -19,17 +19,14 @@ from handsigns.results.exports import (
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch
-from handsigns.results.trial import Placement
-from handsigns.results.winner import (
+from handsigns.results.test_result import (
     Misclassified,
-    ModelCard,
     NonDuplicateScore,
-    RetrainingRecord,
-    SeedRun,
     TestResult,
-    read_retraining,
     read_test_result,
 )
+from handsigns.results.trial import Placement
+from handsigns.results.winner import ModelCard, RetrainingRecord, SeedRun, read_retraining
 from handsigns.stats.calibration import Calibration
 from handsigns.winner.model_card import write_readme
 from tests.support.records import make_spec

@@ -14,12 +14,8 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.retraining import RetrainingPaths, retraining_seed
 from handsigns.results.store import DataRecord, create_search, open_search
-from handsigns.results.winner import (
-    read_model_card,
-    read_retraining,
-    read_test_ledger,
-    read_test_result,
-)
+from handsigns.results.test_result import read_test_ledger, read_test_result
+from handsigns.results.winner import read_model_card, read_retraining
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
 from handsigns.winner.model import load_model, load_seed_models

@@ -7,7 +7,8 @@ import altair as alt
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import count_axis
 from handsigns.results.class_scores import ConfusedPair, confused_pairs
-from handsigns.results.winner import SeedRun, TestResult
+from handsigns.results.test_result import TestResult
+from handsigns.results.winner import SeedRun
 from handsigns.stats.calibration import Calibration
 
 MAX_CLASSES = 40
