@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from handsigns.console.format import pluralize
+from handsigns.console.sanitize import printable
 from handsigns.data.findings import DuplicateGroup, Finding, FindingKind, ImageRef
 from handsigns.data.image_quality import find_defects
 from handsigns.data.images import Pixels
@@ -48,7 +49,7 @@ class CheckedImages:
         """Return an image; with its thumbnail, unless `test` alone may show it."""
         split = self.splits[index]
         thumbnail = "" if split == "test" else encode_thumbnail(self.pixels[index])
-        return ImageRef(split, self.names[index], self.labels[index], thumbnail)
+        return ImageRef(split, printable(self.names[index]), self.labels[index], thumbnail)
 
     def refs(self, indices: Sequence[int]) -> tuple[ImageRef, ...]:
         """Return the first images of these."""
@@ -72,7 +73,7 @@ def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Fin
             len(bad),
             f"{pluralize(len(bad), 'file')} cannot be used",
             "; ".join(["fix or remove them, or skip them (--skip-bad)", *sorted(remedies)]),
-            tuple(f"{b.name}: {b.reason}" for b in bad[:_MAX_EXAMPLES]),
+            tuple(printable(f"{b.name}: {b.reason}") for b in bad[:_MAX_EXAMPLES]),
         )
     if listing.ignored:
         yield Finding(
@@ -81,7 +82,7 @@ def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Fin
             f"{pluralize(len(listing.ignored), 'image or folder', 'images or folders')} not part "
             f"of the layout",
             "move them into the class folders if they belong to the data",
-            tuple(listing.ignored[:_MAX_EXAMPLES]),
+            tuple(map(printable, listing.ignored[:_MAX_EXAMPLES])),
         )
 
 
@@ -138,7 +139,9 @@ def leak_findings(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator
             f"{shared_kind(named=named)} in {leak.other}, {leak.num_identical} identical",
             f"{leak.split} scores are optimistic: move each group into one split, or move the "
             f"{leak.split} folder away to have one split off, which keeps groups together",
-            tuple(splits[leak.split].names[index] for index in leak.images[:_MAX_EXAMPLES]),
+            tuple(
+                printable(splits[leak.split].names[index]) for index in leak.images[:_MAX_EXAMPLES]
+            ),
         )
 
 
@@ -181,7 +184,7 @@ def quality_findings(images: CheckedImages) -> Iterator[Finding]:
                 len(found),
                 f"{pluralize(len(found), 'image')} {what}",
                 advice,
-                tuple(images.names[i] for i in found[:_MAX_EXAMPLES]),
+                tuple(printable(images.names[i]) for i in found[:_MAX_EXAMPLES]),
                 images.refs(found),
             )
 

@@ -48,9 +48,9 @@ def read_corrections(relabel: Path | None, exclude: Path | None) -> tuple[Correc
     rows: dict[str, str] = {}
     problems = [f"{c.row}: no class to relabel it with" for c in found if c.label == ""]
     for correction in found:
-        first = rows.setdefault(correction.image, correction.row)
-        if first != correction.row:
+        if first := rows.get(correction.image):
             problems.append(f"{correction.row}: {printable(correction.image)} is also in {first}")
+        rows[correction.image] = correction.row
     if problems:
         raise _rows_error(problems)
     return tuple(found)

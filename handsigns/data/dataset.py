@@ -22,7 +22,7 @@ from handsigns.data.holdout import SPLIT_SEED
 from handsigns.data.images import (
     InvalidImageError,
     decode_with_remarks,
-    is_heif_supported,
+    decoding_options,
     read_bytes,
 )
 from handsigns.data.layouts import list_images
@@ -156,8 +156,8 @@ def _open_folder(
         return assemble(resolved, listing, pixels, bad, size, named, remarks, allow_incomplete)
 
     groups = sorted(named.items())
-    heif = is_heif_supported()  # otherwise such images may have been skipped
-    options = (size, skip_bad, allow_incomplete, SPLIT_SEED, heif, groups)
+    # Images that could not be decoded, and were skipped, perhaps can now.
+    options = (size, skip_bad, allow_incomplete, SPLIT_SEED, *decoding_options(), groups)
     key = _cache_key("folder", *options, *_content_key(listing))
     return load_or_build(key, resolved, build)
 

@@ -27,9 +27,9 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
     Args:
         source: folder of the images.
         listing: its images.
-        group_by: ``folder``, a CSV file (relative to `source`) with the columns image and group, or
-            a regular expression that is searched in file names, whose first group, or whole match,
-            names the group. None: no groups.
+        group_by: ``folder``, a CSV file (its path below the folder or archive) with the columns
+            image and group, or a regular expression that is searched in file names, whose first
+            group, or whole match, names the group, unless it is empty. None: no groups.
 
     Raises:
         DataError: the groups cannot be read, or name no image.
@@ -42,7 +42,7 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
         missing = "no image lies in a folder below its class folder"
     elif group_by.lower().endswith(".csv"):
         found = _from_table(
-            source.expanduser() / group_by, {*names, *(b.name for b in listing.bad)}
+            _table_path(source, listing, group_by), {*names, *(b.name for b in listing.bad)}
         )
         missing = "it names no image"
     else:
@@ -83,7 +83,7 @@ def _same_name(folder: str, label: str) -> bool:
 
 def _by_pattern(names: Sequence[str], group_of: Callable[[str], str | None]) -> GroupNames:
     found = ((name, group_of(PurePosixPath(name).name)) for name in names)
-    return {name: group for name, group in found if group is not None}
+    return {name: group for name, group in found if group}
 
 
 def _compile(pattern: str) -> Callable[[str], str | None]:
@@ -100,6 +100,16 @@ def _compile(pattern: str) -> Callable[[str], str | None]:
         return match and match[1 if compiled.groups else 0]
 
     return group_of
+
+
+def _table_path(source: Path, listing: ImageListing, file: str) -> Path:
+    """Return the path of a table: below the folder where image names begin, or else `source`."""
+    images = [image for members in listing.images.values() for image in members]
+    for image in images[:1]:
+        inside = image.path.parents[len(PurePosixPath(image.name).parts) - 1] / file
+        if inside.is_file():
+            return inside
+    return source.expanduser() / file
 
 
 def _from_table(path: Path, known: set[str]) -> GroupNames:

@@ -34,7 +34,11 @@ def split_off_missing(
     for split, share in _SPLIT_OFF:
         if split not in splits:
             pool = splits["train"]
-            splits["train"], splits[split] = split_off(pool, share, seed, split, groups)
+            # Test is split off first, and leaves groups of each class for val.
+            others = int(split == "test" and "val" not in splits)
+            splits["train"], splits[split] = split_off(
+                pool, share, seed, split, groups, others=others
+            )
             together = ", groups kept together" if _num_groups(pool, groups) < len(pool) else ""
             notes.append(
                 f"no {split} folder: {len(splits[split])} of {len(pool)} training images split off "
@@ -69,13 +73,14 @@ def loosen(images: Mapping[SplitName, list[ImageFile]], groups: Groups) -> tuple
 
 
 def split_off(
-    images: list[ImageFile], share: float, seed: int, purpose: str, groups: Groups
+    images: list[ImageFile], share: float, seed: int, purpose: str, groups: Groups, others: int = 0
 ) -> tuple[list[ImageFile], list[ImageFile]]:
     """Split off a fraction of each class; return the remaining images and those split off.
 
     The selection depends on names, groups and seed alone, not on the order of the list. Of a class
     with two or more groups at least one is split off and one remains, if the other classes' images
-    in them allow. Without groups the fraction of each class is exact, up to rounding.
+    in them allow, or as many more as `others`, the number of splits yet to be split off from them.
+    Without groups the fraction of each class is exact, up to rounding.
     """
     counts = Counter(image.label for image in images)
     targets = {label: _target(share, count) for label, count in counts.items()}
@@ -85,19 +90,28 @@ def split_off(
     )
     chosen: Counter[str] = Counter()
     names: set[str] = set()
+    available: Counter[str] = Counter()
+    for group in members.values():
+        available.update({image.label for image in group})
+    # Groups of each class that can be taken.
+    for label, count in available.items():
+        available[label] = count - min(1 + others, max(1, count - 1))
 
     def take(group: Sequence[ImageFile]) -> None:
         chosen.update(image.label for image in group)
         names.update(image.name for image in group)
+        available.subtract({image.label for image in group})
+
+    def is_available(group: Sequence[ImageFile]) -> bool:
+        return all(available[image.label] > 0 for image in group)
 
     for group in order:
         inside = Counter(image.label for image in group)
-        if _leaves_some(inside, chosen, counts) and _improves(inside, chosen, targets):
+        if is_available(group) and _improves(inside, chosen, targets):
             take(group)
     for label in sorted(counts):
         # A class whose groups are all larger than its share.
-        fitting = [g for g in order if _leaves_some(Counter(p.label for p in g), chosen, counts)]
-        fitting = [g for g in fitting if any(p.label == label for p in g)]
+        fitting = [g for g in order if is_available(g) and any(p.label == label for p in g)]
         if targets[label] and not chosen[label] and fitting:
             take(min(fitting, key=len))
     remaining = [p for p in images if p.name not in names]
@@ -118,10 +132,6 @@ def _members(images: Iterable[ImageFile], groups: Groups) -> dict[int | str, lis
 
 def _num_groups(images: Iterable[ImageFile], groups: Groups) -> int:
     return len(_members(images, groups))
-
-
-def _leaves_some(inside: Counter[str], chosen: Counter[str], counts: Counter[str]) -> bool:
-    return all(chosen[label] + inside[label] < counts[label] for label in inside)
 
 
 def _improves(inside: Counter[str], chosen: Counter[str], targets: Mapping[str, int]) -> bool:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from handsigns.data.file_types import is_avif, is_heif
 from handsigns.data.greyscale import to_8_bits
 
 MAX_FILE_BYTES = 200 * 2**20
 _MAX_MEGAPIXELS_VAR = "HANDSIGNS_MAX_MEGAPIXELS"
-_DEFAULT_MAX_MEGAPIXELS = 100.0
+_DEFAULT_MAX_MEGAPIXELS = "100"
 """Default limit of a decoded image: each decoding thread needs 4 bytes per pixel."""
 IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")
 """Formats tried, in this order, whatever the file's suffix. Pillow knows more, but would pass EPS
@@ -155,6 +155,11 @@ def is_heif_supported() -> bool:
     return importlib.util.find_spec("pillow_heif") is not None
 
 
+def decoding_options() -> tuple[object, ...]:
+    """Return what decides here which images can be decoded, and not their content."""
+    return is_heif_supported(), features.check("avif"), _max_megapixels_setting()
+
+
 def _open(content: bytes) -> Image.Image:
     """Open an image without decoding it."""
     if is_heif(content):
@@ -183,9 +188,13 @@ def _has_more_frames(image: Image.Image) -> bool:
     return image.format not in ("MPO", "HEIF") and bool(getattr(image, "is_animated", False))
 
 
+def _max_megapixels_setting() -> str:
+    return os.environ.get(_MAX_MEGAPIXELS_VAR) or _DEFAULT_MAX_MEGAPIXELS
+
+
 def _check_megapixels(size: tuple[int, int]) -> None:
     megapixels = size[0] * size[1] / 1e6
-    setting = os.environ.get(_MAX_MEGAPIXELS_VAR) or _DEFAULT_MAX_MEGAPIXELS
+    setting = _max_megapixels_setting()
     try:
         limit = float(setting)
     except ValueError as error:

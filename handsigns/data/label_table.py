@@ -57,10 +57,17 @@ def list_table(root: Path, table: Path) -> ImageListing:
         DataError: the table cannot be read, lacks columns, or has no train images.
     """
     rows = list(_read_rows(table))
-    classes = tuple(sorted({row.label for row in rows if row.label}, key=natural_sort_key))
+    # Labels such as 7 and 07 have the same key, and a set has no order.
+    labels = sorted({row.label for row in rows if row.label})
+    classes = tuple(sorted(labels, key=natural_sort_key))
     _reject_spellings(table, classes)
     images = [image for folder in walk_folders(root) for image in find_images_in(root, folder)]
     rows_of, bad = _match(rows, _Index(images))
+    if bad and not rows_of:
+        raise DataError(
+            f"{printable(str(table))}: no row names an image of the folder: "
+            f"{printable(bad[0].name)}: {bad[0].reason}"
+        )
     splits = _with_splits(table, rows_of)
     listing = ImageListing("table", classes, {split: [] for split in splits}, bad)
     for image in images:

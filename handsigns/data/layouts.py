@@ -54,6 +54,7 @@ def list_images(source: Path, progress: ProgressCallback = no_progress) -> Image
     Raises:
         DataError: it is neither, cannot be read, or has no supported layout.
     """
+    _reject_undecodable(source.absolute())
     root = _unwrapped(resolve_data_folder(source, progress))
     inside = subfolders(root)
     signs = _split_folders(source, inside, _sign_split)
@@ -70,6 +71,13 @@ def list_images(source: Path, progress: ProgressCallback = no_progress) -> Image
         return _with_ignored(_list_classes(root, {"train": root}), root, {})
     problem = "no train folder" if signs or splits else "no images in a supported layout"
     raise _layout_error(source, root, problem, inside)
+
+
+def _reject_undecodable(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{printable(str(path))}: the path is not UTF-8; rename it") from error
 
 
 def _unwrapped(root: Path) -> Path:

@@ -131,12 +131,12 @@ def find_leaks(splits: Mapping[SplitName, Split]) -> list[Leak]:
     """Return the leaks between all pairs of splits."""
     found = []
     for other, split in itertools.combinations(SPLIT_NAMES, 2):
-        shared = shared_images(splits[split], splits[other])
-        known = set(image_digests(splits[other].images)) if shared.any() else set()
-        digests = image_digests(splits[split].images[shared])
-        if shared.any():
-            images = tuple(shared.nonzero()[0].tolist())
-            found.append(Leak(split, other, images, sum(d in known for d in digests)))
+        indices = tuple(shared_images(splits[split], splits[other]).nonzero()[0].tolist())
+        if indices:
+            known = set(image_digests(splits[other].images))
+            images = splits[split].images
+            digests = image_digests(images[index] for index in indices)
+            found.append(Leak(split, other, indices, sum(d in known for d in digests)))
     return found
 
 

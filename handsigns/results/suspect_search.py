@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from handsigns.config.sections import Objective
 from handsigns.console.sanitize import printable
 from handsigns.data.dataset import DataSet
 from handsigns.data.findings import ImageRef
@@ -30,6 +31,8 @@ _MAX_THUMBNAILS = 100
 """Suspects that are listed, and those shown, so that the file stays small."""
 _NEARLY_ALL = 0.9
 """Share of the models that miss an image, from which it is suspect in any case."""
+_SURE = 0.5
+"""Probability above which fewer than `MIN_MODELS` models count: they might miss it by chance."""
 _NUM_SEEN = 3
 
 
@@ -47,26 +50,28 @@ def find_suspects(search: StoredSearch, data: DataSet) -> SuspectLabels | None:
         ResultsError: the journal of the re-evaluation is damaged.
         OSError: the predictions cannot be read.
     """
-    stored = [
-        (record, checkpoint_store(search.config, paths).load_predictions(record.trial_id))
-        for paths, record in _good_runs(search)
-    ]
-    found = [(record, content) for record, content in stored if content is not None]
-    if not found:
-        return None
-    predictions = _HeldOutPredictions(data)
-    for record, content in found:
-        predictions.add(record, content)
-    return predictions.suspects() if predictions.num_models else None
+    predictions: _HeldOutPredictions | None = None
+    for paths, record in _good_runs(search):
+        content = checkpoint_store(search.config, paths).load_predictions(record.trial_id)
+        if content is not None:
+            predictions = predictions or _HeldOutPredictions(data)
+            predictions.add(record, content)
+    return predictions.suspects() if predictions is not None and predictions.num_models else None
 
 
 def _good_runs(search: StoredSearch) -> Iterator[tuple[SearchPaths, TrialRecord]]:
-    """Yield the good models: completed trials within noise of the best, re-evaluated top trials."""
+    """Yield the good models: the best completed trial, those within noise of it in accuracy, whose
+    noise is known, and the re-evaluated top trials."""
     completed = [record for record in search.ranked if record.status == "completed"]
-    best = validation_score(search, completed[0]) if completed else None
-    for record in completed[:_MAX_TRIALS]:
-        score = validation_score(search, record)
-        if best is not None and score is not None and within_noise(best, score):
+    accuracy = Objective(metric="val_accuracy", direction="maximize")
+    scores = [validation_score(search, record, accuracy) for record in completed[:_MAX_TRIALS]]
+    for record, score in zip(completed, scores, strict=False):
+        best = scores[0]
+        if (
+            best is not None
+            and score is not None
+            and (record is completed[0] or within_noise(best, score))
+        ):
             yield search.paths, record
     for run in search.reevaluation_journal.records:
         if run.status == "completed":
@@ -119,9 +124,10 @@ class _HeldOutPredictions:
         found = confident_learning(probs, labels)
         elsewhere = (found.confident >= 0) & (found.confident != labels)
         agreeing = votes[np.arange(len(labels)), labels]
-        missed = 1 - agreeing >= _NEARLY_ALL
         compared = counts >= MIN_MODELS
-        suspect = np.flatnonzero((elsewhere | missed) & (found.margins < 0))
+        missed = 1 - agreeing >= _NEARLY_ALL
+        sure = probs.max(1) > _SURE
+        suspect = np.flatnonzero((elsewhere | (missed & (compared | sure))) & (found.margins < 0))
         suspect = suspect[np.argsort(found.margins[suspect], kind="stable")]
         num_train = len(self._data.train)
         return SuspectLabels(

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from handsigns.console.sanitize import printable
 from handsigns.data.dataset import DataSet
 from handsigns.data.images import Pixels
 from handsigns.data.splits import Split
@@ -107,7 +108,7 @@ def evaluate_winner(
         confusion_matrix=tuple(map(tuple, confusion.tolist())),
         misclassified=tuple(
             Misclassified(
-                image=split.names[i],
+                image=printable(split.names[i]),
                 index=int(i),
                 true=card.classes[split.labels[i]],
                 predicted=card.classes[predicted[i]],

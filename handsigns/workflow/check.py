@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,17 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
     from handsigns.workflow.suspects import load_suspects
 
     name, info = search.paths.name, search.data.info
+    if search.data.corrections:
+        raise ResultsError(
+            f"{name} was run with corrected labels, which the folder does not have; list its "
+            f"suspects with: {command('suspects', name)}"
+        )
     if info.fingerprint != check.fingerprint:
+        group_by = search.config.data.group_by
+        grouped = "" if group_by is None else f" --group-by {shlex.quote(group_by)}"
         raise ResultsError(
             f"{name} was run on other images, or with other options: of {printable(info.source)}, "
-            f"--size {info.size}"
+            f"--size {info.size}{printable(grouped)}"
         )
     found = load_suspects(search)
     if not found.num_suspects:
@@ -54,8 +62,8 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
     finding = Finding(
         "suspect_labels",
         found.num_suspects,
-        f"{pluralize(found.num_suspects, 'label')} probably wrong, as {found.models} models of "
-        f"{name} judge",
+        f"{pluralize(found.num_suspects, 'label')} probably wrong, by the predictions of "
+        f"{pluralize(found.models, 'model')} of {name}",
         f"look at them, and relabel or exclude them in the next search: "
         f"{command('suspects', name)}",
         tuple(f"{s.image.name} (probably {s.suggested})" for s in found.suspects[:20]),

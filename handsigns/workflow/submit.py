@@ -125,8 +125,10 @@ def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: boo
         unknown_state = (
             f"it is not known whether {submission.job_id} was submitted; {submission.reattach_hint}"
         )
-        with _job_server_errors(submission, unknown_state):
-            _submit_job(client, submission, config, user_code)
+        with tempfile.TemporaryDirectory(prefix="handsigns-") as folder:
+            _stage_working_dir(Path(folder), request, config, user_code)
+            with _job_server_errors(submission, unknown_state):
+                _submit_job(client, submission, folder)
     with _job_server_errors(
         submission, f"{submission.job_id} was submitted; {submission.reattach_hint}"
     ):
@@ -180,19 +182,13 @@ def _job_exists(client: Any, job: str) -> bool:
     return known
 
 
-def _submit_job(
-    client: Any, submission: Submission, config: SearchConfig, user_code: UserCode | None
-) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="handsigns-") as folder,
-        progress(f"uploading code and search space to {submission.address}") as report,
-    ):
+def _submit_job(client: Any, submission: Submission, working_dir: str) -> None:
+    with progress(f"uploading code and search space to {submission.address}") as report:
         report(0, 1)
-        _stage_working_dir(Path(folder), submission.request, config, user_code)
         client.submit_job(
             entrypoint=shlex.join(submission.command),
             submission_id=submission.job_id,
-            runtime_env={"working_dir": folder},
+            runtime_env={"working_dir": working_dir},
             metadata={"name": submission.paths.name},
         )
         report(1, 1)

@@ -141,6 +141,12 @@ def test_unusable_tables_are_explained(write_table, lines, message):
         read_corrections(write_table(*lines), None)
 
 
+def test_a_table_cannot_both_relabel_and_exclude(write_table):
+    table = write_table("image,suggested", "a.png,1")
+    with pytest.raises(DataError, match=r"line 2: a.png is also in .*csv line 2"):
+        read_corrections(table, table)
+
+
 def test_missing_and_binary_tables_are_explained(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00image")
     for name in ("none.csv", "binary.csv"):

@@ -283,6 +283,15 @@ def test_skipped_heic_is_read_once_its_decoder_is_installed(signs_folder, monkey
     assert len(open_data(signs_folder, size=8, skip_bad=True).train) == 31
 
 
+def test_skipped_images_are_decoded_once_the_limit_is_raised(signs_folder, monkeypatch):
+    monkeypatch.setenv("HANDSIGNS_MAX_MEGAPIXELS", "0.0001")
+    write_large = Image.new("RGB", (60, 60))
+    write_large.save(signs_folder / "train_signs" / "0_IMG_large.png")
+    before = len(open_data(signs_folder, size=8, skip_bad=True).train)
+    monkeypatch.delenv("HANDSIGNS_MAX_MEGAPIXELS")
+    assert len(open_data(signs_folder, size=8, skip_bad=True).train) == before + 1
+
+
 def test_cached_images_are_read_only(signs_folder):
     data = open_data(signs_folder, size=8)
     with pytest.raises(ValueError, match="read-only"):

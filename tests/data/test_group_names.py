@@ -1,6 +1,7 @@
 """Groups named by the user are kept together by every split."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,18 @@ def test_folders_of_one_name_are_a_group_across_given_splits(people, tmp_path):
         "4 of 4 test images have near-duplicates or others of their group in train (8 images; 4 "
         "identical)"
     ]
+
+
+def test_an_archive_may_hold_the_table_of_groups(people, tmp_path):
+    write_table(people, ["cat/p0/p0_cat0.png,a", "dog/p0/p0_dog0.png,a"])
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path, "people")
+    notes = open_data(Path(archive), size=16, group_by="groups.csv").info.notes
+    assert any(note.startswith("30 images in no named group") for note in notes)
+
+
+def test_empty_matches_are_no_group(people):
+    notes = open_data(people, size=16, group_by=r"^p([0-3]?)").info.notes
+    assert any(note.startswith("16 images in no named group") for note in notes)
 
 
 def test_images_without_a_group_are_named(people):

@@ -80,3 +80,14 @@ def test_near_duplicates_that_fill_a_class_are_separated():
         "the 20 training images of class 0 are 1 group of near-duplicates, too few to keep them "
         "together"
     ]
+
+
+@given(st.integers(2, 8), st.integers(2, 60), st.integers(0, 99))
+def test_a_large_group_leaves_images_for_both_splits(singles, burst, seed):
+    """A film and some photographs of the same class, of which test alone could take all."""
+    images = make_images([singles + burst, 20])
+    groups = {p.name: 0 for p in images[:burst]}
+    splits, _ = split_off_missing({"train": images}, seed, groups)
+    for split in splits.values():
+        assert {p.label for p in split} == {"0", "1"}
+    assert sum(p.name in groups for p in splits["train"]) in (0, burst)

@@ -1,3 +1,8 @@
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from handsigns.data.dataset import open_data
@@ -177,3 +182,30 @@ def test_prepare_writes_no_folder_outside(folder, tmp_path, label):
     with pytest.raises(DataError, match="cannot be the name of a folder"):
         prepare(folder, tmp_path / "small", size=8)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_table_without_a_row_for_any_image_is_rejected(folder):
+    write_table(folder, "file,label", "other/0.png,cat", "other/1.png,dog")
+    assert "no row names an image of the folder: other/0.png: named in labels" in error_message(
+        folder
+    )
+
+
+def test_order_of_classes_is_the_same_in_every_process(folder):
+    """The labels 7 and 07 have the same number, and sets of strings no fixed order."""
+    complete(folder, row="{0}.png,0{0}")
+    with (folder / "labels.csv").open("a") as file:
+        file.writelines(f"\nsub/{i}.png,{i}" for i in range(10))
+    shutil.copytree(folder, folder / "sub", ignore=shutil.ignore_patterns("sub", "*.csv"))
+    script = (
+        "import sys, pathlib; from handsigns.data.layouts import list_images; "
+        "print(list_images(pathlib.Path(sys.argv[1])).classes)"
+    )
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", script, str(folder)],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)}, capture_output=True, check=True,
+        ).stdout
+        for seed in range(3)
+    }  # fmt: skip
+    assert len(orders) == 1

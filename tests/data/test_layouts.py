@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import unicodedata
 from pathlib import Path
@@ -5,11 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from handsigns.data.dataset import open_data
 from handsigns.data.layouts import list_images, natural_sort_key
 from handsigns.data.listing import BadFile
 from handsigns.errors import DataError
+from handsigns.io.json_file import write_json
 from handsigns.io.output_marker import make_output_folder
 
 UNLABELLED = "classify unlabelled images with predict"
@@ -157,6 +160,22 @@ def test_undecodable_file_names_are_supported(signs_folder, write_image):
     with pytest.raises(DataError) as caught:
         open_data(signs_folder, size=8)
     assert r"0_\udcff\udcfe.jpg: empty: 0 bytes" in str(caught.value)
+
+
+def test_undecodable_names_can_be_stored_with_a_check(class_folder, tmp_path):
+    """All images are of one colour, so that the check names them."""
+    for path in list((class_folder / "train").rglob("*.png")):
+        Image.new("RGB", (9, 9)).save(path)
+        path.rename(path.with_name(os.fsdecode(b"\xff") + path.name))
+    check = open_data(class_folder, size=8).check
+    write_json(tmp_path / "check.json", dataclasses.asdict(check))
+    assert r"\udcff" in str([finding.examples for finding in check.findings])
+
+
+def test_undecodable_paths_of_data_are_refused(class_folder):
+    moved = class_folder.rename(class_folder.with_name(os.fsdecode(b"\xff")))
+    with pytest.raises(DataError, match=r"udcff: the path is not UTF-8; rename it"):
+        open_data(moved, size=8)
 
 
 def test_errors_escape_control_characters_in_folder_names(tmp_path):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from handsigns.config.sections import Objective
 from handsigns.data.dataset import DataSet
 from handsigns.data.folds import Fold
 from handsigns.data.near_duplicates import image_digests
@@ -117,6 +118,14 @@ def test_poor_trials_and_foreign_predictions_do_not_count(search, data, make_spl
     found = find_suspects(search, data)
     assert found.models == 1
     assert [suspect.image.name for suspect in found.suspects] == [data.val.names[WRONG_VAL]]
+
+
+def test_the_best_trials_judge_whatever_the_objective(search, data):
+    for trial_id in completed(search):
+        save(search, search.paths, trial_id, data.val, predict_classes(data.val, 1))
+    objective = Objective(metric="val_macro_f1")
+    other = replace(search, config=search.config.model_copy(update={"objective": objective}))
+    assert find_suspects(other, data).models >= 1
 
 
 def test_accuracy_is_stated_without_images_that_leaked(search, data):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from handsigns.cli import main
+from handsigns.data.correction import Correction
 from handsigns.data.findings import ImageRef
 from handsigns.errors import DataError, ResultsError
 from handsigns.results.store import create_search, open_search
@@ -123,6 +124,13 @@ def test_a_check_shows_the_suspects_of_a_search(search, workspace):
     check = dataclasses.replace(check, fingerprint=search.data.info.fingerprint)
     finding = add_suspects(check, search).findings[0]
     assert (finding.kind, finding.count) == ("suspect_labels", 2)
-    assert finding.message == "2 labels probably wrong, as 8 models of scripted judge"
+    assert finding.message == "2 labels probably wrong, by the predictions of 8 models of scripted"
     assert finding.examples[0] == "train/low/3.png (probably high)"
     assert [image.name for image in finding.images] == list(NAMES)
+
+
+def test_a_check_of_a_corrected_search_is_refused(search, workspace):
+    check = check_folder(workspace.root / "bands", size=16, group_by=None)
+    record = dataclasses.replace(search.data, corrections=(Correction("a.png", "5", "", "x 2"),))
+    with pytest.raises(ResultsError, match="scripted was run with corrected labels"):
+        add_suspects(check, dataclasses.replace(search, data=record))
