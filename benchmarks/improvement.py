@@ -27,6 +27,7 @@ from handsigns.policy.improvement import (
     AUTO_PATIENCE_SHARE,
     improvement_probability,
 )
+from handsigns.policy.promotion import rung_epochs
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
 
 HORIZON = 15.0
@@ -36,9 +37,16 @@ BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class History:
-    """Completed trials of a simulated search: (seconds, final loss), by time."""
+    """Simulated search.
+
+    Attributes:
+        completed: completed trials, (seconds, final loss), by time.
+        checked: seconds at which trials paused or completed, or were promoted at once.
+        duration: its duration in seconds.
+    """
 
     completed: list[tuple[float, float]]
+    checked: list[float]
     duration: float
 
     def changes(self, until: float) -> list[float]:
@@ -80,12 +88,13 @@ def simulate(name: str, workers: int, seed: int) -> History:
     config = timed_config(path, seed, duration)
     source, rule = ours(config)
     search = SimulatedSearch(config, source, rule, model, SimulatedWorkers(workers, seed=seed))
-    completed = [
-        (epoch.seconds, epoch.metrics.val_loss)
-        for epoch in search.run()
-        if epoch.metrics.epoch == config.budget.max_epochs
-    ]
-    return History(completed, duration)
+    scheduler, last = config.scheduler, config.budget.max_epochs
+    assert scheduler.grace_period is not None, "resolved by the configuration"
+    assert scheduler.reduction_factor is not None, "resolved by the configuration"
+    ends = {*rung_epochs(scheduler.grace_period, scheduler.reduction_factor, last), last}
+    epochs = [epoch for epoch in search.run() if epoch.metrics.epoch in ends]
+    completed = [(e.seconds, e.metrics.val_loss) for e in epochs if e.metrics.epoch == last]
+    return History(completed, [epoch.seconds for epoch in epochs], duration)
 
 
 def _calibration(histories: list[History]) -> Table:
@@ -125,8 +134,8 @@ def _patience(histories: list[History]) -> Table:
 
 
 def _end(history: History) -> float:
-    """Return when a search with `patience: auto` ends, which it can when a trial completes."""
-    for seconds, _ in history.completed:
+    """Return when a search with `patience: auto` ends: where a trial pauses or completes."""
+    for seconds in history.checked:
         extra = AUTO_PATIENCE_SHARE * seconds
         chance = improvement_probability(history.changes(seconds), seconds, extra)
         if chance is not None and chance < AUTO_PATIENCE_CHANCE:

@@ -65,7 +65,7 @@ def _table(
             _format(estimate.seconds),
             " to ".join(map(_format, estimate.interval)),
             f"{_format(statistics.median(found))} [{_format(min(found))} to {_format(max(found))}]",
-            f"{sum(_is_inside(min(at, args.seconds), estimate) for at in found)} of {len(found)}",
+            f"{sum(_is_inside(at, estimate, args.seconds) for at in found)} of {len(found)}",
         )
         for estimate, found in zip(estimates, times, strict=True)
     ]
@@ -80,16 +80,16 @@ def _format(seconds: float | None) -> str:
     return "never" if seconds is None or not math.isfinite(seconds) else f"{seconds:.0f}"
 
 
-def _is_inside(seconds: float, estimate: Estimate) -> bool:
+def _is_inside(seconds: float, estimate: Estimate, duration: float) -> bool:
     low, high = (math.inf if end is None else end for end in estimate.interval)
-    return low <= seconds <= high
+    return low <= seconds <= high if math.isfinite(seconds) else high >= duration
 
 
 def _targets(
     estimates: Sequence[Estimate], times: Sequence[Sequence[float]], duration: float
 ) -> list[Target]:
     inside = [
-        _is_inside(min(seconds, duration), estimate)
+        _is_inside(seconds, estimate, duration)
         for estimate, found in zip(estimates, times, strict=True)
         for seconds in found
     ]

@@ -23,6 +23,7 @@ from samplers import (
 
 from handsigns.config.search import SearchConfig
 from handsigns.metrics import EpochMetrics
+from handsigns.policy.promotion import PromotionASHA
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping_rule import NoPromotion, NoStopping, StoppingRule
@@ -111,7 +112,10 @@ def _optuna_alone(config: SearchConfig, pruner: Callable[..., Any], **options: A
 
 def one_epoch_baseline(config: SearchConfig) -> Decider:
     """Return random search whose trials all pause after one epoch; the best are then trained."""
-    return ours(config, searcher="random", grace=0.0, factor=20.0, baseline=False)
+    source, rule = ours(config, searcher="random", grace=0.0, factor=20.0, baseline=False)
+    assert isinstance(rule, PromotionASHA)
+    del rule._rungs[1:]
+    return source, rule
 
 
 _STOCK_RAY = partial(

@@ -77,7 +77,7 @@ class Costs:
     Attributes:
         slowness: seconds of an epoch relative to its recorded CPU seconds.
         report_seconds: median seconds from an epoch's end to the next one of the same trial.
-        start_seconds: the same to the first one of another trial on that worker.
+        start_seconds: how much longer it takes to the first one of another trial on that worker.
     """
 
     slowness: float
@@ -144,8 +144,8 @@ def _measure_costs(histories: Sequence[Sequence[Event]], model: LearningCurveMod
                     same_trial = event.trial_id == last[worker].trial_id
                     gaps[same_trial].append(event.time - last[worker].time - seconds)
                 last[worker] = event
-    report, start = (max(0.0, statistics.median(gaps[same])) for same in (True, False))
-    return Costs(statistics.median(slowness), report, start)
+    report, between = (max(0.0, statistics.median(gaps[same])) for same in (True, False))
+    return Costs(statistics.median(slowness), report, max(0.0, between - report))
 
 
 def _simulate(

@@ -6,7 +6,7 @@ import contextlib
 
 import torch
 
-from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.hyperparameters import ARCHITECTURES, TrialConfig
 from handsigns.config.user_code import UserCode
 from handsigns.models import build_model
 
@@ -30,8 +30,8 @@ def count_parameters(
     Raises:
         ConfigError: see `build_model`.
     """
-    # User code may initialise its layers by values, which the meta device does not have.
-    on_meta = ":" not in config.architecture
+    # Others may be initialised by values, which the meta device does not have.
+    on_meta = config.architecture in ARCHITECTURES
     with (
         torch.device("meta") if on_meta else contextlib.nullcontext(),
         torch.random.fork_rng(devices=[]),

@@ -7,8 +7,8 @@ Tuning", 2020, algorithm 2). Ray's ASHA instead decides once, when a trial reach
 trials, which it can compare with nothing, are trained to the end, and none that it stopped comes
 back.
 
-Towards the end of a time budget, no trial is started that could not be trained to its end: the best
-paused trials that can still finish are continued instead, whatever their share of their rung. Once
+Towards the end of a time budget, when a new trial could not be trained to its end, the best paused
+trials that can still finish are continued instead, whatever their share of their rung. Once
 no new trial can be started, the best of each rung is continued in any case, so that a search of few
 trials trains its best one to the end.
 """

@@ -155,18 +155,22 @@ class SimulatedSearch:
     def _next_trial(self, now: float) -> _Trial | None:
         if self._lost:
             return self._trials[self._lost.pop(0)]
-        promoted = self._rule.next_promotion(
+        promoted = self._next_promotion(now)
+        if promoted is None:
+            spec = self._source.suggest()
+            if spec is not None:
+                trial = _Trial(spec, self._curves.predict(spec.params, spec.seed))
+                self._trials[spec.trial_id] = trial
+                return trial
+            # The space may just have proved to be exhausted.
+            promoted = self._next_promotion(now)
+        return None if promoted is None else self._trials[promoted]
+
+    def _next_promotion(self, now: float) -> str | None:
+        return self._rule.next_promotion(
             can_start=self._source.remaining > 0,
             remaining_seconds=None if self._budget is None else self._budget - now,
         )
-        if promoted is not None:
-            return self._trials[promoted]
-        spec = self._source.suggest()
-        if spec is None:
-            return None
-        trial = _Trial(spec, self._curves.predict(spec.params, spec.seed))
-        self._trials[spec.trial_id] = trial
-        return trial
 
     def _train_epoch(self, now: float, trial: _Trial, slowness: float) -> None:
         duration = trial.curve.epoch_seconds * slowness

@@ -17,7 +17,7 @@ from handsigns.policy.improvement import (
 )
 from handsigns.results.observer import Observer
 from handsigns.results.statistics import WinnerChanges
-from handsigns.results.trial import TrialRecord, rank_key
+from handsigns.results.trial import Conclusion, TrialRecord, rank_key
 
 ALL_DONE = "all trials are done"
 """Reason for which a search ends once its trials are."""
@@ -32,10 +32,10 @@ class StoppingCriteria(Observer):
 
     Args:
         search_config: resolved configuration of the search.
-        ended_trials: trials that ended in earlier sessions, in that order.
+        outcomes: trials that paused or ended in earlier sessions, by time.
         elapsed: seconds that earlier sessions took.
-        num_ended_at_conclusion: number of `ended_trials` when the search last stopped by its own
-            criteria; patience and failures are counted anew for a search that is extended later.
+        conclusion: when the search last stopped by its own criteria; patience and failures are
+            counted anew for a search that is extended later. None if it never did.
         winner_changes: changes of the best completed trial in earlier sessions.
         clock: monotonic clock in seconds, independent of sleep and clock changes.
     """
@@ -43,9 +43,9 @@ class StoppingCriteria(Observer):
     def __init__(
         self,
         search_config: SearchConfig,
-        ended_trials: Sequence[TrialRecord] = (),
+        outcomes: Sequence[TrialRecord] = (),
         elapsed: float = 0.0,
-        num_ended_at_conclusion: int = 0,
+        conclusion: Conclusion | None = None,
         winner_changes: WinnerChanges | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,11 +68,15 @@ class StoppingCriteria(Observer):
         """Error that prevents writing results; None if there is none."""
         self.remedy = ""
         """Remedy for that error, if known."""
-        for number, record in enumerate(ended_trials, 1):
+        num_concluded = conclusion.num_outcomes if conclusion else 0
+        self._auto_patience_from = (
+            conclusion.elapsed * (1 + AUTO_PATIENCE_SHARE) if conclusion else 0.0
+        )
+        for number, record in enumerate(outcomes, 1):
             self._update_best(record)
-            if number == num_ended_at_conclusion:
+            if number == num_concluded:
                 self._trials_without_improvement.clear()
-            elif number > num_ended_at_conclusion:
+            elif number > num_concluded:
                 self._check_failures(record)
         self._check_patience()
 
@@ -157,6 +161,8 @@ class StoppingCriteria(Observer):
         if self.reason is not None or patience is None:
             return
         if patience == "auto":
+            if self.elapsed() < self._auto_patience_from:
+                return
             extra = AUTO_PATIENCE_SHARE * self.elapsed()
             chance = improvement_probability(self.winner_changes.seconds, self.elapsed(), extra)
             if chance is not None and chance < AUTO_PATIENCE_CHANCE:

@@ -28,9 +28,8 @@ def phase(search: StoredSearch) -> Phase:
     journal = search.journal
     if not journal.stop_reason:
         return "running" if lock_owner(search.paths) else "interrupted"
-    concluded = journal.num_ended_at_conclusion >= sum(
-        record.is_terminal for record in journal.records
-    )
+    num_ended = sum(record.is_terminal for record in journal.records)
+    concluded = journal.conclusion is not None and journal.conclusion.num_ended >= num_ended
     return "finished" if concluded else "interrupted"
 
 

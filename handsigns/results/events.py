@@ -166,7 +166,10 @@ def from_dict(line: Mapping[str, Any]) -> Event:
         case "trial_reset":
             return TrialReset(*timestamps, line["trial_id"])
         case "session_started":
-            return SessionStarted(*timestamps, Session(line["fingerprint"], line["environment"]))
+            budget = (line.get("trials"), line.get("time_budget"))
+            return SessionStarted(
+                *timestamps, Session(line["fingerprint"], line["environment"], *budget)
+            )
         case "session_ended":
             return SessionEnded(*timestamps, str(line["reason"]), bool(line["interrupted"]))
     raise ValueError(f"unknown event {line['event']}")

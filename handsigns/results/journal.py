@@ -28,6 +28,7 @@ from handsigns.results.events import (
     WorkerLost,
 )
 from handsigns.results.trial import (
+    Conclusion,
     Decision,
     LossScope,
     Placement,
@@ -61,8 +62,10 @@ class Journal:
         """Seconds that the search has run, over all sessions."""
         self.clock: Callable[[], float] = lambda: self.elapsed
         """Function that returns `elapsed` while the search runs."""
-        self.num_ended_at_conclusion = 0
-        """Number of trials that had ended when the search last finished without interruption."""
+        self.outcomes: list[TrialRecord] = []
+        """Record of a trial each time that it was paused, or ended for good, by time."""
+        self.conclusion: Conclusion | None = None
+        """When the search last ended without interruption; None if it never did."""
         self.stop_reason = ""
         """Reason for which the latest session ended; empty while it runs or if it was killed."""
         self.interrupted = False
@@ -70,7 +73,7 @@ class Journal:
         self.session_start_elapsed = 0.0
         """`elapsed` at the start of the latest session."""
         self.num_ended_before_session = 0
-        """Number of trials that had ended by then."""
+        """Number of trials that had ended, or were paused, by then."""
         self.updated_at: float | None = None
         """Time of the latest event, in seconds since the Unix epoch."""
         self._path = path
@@ -200,12 +203,12 @@ class Journal:
                 self.sessions.append(session)
                 self.session_start_elapsed, self.num_ended_before_session = (
                     event.elapsed,
-                    self._num_ended,
+                    self._num_ended + sum(r.status == "paused" for r in self.records),
                 )
             case SessionEnded(reason=reason, interrupted=interrupted):
                 self.stop_reason, self.interrupted = reason, interrupted
                 if not interrupted:
-                    self.num_ended_at_conclusion = self._num_ended
+                    self.conclusion = Conclusion(event.elapsed, self._num_ended, len(self.outcomes))
             case TrialStarted():
                 self.history.append(event)
                 self._trials[event.trial_id] = TrialState(event)
@@ -229,6 +232,7 @@ class Journal:
                 trial.add_epoch(event, len(self.sessions) - 1)
                 if event.verdict is not None and event.verdict.action == "pause":
                     trial.update(status="paused", ended_at=event.time)
+                    self.outcomes.append(trial.record)
             case TrialResumed():
                 trial.update(status="running", error="", loss_scope=None, ended_at=None)
             case WorkerLost(loss_scope=scope, error=error):
@@ -241,3 +245,4 @@ class Journal:
                 trial.update(status=status, error=error, ended_at=event.time)
                 if trial.record.is_terminal:
                     self.history.append(event)
+                    self.outcomes.append(trial.record)

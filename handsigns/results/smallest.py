@@ -1,6 +1,6 @@
 """Choice of the smallest network whose validation score is within a margin of the winner's.
 
-The rule: among the re-evaluated trials, or all completed ones without a re-evaluation, the trial
+The rule: among the re-evaluated trials, or the winner and all completed ones, the trial
 with the fewest parameters of those whose mean score is at most the margin below the winner's. The
 score is the objective if that is one, else accuracy.
 The 95 % confidence interval of the difference says how certain that is. It is no condition: from
@@ -13,8 +13,6 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from handsigns.config.hyperparameters import TrialConfig
-from handsigns.errors import ResultsError
 from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
@@ -75,25 +73,25 @@ class SmallestChoice:
 
 
 def smallest_within(
-    search: StoredSearch, margin: float, count_parameters: Callable[[TrialConfig], int]
+    search: StoredSearch, margin: float, count_parameters: Callable[[TrialRecord], int]
 ) -> SmallestChoice:
     """Choose the smallest network within a margin of the winner's score.
 
     Args:
         search: the search.
         margin: score that the network may be worse, in [0, 1].
-        count_parameters: returns the number of trained parameters of a configuration.
+        count_parameters: returns the number of trained parameters of a trial.
 
     Raises:
         ResultsError: no trial has a result.
     """
     winner = search.trial(None)
-    size, label = count_parameters(winner.config), search.config.objective.score_label
+    size, label = count_parameters(winner), search.config.objective.score_label
     choices = [
         SmallestChoice(
             record,
             winner.trial_id,
-            count_parameters(record.config),
+            count_parameters(record),
             size,
             label,
             margin,
@@ -102,18 +100,13 @@ def smallest_within(
         for record, comparison in _comparisons(search, winner)
     ]
     within = [choice for choice in choices if choice.difference <= margin + 1e-9]
-    if not within:
-        raise ResultsError(
-            f"no trial of {search.paths.name} was trained to the end; resume the search: "
-            f"{search.paths.resume_command}"
-        )
     return min(within, key=lambda choice: (choice.parameters, choice.difference))
 
 
 def _comparisons(
     search: StoredSearch, winner: TrialRecord
 ) -> Iterator[tuple[TrialRecord, Comparison]]:
-    """Yield each trial with its comparison to the winner."""
+    """Yield each trial with its comparison to the winner, which is one of them."""
     score = search.config.objective.score
     reevaluated = [trial for trial in search.reevaluated_trials if trial.all_completed]
     if reevaluated:
@@ -123,7 +116,7 @@ def _comparisons(
     num_val = sum(search.data.info.counts["val"])
     best = getattr(winner.epochs[-1], score)
     for record in search.journal.records:
-        if record.status == "completed" and record.epochs:
+        if record.trial_id == winner.trial_id or (record.status == "completed" and record.epochs):
             own = getattr(record.epochs[-1], score)
             interval = None
             if score == "val_accuracy":  # others are no proportions of images

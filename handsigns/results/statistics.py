@@ -224,8 +224,7 @@ def rung_stats(search: StoredSearch) -> list[RungStats]:
     """Return how many trials reached and stopped at epoch 1, each rung and the last epoch."""
     records, top = search.journal.records, search.config.budget.max_epochs
     epochs = sorted({1, *rungs(search.config, search.journal), top})
-    decisions = search.journal.decisions
-    stops = [decision.epoch for decision in decisions if decision.verdict.action == "stop"]
+    stops = [len(record.epochs) for record in records if record.status in ("stopped", "paused")]
     return [
         RungStats(
             epoch,

@@ -110,10 +110,14 @@ def _collect_segments(events: Iterable[Event]) -> tuple[list[TrainingSegment], d
                 ended += [segment.close() for segment in open_segments.values()]
                 open_segments.clear()
             case TrialStarted() | TrialResumed():
+                if lost := open_segments.pop(event.trial_id, None):
+                    ended.append(lost.close())
                 open_segments[event.trial_id] = _OpenSegment(event.trial_id, event.elapsed)
             case EpochReported() if event.trial_id in open_segments:
                 open_segments[event.trial_id].add_epoch(event)
                 last_seen[event.trial_id] = event.elapsed
+                if event.verdict is not None and event.verdict.action == "pause":
+                    ended.append(open_segments.pop(event.trial_id).close())
             case TrialEnded() | WorkerLost() if event.trial_id in open_segments:
                 segment = open_segments.pop(event.trial_id)
                 segment.end = max(segment.end, event.elapsed)

@@ -133,10 +133,29 @@ class Session:
     Attributes:
         fingerprint: fingerprint of the data.
         environment: environment as `environment.describe_environment` returns it.
+        trials: number of trials of the budget; None if an earlier version did not record it.
+        time_budget: time budget in seconds; None without one.
     """
 
     fingerprint: str
     environment: Mapping[str, Any]
+    trials: int | None = None
+    time_budget: float | None = None
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """End of a search by its own criteria, after which it can still be extended.
+
+    Attributes:
+        elapsed: seconds that the search had run.
+        num_ended: number of trials that had ended for good.
+        num_outcomes: number of times that a trial had paused or ended for good.
+    """
+
+    elapsed: float
+    num_ended: int
+    num_outcomes: int
 
 
 @dataclass(frozen=True)

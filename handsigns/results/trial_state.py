@@ -57,6 +57,6 @@ class TrialState:
         self._record = dataclasses.replace(self.record, **changes)
 
     def reset(self) -> None:
-        """Discard all epochs."""
+        """Discard all epochs; a paused trial is then to be resumed, too."""
         self._epochs, self._placement, self._sessions = [], None, []
-        self.update(epochs=(), placement=None, sessions=())
+        self.update(epochs=(), placement=None, sessions=(), status="interrupted")

@@ -14,7 +14,6 @@ from handsigns.policy.source import TrialSource
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
-from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.statistics import winner_changes
@@ -116,12 +115,11 @@ def trials_to_resume(
 
 def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> StoppingCriteria:
     """Restore the stopping criteria from the journal, and start the session's clock."""
-    ended = [journal[e.trial_id] for e in journal.history if isinstance(e, TrialEnded)]
     stopping = StoppingCriteria(
         search_config,
-        ended,
+        journal.outcomes,
         journal.elapsed,
-        journal.num_ended_at_conclusion,
+        journal.conclusion,
         winner_changes(journal, search_config.objective),
     )
     journal.clock = stopping.elapsed

@@ -81,15 +81,19 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
     def _record_next(self) -> TrialSpec | None:
         """Return the next trial, after recording its start."""
         unfinished = self._to_resume.popleft() if self._to_resume else self._next_promotion()
-        if unfinished is not None:
-            with self._stopping.abort_on_write_error():
-                self._journal.resume_trial(unfinished)
-            return self._journal[unfinished].spec
-        new_spec = self._source.suggest()
-        if new_spec is not None:
-            with self._stopping.abort_on_write_error():
-                self._journal.start_trial(new_spec)
-        return new_spec
+        if unfinished is None:
+            new_spec = self._source.suggest()
+            if new_spec is not None:
+                with self._stopping.abort_on_write_error():
+                    self._journal.start_trial(new_spec)
+                return new_spec
+            # The space may just have proved to be exhausted.
+            unfinished = self._next_promotion()
+        if unfinished is None:
+            return None
+        with self._stopping.abort_on_write_error():
+            self._journal.resume_trial(unfinished)
+        return self._journal[unfinished].spec
 
     def _next_promotion(self) -> str | None:
         return self._rule.next_promotion(

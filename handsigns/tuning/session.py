@@ -138,7 +138,13 @@ class SearchSession:
         from handsigns.tuning.searcher import JournalSearcher
 
         request, journal, search_config = self._request, self._journal, self._config
-        session = Session(request.data.info.fingerprint, describe_environment(request.user_code))
+        budget = search_config.budget
+        session = Session(
+            request.data.info.fingerprint,
+            describe_environment(request.user_code),
+            budget.trials,
+            budget.time_budget,
+        )
         start_session(journal, session, self._checkpoints)
         self._source = request.make_source(search_config, journal)
         rule = make_stopping_rule(search_config)

@@ -15,7 +15,9 @@ from handsigns.console.format import pluralize
 from handsigns.policy.stopping import EXHAUSTED
 from handsigns.results.events import (
     EpochReported,
+    SessionStarted,
     TrialEnded,
+    TrialReset,
     TrialResumed,
     TrialStarted,
     read_events,
@@ -101,6 +103,8 @@ class _PromotionAudit:
         self._factor = config.scheduler.reduction_factor or 0.0
         self._epoch_seconds: dict[str, float] = {}
         self._num_started = 0
+        # Of the session: a search may have been extended since.
+        self._trials, self._time_budget = config.budget.trials, config.budget.time_budget
         self._rungs: list[_Rung] = []
         level = float(config.scheduler.grace_period or 1)
         while round(level) < config.budget.max_epochs:
@@ -111,16 +115,19 @@ class _PromotionAudit:
         """Yield each decision that differs."""
         for event in read_events(self._search.paths.journal):
             match event:
+                case SessionStarted(session=session) if session.trials is not None:
+                    self._trials, self._time_budget = session.trials, session.time_budget
                 case EpochReported():
                     yield from self._check_epoch(event)
                 case TrialResumed():
-                    waiting = any(event.trial_id in rung.waiting for rung in self._rungs)
-                    if waiting:
-                        yield from self._check_promotion(event)
+                    yield from self._check_promotion(event)
                 case TrialEnded():
                     # Trials that wait when a search ends are not promoted if it is extended.
+                    self._leave(event.trial_id)
+                case TrialReset():
+                    self._leave(event.trial_id)
                     for rung in self._rungs:
-                        rung.waiting.discard(event.trial_id)
+                        rung.values.pop(event.trial_id, None)
                 case TrialStarted():
                     self._num_started += 1
                     better = self._promotable()
@@ -143,13 +150,18 @@ class _PromotionAudit:
             yield f"trial {trial_id}, epoch {metrics.epoch}: {event.verdict}, expected {action}"
 
     def _check_promotion(self, event: TrialResumed) -> Iterator[str]:
+        if not any(event.trial_id in rung.waiting for rung in self._rungs):
+            return
         expected = self._promotable()
         if expected is None and not self._is_ending(event.elapsed) and not self._all_started():
             yield f"trial {event.trial_id} was promoted, though it was to wait"
         elif expected is not None and expected != event.trial_id:
             yield f"trial {event.trial_id} was promoted, though {expected} was better"
+        self._leave(event.trial_id)
+
+    def _leave(self, trial_id: str) -> None:
         for rung in self._rungs:
-            rung.waiting.discard(event.trial_id)
+            rung.waiting.discard(trial_id)
 
     def _promotable(self) -> str | None:
         for rung in reversed(self._rungs):
@@ -161,15 +173,13 @@ class _PromotionAudit:
     def _all_started(self) -> bool:
         """Return whether no new trial could be started: the best of each rung is continued then."""
         available = self._config.space.size()
-        if self._config.limits.enabled and self._search.journal.stop_reason == EXHAUSTED:
+        if self._search.journal.stop_reason == EXHAUSTED:
             available = len(self._search.journal.records)
-        trials = self._config.budget.trials
-        return self._num_started >= min(trials, available or trials)
+        return self._num_started >= min(self._trials, available or self._trials)
 
     def _is_ending(self, elapsed: float) -> bool:
         """Return whether no new trial can be trained to its end within the time budget."""
-        budget = self._config.budget
-        if budget.time_budget is None or not self._epoch_seconds:
+        if self._time_budget is None or not self._epoch_seconds:
             return False
-        needed = median(self._epoch_seconds.values()) * budget.max_epochs
-        return needed > budget.time_budget - elapsed - _CLOCK_TOLERANCE_S
+        needed = median(self._epoch_seconds.values()) * self._config.budget.max_epochs
+        return needed > self._time_budget - elapsed - _CLOCK_TOLERANCE_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.errors import ResultsError
+from handsigns.errors import ConfigError, ResultsError
 from handsigns.workflow.data import open_data
 from handsigns.workflow.networks import (
     NetworkProfiler,
@@ -30,7 +30,8 @@ def measure_space(request: NewSearchRequest, out: Path) -> LatencyTable:
         out: table to write.
 
     Raises:
-        ConfigError: the space is invalid, has too many networks, or its user code is not trusted.
+        ConfigError: the space is invalid, has no or too many networks within its limits, or its
+            user code is not trusted.
         DataError: the images cannot be used.
         ResultsError: the table exists, the packages for ONNX are missing, or ONNX has no equivalent
             of a network.
@@ -71,4 +72,7 @@ def _networks(request: NewSearchRequest) -> tuple[dict[Network, TrialConfig], Us
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
     data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
     profiler = NetworkProfiler(data.info, user_code)
-    return distinct_networks(config, profiler, sample_space(config)), user_code
+    networks = distinct_networks(config, profiler, sample_space(config))
+    if not networks:
+        raise ConfigError("no network of the space is within its limits; raise them (limits:)")
+    return networks, user_code

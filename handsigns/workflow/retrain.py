@@ -152,11 +152,11 @@ def _choose(search: StoredSearch, request: RetrainRequest) -> tuple[TrialRecord,
 
     from handsigns.results.smallest import smallest_within
 
-    user_code = load_user_code_for_trial(
-        search, search.trial(None), allowed=request.inputs.trust_user_code
-    )
-    profiler = NetworkProfiler(search.data.info, user_code)
-    choice = smallest_within(search, margin, lambda config: profiler(config).parameters)
+    def count_parameters(record: TrialRecord) -> int:
+        user_code = load_user_code_for_trial(search, record, allowed=request.inputs.trust_user_code)
+        return NetworkProfiler(search.data.info, user_code)(record.config).parameters
+
+    choice = smallest_within(search, margin, count_parameters)
     return choice.record, choice.describe()
 
 

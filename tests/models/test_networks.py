@@ -46,6 +46,13 @@ def test_dropout_is_active_in_training_only(architecture):
 
 
 @pytest.mark.slow
+def test_parameters_of_a_network_initialised_by_values_are_counted():
+    config = TrialConfig(architecture="torchvision/regnet_y_400mf")
+    parameters, _ = count_parameters(config, 1000, 64)
+    assert parameters == 4_344_144
+
+
+@pytest.mark.slow
 def test_torchvision_network():
     config = TrialConfig(architecture="torchvision/squeezenet1_1")
     model = build_model(config, classes=5, size=64)

@@ -14,6 +14,7 @@ from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_
 from handsigns.policy.stopping_rule import NoStopping
 
 MAX_EPOCHS = 9
+SPACE = {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1.0}}
 
 
 class Curves:
@@ -27,9 +28,9 @@ class Curves:
 
 @pytest.fixture
 def make_search(make_search_config):
-    def make(workers, promoting=False, **budget):
+    def make(workers, promoting=False, space=SPACE, **budget):
         config = make_search_config(
-            space={"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1.0}},
+            space=space,
             budget={"trials": 20, "max_epochs": MAX_EPOCHS, **budget},
             scheduler={"name": "asha_promotion", "grace_period": 1, "reduction_factor": 3},
             baseline=False,
@@ -119,3 +120,20 @@ def test_trials_have_the_configurations_of_the_sampler(make_search):
     list(search.run())
     first = search.trials[0]
     assert first.seed == trial_seed(search._config.seed, TrialConfig.from_params(first.params))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_best_trial_of_an_exhausted_space_is_completed(make_search, workers):
+    values = [0.01, 0.02, 0.03]
+    space = {
+        "learning_rate": {"type": "choice", "values": values},
+        "dropout": {"type": "choice", "values": [0.1, 0.2]},
+        "batch_size": 32,
+    }
+    search = make_search(SimulatedWorkers(workers), promoting=True, space=space)
+    epochs = list(search.run())
+    assert len(search.trials) == 6
+    completed = {e.trial_id for e in epochs if e.metrics.epoch == MAX_EPOCHS}
+    best = min(search.trials, key=lambda trial: (trial.params["learning_rate"], trial.trial_id))
+    assert best.params["learning_rate"] == 0.01
+    assert completed & {t.trial_id for t in search.trials if t.params["learning_rate"] == 0.01}

@@ -1,6 +1,11 @@
 import pytest
 
 from handsigns.policy.stopping import StoppingCriteria
+from handsigns.results.journal import Journal
+from handsigns.results.statistics import WinnerChanges
+from handsigns.results.trial import Conclusion, Placement, Session, Verdict
+from handsigns.tuning.recovery import restore_stopping_criteria
+from tests.support.records import make_epoch_metrics, make_spec
 
 
 @pytest.fixture
@@ -82,7 +87,9 @@ def test_equal_failures_of_all_trials_end_the_search(make_search_config, make_re
     assert not stopping.should_stop()
     stopping.on_trial_end(failures[9])
     assert stopping.reason == "the first 10 trials failed with the same error"
-    extended = StoppingCriteria(make_search_config(), failures, 1.0, 10, clock=clock)
+    extended = StoppingCriteria(
+        make_search_config(), failures, 1.0, Conclusion(1.0, 10, 10), clock=clock
+    )
     assert not extended.should_stop(), "the error may have been mended since"
     killed = StoppingCriteria(make_search_config(), failures[:9], 1.0, clock=clock)
     killed.on_trial_end(failures[9])
@@ -108,3 +115,47 @@ def test_a_paused_trial_counts_once_for_the_patience(make_search_config, make_re
     assert not stopping.should_stop()
     stopping.on_epoch(make_record("0002", [0.9], "paused"))
     assert stopping.reason == "no improvement in 2 trials"
+
+
+@pytest.fixture
+def paused_journal(tmp_path):
+    """Journal of three trials that paused, each poorer than the one before."""
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_session(Session("f00d", {}))
+    for number in range(3):
+        trial_id, value = f"{number:04d}", 0.3 + number
+        journal.start_trial(make_spec(trial_id))
+        verdict = Verdict(1, value, None, number, "pause")
+        here = Placement("here/1", "cpu", 1)
+        journal.report_epoch(trial_id, make_epoch_metrics(1, value), here, verdict)
+    yield journal
+    journal.close()
+
+
+def test_paused_trials_of_earlier_sessions_count_for_the_patience(
+    make_search_config, paused_journal
+):
+    config = make_search_config(budget={"patience": 2})
+    assert restore_stopping_criteria(config, paused_journal).reason == "no improvement in 2 trials"
+    paused_journal.end_session("no improvement in 2 trials", interrupted=False)
+    assert restore_stopping_criteria(config, paused_journal).reason is None, "counted anew"
+
+
+def test_a_paused_trial_is_another_outcome_than_failures(make_search_config, paused_journal):
+    for number in range(3, 13):
+        trial_id = f"{number:04d}"
+        paused_journal.start_trial(make_spec(trial_id))
+        paused_journal.end_trial(trial_id, "failed", "ValueError: 7")
+    assert restore_stopping_criteria(make_search_config(), paused_journal).reason is None
+
+
+def test_an_extended_search_runs_before_auto_patience_ends_it(make_search_config, clock):
+    """It was concluded after 100 s, and another quarter is 25 s."""
+    config = make_search_config(budget={"patience": "auto"})
+    changes = WinnerChanges(config.objective)
+    changes.seconds.append(1.0)
+    ended = StoppingCriteria(config, [], 100.0, None, changes, clock=clock)
+    assert "a better winner is unlikely" in ended.reason
+    conclusion = Conclusion(100.0, 0, 0)
+    extended = StoppingCriteria(config, [], 100.0, conclusion, changes, clock=clock)
+    assert extended.reason is None

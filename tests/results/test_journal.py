@@ -13,7 +13,7 @@ from handsigns.io.event_log import encode_event, read_events
 from handsigns.metrics import EpochMetrics
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
-from handsigns.results.trial import Decision, Placement, Session, Verdict
+from handsigns.results.trial import Conclusion, Decision, Placement, Session, Verdict
 from tests.support.records import make_spec
 
 PARAMS = {"learning_rate": 1e-3, "batch_size": 16}
@@ -60,7 +60,7 @@ def test_round_trip_is_exact(path):
     started, other, ended = after.history
     assert (started.spec, other.trial_id) == (make_spec("0000", PARAMS), "0001")
     assert (type(ended), ended.trial_id) == (TrialEnded, "0000")
-    assert after.num_ended_at_conclusion == 1
+    assert after.conclusion == Conclusion(12.5, 1, 1)
     assert after["0000"].status == "completed"
     assert after["0000"].epochs == (metrics(1), metrics(2, 1 / 3))
     assert after["0000"].seconds == 3.0
@@ -183,6 +183,16 @@ def test_reset_trial_restarts_without_epochs(path):
     assert [(r.trial_id, r.metrics.val_loss) for r in after.reports] == [
         ("0000", 0.5), ("0000", 1 / 3), ("0001", 0.25)
     ]  # fmt: skip
+
+
+def test_reset_of_a_paused_trial_leaves_it_to_be_resumed(path):
+    journal = Journal(path, writable=True)
+    journal.start_trial(make_spec("0000"))
+    journal.report_epoch("0000", metrics(1), PLACEMENT, Verdict(1, 0.5, None, 0, "pause"))
+    assert journal["0000"].status == "paused"
+    journal.reset_trial("0000")
+    journal.close()
+    assert Journal(path)["0000"].status == "interrupted"
 
 
 def test_resumed_trial_keeps_its_epochs(path):

@@ -14,14 +14,14 @@ WIDTHS = {"0000": 24, "0001": 16, "0002": 8}
 HERE = Placement("laptop/1", "cpu", 1)
 
 
-def count(config):
-    return 100 * config.channel_width
+def count(record):
+    return 100 * record.config.channel_width
 
 
-def write(journal, trial_id, width, loss, accuracy):
+def write(journal, trial_id, width, loss, accuracy, status="completed"):
     journal.start_trial(make_spec(trial_id, {"learning_rate": 1e-3, "channel_width": width}))
     journal.report_epoch(trial_id, make_epoch_metrics(1, loss, accuracy), HERE)
-    journal.end_trial(trial_id, "completed")
+    journal.end_trial(trial_id, status)
 
 
 @pytest.fixture
@@ -85,3 +85,13 @@ def test_reevaluated_trials_are_compared_run_by_run(make_search):
 def test_without_a_smaller_network_the_winner_stays(make_search):
     choice = smallest_within(make_search({"0000": 0.97, "0001": 0.5}), 0.01, count)
     assert choice.describe().startswith("no network is smaller than the winner's, trial 0000")
+
+
+def test_a_winner_that_was_stopped_early_may_stay(tmp_path):
+    stored = simulate_search(tmp_path, trials=0)
+    journal = Journal(stored.paths.journal, writable=True)
+    write(journal, "0000", 24, 0.1, 0.97, "stopped")
+    write(journal, "0001", 16, 0.5, 0.5)
+    journal.close()
+    choice = smallest_within(open_search(stored.paths), 0.01, count)
+    assert choice.record.trial_id == choice.winner_id == "0000"

@@ -133,3 +133,51 @@ def test_slots_hold_segments_without_overlap(search):
 def test_empty_journal_has_an_empty_timeline(tmp_path):
     timeline = read_timeline(tmp_path / "journal.jsonl")
     assert (timeline.slots, timeline.elapsed, timeline.utilisation) == ({}, 0.0, 0.0)
+
+
+@pytest.fixture
+def promoted(tmp_path):
+    """Return a search on one worker: 0000 pauses at 2 s, 0001 at 4 s and is promoted until 8 s."""
+    config, _ = validate_search_config(
+        {
+            "space": {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1}},
+            "budget": {"max_epochs": 3},
+            "scheduler": {"name": "asha_promotion", "grace_period": 1, "reduction_factor": 2},
+        }
+    )
+    paths = SearchPaths(tmp_path / "promoted")
+    paths.root.mkdir()
+    journal = Journal(paths.journal, writable=True)
+    now = 0.0
+    journal.clock = lambda: now
+    journal.start_session(Session("f00d", {}))
+    for trial_id, epoch, at in (("0000", 1, 2), ("0001", 1, 4), ("0001", 2, 6), ("0001", 3, 8)):
+        if epoch == 1:
+            journal.start_trial(make_spec(trial_id))
+        elif epoch == 2:
+            journal.resume_trial(trial_id)
+        now = at
+        verdict = Verdict(1, 0.5, None, 0, "pause") if epoch == 1 else None
+        metrics = EpochMetrics(epoch, 1.0, 0.5, 0.5, 0.5, 0.5, 1e-3, 2.0)
+        journal.report_epoch(trial_id, metrics, Placement("laptop/1", "cpu", 1), verdict)
+    journal.end_trial("0001", "completed")
+    now = 9
+    journal.end_trial("0000", "stopped")
+    journal.end_session("done", interrupted=False)
+    journal.close()
+    info = DataInfo("synthetic hands", "f00d", ("a", "b"), 64, {"train": (9, 9), "val": (5, 5)})
+    return StoredSearch(paths, config, DataRecord(info, None, 64, False), journal)
+
+
+def test_a_paused_trial_occupies_no_worker(promoted):
+    timeline = read_timeline(promoted.paths.journal)
+    (segments,) = timeline.slots.values()
+    assert [(s.trial_id, s.start, s.end, s.epochs) for s in segments] == [
+        ("0000", 0.0, 2.0, 1), ("0001", 2.0, 4.0, 1), ("0001", 4.0, 8.0, 2)
+    ]  # fmt: skip
+    assert timeline.utilisation == pytest.approx(8 / 9)
+    assert timeline.last_seen == {"0000": 2.0, "0001": 8.0}
+
+
+def test_trials_that_paused_for_good_are_stopped_at_their_rung(promoted):
+    assert rung_stats(promoted) == [RungStats(1, 2, 1), RungStats(3, 1, 0)]

@@ -158,3 +158,23 @@ def test_a_trial_that_ended_waiting_is_not_to_be_promoted(tmp_path):
     journal.start_trial(make_spec("0003"))
     journal.close()
     assert list(check_decisions(open_search(stored.paths))) == []
+
+
+@pytest.mark.parametrize(
+    ("trials", "problems"), [(2, []), (40, ["trial 0000 was promoted, though it was to wait"])]
+)
+def test_a_promotion_is_judged_by_the_budget_of_its_session(tmp_path, trials, problems):
+    """Where all trials had started, the best of the rung was promoted; then it was extended."""
+    stored = simulate_search(tmp_path, trials=0)
+    journal = Journal(stored.paths.journal, writable=True)
+    journal.start_session(Session("f00d", {}, trials=trials))
+    for number in range(2):
+        journal.start_trial(make_spec(f"{number:04d}"))
+        for epoch in range(1, 4):
+            verdict = Verdict(3, 0.5 + number, None, number, "pause") if epoch == 3 else None
+            metrics = make_epoch_metrics(epoch, 0.5 + number)
+            journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1), verdict)
+    journal.resume_trial("0000")
+    journal.start_session(Session("f00d", {}, trials=40))
+    journal.close()
+    assert list(check_decisions(open_search(stored.paths))) == problems

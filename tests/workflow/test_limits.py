@@ -86,6 +86,14 @@ def test_too_many_networks_to_measure_are_refused(make_search_config):
         limit_space(config, INFO, None)
 
 
+@pytest.mark.usefixtures("small_space")
+def test_without_a_network_within_the_limits_nothing_is_exported(tmp_path, capsys):
+    command = ["latency", "small.yaml", "--data", "bands", "--size", "16"]
+    assert main([*command, "--set", "limits.parameters=5k", "--export", "networks"]) == 2
+    assert "no network of the space is within its limits" in capsys.readouterr().err
+    assert not (tmp_path / "networks").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_space")
 def test_exported_networks_are_measured_without_handsigns(tmp_path, capsys):
