@@ -28,7 +28,6 @@ from harness import (
     Table,
     at_least,
     at_most,
-    epochs,
     finish,
     format_median,
     log_progress,
@@ -39,6 +38,9 @@ from harness import (
     ratios,
     run_cli,
     temporary_folder,
+)
+from harness import (
+    epochs as read_epochs,
 )
 from PIL import Image
 
@@ -57,13 +59,15 @@ SPACE = """
 space:
   learning_rate: {type: log_uniform, low: 1e-3, high: 1e-2}
   channel_width: 4
-budget: {trials: 2, max_epochs: 1}
+budget: {trials: 2}
 scheduler: {name: none}
 resources: {cpus_per_trial: 1}
 reevaluation: {top: 0}
 """
 FEW_IMAGES = 1200
 """Images that many are compared with."""
+FEW_EPOCHS = 20
+"""Epochs on few images, or fewer where many are less than so many times as many."""
 MAX_ADDED_MIB = 512
 """Memory that a search on many images may need in addition to one on few, whatever their size."""
 
@@ -111,8 +115,10 @@ def main() -> int:
     for text in args.images:
         size, number = map(int, text.split(":"))
         with temporary_folder() as folder:
-            few = measure_search(folder, 60 if args.smoke else FEW_IMAGES, size)
-            many = measure_search(folder, number, size)
+            num_few = 60 if args.smoke else FEW_IMAGES
+            # Long enough that two trials run at the same time, as on many images.
+            few = measure_search(folder, num_few, size, epochs=min(FEW_EPOCHS, number // num_few))
+            many = measure_search(folder, number, size, epochs=1)
         uses += [few, many]
         what = f"{number} images of {size} pixels"
         more = max(many.check_mib - few.check_mib, many.search_mib - few.search_mib)
@@ -209,8 +215,8 @@ def required_bytes(config: TrialConfig) -> int:
     return 5 * weights + sum(saved.values()) + max(saved.values())
 
 
-def measure_search(folder: Path, num_images: int, size: int) -> SetUse:
-    """Check a new data set, and search on it."""
+def measure_search(folder: Path, num_images: int, size: int, *, epochs: int) -> SetUse:
+    """Check a new data set, and search on it, with so many epochs a trial."""
     log_progress(f"{num_images} images of {size} pixels")
     data = folder / f"images-{num_images}"
     write_noise(data, num_images, size)
@@ -231,10 +237,13 @@ def measure_search(folder: Path, num_images: int, size: int) -> SetUse:
     common = (str(data), "--size", str(size))
     seconds = measure_seconds(lambda: run_cli("check", *common, "--no-report", on_poll=on_check))
     log_progress(f"checked in {seconds:.0f} s")
-    search = ("search", str(space), "--data", *common, "--name", name, "--results", str(folder))
+    search = (
+        *("search", str(space), "--data", *common, "--max-epochs", str(epochs)),
+        *("--name", name, "--results", str(folder)),
+    )
     # Reading the map of gigabytes takes a while.
     run_cli(*search, on_poll=on_search, poll_interval=3.0)
-    trained = [event["metrics"]["epoch_seconds"] for event in epochs(journal)]
+    trained = [event["metrics"]["epoch_seconds"] for event in read_epochs(journal)]
     speed = num_images * TRAIN_SHARE / statistics.median(trained)
     return SetUse(num_images, size, seconds, max(checking) / MIB, max(searching) / MIB, speed)
 

@@ -30,9 +30,13 @@ def main() -> int:
     parser = make_parser(__doc__ or "")
     add_arguments(parser)
     args = parse(parser, seconds=90.0, repeats=2)
-    with real_searches(args) as (folder, (_, *others)):
+    with real_searches(args) as searches:
+        pilot = next(iter(searches))
         log_progress("forecast from the first search")
-        forecast = handsigns.plan("real-0", workers=[args.workers], results=folder, reports=None)
+        forecast = handsigns.plan(
+            pilot.name, workers=[args.workers], results=pilot.parent, reports=None
+        )
+    others = list(searches.values())[1:]
     times = [
         [_seconds_to(estimate.target.value, events) for events in others]
         for estimate in forecast.estimates

@@ -28,22 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def real_searches(args: argparse.Namespace) -> Iterator[tuple[Path, list[list[Event]]]]:
+def real_searches(args: argparse.Namespace) -> Iterator[dict[Path, list[Event]]]:
     """Run the searches of the space `default` that are not in --results yet.
 
     Yields:
-        Folder of the searches, named real-0, real-1, …, and their events.
+        The events of each search, by its folder.
     """
     with contextlib.ExitStack() as stack:
         folder = args.results or stack.enter_context(temporary_folder())
         images = stack.enter_context(temporary_folder()) / "hands"
         DATA_SETS[DATA].prepare(images, None)
+        searches = {}
         for seed in range(args.repeats):
-            if not (folder / f"real-{seed}").exists():
+            search = folder / f"real-{args.workers}x{args.seconds:g}s-{seed}"
+            if not search.exists():
                 log_progress(f"real search {seed + 1} of {args.repeats}")
-                _search(folder, images, seed, args)
-        names = [f"real-{seed}" for seed in range(args.repeats)]
-        yield folder, [read_events(folder / name / "journal.jsonl") for name in names]
+                _search(search, images, seed, args)
+            searches[search] = read_events(search / "journal.jsonl")
+        yield searches
 
 
 def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> None:
@@ -55,7 +57,7 @@ def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> 
     run_cli(
         *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
         *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
-        *("--name", f"real-{seed}", "--results", str(folder), "--no-report"),
+        *("--name", folder.name, "--results", str(folder.parent), "--no-report"),
         *(word for setting in settings for word in ("--set", setting)),
     )
 

@@ -106,8 +106,8 @@ def main() -> int:
     args = parse(parser, seconds=30.0, repeats=1, simulated=3)
     path = CURVES / f"{DATA}-default.parquet"
     model = load_model(path)
-    with real_searches(args) as (_, histories):
-        pass
+    with real_searches(args) as searches:
+        histories = list(searches.values())
     real = [_to_run(history) for history in histories]
     costs = _measure_costs(histories, model)
     # Real searches begin to train seconds after their time begins.
