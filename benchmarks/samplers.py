@@ -156,17 +156,21 @@ class StockOptunaSearch(StoppedAsComplete):
         return optuna.samplers.TPESampler(seed=seed)
 
 
-class IndependentTPE(Sampler):
-    """TPE that samples each hyperparameter by itself."""
+class MultivariateTPE(Sampler):
+    """Multivariate TPE, grouped where hyperparameters are conditional."""
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         return optuna.samplers.TPESampler(
-            n_startup_trials=self._config.searcher.startup_trials, multivariate=False, seed=seed
+            n_startup_trials=self._config.searcher.startup_trials,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            seed=seed,
         )
 
 
 class NoConstantLiar(Sampler):
-    """Multivariate TPE that disregards running trials."""
+    """TPE that disregards running trials."""
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         return optuna.samplers.TPESampler(

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 from samplers import (
-    IndependentTPE,
+    MultivariateTPE,
     NearBest,
     NearBoth,
     NearRecipe,
@@ -110,9 +110,9 @@ def _optuna_alone(config: SearchConfig, pruner: Callable[..., Any], **options: A
     return both.sampler, both
 
 
-def one_epoch_baseline(config: SearchConfig) -> Decider:
-    """Return random search whose trials all pause after one epoch; the best are then trained."""
-    source, rule = ours(config, searcher="random", grace=0.0, factor=20.0, baseline=False)
+def one_rung(config: SearchConfig, *, factor: float = 20.0, **options: Any) -> Decider:
+    """Return a search whose trials all pause at its only rung; the best are trained to the end."""
+    source, rule = ours(config, factor=factor, **options)
     assert isinstance(rule, PromotionASHA)
     del rule._rungs[1:]
     return source, rule
@@ -126,7 +126,8 @@ _PRUNERS = optuna.pruners
 POLICIES = [
     Policy("ours: TPE, promoting ASHA", ours, "ours"),
     Policy("ours, no baseline", partial(ours, baseline=False), "ours"),
-    Policy("before: TPE, stopping ASHA", partial(ours, scheduler="asha", grace=1 / 6), "before"),
+    Policy("before: multivariate TPE, stopping ASHA",
+           partial(ours, scheduler="asha", grace=1 / 6, source=MultivariateTPE), "before"),
     Policy("stock Ray: OptunaSearch, ASHA", _STOCK_RAY, "peer"),
     Policy("Optuna: TPE, successive halving",
            partial(_optuna_alone, pruner=_PRUNERS.SuccessiveHalvingPruner), "peer"),
@@ -134,7 +135,8 @@ POLICIES = [
            partial(_optuna_alone, pruner=_PRUNERS.HyperbandPruner), "peer"),
     Policy("Optuna: TPE, median",
            partial(_optuna_alone, pruner=_PRUNERS.MedianPruner), "peer"),
-    Policy("random, one epoch, then the best", one_epoch_baseline, "peer"),
+    Policy("random, one epoch, then the best",
+           partial(one_rung, searcher="random", grace=0.0, baseline=False), "peer"),
     Policy("random, no early stopping",
            partial(ours, searcher="random", scheduler="none", baseline=False), "peer"),
     Policy("TPE, no early stopping", partial(ours, scheduler="none"), "scheduler"),
@@ -146,11 +148,20 @@ POLICIES = [
     *(Policy(f"promoting ASHA, first rung at 1/{share}, factor {factor:g}",
              partial(ours, grace=1 / share, factor=factor), "rungs")
       for share in (6, 9, 12, 18, 36) for factor in (2.0, 3.0, 4.0)),
+    *(Policy(f"promoting ASHA, first rung at 1/36, factor {factor:g}",
+             partial(ours, grace=0.0, factor=factor), "steep") for factor in (6.0, 9.0, 18.0)),
+    *(Policy(f"one rung at 1/{share}, the best 1/{factor:g}",
+             partial(one_rung, grace=1 / share, factor=factor), "steep")
+      for share in (12, 36) for factor in (5.0, 10.0, 20.0)),
+    Policy("random, promoting ASHA, first rung at 1/36, factor 6",
+           partial(ours, searcher="random", grace=0.0, factor=6.0), "steep"),
+    Policy("random, one rung at 1/36, the best 1/20",
+           partial(one_rung, searcher="random", grace=0.0), "steep"),
     Policy("random", partial(ours, searcher="random"), "sampler"),
     Policy("Sobol", partial(ours, searcher="qmc"), "sampler"),
     Policy("Gaussian process", partial(ours, searcher="gp"), "sampler"),
     Policy("CMA-ES", partial(ours, searcher="cmaes"), "sampler"),
-    Policy("TPE, independent", partial(ours, source=IndependentTPE), "sampler"),
+    Policy("TPE, multivariate", partial(ours, source=MultivariateTPE), "sampler"),
     Policy("TPE, no constant liar", partial(ours, source=NoConstantLiar), "sampler"),
     Policy("20 % near the best", partial(ours, source=NearBest), "mixture"),
     Policy("20 % near the recipe", partial(ours, source=NearRecipe), "mixture"),

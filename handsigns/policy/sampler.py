@@ -256,15 +256,14 @@ def _optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -
     startup = search_config.searcher.startup_trials
     match search_config.searcher.name:
         case "tpe":
-            # Multivariate over all parameters, grouped where some are conditional; running trials
-            # count as poor (constant liar), so that concurrent trials differ.
+            # Each hyperparameter by itself, which the simulations favour over multivariate TPE;
+            # running trials count as poor (constant liar), so that concurrent trials differ.
             # Excluded trials are poor ones; they count neither as startup trials nor in the number
             # of good ones, Optuna's default for the others.
             return optuna.samplers.TPESampler(
                 n_startup_trials=(startup or 0) + num_excluded,
                 gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
-                multivariate=True,
-                group=True,
+                multivariate=False,
                 constant_liar=True,
                 seed=seed,
             )
