@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -125,7 +126,8 @@ def train_all(
     fingerprint = open_data(data).info.fingerprint  # decodes once, before all processes need it
     curves = _read(cache_file, fingerprint)
     missing = [training for training in trainings if _key(training) not in curves]
-    with ProcessPoolExecutor(jobs) as pool:
+    # A forked process cannot train if this one has.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(train, data, training): training for training in missing}
         try:
             for count, future in enumerate(as_completed(futures), 1):
