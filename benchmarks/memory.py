@@ -28,6 +28,7 @@ from harness import (
     Table,
     at_least,
     at_most,
+    epochs,
     finish,
     format_median,
     log_progress,
@@ -38,9 +39,6 @@ from harness import (
     ratios,
     run_cli,
     temporary_folder,
-)
-from harness import (
-    epochs as read_epochs,
 )
 from PIL import Image
 
@@ -117,8 +115,8 @@ def main() -> int:
         with temporary_folder() as folder:
             num_few = 60 if args.smoke else FEW_IMAGES
             # Long enough that two trials run at the same time, as on many images.
-            few = measure_search(folder, num_few, size, epochs=min(FEW_EPOCHS, number // num_few))
-            many = measure_search(folder, number, size, epochs=1)
+            few = measure_search(folder, num_few, size, min(FEW_EPOCHS, number // num_few))
+            many = measure_search(folder, number, size, 1)
         uses += [few, many]
         what = f"{number} images of {size} pixels"
         more = max(many.check_mib - few.check_mib, many.search_mib - few.search_mib)
@@ -215,7 +213,7 @@ def required_bytes(config: TrialConfig) -> int:
     return 5 * weights + sum(saved.values()) + max(saved.values())
 
 
-def measure_search(folder: Path, num_images: int, size: int, *, epochs: int) -> SetUse:
+def measure_search(folder: Path, num_images: int, size: int, max_epochs: int) -> SetUse:
     """Check a new data set, and search on it, with so many epochs a trial."""
     log_progress(f"{num_images} images of {size} pixels")
     data = folder / f"images-{num_images}"
@@ -238,12 +236,12 @@ def measure_search(folder: Path, num_images: int, size: int, *, epochs: int) -> 
     seconds = measure_seconds(lambda: run_cli("check", *common, "--no-report", on_poll=on_check))
     log_progress(f"checked in {seconds:.0f} s")
     search = (
-        *("search", str(space), "--data", *common, "--max-epochs", str(epochs)),
+        *("search", str(space), "--data", *common, "--max-epochs", str(max_epochs)),
         *("--name", name, "--results", str(folder)),
     )
     # Reading the map of gigabytes takes a while.
     run_cli(*search, on_poll=on_search, poll_interval=3.0)
-    trained = [event["metrics"]["epoch_seconds"] for event in read_epochs(journal)]
+    trained = [event["metrics"]["epoch_seconds"] for event in epochs(journal)]
     speed = num_images * TRAIN_SHARE / statistics.median(trained)
     return SetUse(num_images, size, seconds, max(checking) / MIB, max(searching) / MIB, speed)
 

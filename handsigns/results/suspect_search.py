@@ -60,18 +60,16 @@ def find_suspects(search: StoredSearch, data: DataSet) -> SuspectLabels | None:
 
 
 def _good_runs(search: StoredSearch) -> Iterator[tuple[SearchPaths, TrialRecord]]:
-    """Yield the good models: the best completed trial, those within noise of it in accuracy, whose
-    noise is known, and the re-evaluated top trials."""
+    """Yield the good models: completed trials within noise of the best, re-evaluated top trials.
+
+    The noise is that of accuracy, which is known, whatever the objective.
+    """
     completed = [record for record in search.ranked if record.status == "completed"]
     accuracy = Objective(metric="val_accuracy", direction="maximize")
-    scores = [validation_score(search, record, accuracy) for record in completed[:_MAX_TRIALS]]
-    for record, score in zip(completed, scores, strict=False):
-        best = scores[0]
-        if (
-            best is not None
-            and score is not None
-            and (record is completed[0] or within_noise(best, score))
-        ):
+    best = validation_score(search, completed[0], accuracy) if completed else None
+    for record in completed[:_MAX_TRIALS]:
+        score = validation_score(search, record, accuracy)
+        if best is not None and score is not None and within_noise(best, score):
             yield search.paths, record
     for run in search.reevaluation_journal.records:
         if run.status == "completed":

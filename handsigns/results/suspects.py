@@ -63,7 +63,7 @@ class SuspectLabel:
 
 @dataclass(frozen=True)
 class LeakEffect:
-    """Effect on validation accuracy of the val images that leaked, in the mean of several models.
+    """Mean validation accuracy of the good models with and without the val images that leaked.
 
     Attributes:
         num_leaked: number of val images that share a group with a training image, as

@@ -147,12 +147,7 @@ def test_a_trial_that_ended_waiting_is_not_to_be_promoted(tmp_path):
     """The search was extended: what waited when it ended before is not promoted."""
     stored = simulate_search(tmp_path, trials=0)
     journal = Journal(stored.paths.journal, writable=True)
-    for number in range(3):
-        journal.start_trial(make_spec(f"{number:04d}"))
-        for epoch in range(1, 4):
-            verdict = Verdict(3, 0.5 + number, None, number, "pause") if epoch == 3 else None
-            metrics = make_epoch_metrics(epoch, 0.5 + number)
-            journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1), verdict)
+    _pause_trials(journal, 3)
     for number in range(3):
         journal.end_trial(f"{number:04d}", "stopped")
     journal.start_trial(make_spec("0003"))
@@ -168,13 +163,18 @@ def test_a_promotion_is_judged_by_the_budget_of_its_session(tmp_path, trials, pr
     stored = simulate_search(tmp_path, trials=0)
     journal = Journal(stored.paths.journal, writable=True)
     journal.start_session(Session("f00d", {}, trials=trials))
-    for number in range(2):
+    _pause_trials(journal, 2)
+    journal.resume_trial("0000")
+    journal.start_session(Session("f00d", {}, trials=40))
+    journal.close()
+    assert list(check_decisions(open_search(stored.paths))) == problems
+
+
+def _pause_trials(journal: Journal, count: int) -> None:
+    """Start trials that pause at epoch 3, each poorer than the one before."""
+    for number in range(count):
         journal.start_trial(make_spec(f"{number:04d}"))
         for epoch in range(1, 4):
             verdict = Verdict(3, 0.5 + number, None, number, "pause") if epoch == 3 else None
             metrics = make_epoch_metrics(epoch, 0.5 + number)
             journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1), verdict)
-    journal.resume_trial("0000")
-    journal.start_session(Session("f00d", {}, trials=40))
-    journal.close()
-    assert list(check_decisions(open_search(stored.paths))) == problems
