@@ -50,7 +50,7 @@ _SAVE_INTERVAL = 60.0
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images to train on: rendered hands, or a folder of photographs."""
+    """Images to train on: synthetic hands, or a folder of photographs."""
 
     size: int
     images: dict[str, int] | None
@@ -69,7 +69,7 @@ DATA_SETS = {
     "hands64": DataSet(64, {"train": 864, "val": 216, "test": 6}),
     "signs64": DataSet(64, None),
 }
-"""Data sets by name: rendered hands of 24 pixels as in peers.py and of 64, and photographs."""
+"""Data sets by name: synthetic hands of 24 pixels as in peers.py and of 64, and photographs."""
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Real searches on the rendered hands of which `curves.py` recorded curves, for comparison."""
+"""Real searches on the synthetic hands of which `curves.py` recorded curves, for comparison."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python benchmarks/simulation.py
     python benchmarks/simulation.py --seconds 600 --repeats 5 --figure docs/explanation
 
-Real searches of the space `default` run on the rendered hands of 24 pixels of which `curves.py`
+Real searches of the space `default` run on the synthetic hands of 24 pixels of which `curves.py`
 recorded learning curves; simulated ones have the same configuration, with the overhead of a trial
 and of a report that the real ones had, and epochs that take as long. The table compares the best
 loss so far; with --figure, simulation.svg shows it. A target is met if the median of the real

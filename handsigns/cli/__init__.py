@@ -21,7 +21,7 @@ _LONG_RUNNING = ("run", "search", "resume", "reevaluate", "retrain", "test", "su
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 2 for a user error, 130 for Ctrl-C."""
+    """Run a command and return its exit status, as the reference of the command line has it."""
     from handsigns.cli.parser import parse
 
     # Loading libraries and journals creates many objects and little garbage; at Python's default

@@ -167,7 +167,11 @@ def add_report(parser: ArgumentParser) -> None:
 def add_reports(parser: ArgumentParser) -> None:
     """Add the option for the folder of all reports."""
     parser.add_argument(
-        "--reports", type=Path, default=REPORTS, metavar="DIR", help=f"default: {REPORTS}"
+        "--reports",
+        type=Path,
+        default=REPORTS,
+        metavar="DIR",
+        help=f"folder of all reports (default: {REPORTS})",
     )
 
 
@@ -260,8 +264,9 @@ def add_data(parser: ArgumentParser, description: str) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help=f"{description}: train|val|test/<class>/*.jpg or "
-        "{train,val,test}_signs/{label}_*.jpg (default: synthetic hands)",
+        help=f"{description}: train|val|test/<class>/*.jpg, "
+        "<class>/*.jpg, images with labels.csv, or {train,val,test}_signs/{label}_*.jpg "
+        "(default: synthetic hands)",
     )
     add_size(data)
     add_skip_bad(data)

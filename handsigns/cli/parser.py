@@ -23,7 +23,8 @@ COMMANDS = (
 
 _DESCRIPTION = (
     "Search hyperparameters for an image classifier: Ray Tune runs the trials, Optuna suggests "
-    "configurations, ASHA stops unpromising ones early; the winner is retrained and tested."
+    "configurations, ASHA pauses unpromising ones early and promotes the best; the winner is "
+    "retrained and tested."
 )
 _EXAMPLES = {
     "run": "search, retrain and test on synthetic hands",

@@ -115,7 +115,7 @@ def _show_outcome(search: StoredSearch, outcome: SearchResult) -> None:
     print_line(f"{pluralize(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
     changes = winner_changes(search.journal, search.config.objective)
     if outlook := describe_improvement(changes.seconds, search.journal.elapsed):
-        print_line(f"if it went on: {outlook}")
+        print_line(f"if it continued: {outlook}")
     print()
     print_line(f"leaderboard (best {min(_TOP, len(records))} by {search.config.objective.metric}):")
     show_leaderboard(search, _TOP)

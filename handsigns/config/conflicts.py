@@ -70,7 +70,7 @@ def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
             (
                 ("scheduler", "grace_period"),
                 f"{scheduler.grace_period} is above budget.max_epochs, which is "
-                f"{config.budget.max_epochs}; no trial could be stopped early; lower it",
+                f"{config.budget.max_epochs}; no trial could be paused or stopped early; lower it",
             )
         )
     return found

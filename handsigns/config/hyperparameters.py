@@ -112,8 +112,8 @@ class TrialConfig(BaseModel):
     batch_size: int = Field(default=32, ge=2, le=65536)
     """Images per step."""
     loss: str = CROSS_ENTROPY
-    """Training loss: ``cross_entropy``, or a user function, ``module:function``. Trials are always
-    compared by cross-entropy."""
+    """Training loss: ``cross_entropy``, or a user function, ``module:function``. Trials are
+    compared by the objective, whose validation loss is always cross-entropy."""
     label_smoothing: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Probability mass of the training target spread over all classes. It lowers the confidence of
     correct predictions, and so raises validation loss even where accuracy is unaffected."""

@@ -131,9 +131,10 @@ class Searcher(_Section):
     """Sampler of the configurations to try."""
 
     name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
-    """Sampling algorithm."""
+    """Sampling algorithm; ``tpe`` samples each hyperparameter by itself."""
     startup_trials: Annotated[ConfigInt, Field(ge=1)] | None = None
-    """Configurations drawn at random before the sampler uses results; by default 10."""
+    """Number of trials that have ended or paused before the sampler uses their results; before, the
+    recommended recipe and random configurations are tried; by default 10."""
 
 
 def _timeout(value: object) -> object:

@@ -187,7 +187,9 @@ class WatchedSearch:
             cutoff = decisions[-1].verdict.cutoff
             cutoff_text = "no cutoff yet" if cutoff is None else f"cutoff {format_cutoff(cutoff)}"
             trials = pluralize(len(decisions), "trial")
-            yield Text(f"rung at epoch {rung:g}: {trials}, {stopped} stopped, {cutoff_text}")
+            yield Text(
+                f"rung at epoch {rung:g}: {trials}, {stopped} paused or stopped, {cutoff_text}"
+            )
 
 
 def watch(watched_search: WatchedSearch, console: Console, interval_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Chance that a search finds a better winner if it goes on.
+"""Chance that a search finds a better winner if it continues.
 
 Were all trials alike, the n-th would be the best so far with a chance of 1/n: the winner would
 change at a rate of 1/t after t seconds. A sampler that learns changes it more often, an exhausted

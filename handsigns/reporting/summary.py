@@ -116,7 +116,7 @@ def _time_card(search: StoredSearch, timeline: Timeline) -> Card:
 
 
 def _epochs_card(savings: EarlyStoppingSavings) -> Card:
-    note = "no trial was stopped early"
+    note = "no trial was paused or stopped early"
     if savings.saved_epochs:
         note = f"early stopping saved {savings.saved_epochs} epochs ({savings.fraction:.0%})"
     return Card("Epochs trained", str(savings.trained_epochs), note)
@@ -137,7 +137,7 @@ def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
     changes = winner_changes(search.journal, search.config.objective)
     outlook = describe_improvement(changes.seconds, search.journal.elapsed)
     if outlook and final:
-        messages.append(f"If the search went on, {outlook}.")
+        messages.append(f"If the search continued, {outlook}.")
     recipe = baseline(search)
     if recipe is not None:
         messages.append(_against_recipe(search, winner, best_score, recipe, final=final))

@@ -203,9 +203,9 @@ def winner_changes(journal: Journal, objective: Objective) -> WinnerChanges:
 
 
 def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> EarlyStoppingSavings:
-    """Return the savings of early stopping, from completed and stopped trials only."""
+    """Return the savings of early stopping, from completed, paused and stopped trials."""
     records = list(records)
-    counted = [len(r.epochs) for r in records if r.status in ("completed", "stopped")]
+    counted = [len(r.epochs) for r in records if r.status in ("completed", "paused", "stopped")]
     full = len(counted) * max_epochs
     return EarlyStoppingSavings(sum(len(r.epochs) for r in records), full - sum(counted), full)
 

@@ -93,7 +93,7 @@ def test_a_running_search_is_rendered(simulator):
     assert "7 epochs trained, 11 saved" in text
     assert "running    0002 ▁▄        60.00% 2/8" in text
     assert "best       0000 ▁▃▆█     100.00% 4/8" in text
-    assert "rung at epoch 1: 1 trial, 1 stopped, cutoff 0.5000" in text
+    assert "rung at epoch 1: 1 trial, 1 paused or stopped, cutoff 0.5000" in text
 
 
 def test_time_advances_between_events_of_a_running_search(simulator):

@@ -27,7 +27,7 @@ EXAMPLE = "check my/photographs"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add arguments for the folder, the format and the exit status."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of images")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder, zip or tar of images")
     add_size(parser)
     add_group_by(parser)
     parser.add_argument(

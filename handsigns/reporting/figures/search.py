@@ -35,6 +35,7 @@ _CURVE_POINTS = 60
 _MAX_POINTS = 1500
 _MAX_BARS = 1500
 _SLOT_HEIGHT = 26
+_ENDED_THERE = "paused or stopped"
 
 
 def best_value_plot(
@@ -199,25 +200,27 @@ def worker_timeline(timeline: Timeline, records: Sequence[TrialRecord]) -> Figur
 
 
 def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
-    """Plot how many trials reached each rung, and how many were stopped there."""
+    """Plot how many trials reached each rung, and how many were paused or stopped there."""
     rows: Rows = []
     for rung in rungs:
         label = f"epoch {rung.epoch}"
-        parts = (("continued", rung.reached - rung.stopped), ("stopped", rung.stopped))
+        parts = (("continued", rung.reached - rung.stopped), (_ENDED_THERE, rung.stopped))
         for part, count in parts:
             rows.append({"rung": label, "part": part, "count": max(0, count)})
     labels: Rows = [
         {
             "rung": f"epoch {rung.epoch}",
             "reached": rung.reached,
-            "text": f"{rung.reached}" + (f", {rung.stopped} stopped" if rung.stopped else ""),
+            "text": f"{rung.reached}"
+            + (f", {rung.stopped} paused or stopped" if rung.stopped else ""),
         }
         for rung in rungs
     ]
     order = [f"epoch {rung.epoch}" for rung in rungs]
     top = max((rung.reached for rung in rungs), default=1)
     # In the colours of completed and stopped trials.
-    domain = ["continued" if status == "completed" else status for status in STATUSES]
+    renamed = {"completed": "continued", "stopped": _ENDED_THERE}
+    domain = [renamed.get(status, status) for status in STATUSES]
     y = alt.Y("rung:N", title=None, sort=order)
     bars = (
         alt.Chart(alt.NamedData("rows"))
@@ -229,7 +232,7 @@ def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=domain, range="ordinal"),
-                legend=alt.Legend(title=None, values=["continued", "stopped"]),
+                legend=alt.Legend(title=None, values=["continued", _ENDED_THERE]),
             ),
             tooltip=["rung:N", "part:N", "count:Q"],
         )
@@ -245,6 +248,6 @@ def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
         "; ".join(f"{row['rung']}: {row['text']}" for row in labels),
         (bars + texts).properties(width="container", height=34 * max(1, len(rungs))),
         {"rows": rows, "labels": labels},
-        "Trials that reached each rung. The worse ones are stopped there, which saves time for the "
-        "better ones.",
+        "Trials that reached each rung. The worse ones are paused or stopped there, which leaves "
+        "time for the better ones.",
     )
