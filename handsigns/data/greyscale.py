@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,10 +15,12 @@ NEARLY_BLACK = (
     "multiply 12-bit values by 16, or save them as TIFF"
 )
 OWN_RANGE = "greyscale with negative or large values, scaled by its own minimum and maximum"
+_BLOCK = 2**18
+"""Number of values that are scaled at once, in float32: a large image would need much memory."""
 
 
 def to_8_bits(
-    values: npt.NDArray[np.float32], mode: str, file_format: str | None
+    values: npt.NDArray[Any], mode: str, file_format: str | None
 ) -> tuple[npt.NDArray[np.uint8], str]:
     """Scale greyscale linearly to 8 bits; return it, with a remark if the scale is remarkable.
 
@@ -29,15 +34,31 @@ def to_8_bits(
         mode: Pillow's mode: ``I``, ``F``, or one that starts with ``I;16``.
         file_format: Pillow's name of the file's format.
     """
-    finite = values[np.isfinite(values)] if mode == "F" else values
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high = _range(values)
     limits = _limits(mode, file_format) if low >= 0 else ()
     limit = next((limit for limit in limits if high <= limit), 0)
     remark = _remark(limit, mode, file_format, high)
     start, span = (0.0, float(limit)) if limit else (low, high - low or 1.0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.clip((values - np.float32(start)) * (255 / span) + 0.5, 0, 255)
-    return np.nan_to_num(scaled).astype(np.uint8), remark
+    grey = np.empty(values.size, np.uint8)
+    for number, block in enumerate(_blocks(values)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.clip((block - np.float32(start)) * (255 / span) + 0.5, 0, 255)
+        grey[number * _BLOCK :][: block.size] = np.nan_to_num(scaled)
+    return grey.reshape(values.shape), remark
+
+
+def _range(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the smallest and the largest finite value; 0 and 0 if there is none."""
+    finite = (block[np.isfinite(block)] for block in _blocks(values))
+    ranges = [(float(block.min()), float(block.max())) for block in finite if block.size]
+    lows, highs = zip(*ranges, strict=True) if ranges else ((0.0,), (0.0,))
+    return min(lows), max(highs)
+
+
+def _blocks(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[np.float32]]:
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        yield flat[start : start + _BLOCK].astype(np.float32)
 
 
 def _limits(mode: str, file_format: str | None) -> tuple[int, ...]:

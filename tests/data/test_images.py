@@ -1,10 +1,12 @@
 import contextlib
 import io
+import re
 import struct
 import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +159,41 @@ def grey_tiff(values, **options):
     image = Image.fromarray(values.reshape(16, 16))
     pixels, remarks = decode_with_remarks(encode(image, "TIFF", **options), 16)
     return pixels[..., 0].reshape(-1), remarks
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_greyscale_is_scaled_in_blocks(kind, monkeypatch):
+    values = (np.arange(256) * 100).astype(kind)
+    whole = grey_tiff(values)[0]
+    monkeypatch.setattr("handsigns.data.greyscale._BLOCK", 100)
+    assert np.array_equal(grey_tiff(values)[0], whole)
+
+
+@pytest.mark.parametrize(
+    ("image", "image_format", "limit"),
+    [
+        (Image.new("RGBA", (2000, 2000), (9, 9, 9, 9)), "PNG", 14),
+        (Image.new("RGB", (2000, 2000)), "PNG", 6),
+        (Image.new("I;16", (2000, 2000)), "PNG", 13),
+        (Image.new("F", (2000, 2000)), "TIFF", 18),
+    ],
+)
+def test_decoding_needs_few_bytes_per_pixel(image, image_format, limit):
+    content = encode(image, image_format)
+    peak = Path("/proc/self/clear_refs")
+    if not peak.exists():
+        pytest.skip("the peak of the memory can be reset on Linux only")
+    decode(encode(red_above_blue()), 16)
+    peak.write_text("5")
+    before = memory("VmRSS")
+    decode(content, 16)
+    assert (memory("VmHWM") - before) / (image.width * image.height) < limit
+
+
+def memory(name: str) -> int:
+    """Return a line of this process's status in bytes."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
 
 LEVELS = np.arange(256)
