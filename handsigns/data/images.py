@@ -33,6 +33,8 @@ FIRST_FRAME = "only the first frame of an animation, or page of a document, is u
 
 Pixels = npt.NDArray[np.uint8]
 _PNG = b"\x89PNG\r\n\x1a\n"
+_MAX_PNG_CHUNKS = 100_000
+"""A PNG of the largest size allowed, in chunks of 8 KiB, has a quarter of them."""
 _ORIENTATION = 0x0112
 _EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -214,16 +216,23 @@ def _strip_png_metadata(content: bytes) -> bytes:
     """Strip texts and colour profile from a PNG: Pillow rejects large or damaged ones.
 
     Other formats are returned unchanged.
+
+    Raises:
+        InvalidImageError: it has so many chunks that reading them would take long.
     """
     if not content.startswith(_PNG):
         return content
-    chunks, start = [_PNG], len(_PNG)
-    while start + 8 <= len(content):
-        end = start + 12 + int.from_bytes(content[start : start + 4])
-        if content[start + 4 : start + 8] not in (b"iCCP", b"iTXt", b"tEXt", b"zTXt"):
-            chunks.append(content[start:end])
-        start = end
-    return b"".join(chunks)
+    kept: list[bytes] = []
+    start, position = 0, len(_PNG)
+    for _ in range(_MAX_PNG_CHUNKS):
+        if position + 8 > len(content):
+            return b"".join([*kept, content[start:position]])
+        end = position + 12 + int.from_bytes(content[position : position + 4])
+        if content[position + 4 : position + 8] in (b"iCCP", b"iTXt", b"tEXt", b"zTXt"):
+            kept.append(content[start:position])
+            start = end
+        position = end
+    raise InvalidImageError(f"damaged: a PNG of more than {_MAX_PNG_CHUNKS:,} chunks")
 
 
 def _orientation(image: Image.Image) -> int:

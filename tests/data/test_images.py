@@ -449,3 +449,11 @@ def test_large_jpeg_is_decoded_at_reduced_size(monkeypatch):
         with pytest.raises(InvalidImageError, match="2 megapixels to decode"):
             decode(content, 16)
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_png_of_very_many_chunks_is_rejected():
+    png = encode(Image.new("RGB", (16, 16), BLUE))
+    few, many = (png[:33] + number * chunk(b"teSt", b"") + png[33:] for number in (100, 100_000))
+    assert decode(few, 16)[8, 8].tolist() == list(BLUE)
+    with pytest.raises(InvalidImageError, match="PNG of more than 100,000 chunks"):
+        decode(many, 16)
