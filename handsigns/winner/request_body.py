@@ -12,15 +12,24 @@ class TooLargeError(Exception):
     """Request body over the size limit of images."""
 
 
+def check_length(request: Any) -> None:
+    """Check the length of its body that a Starlette request states, if any.
+
+    Raises:
+        TooLargeError: it is over the limit of images.
+    """
+    length = request.headers.get("content-length", "")
+    # Python converts no digits beyond a limit.
+    if length.isdecimal() and (len(length) > 18 or int(length) > MAX_FILE_BYTES):
+        raise TooLargeError
+
+
 async def read_body(request: Any) -> bytes:
     """Return the body of a Starlette request, read no further than the size limit of images.
 
     Raises:
-        TooLargeError: it is over the limit; if a header says so, nothing is read.
+        TooLargeError: it is over the limit.
     """
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_FILE_BYTES:
-        raise TooLargeError
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

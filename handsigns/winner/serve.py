@@ -89,11 +89,16 @@ def _start(winner: Path, port: int, trust_user_code: bool) -> None:
 def _deploy(winner: Path, port: int, trust_user_code: bool) -> None:
     from ray import serve
 
-    from handsigns.winner.service import MAX_CONCURRENT_REQUESTS, PredictionService
+    from handsigns.winner.service import (
+        MAX_CONCURRENT_REQUESTS,
+        MAX_QUEUED_REQUESTS,
+        PredictionService,
+    )
 
     deployment = serve.deployment(PredictionService).options(
         name="winner",
         max_ongoing_requests=MAX_CONCURRENT_REQUESTS,
+        max_queued_requests=MAX_QUEUED_REQUESTS,
         ray_actor_options={"num_cpus": 1},
     )
     serve.start(http_options={"host": HOST, "port": port})

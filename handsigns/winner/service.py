@@ -2,7 +2,7 @@
 
 ``GET /`` is the page, ``GET /model`` describes the model, and ``POST /predict`` takes an image as
 the body, or as a file of a multipart form. Errors are JSON with the reason: 400 for an unusable
-image, 413 for one over the size limit.
+image, 408 for one that does not arrive in time, 413 for one over the size limit.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from handsigns.host import available_cpus
 from handsigns.results.winner import ModelCard
 from handsigns.winner.page import PAGE_HEADERS, load_page
 from handsigns.winner.predict import load_winner
-from handsigns.winner.request_body import TooLargeError, extract_image, read_body
+from handsigns.winner.request_body import TooLargeError, check_length, extract_image, read_body
 
 MAX_CONCURRENT_REQUESTS = 16
 """Limit on concurrent requests, and so on the images of a batch; others wait."""
+MAX_QUEUED_REQUESTS = 256
+"""Limit on requests that wait; Ray Serve answers others with status 503."""
 _MAX_CONCURRENT_BODIES = 4
 """Limit on requests that are read and decoded at once, to bound their memory."""
+_READ_TIMEOUT_S = 30
+"""Time in which a body must arrive: one that stalls would keep others from being read."""
 _MAJORITY = 0.5
 """Threshold of a model without a calibrated one: the class is more likely than all others."""
 
@@ -67,16 +71,20 @@ class PredictionService:
 
     async def _predict(self, request: Request) -> Response:
         try:
+            check_length(request)
             async with self._bodies:
                 image = await self._read_image(request)
         except TooLargeError:
             return _error(413, f"image larger than the limit of {MAX_FILE_BYTES // 2**20} MiB")
+        except TimeoutError:
+            return _error(408, f"the image did not arrive within {_READ_TIMEOUT_S} s")
         except InvalidImageError as error:
             return _error(400, str(error))
         return JSONResponse(prediction(self._winner.card, await self._classify(image)))
 
     async def _read_image(self, request: Request) -> Pixels:
-        body = await read_body(request)
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            body = await read_body(request)
         content = extract_image(body, request.headers.get("content-type", ""))
         if not content:
             raise InvalidImageError("empty: 0 bytes")

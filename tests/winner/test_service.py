@@ -75,11 +75,18 @@ def png(brightness: int) -> bytes:
     return content.getvalue()
 
 
-def request(method: str, path: str, body: bytes = b"") -> Request:
+def request(method: str, path: str, body: bytes | None = b"", **headers: str) -> Request:
+    """Return a request; without a body, its body never arrives."""
+
     async def receive():
+        if body is None:
+            await asyncio.Event().wait()
         return {"type": "http.request", "body": body, "more_body": False}
 
-    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
+    encoded = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    scope = {
+        "type": "http", "method": method, "path": path, "headers": encoded, "query_string": b"",
+    }  # fmt: skip
     return Request(scope, receive)
 
 
@@ -104,6 +111,35 @@ def test_an_unusable_image_does_not_affect_the_batch(shades):
     responses = respond(shades, *(request("POST", "/predict", body) for body in bodies))
     assert [response.status_code for response in responses] == [200, 400, 400, 200]
     assert json.loads(responses[3].body)["label"] == "light"
+
+
+def test_stalled_requests_make_way_for_others(shades, monkeypatch):
+    monkeypatch.setattr(service, "_READ_TIMEOUT_S", 0.05)
+    stalled = [request("POST", "/predict", None) for _ in range(8)]
+    responses = respond(shades, *stalled, request("POST", "/predict", png(255)))
+    assert [response.status_code for response in responses] == [408] * 8 + [200]
+    assert "did not arrive" in json.loads(responses[0].body)["error"]
+
+
+def test_too_large_requests_are_refused_while_others_are_read(shades, monkeypatch):
+    monkeypatch.setattr(service, "_READ_TIMEOUT_S", 0.05)
+    refused = []
+
+    async def send(sent, delay):
+        await asyncio.sleep(delay)
+        refused.append((await shades.service(sent)).status_code)
+
+    async def send_all():
+        stalled = (send(request("POST", "/predict", None), 0) for _ in range(4))
+        lengths = ("209715201", "9" * 5000)
+        large = (
+            send(request("POST", "/predict", None, content_length=length), 0.01)
+            for length in lengths
+        )
+        await asyncio.gather(*stalled, *large)
+
+    shades.runner.run(send_all())
+    assert refused == [413, 413, 408, 408, 408, 408]
 
 
 def test_the_page_forbids_other_origins_and_inline_code(shades):
