@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import email.message
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from handsigns.data.images import MAX_FILE_BYTES, InvalidImageError
+
+_MAX_PARTS = 100
+"""Limit on the parts of a form that are searched for a file."""
+_MAX_HEAD_BYTES = 16 * 2**10
+"""Limit on the headers of a part, which say whether it is a file."""
+_FILE = re.compile(rb";\s*filename\*?=", re.IGNORECASE)
 
 
 class TooLargeError(Exception):
@@ -48,10 +56,24 @@ def extract_image(body: bytes, content_type: str) -> bytes:
     header["content-type"] = content_type
     if header.get_content_type() != "multipart/form-data":
         return body
-    boundary = str(header.get_boundary("")).encode()
-    # Each part starts after a line with the boundary; no part may contain such a line.
-    for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1] if boundary else []:
-        head, _, content = part.partition(b"\r\n\r\n")
-        if b"filename" in head.lower():
-            return content
+    if boundary := str(header.get_boundary("")).encode():
+        for start, end in _parts(body, boundary):
+            content = body.find(b"\r\n\r\n", start, min(end, start + _MAX_HEAD_BYTES)) + 4
+            if content > start and _FILE.search(body[start:content]):
+                return body[content:end]
     raise InvalidImageError("the form has no file")
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each part of a form, up to a limit.
+
+    Each part starts after a line with the boundary; no part may contain such a line.
+    """
+    delimiter = b"\r\n--" + boundary
+    end = body.find(delimiter[2:]) - 2  # no line need end before the first
+    for _ in range(_MAX_PARTS):
+        start = end + len(delimiter)
+        end = body.find(delimiter, start)
+        if end < 0:
+            return
+        yield start, end

@@ -85,10 +85,13 @@ class PredictionService:
     async def _read_image(self, request: Request) -> Pixels:
         async with asyncio.timeout(_READ_TIMEOUT_S):
             body = await read_body(request)
-        content = extract_image(body, request.headers.get("content-type", ""))
+        return await asyncio.to_thread(self._decode, body, request.headers.get("content-type", ""))
+
+    def _decode(self, body: bytes, content_type: str) -> Pixels:
+        content = extract_image(body, content_type)
         if not content:
             raise InvalidImageError("empty: 0 bytes")
-        return await asyncio.to_thread(decode, content, self._winner.card.size)
+        return decode(content, self._winner.card.size)
 
     # Without a wait, a batch has the requests that arrived while the one before was running.
     @serve.batch(  # type: ignore[untyped-decorator]

@@ -1,5 +1,7 @@
 """Parsing of request bodies; the service itself is tested in tests/test_api.py."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,3 +40,19 @@ def test_a_form_without_a_file_is_an_error():
     for kind in ("multipart/form-data; boundary=b", "multipart/form-data"):
         with pytest.raises(InvalidImageError, match="no file"):
             extract_image(form(b"b", (FIELD, b"text")), kind)
+
+
+def test_a_text_field_named_filename_is_no_file():
+    field = b'Content-Disposition: form-data; name="filename"'
+    body = form(b"b", (field, b"text"), (FILE.replace(b"filename", b"FileName*"), b"image"))
+    assert extract_image(body, "multipart/form-data; boundary=b") == b"image"
+
+
+def test_a_form_of_very_many_parts_needs_little_memory():
+    body = b"--b\r\n" * 200_000 + form(b"b", (FILE, b"image"))
+    tracemalloc.start()
+    with pytest.raises(InvalidImageError, match="no file"):
+        extract_image(body, "multipart/form-data; boundary=b")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(body)
