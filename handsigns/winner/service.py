@@ -2,7 +2,8 @@
 
 ``GET /`` is the page, ``GET /model`` describes the model, and ``POST /predict`` takes an image as
 the body, or as a file of a multipart form. Errors are JSON with the reason: 400 for an unusable
-image, 408 for one that does not arrive in time, 413 for one over the size limit.
+image, 403 for a request of another site's page, 408 for an image that does not arrive in time, 413
+for one over the size limit.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from handsigns.results.winner import ModelCard
 from handsigns.winner.page import PAGE_HEADERS, load_page
 from handsigns.winner.predict import load_winner
 from handsigns.winner.request_body import TooLargeError, check_length, extract_image, read_body
+from handsigns.winner.request_origin import foreign_origin
 
 MAX_CONCURRENT_REQUESTS = 16
 """Limit on concurrent requests, and so on the images of a batch; others wait."""
@@ -55,6 +57,8 @@ class PredictionService:
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request."""
+        if reason := foreign_origin(request):
+            return _error(403, reason)
         path = request.url.path
         match request.method, path:
             case "GET" | "HEAD", _ if path in self._page:

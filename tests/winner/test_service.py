@@ -155,6 +155,35 @@ def test_the_page_forbids_other_origins_and_inline_code(shades):
     assert html.count("<script") == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/predict", {"sec_fetch_site": "cross-site"}),
+        ("POST", "/predict", {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}),
+        ("POST", "/predict", {"sec_fetch_site": "same-site"}),  # of another port
+        ("GET", "/model", {"host": "attacker.example:8000", "sec_fetch_site": "same-origin"}),
+        ("GET", "/model", {"host": "localhost.attacker.example"}),
+    ],
+)
+def test_pages_of_other_sites_are_refused(shades, method, path, headers):
+    (response,) = respond(shades, request(method, path, png(0), **headers))
+    assert response.status_code == 403
+    assert "error" in json.loads(response.body)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:80"])
+def test_own_page_links_and_programs_are_answered(shades, host):
+    own = {"sec_fetch_site": "same-origin", "sec_fetch_mode": "cors"}
+    link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    responses = respond(
+        shades,
+        request("POST", "/predict", png(0), host=host),
+        request("POST", "/predict", png(0), host=host, **own),
+        request("GET", "/", host=host, **link),
+    )
+    assert [response.status_code for response in responses] == [200, 200, 200]
+
+
 def test_unknown_paths_and_methods_are_refused(shades):
     for method, path, status in (
         ("GET", "/../config.yaml", 404), ("GET", "/index.html", 404), ("POST", "/", 405),
