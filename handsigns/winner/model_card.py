@@ -5,6 +5,7 @@ The sections follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 201
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +39,6 @@ _SELECTION_TEXT: dict[SelectionMethod, str] = {
     "user": "picked by hand",
     "smallest": "chosen for its size",
 }
-_LICENSE_HEADING = "## Licence\n\n"
 _LICENSE_PLACEHOLDER = (
     "State here the terms under which this model, and the images that it was trained on, may be "
     "used."
@@ -124,9 +124,10 @@ loading them runs no code."""
 
 def _license_section(path: Path) -> str:
     """Return the licence section, with the user's text if there is one."""
-    before = path.read_bytes().decode(errors="replace") if path.exists() else ""
-    _, heading, text = before.partition(_LICENSE_HEADING)
-    return _LICENSE_HEADING + (text.strip() if heading else _LICENSE_PLACEHOLDER)
+    # An editor may have written other ends of lines, and a byte that is not UTF-8.
+    before = path.read_text("utf-8", errors="replace") if path.exists() else ""
+    _, *text = re.split(r"^## Licence[ \t]*\n", before, maxsplit=1, flags=re.MULTILINE)
+    return "## Licence\n\n" + (text[0].strip() if text else _LICENSE_PLACEHOLDER)
 
 
 def _training_section(card: ModelCard, training: RetrainingRecord) -> str:

@@ -143,9 +143,11 @@ def test_the_card_is_short_with_many_classes(write_card, make_search, add_script
     assert "These are the 30 of 1000 classes with the lowest recall" in text
 
 
-def test_the_licence_text_of_the_user_is_kept(write_card, tmp_path):
+@pytest.mark.parametrize("heading", ["## Licence\n\n", "## Licence\n", "## Licence \r\n\r\n"])
+def test_the_licence_text_of_the_user_is_kept(write_card, tmp_path, heading):
     path = tmp_path / "README.md"
-    path.write_text(write_card().split("## Licence")[0] + "## Licence\n\nCC BY 4.0, *all of it*.\n")
+    own = write_card().split("## Licence")[0] + f"{heading}CC BY 4.0, *all of it*.\n"
+    path.write_bytes(own.encode())
     text = write_card(make_result())
     assert text.endswith("\n## Licence\n\nCC BY 4.0, *all of it*.\n")
     assert text.count("## Licence") == 1
