@@ -2,7 +2,7 @@
 
 The rule: among the re-evaluated trials, or the winner and all completed ones, the trial
 with the fewest parameters of those whose mean score is at most the margin below the winner's. The
-score is the objective if that is one, else accuracy.
+score is the objective if that is one, else accuracy. Of networks of one size the winner is kept.
 The 95 % confidence interval of the difference says how certain that is. It is no condition: from
 few runs it is so wide that hardly any network would be distinguishably worse.
 """
@@ -100,7 +100,12 @@ def smallest_within(
         for record, comparison in _comparisons(search, winner)
     ]
     within = [choice for choice in choices if choice.difference <= margin + 1e-9]
-    return min(within, key=lambda choice: (choice.parameters, choice.difference))
+    return min(within, key=_rank)
+
+
+def _rank(choice: SmallestChoice) -> tuple[int, bool, float]:
+    """Return the key of the smallest, of equal ones the winner, else the best."""
+    return choice.parameters, choice.record.trial_id != choice.winner_id, choice.difference
 
 
 def _comparisons(

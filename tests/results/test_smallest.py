@@ -87,6 +87,14 @@ def test_without_a_smaller_network_the_winner_stays(make_search):
     assert choice.describe().startswith("no network is smaller than the winner's, trial 0000")
 
 
+def test_the_winner_stays_among_networks_of_its_size(make_search):
+    # The score is the accuracy, while the winner has the lowest loss.
+    search = make_search({"0000": 0.96, "0001": 0.97})
+    choice = smallest_within(search, 0.05, lambda record: 1000)
+    assert choice.record.trial_id == choice.winner_id == "0000"
+    assert choice.describe().startswith("no network is smaller")
+
+
 def test_a_winner_that_was_stopped_early_may_stay(tmp_path):
     stored = simulate_search(tmp_path, trials=0)
     journal = Journal(stored.paths.journal, writable=True)
