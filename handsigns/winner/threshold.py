@@ -12,6 +12,7 @@ from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
 from handsigns.data.folds import training_splits
 from handsigns.models import inference_model
+from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
@@ -41,7 +42,7 @@ def validation_threshold(
 
     Returns:
         See `confidence_threshold`; None without a checkpoint of a last epoch, which only the best
-        trials and runs keep.
+        trials and runs keep, of the present data.
     """
     for paths, run in _candidates(search, trial):
         with contextlib.suppress(UntrainedError):
@@ -56,7 +57,19 @@ def validation_threshold(
 def _candidates(
     search: StoredSearch, trial: TrialRecord
 ) -> Iterator[tuple[SearchPaths, TrialRecord]]:
-    yield search.paths, trial
+    """Yield the runs that were trained on the present data.
+
+    After a change of the data that was accepted, others may have seen what is held out now.
+    """
+
+    def is_current(journal: Journal, run: TrialRecord) -> bool:
+        fingerprints = {journal.sessions[number].fingerprint for number in run.sessions}
+        return fingerprints == {search.data.info.fingerprint}
+
+    if is_current(search.journal, trial):
+        yield search.paths, trial
     for reevaluated in search.reevaluated_trials:
         if reevaluated.record.trial_id == trial.trial_id:
-            yield from ((search.paths.reevaluation, run) for run in reevaluated.runs)
+            for run in reevaluated.runs:
+                if is_current(search.reevaluation_journal, run):
+                    yield search.paths.reevaluation, run

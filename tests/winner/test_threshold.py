@@ -43,13 +43,13 @@ def search(tmp_path, make_split):
     return SimpleNamespace(paths=paths, config=config, data=DataSet(info, **splits, cached=None))
 
 
-def train(search, paths, spec, epochs=MAX_EPOCHS):
+def train(search, paths, spec, epochs=MAX_EPOCHS, fingerprint="f1ng"):
     """Train a run for some epochs; store record and checkpoint, return the model."""
     plan = TrainingPlan(spec.config, 3, 16, MAX_EPOCHS, spec.seed, CPU)
     state = init_state(plan)
     paths.checkpoints.mkdir(parents=True, exist_ok=True)
     journal = Journal(paths.journal, writable=True)
-    journal.start_session(Session("f1ng", {}))
+    journal.start_session(Session(fingerprint, {}))
     journal.start_trial(spec)
     for metrics in train_epochs(
         state, *training_splits(spec.fold, search.data.train, search.data.val)
@@ -76,6 +76,11 @@ def expected(model, split):
 def test_the_trial_predicts_the_validation_split(search):
     model = train(search, search.paths, make_spec("0000", SPACE))
     assert threshold(search) == pytest.approx(expected(model, search.data.val), abs=1e-6)
+
+
+def test_a_trial_of_earlier_data_gives_no_threshold(search):
+    train(search, search.paths, make_spec("0000", SPACE), fingerprint="earlier")
+    assert threshold(search) is None
 
 
 def test_without_its_checkpoint_a_reevaluation_predicts_its_own_fold(search):
