@@ -72,6 +72,7 @@ def export_networks(
         user_code: trusted user code of the networks.
 
     Raises:
+        ConfigError: there are more than `MAX_NETWORKS`.
         ResultsError: the packages for ONNX are missing, or ONNX has no equivalent of a network.
     """
     from handsigns import latency
@@ -80,6 +81,12 @@ def export_networks(
     from handsigns.winner.export import write_untrained
     from handsigns.winner.onnx_graph import check_extra
 
+    if len(networks) > MAX_NETWORKS:
+        raise ConfigError(
+            f"limits.latency_ms: the space has {len(networks)} networks, more than {MAX_NETWORKS}, "
+            f"each of which would be measured; give space.channel_width a step (step: 4), and "
+            f"custom hyperparameters of a network few values, or limit the parameters, too"
+        )
     check_extra("remove limits.latency_ms")
     rows = []
     with progress("exporting networks") as report:
@@ -103,7 +110,7 @@ def measure_networks(
         out: table to write; None: none.
 
     Raises:
-        ResultsError: see `export_networks`.
+        ConfigError, ResultsError: see `export_networks`.
     """
     from handsigns.latency import measure_folder
     from handsigns.results.networks import read_latency_table
@@ -120,11 +127,7 @@ def measure_networks(
 def distinct_networks(
     config: SearchConfig, profiler: NetworkProfiler, sample: Iterable[Mapping[str, object]]
 ) -> dict[Network, TrialConfig]:
-    """Return the networks of configurations that exceed no limit but, perhaps, that of latency.
-
-    Raises:
-        ConfigError: there are more than `MAX_NETWORKS`.
-    """
+    """Return the networks of configurations that exceed no limit but, perhaps, that of latency."""
     from handsigns.results.networks import exceeded_limits
 
     sizes = config.limits.model_copy(update={"latency_ms": None})
@@ -132,12 +135,6 @@ def distinct_networks(
     for trial_config in trial_configs(sample):
         if not exceeded_limits(sizes, profiler(trial_config)):
             found.setdefault(profiler.network(trial_config), trial_config)
-    if len(found) > MAX_NETWORKS:
-        raise ConfigError(
-            f"limits.latency_ms: the space has {len(found)} networks, more than {MAX_NETWORKS}, "
-            f"each of which would be measured; give space.channel_width a step (step: 4), and "
-            f"custom hyperparameters of a network few values, or limit the parameters, too"
-        )
     ordered = sorted(found, key=lambda network: (network.architecture, network.channel_width))
     return {network: found[network] for network in ordered}
 

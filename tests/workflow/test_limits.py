@@ -79,9 +79,19 @@ def test_a_resumed_search_uses_the_latencies_of_its_start(make_search_config, tm
     assert {params["channel_width"] for params in space.excluded} == {4, 12, 16}
 
 
+WIDE_SPACE = {"channel_width": {"type": "integer", "low": 4, "high": 200}}
+
+
+def test_a_table_may_have_many_networks(make_search_config, tmp_path):
+    table = tmp_path / "device.csv"
+    limits = {"latency_ms": 2, "latency_table": str(table)}
+    write_latency_table(table, {network(width): width / 5 for width in range(4, 201)})
+    space, _ = limit_space(make_search_config(WIDE_SPACE, limits=limits), INFO, None)
+    assert {params["channel_width"] for params in space.included} == set(range(4, 11))
+
+
 def test_too_many_networks_to_measure_are_refused(make_search_config):
-    wide = {"channel_width": {"type": "integer", "low": 4, "high": 200}}
-    config = make_search_config(wide, limits={"latency_ms": 2})
+    config = make_search_config(WIDE_SPACE, limits={"latency_ms": 2})
     with pytest.raises(ConfigError, match=r"has 197 networks, more than 64.*give .* a step"):
         limit_space(config, INFO, None)
 
