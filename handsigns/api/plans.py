@@ -20,6 +20,7 @@ def plan(
     workers: Sequence[int] = planning.DEFAULT_WORKERS,
     price: float | None = None,
     seeds: int = planning.DEFAULT_SEEDS,
+    trust_user_code: bool = False,
     results: PathLike = "results",
     reports: PathLike | None = "reports",
 ) -> Forecast:
@@ -33,6 +34,7 @@ def plan(
         workers: numbers of concurrent trials.
         price: price of a worker for an hour, in any currency.
         seeds: number of simulated searches of few workers, at least 9; of many there are fewer.
+        trust_user_code: run user-defined networks, of which limits need the size.
         results: folder of all searches.
         reports: folder of all reports; the page is in its subfolder ``plan-NAME``. None: write no
             page.
@@ -42,8 +44,8 @@ def plan(
 
     Raises:
         ConfigError: the space does not search what was recorded, or a number is invalid.
-        ResultsError: the search does not exist or is too short, or the page's path holds something
-            else.
+        ResultsError: the search does not exist or is too short, its user code is not trusted, or
+            the page's path holds something else.
     """
     forecast, _ = planning.plan(
         recorded,
@@ -51,6 +53,7 @@ def plan(
         workers,
         price=price,
         seeds=seeds,
+        trust_user_code=trust_user_code,
         results=Path(results),
         reports=as_path(reports),
     )

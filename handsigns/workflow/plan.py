@@ -15,10 +15,12 @@ from handsigns.results.paths import SearchPaths
 from handsigns.workflow.limits import limit_space
 from handsigns.workflow.report import REPORTS
 from handsigns.workflow.searches import open_at
+from handsigns.workflow.user_code import load_user_code_for_plan
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
     from handsigns.policy.forecast import Forecast
+    from handsigns.policy.limited_space import LimitedSpace
     from handsigns.policy.recording import Recording
     from handsigns.results.store import StoredSearch
 
@@ -33,6 +35,7 @@ def plan(
     *,
     price: float | None = None,
     seeds: int = DEFAULT_SEEDS,
+    trust_user_code: bool = False,
     results: Path,
     reports: Path | None = REPORTS,
 ) -> tuple[Forecast, Path | None]:
@@ -44,6 +47,7 @@ def plan(
         workers: numbers of concurrent trials.
         price: price of a worker for an hour.
         seeds: number of simulated searches of few workers; of many there are fewer.
+        trust_user_code: run user-defined networks, of which limits need the size.
         results: folder of all searches.
         reports: folder of all reports; None: write no page.
 
@@ -52,8 +56,8 @@ def plan(
 
     Raises:
         ConfigError: no search is named, the space is not the recorded one, or a number is invalid.
-        ResultsError: the search does not exist or is too short, or the page's path holds something
-            else.
+        ResultsError: the search does not exist or is too short, its user code is not trusted, or
+            the page's path holds something else.
     """
     if name is None:
         pilot = command("search", space or "SPACE", "--time-budget", "5m", "--name", "pilot")
@@ -72,7 +76,8 @@ def plan(
     )
     if not recording.is_sufficient:
         raise ResultsError(_too_short(search, recording))
-    forecast = _forecast(search, config, recording, counts, price, seeds)
+    limited_space = _limited_space(search, config, trust_user_code)
+    forecast = _forecast(search, config, limited_space, recording, counts, price, seeds)
     if reports is None:
         return forecast, None
 
@@ -140,16 +145,26 @@ def _too_short(search: StoredSearch, recording: Recording) -> str:
     )
 
 
+def _limited_space(
+    search: StoredSearch, config: SearchConfig, trust_user_code: bool
+) -> LimitedSpace | None:
+    """Return the part of the planned space within its limits; None without limits."""
+    if not config.limits.enabled:
+        return None
+    user_code = load_user_code_for_plan(search, config, allowed=trust_user_code)
+    limited = limit_space(config, search.data.info, user_code, search.paths.latencies)
+    return None if limited is None else limited[0]
+
+
 def _forecast(
     search: StoredSearch,
     config: SearchConfig,
+    limited_space: LimitedSpace | None,
     recording: Recording,
     workers: Sequence[int],
     price: float | None,
     seeds: int,
 ) -> Forecast:
-    limited = limit_space(config, search.data.info, None, search.paths.latencies)
-    limited_space = None if limited is None else limited[0]
     with progress("simulating searches") as report:
         from handsigns.policy.forecast import Forecast, Forecaster, find_targets
         from handsigns.policy.learning_curves import LearningCurveModel

@@ -77,6 +77,24 @@ def load_user_code_for_resume(stored: StoredSearch, *, allowed: bool) -> UserCod
     )
 
 
+def load_user_code_for_plan(
+    stored: StoredSearch, config: SearchConfig, *, allowed: bool
+) -> UserCode | None:
+    """Load the saved modules of a search whose networks a planned search may have.
+
+    Raises:
+        ResultsError: they are not trusted, or the code is missing or damaged.
+    """
+    parameter = config.space.get("architecture")
+    functions = user_functions(() if parameter is None else parameter.values() or ())
+    return load_saved_user_code(
+        stored.paths.user_code,
+        functions,
+        _recorded_user_code(stored) if functions else None,
+        trusted=allowed,
+    )
+
+
 def load_user_code_for_trial(
     stored: StoredSearch,
     record: TrialRecord,

@@ -5,8 +5,12 @@ import pytest
 
 import handsigns
 from handsigns.cli import main
+from handsigns.config.user_code import UserCode, read_module, save_user_code
 from handsigns.policy.forecast import Estimate, Forecast, Target
 from handsigns.reporting.plan import notes, plan_columns, plan_rows, verdicts, write_plan
+from handsigns.results.journal import Journal
+from handsigns.results.trial import Session
+from tests.support.scripted import SPACE
 
 EASY, HARD = Target(0.1, 0.12), Target(0.01, 0.05)
 
@@ -78,6 +82,39 @@ def test_plan_forecasts_from_a_stored_search(make_search, tmp_path, capsys, monk
     assert fields == json.loads(json.dumps(dataclasses.asdict(found))), "deterministic"
     assert [e.workers for e in found.estimates] == [4, 4, 4]
     assert all(e.cost == 2 * e.worker_hours for e in found.estimates if e.cost is not None)
+
+
+NETWORK = """
+from torch import nn
+
+def build(config, classes, size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, classes))
+"""
+
+
+@pytest.mark.slow
+def test_limits_need_the_user_code_of_the_networks(make_search, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    space = SPACE | {"architecture": "mine:build"}
+    stored = make_search("pilot", trials=30, space=space)
+    (tmp_path / "mine.py").write_text(NETWORK)
+    code = UserCode({"mine": read_module("mine", tmp_path / "mine.py")})
+    save_user_code(stored.paths.user_code, code)
+    journal = Journal(stored.paths.journal, writable=True)
+    journal.start_session(
+        Session(stored.data.info.fingerprint, {"user_code": code.code_metadata()})
+    )
+    journal.end_session("all trials are done", interrupted=False)
+    journal.close()
+    (tmp_path / "mine.py").unlink()
+    (tmp_path / "limited.yaml").write_text(
+        f"space: {json.dumps(space)}\nbudget: {{trials: 4, max_epochs: 36}}\n"
+        "limits: {parameters: 100k}"
+    )
+    arguments = ["plan", "limited.yaml", "--from", "pilot", "--workers", "4", "--seeds", "9"]
+    assert main(arguments) == 2
+    assert "--trust-user-code" in capsys.readouterr().err
+    assert main([*arguments, "--trust-user-code"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from handsigns.cli.interrupts import UNCHANGED, report_interrupt
-from handsigns.cli.options import add_format, add_reports, add_results, positive_int
+from handsigns.cli.options import add_format, add_reports, add_results, add_user_code, positive_int
 from handsigns.cli.show_tables import show_forecast
 from handsigns.console.wrap import print_line
 from handsigns.workflow.plan import DEFAULT_SEEDS, DEFAULT_WORKERS, plan
@@ -51,6 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"simulated searches with few workers; with many there are fewer "
         f"(default: {DEFAULT_SEEDS})",
     )
+    add_user_code(parser)
     add_format(parser)
     add_results(parser)
     add_reports(parser)
@@ -65,6 +66,7 @@ def run(options: Namespace) -> int:
             options.workers,
             price=options.price,
             seeds=options.seeds,
+            trust_user_code=options.trust_user_code,
             results=options.results,
             reports=options.reports,
         )
