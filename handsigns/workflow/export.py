@@ -120,10 +120,15 @@ def _check_request(request: ExportRequest) -> None:
     if drop is not None and not 0 <= drop <= 1:
         raise ConfigError(f"--max-accuracy-drop {drop:g} is not between 0 and 1")
     if request.out is not None:
-        _ensure_not_exists(request.out)
+        ensure_new_file(request.out)
 
 
-def _ensure_not_exists(out: Path) -> None:
+def ensure_new_file(out: Path) -> None:
+    """Check that a file given by --out can be created.
+
+    Raises:
+        ResultsError: it exists, or its folder does not.
+    """
     if out.exists():
         raise ResultsError(f"{out} exists already; choose another file (--out) or remove it")
     if not out.parent.is_dir():

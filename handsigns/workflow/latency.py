@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.io.atomic import staged_folder
 from handsigns.workflow.data import open_data
+from handsigns.workflow.export import ensure_new_file
 from handsigns.workflow.networks import (
     NetworkProfiler,
     distinct_networks,
@@ -33,11 +35,10 @@ def measure_space(request: NewSearchRequest, out: Path) -> LatencyTable:
         ConfigError: the space is invalid, has no or too many networks within its limits, or its
             user code is not trusted.
         DataError: the images cannot be used.
-        ResultsError: the table exists, the packages for ONNX are missing, or ONNX has no equivalent
-            of a network.
+        ResultsError: the table exists, its folder does not, the packages for ONNX are missing, or
+            ONNX has no equivalent of a network.
     """
-    if out.exists():
-        raise ResultsError(f"{out} exists already; choose another file (--out) or remove it")
+    ensure_new_file(out)
     networks, user_code = _networks(request)
     return measure_networks(networks, user_code, out)
 
@@ -47,7 +48,7 @@ def export_space(request: NewSearchRequest, folder: Path) -> int:
 
     Args:
         request: see `measure_space`.
-        folder: folder to create.
+        folder: folder to create; nothing is left of it after a failure.
 
     Returns:
         The number of networks.
@@ -59,8 +60,8 @@ def export_space(request: NewSearchRequest, folder: Path) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResultsError(f"{folder} exists and is not an empty folder; choose another (--export)")
     networks, user_code = _networks(request)
-    folder.mkdir(parents=True, exist_ok=True)
-    export_networks(folder, networks, user_code)
+    with staged_folder(folder.resolve()) as staging:
+        export_networks(staging, networks, user_code)
     return len(networks)
 
 

@@ -11,6 +11,7 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ConfigError
 from handsigns.results.networks import Network, read_latency_table, write_latency_table
+from handsigns.workflow import latency
 from handsigns.workflow.limits import limit_space
 
 INFO = DataInfo("x", "f", ("a", "b", "c"), 16, {"train": (1, 1, 1)})
@@ -102,6 +103,42 @@ def test_without_a_network_within_the_limits_nothing_is_exported(tmp_path, capsy
     assert main([*command, "--set", "limits.parameters=5k", "--export", "networks"]) == 2
     assert "no network of the space is within its limits" in capsys.readouterr().err
     assert not (tmp_path / "networks").exists()
+
+
+@pytest.mark.usefixtures("small_space")
+def test_a_missing_folder_is_noticed_before_anything_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(latency, "measure_networks", None)
+    command = ["latency", "small.yaml", "--data", "bands", "--size", "16", "--out", "no/device.csv"]
+    assert main(command) == 2
+    assert "no folder no for device.csv; create it first" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_space")
+def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("handsigns.workflow.networks.shutil.copyfile", interrupt)
+    before = set(tmp_path.iterdir())
+    command = ["latency", "small.yaml", "--data", "bands", "--size", "16"]
+    command += ["--set", "limits.parameters=10k", "--export", "networks"]
+    assert main(command) == 130
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_space")
+def test_the_printed_option_can_be_pasted(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "my tables").mkdir()
+    command = ["latency", "small.yaml", "--data", "bands", "--size", "16"]
+    command += ["--set", "limits.parameters=10k", "--out", "my tables/device.csv"]
+    assert main(command) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.endswith("--set 'limits.latency_table=my tables/device.csv'")
 
 
 @pytest.mark.slow

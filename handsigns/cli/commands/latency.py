@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -59,10 +60,10 @@ def run(options: Namespace) -> int:
     with report_interrupt("no table was written"):
         if options.export is not None:
             count = export_space(request, options.export)
+            script = shlex.quote(f"{options.export.name}/measure.py")
             print_line(
                 f"{pluralize(count, 'network')} written to {options.export}; copy the folder to "
-                f"the device and run there: python {options.export.name}/measure.py --out "
-                f"device.csv"
+                f"the device and run there: python {script} --out device.csv"
             )
             return 0
         table = measure_space(request, options.out)
@@ -70,6 +71,6 @@ def run(options: Namespace) -> int:
     print_line(
         f"{pluralize(len(table), 'network')}, median {min(times):.3g} to {max(times):.3g} ms for "
         f"an image on one CPU thread; written to {options.out}. To use it: --set "
-        f"limits.latency_ms=MS --set limits.latency_table={options.out}"
+        f"limits.latency_ms=MS --set {shlex.quote(f'limits.latency_table={options.out}')}"
     )
     return 0
