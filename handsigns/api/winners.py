@@ -135,7 +135,7 @@ def export(
         Path of the file, and its measurements.
 
     Raises:
-        ConfigError: int8 is asked for in another format.
+        ConfigError: the format is unknown, or int8 is asked for in another than ONNX.
         ResultsError: there is no winner, the file exists, the graph differs from the model, int8
             loses too much accuracy, or packages are missing.
         DataError: the data have changed.

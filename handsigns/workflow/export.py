@@ -82,7 +82,8 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     Of an ONNX graph, size and latency are measured and added to the model card.
 
     Raises:
-        ConfigError: the request asks for int8 in another format, or limits what it does not ask.
+        ConfigError: the format is unknown, or the request asks for int8 in another format, or
+            limits what it does not ask.
         ResultsError: there is no winner, the file exists, the graph differs, int8 loses too much
             accuracy, or packages are missing.
         DataError: the data have changed.
@@ -112,6 +113,10 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
 
 
 def _check_request(request: ExportRequest) -> None:
+    from handsigns.winner.export import FORMATS
+
+    if request.form not in FORMATS:
+        raise ConfigError(f"format: {request.form!r} is none of {', '.join(FORMATS)}")
     if request.int8 and request.form != "onnx":
         raise ConfigError(f"--int8 quantises ONNX graphs: use --format onnx, not {request.form}")
     drop = request.max_accuracy_drop

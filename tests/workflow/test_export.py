@@ -15,6 +15,7 @@ INPUTS = InputOptions()
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
+        (ExportRequest("ONNX", INPUTS), "format: 'ONNX' is none of onnx, torch-export"),
         (
             ExportRequest("torch-export", INPUTS, int8=True),
             "--int8 quantises ONNX graphs: use --format onnx, not torch-export",
