@@ -1,5 +1,6 @@
 """Classify images with an exported ONNX graph: python classify_onnx.py model.onnx photo.jpg …"""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -10,25 +11,40 @@ from PIL import Image, ImageOps
 
 
 def to_8_bits(values, mode, kind):
-    """Scale greyscale of more than 8 bits, where Pillow would clip."""
+    """Scale greyscale of more than 8 bits, where Pillow would clip; what is no number is black."""
     limits = [255, 65535] if mode == "I" else [1, 255] if mode == "F" else [65535]
     if kind == "TIFF" and mode != "F":
         limits = [255, 4095, 65535]
-    low, high = 0.0, next((n for n in limits if values.min() >= 0 and values.max() <= n), None)
-    if high is None:
-        low, high = float(values.min()), float(values.max())
-    scaled = (values - np.float32(low)) * (255 / ((high - low) or 1))
-    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    limit = next((limit for limit in limits if low >= 0 and high <= limit), None)
+    start, span = (0.0, limit) if limit else (low, high - low or 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.clip((values - np.float32(start)) * (255 / span) + 0.5, 0, 255)
+    return np.nan_to_num(scaled).astype(np.uint8)
+
+
+def without_texts(content):
+    """Remove texts and colour profile from a PNG: Pillow rejects large or damaged ones."""
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return content
+    chunks, start = [content[:8]], 8
+    while start + 8 <= len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        if content[start + 4 : start + 8] not in (b"iCCP", b"iTXt", b"tEXt", b"zTXt"):
+            chunks.append(content[start:end])
+        start = end
+    return b"".join(chunks)
 
 
 def prepare(path, size):
     """Return an image file as uint8 (size, size, 3)."""
-    with Path(path).open("rb") as file:  # opened by its path, a TIFF may stay rotated
-        image = Image.open(file)
-        kind = image.format
-        if kind in ("JPEG", "MPO"):  # a large one is decoded at a fraction of its size
-            image.draft("RGB", (4 * size, 4 * size))
-        image = ImageOps.exif_transpose(image)
+    formats = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF")  # none runs a program
+    image = Image.open(io.BytesIO(without_texts(Path(path).read_bytes())), formats=formats)
+    kind = image.format
+    if kind in ("JPEG", "MPO"):  # a large one is decoded at a fraction of its size
+        image.draft("RGB", (4 * size, 4 * size))
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(to_8_bits(np.asarray(image, np.float32), image.mode, kind))
     if image.has_transparency_data:
@@ -42,7 +58,6 @@ def prepare(path, size):
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = session.get_modelmeta().custom_metadata_map
-images = np.stack([prepare(path, int(about["size"])) for path in sys.argv[2:]])
-(probabilities,) = session.run(None, {"images": images})
-for path, row in zip(sys.argv[2:], probabilities, strict=True):
-    print(path, json.loads(about["classes"])[row.argmax()], f"{row.max():.1%}")
+for path in sys.argv[2:]:  # one by one, as a batch of many would need much memory
+    (rows,) = session.run(None, {"images": prepare(path, int(about["size"]))[None]})
+    print(path, json.loads(about["classes"])[rows[0].argmax()], f"{rows[0].max():.1%}")

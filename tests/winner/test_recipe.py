@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.images import decode, preprocessing
@@ -58,6 +59,19 @@ def rotated(orientation, mode="RGB"):
     return smooth(70, 90).convert(mode), "JPEG", {"exif": exif}
 
 
+def text(name, value):
+    info = PngInfo()
+    info.add_text(name, value, zip=True)
+    return smooth(70, 90), "PNG", {"pnginfo": info}
+
+
+def with_gaps():
+    values = noise(50, 70, dtype=np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    return Image.fromarray(values), "TIFF", {}
+
+
+ORIENTATION = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 IMAGES = {
     "transparent": (Image.fromarray(noise(50, 70, 4)), "PNG", {}),
     "transparent, of the target size": (Image.fromarray(noise(SIZE, SIZE, 4)), "PNG", {}),
@@ -81,6 +95,14 @@ IMAGES = {
     "signed": (Image.fromarray(noise(50, 70, high=4096, dtype=np.int32) - 1024), "TIFF", {}),
     "float up to 1": (Image.fromarray(noise(50, 70, dtype=np.float32) / 255), "TIFF", {}),
     "float with its own range": (Image.fromarray(noise(9, 9, dtype=np.float32) * 9), "TIFF", {}),
+    "float with gaps": with_gaps(),
+    "float without a number": (Image.fromarray(np.full((9, 9), np.nan, np.float32)), "TIFF", {}),
+    "orientation in XMP": text("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>'),
+    "orientation in a profile": text(
+        "Raw profile type exif", f"\nexif\n{len(ORIENTATION):8}\n{ORIENTATION.hex()}\n"
+    ),
+    "orientation of a PNG": (smooth(70, 90), "PNG", {"exif": ORIENTATION}),
+    "large text": text("note", 2_000_000 * "a"),
     "rotated 16-bit TIFF": (
         Image.fromarray(noise(50, 70, high=4096, dtype=np.uint16)),
         "TIFF",
@@ -113,6 +135,12 @@ def test_the_recipe_agrees_with_predict(name, prepare, tmp_path):
     assert np.array_equal(prepare(tmp_path / "image", SIZE), expected)
 
 
+def test_the_recipe_runs_no_other_program(prepare, tmp_path):
+    Image.fromarray(noise(9, 9, 3)).save(tmp_path / "photo.jpg", "EPS")
+    with pytest.raises(UnidentifiedImageError):
+        prepare(tmp_path / "photo.jpg", SIZE)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("int8", [False, True])
 def test_the_script_classifies_as_the_winner_does(tmp_path, make_split, int8):
@@ -141,7 +169,7 @@ def test_the_script_classifies_as_the_winner_does(tmp_path, make_split, int8):
 
 def test_the_script_is_short_and_needs_three_packages():
     source = SCRIPT.read_text()
-    assert len([line for line in source.splitlines() if line.strip()]) <= 40
+    assert len([line for line in source.splitlines() if line.strip()]) <= 60
     imported = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(source))
