@@ -173,7 +173,9 @@ class _PromotionAudit:
     def _all_started(self) -> bool:
         """Return whether no new trial could be started: the best of each rung is continued then."""
         available = self._config.space.size()
-        if self._search.journal.stop_reason == EXHAUSTED:
+        limited = available is not None and self._config.limits.enabled
+        if limited or self._search.journal.stop_reason == EXHAUSTED:
+            # How many configurations limits leave is known to the sampler only.
             available = len(self._search.journal.records)
         return self._num_started >= min(self._trials, available or self._trials)
 

@@ -170,6 +170,27 @@ def test_a_promotion_is_judged_by_the_budget_of_its_session(tmp_path, trials, pr
     assert list(check_decisions(open_search(stored.paths))) == problems
 
 
+@pytest.mark.parametrize(
+    ("limits", "problems"),
+    [({"parameters": 40_000}, []), ({}, ["trial 0000 was promoted, though it was to wait"])],
+)
+def test_limits_leave_fewer_trials_to_start(tmp_path, limits, problems):
+    space = {"channel_width": {"type": "choice", "values": [4, 8, 12, 16]}}
+    config, _ = validate_search_config(
+        {"space": space, "budget": {"trials": 40, "max_epochs": 36}, "limits": limits}
+    )
+    data = simulate_search(tmp_path, trials=0).data
+    paths = SearchPaths(tmp_path / "limited")
+    create_search(paths, config, data)
+    journal = Journal(paths.journal, writable=True)
+    journal.start_session(Session("f00d", {}, trials=40))
+    _pause_trials(journal, 2)
+    journal.resume_trial("0000")
+    journal.end_session("no improvement in 2 trials", interrupted=False)
+    journal.close()
+    assert list(check_decisions(open_search(paths))) == problems
+
+
 def _pause_trials(journal: Journal, count: int) -> None:
     """Start trials that pause at epoch 3, each poorer than the one before."""
     for number in range(count):
