@@ -74,13 +74,13 @@ class Document:
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
-def load_yaml_document(path: Path) -> Document:
-    """Read a YAML file whose top level is a mapping.
+def load_yaml_document(path: Path, max_bytes: int = _MAX_BYTES) -> Document:
+    """Read a YAML file of limited size whose top level is a mapping.
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or has aliases, tags or too many levels.
     """
-    text = _read_text(path)
+    text = _read_text(path, max_bytes)
     try:
         _check_safe(path, text)
         node = yaml.compose(text, Loader=_Loader)
@@ -117,12 +117,12 @@ def parse_yaml_value(text: str) -> Any:
     return value
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, max_bytes: int) -> str:
     try:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; name a search-space file in it")
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{path} is larger than 1 MiB; is it a search space?")
+        if path.stat().st_size > max_bytes:
+            raise ConfigError(f"{path} is larger than {max_bytes >> 20} MiB; is it a search space?")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(

@@ -26,6 +26,8 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 README_FILE = "README.md"
 """File names in the folder of a winner."""
+_MAX_CARD_BYTES = 64 * 2**20
+"""Limit of a model card, which has the names of up to 100,000 classes."""
 
 Count = Annotated[int, Field(ge=0)]
 SelectionMethod = Literal["rank", "re-evaluation", "user", "smallest"]
@@ -93,7 +95,8 @@ def read_model_card(folder: Path) -> ModelCard:
     if not path.exists():
         raise ResultsError(f"no retrained winner in {folder}; make one: {_retrain_command(folder)}")
     try:
-        return TypeAdapter(ModelCard).validate_python(load_yaml_document(path).values)
+        document = load_yaml_document(path, _MAX_CARD_BYTES)
+        return TypeAdapter(ModelCard).validate_python(document.values)
     except (ConfigError, ValueError) as error:
         raise corrupt_file_error(path, error, _remedy(folder)) from error
 

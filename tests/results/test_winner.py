@@ -53,6 +53,14 @@ def retraining(make_search):
     return scripted.make_retraining_record(make_search(trials=4))
 
 
+def test_a_model_card_may_have_many_long_class_names(tmp_path):
+    names = tuple(f"{number} {'long ' * 100}" for number in range(2200))
+    card = dataclasses.replace(CARD, classes=names)
+    write_model_card(tmp_path, card)
+    assert (tmp_path / "config.yaml").stat().st_size > 2**20
+    assert read_model_card(tmp_path) == card
+
+
 def test_model_card_round_trip(tmp_path):
     write_model_card(tmp_path, CARD)
     assert read_model_card(tmp_path) == CARD
