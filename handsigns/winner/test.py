@@ -50,12 +50,14 @@ def check_selection(paths: SearchPaths, *, after_test: bool) -> ModelCard:
     card = read_model_card(paths.winner)
     ledger = read_test_ledger(paths.test_ledger)
     if card.selected_after_test and not after_test:
-        last = ledger[-1]
+        found = ""
+        if ledger:  # which may be lost, unlike the model card
+            last = ledger[-1]
+            found = f" (trial {last.trial_id}: {last.correct}/{last.total} correct)"
         raise ResultsError(
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
-            f"known (trial {last.trial_id}: {last.correct}/{last.total} correct). Its accuracy "
-            f"on the same images would be a biased estimate. To test it anyway and record this "
-            f"in {TEST_FILE}: {paths.command('test', '--after-test')}"
+            f"known{found}. Its accuracy on the same images would be a biased estimate. To test it "
+            f"anyway and record this in {TEST_FILE}: {paths.command('test', '--after-test')}"
         )
     return card
 

@@ -9,6 +9,7 @@ import yaml
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.metrics import EpochMetrics
+from handsigns.results.paths import SearchPaths
 from handsigns.results.test_result import (
     NonDuplicateScore,
     append_test_evaluation,
@@ -24,6 +25,7 @@ from handsigns.results.winner import (
     write_model_card,
     write_retraining,
 )
+from handsigns.winner.test import check_selection
 from tests.support import scripted
 
 CARD = ModelCard(
@@ -51,6 +53,17 @@ def result(make_search):
 @pytest.fixture
 def retraining(make_search):
     return scripted.make_retraining_record(make_search(trials=4))
+
+
+def test_a_pick_after_a_test_is_refused_without_its_ledger(tmp_path):
+    paths = SearchPaths(tmp_path / "first")
+    paths.winner.mkdir(parents=True)
+    write_model_card(paths.winner, dataclasses.replace(CARD, selected_after_test=True))
+    with pytest.raises(ResultsError, match=r"a test result of this search was known\. Its"):
+        check_selection(paths, after_test=False)
+    append_test_evaluation(paths.test_ledger, "0003", "d", 8, 10)
+    with pytest.raises(ResultsError, match=r"was known \(trial 0003: 8/10 correct\)"):
+        check_selection(paths, after_test=False)
 
 
 def test_a_model_card_may_have_many_long_class_names(tmp_path):
