@@ -83,7 +83,10 @@ class Network:
             KeyError, ValueError: a column is missing or invalid.
         """
         custom: dict[str, Scalar] = json.loads(row["custom"])
-        flip_tta = {"True": True, "False": False}[row["flip_tta"]]
+        # A spreadsheet would save it as TRUE.
+        flip_tta = {"true": True, "false": False}.get(row["flip_tta"].lower())
+        if flip_tta is None:
+            raise ValueError(f"flip_tta is {row['flip_tta']}")
         return cls(
             row["architecture"],
             int(row["channel_width"]),
@@ -132,11 +135,13 @@ def read_latency_table(path: Path) -> LatencyTable:
         ConfigError: it is missing or invalid; names the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        # With a byte-order mark, if a spreadsheet has saved it.
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"limits.latency_table: {path} cannot be read: {error}") from error
     table = {}
-    for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
+    for number, row in enumerate(rows, 2):
         try:
             latency = float(row["latency_ms"])
             if not 0 < latency < math.inf:

@@ -46,13 +46,23 @@ def test_a_latency_table_survives_a_round_trip(tmp_path):
     assert read_latency_table(tmp_path / "table.csv") == table
 
 
+def test_a_spreadsheet_may_have_saved_a_latency_table(tmp_path):
+    path = tmp_path / "table.csv"
+    table = {network(): 1.5, network(flip_tta=False): 1.0}
+    write_latency_table(path, table)
+    text = path.read_text().replace("True", "TRUE").replace("False", "FALSE")
+    path.write_text(text, encoding="utf-8-sig", newline="\r\n")
+    assert read_latency_table(path) == table
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("1.5", "fast", "line 2: not a row of a latency table"),
         ("1.5", "-1.5", "latency_ms is -1.5"),
         ("latency_ms", "seconds", "column 'latency_ms' is missing"),
-        ("True", "perhaps", "line 2"),
+        ("True", "perhaps", "line 2.*flip_tta is perhaps"),
+        ("compact", "c" * 200_000, "cannot be read: field larger than field limit"),
     ],
 )
 def test_a_damaged_latency_table_is_rejected_with_its_line(tmp_path, old, new, message):
