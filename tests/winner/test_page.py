@@ -345,3 +345,12 @@ def test_a_missing_camera_and_a_stopped_service_are_explained(plain_browser, ope
     page.locator("#file").set_input_files(IMAGE)
     page.wait_for_selector("#notice:has-text('handsigns serve shades')")
     assert page.errors == []
+
+
+def test_a_failure_without_a_reason_states_its_status(plain_browser, open_page):
+    handler = make_route(["a", "b"], [0.9, 0.1])
+    page = open_page(plain_browser, "http://localhost/", route=handler)
+    page.route("**/predict", lambda route: route.fulfill(status=503, body="busy: overloaded"))
+    page.locator("#file").set_input_files(IMAGE)
+    page.wait_for_selector("#notice:not(:empty)")
+    assert "The service failed (status 503)" in page.inner_text("#notice")

@@ -21,9 +21,10 @@ async function predict(image) {
   } catch {
     throw new Error(`The service does not answer. Start it again: handsigns serve ${model.search}`);
   }
-  const answer = await response.json();
-  if (!response.ok) throw new Error(`Unusable image: ${answer.error}`);
-  return answer;
+  if (response.ok) return response.json();
+  const { error } = await response.json().catch(() => ({})); // Ray Serve's own errors are plain text
+  if (error) throw new Error(`Unusable image: ${error}`);
+  throw new Error(`The service failed (status ${response.status}). Try again, or start it again.`);
 }
 
 function show({ label, sure, probabilities }) {
