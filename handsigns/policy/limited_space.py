@@ -52,7 +52,8 @@ class LimitedSpace:
         profile: Callable[[TrialConfig], NetworkProfile],
     ) -> None:
         self._config = search_config
-        self._profile = profile
+        self.profile = profile
+        """Returns the size and latency of a configuration's network."""
         self.excluded: list[Params] = []
         """Configurations of the sample that exceed a limit."""
         self.exceeded: Counter[str] = Counter()
@@ -73,10 +74,6 @@ class LimitedSpace:
     def sample_size(self) -> int:
         """Number of configurations in the sample."""
         return len(self.included) + len(self.excluded)
-
-    def profile(self, config: TrialConfig) -> NetworkProfile:
-        """Return the size and latency of a configuration's network."""
-        return self._profile(config)
 
     def allows(self, config: TrialConfig) -> bool:
         """Return whether a configuration is within the limits."""
@@ -115,4 +112,4 @@ class LimitedSpace:
         return list(found.values())[min(within)[2]] if within else None
 
     def _exceeded(self, config: TrialConfig) -> list[str]:
-        return exceeded_limits(self._config.limits, self._profile(config))
+        return exceeded_limits(self._config.limits, self.profile(config))
