@@ -152,9 +152,15 @@ def _choose(search: StoredSearch, request: RetrainRequest) -> tuple[TrialRecord,
 
     from handsigns.results.smallest import smallest_within
 
+    builtin = NetworkProfiler(search.data.info)
+
     def count_parameters(record: TrialRecord) -> int:
+        if record.network is not None:  # a search with limits has recorded it
+            return record.network.parameters
         user_code = load_user_code_for_trial(search, record, allowed=request.inputs.trust_user_code)
-        return NetworkProfiler(search.data.info, user_code)(record.config).parameters
+        # Each trial has its own version of user code, and so its own sizes.
+        profiler = NetworkProfiler(search.data.info, user_code) if user_code else builtin
+        return profiler(record.config).parameters
 
     choice = smallest_within(search, margin, count_parameters)
     return choice.record, choice.describe()

@@ -1,5 +1,6 @@
 """Retraining: what is trained, kept, restarted and archived. The runs are written without Ray."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from handsigns.config.validate import validate_search_config
 from handsigns.data.dataset import open_data
 from handsigns.errors import ResultsError
 from handsigns.results.journal import Journal
+from handsigns.results.networks import NetworkProfile
 from handsigns.results.paths import SearchPaths
 from handsigns.results.retraining import RetrainingPaths
 from handsigns.results.store import DataRecord, create_search, open_search
@@ -100,6 +102,21 @@ def test_the_smallest_within_a_margin_is_retrained(search, session, capsys):
     assert (card.trial_id, card.selected_by) == ("0001", "smallest")
     readme = (search.paths.winner / "README.md").read_text()
     assert "chosen for its size (trial 0001 with 3,648 parameters in place of" in readme
+
+
+def test_sizes_that_a_limited_search_recorded_are_compared(search, session, capsys):
+    search, data = search
+    spec = make_spec("0002", SPACE | {"channel_width": 8})
+    journal = Journal(search.paths.journal, writable=True)
+    journal.start_trial(dataclasses.replace(spec, network=NetworkProfile(77, 308)))
+    journal.report_epoch("0002", make_epoch_metrics(1, 0.3), HERE)
+    journal.end_trial("0002", "completed")
+    journal.close()
+    search = open_search(search.paths)
+    write_runs(search, data, plan_of(search, search.trial("2"), 1))
+    assert main(["retrain", "it", "--seeds", "1", "--smallest-within", "1%", "--no-report"]) == 0
+    assert session == []
+    assert "smallest: trial 0002 with 77 parameters" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("margin", ["0.5", "100%", "half%"])
