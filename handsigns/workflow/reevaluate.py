@@ -11,7 +11,7 @@ from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.searches import reload
 from handsigns.workflow.suspects import update_suspects
 from handsigns.workflow.trials import RunOptions
-from handsigns.workflow.user_code import load_user_code_for_trial
+from handsigns.workflow.user_code import load_user_code_for_trials
 
 if TYPE_CHECKING:
     from handsigns.config.sections import Reevaluation
@@ -57,8 +57,8 @@ def reevaluate(
     plan, time_budget = choose_plan(
         search, {name: values.get(name) for name in REEVALUATION_SETTINGS}
     )
-    first = search.trial(plan.trial_ids[0])
-    user_code = load_user_code_for_trial(search, first, allowed=inputs.trust_user_code)
+    planned = [search.trial(trial_id) for trial_id in plan.trial_ids]
+    user_code = load_user_code_for_trials(search, planned, allowed=inputs.trust_user_code)
     data = open_verified_data(search, inputs.data)
     many = "best trial" if len(plan.trial_ids) == 1 else f"best {len(plan.trial_ids)} trials"
     folds = f", {pluralize(plan.folds, 'fold')}" if plan.folds else ""

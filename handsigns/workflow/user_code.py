@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,21 @@ def load_user_code_for_trial(
 
         code_metadata = recorded_user_code(sessions[-1].environment)
     return load_saved_user_code(stored.paths.user_code, functions, code_metadata, trusted=allowed)
+
+
+def load_user_code_for_trials(
+    stored: StoredSearch, records: Sequence[TrialRecord], *, allowed: bool
+) -> UserCode | None:
+    """Load the modules that any of these trials ran; of several versions, that of the first.
+
+    Raises:
+        ResultsError: they are not trusted, or the code is missing or damaged.
+    """
+    modules: dict[str, UserModule] = {}
+    for record in reversed(records):
+        user_code = load_user_code_for_trial(stored, record, allowed=allowed)
+        modules |= user_code.modules if user_code else {}
+    return UserCode(modules) if modules else None
 
 
 def smoke_test_user_code(config: SearchConfig, user_code: UserCode | None, data: DataSet) -> None:

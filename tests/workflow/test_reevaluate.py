@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from handsigns.cli import main
+from handsigns.config.user_code import UserCode, UserModule, save_user_code
 from handsigns.io.json_file import write_json
 from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import ReevaluationPlan
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
 from handsigns.workflow.reevaluate import choose_plan
-from tests.support.records import make_epoch_metrics
+from handsigns.workflow.user_code import load_user_code_for_trials
+from tests.support.records import make_epoch_metrics, make_spec
 
 HERE = Placement("laptop/1", "cpu", 1)
 
@@ -101,3 +103,23 @@ def test_ctrl_c_before_the_first_run_prints_the_resume_command(
     assert "resume with: python -m handsigns reevaluate scripted" in output.err
     note = "to keep groups together, the folds differ by up to 10 images of a class"
     assert note in " ".join(output.out.split())
+
+
+def test_user_code_of_all_top_trials_is_loaded(make_search, tmp_path, capsys):
+    paths = make_search(trials=0).paths
+    user_code = UserCode({"mine": UserModule("mine", "x = 1\n", tmp_path / "mine.py")})
+    save_user_code(paths.user_code, user_code)
+    journal = Journal(paths.journal, writable=True)
+    journal.start_session(Session("f00d", {"user_code": user_code.code_metadata()}))
+    for trial_id, architecture in {"0000": "compact", "0001": "mine:net"}.items():
+        journal.start_trial(make_spec(trial_id, {"architecture": architecture}))
+        journal.report_epoch(trial_id, make_epoch_metrics(1, 0.1 + int(trial_id)), HERE)
+        journal.end_trial(trial_id, "completed")
+    journal.close()
+    search = open_search(paths)
+    assert [record.trial_id for record in search.ranked] == ["0000", "0001"]
+    loaded = load_user_code_for_trials(search, search.ranked, allowed=True)
+    assert loaded.modules["mine"].source == "x = 1\n"
+    arguments = ("reevaluate", paths.name, "--results", str(paths.root.parent), "--folds", "0")
+    assert main(arguments) == 2
+    assert "mine:net would run the code in" in capsys.readouterr().err
