@@ -74,7 +74,9 @@ def _to_series(values: list[Any], column_type: ColumnType) -> pd.Series[Any]:
     import pandas as pd
 
     if column_type is None:
-        return pd.Series(values, dtype=object).convert_dtypes()
+        inferred = pd.Series(values, dtype=object).convert_dtypes()
+        # Such as the values none and 0.5 of a custom hyperparameter, which Parquet cannot mix.
+        return inferred.astype("string") if inferred.dtype == object else inferred
     dtype: Any = (
         column_type if isinstance(column_type, str) else pd.CategoricalDtype(list(column_type))
     )

@@ -83,3 +83,17 @@ def test_parquet_round_trip(journal, tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(paths.trials_parquet), trial_frame(journal))
     pd.testing.assert_frame_equal(pd.read_parquet(paths.epochs_parquet), epoch_frame(journal))
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("values", "stored"),
+    [(("none", 0.5), ["none", "0.5"]), ((1, "auto"), ["1", "auto"]), ((1, 2), [1, 2])],
+)
+def test_custom_values_of_mixed_types_become_strings(tmp_path, values, stored):
+    paths = SearchPaths(tmp_path)
+    journal = Journal(paths.journal, writable=True)
+    for number, value in enumerate(values):
+        journal.start_trial(make_spec(f"{number:04d}", {"custom.clip": value}))
+    journal.close()
+    write_parquet(paths, journal)
+    assert pd.read_parquet(paths.trials_parquet)["custom.clip"].tolist() == stored
