@@ -31,9 +31,11 @@ def scratch_dir() -> Iterator[Path]:
 
 def _remove_stale_scratch_dirs() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        if (folder / _LOCK_FILE).exists():
-            with contextlib.suppress(OSError, LockedError), try_lock(folder / _LOCK_FILE):
-                shutil.rmtree(folder, ignore_errors=True)
+        # Folders of other users cannot be looked into.
+        with contextlib.suppress(OSError, LockedError):
+            if (folder / _LOCK_FILE).exists():
+                with try_lock(folder / _LOCK_FILE):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def create_token(folder: Path) -> Path:

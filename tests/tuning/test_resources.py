@@ -1,4 +1,8 @@
+import os
+import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -166,3 +170,21 @@ def test_tokens_are_random_and_private(tmp_path):
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in paths)
     assert len({path.read_text() for path in paths}) == 2
     assert all(len(path.read_text()) == 64 for path in paths)
+
+
+def test_scratch_folders_of_other_users_are_passed_over(tmp_path):
+    # Root ignores permissions unless these capabilities are dropped.
+    dropped = "-dac_override,-dac_read_search"
+    unprivileged = ("setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}")
+    prefix = unprivileged if os.geteuid() == 0 else ()
+    if prefix and shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed, and root ignores permissions")
+    foreign = tmp_path / "handsigns-theirs"
+    foreign.mkdir(0)
+    script = (
+        "from handsigns.cluster.scratch import scratch_dir\nwith scratch_dir() as s: print(s.name)"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [*prefix, sys.executable, "-c", script]
+    assert subprocess.check_output(command, env=environment, text=True).startswith("handsigns-")
+    assert foreign.exists()
