@@ -7,17 +7,21 @@ import re
 import shutil
 
 import pytest
+from vl_convert import vegalite_to_svg
 
 from handsigns.cli import main
 from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
+from handsigns.reporting.figures.parallel import parallel_coordinates
 from handsigns.reporting.follow import follow
 from handsigns.reporting.page import json_in_html
 from handsigns.reporting.write import write_report
+from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
 from handsigns.results.suspects import LeakEffect, SuspectLabel, SuspectLabels, write_suspects
-from tests.support.records import make_spec
+from handsigns.results.trial import Placement
+from tests.support.records import make_epoch_metrics, make_spec
 from tests.support.scripted import HOSTILE_STRINGS
 
 pytestmark = pytest.mark.slow
@@ -78,8 +82,6 @@ def test_searches_of_few_trials(make_search, tmp_path, trials):
 
 def test_search_with_only_failed_trials(make_search, tmp_path):
     search = make_search(trials=0)
-    from handsigns.results.journal import Journal
-
     journal = Journal(search.paths.journal, writable=True)
     for number in range(3):
         journal.start_trial(make_spec(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)}))
@@ -108,6 +110,26 @@ def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path)
     text = write_report(search, tmp_path / "out", figures=False).read_text()
     assert "test.json is damaged" in text
     assert "environment.json is damaged" in text
+
+
+def test_parallel_coordinates_have_lines_over_custom_hyperparameters(make_search):
+    space = {
+        "loss": "mine:loss",
+        "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1},
+        "custom": {"depth": {"type": "integer", "low": 1, "high": 9}},
+    }
+    paths = make_search(trials=0, space=space).paths
+    journal = Journal(paths.journal, writable=True)
+    for number in range(3):
+        params = {"learning_rate": 0.001, "custom.depth": 2 + number}
+        journal.start_trial(make_spec(f"{number:04d}", params))
+        metrics = make_epoch_metrics(1, 0.5 - number / 10)
+        journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1))
+        journal.end_trial(f"{number:04d}", "completed")
+    journal.close()
+    figure = parallel_coordinates(open_search(paths))
+    svg = vegalite_to_svg(figure.full_spec("light", 560))
+    assert len(re.findall(r'd="M[\d.,]+L[\d.,]+L[\d.,]+"', svg)) == 3
 
 
 def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):

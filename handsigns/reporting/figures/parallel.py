@@ -53,6 +53,8 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
         f" : low_{k} <= 0 && high_{k} >= 1)"
         for k, axis in enumerate(axes)
     )
+    # Vega reads a dot as access to a nested field.
+    fields = [axis.replace(".", "\\.") for axis in axes]
     x = alt.X("axis:N", title=None, scale=alt.Scale(domain=axes, type="point", padding=0.35),
               axis=alt.Axis(labelAngle=0, domain=False, ticks=False,
                             labelLimit=_MAX_LABEL_WIDTH, labelPadding=18))  # fmt: skip
@@ -60,7 +62,7 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
     lines = (
         alt.Chart(alt.NamedData("rows"))
         .transform_calculate(passes_brushes=passes_brushes)
-        .transform_fold(list(axes), as_=["axis", "position"])
+        .transform_fold(fields, as_=["axis", "position"])
         .transform_filter("isValid(datum.position)")
         .mark_line(strokeWidth=1.3)
         .encode(
