@@ -48,13 +48,20 @@ def _run(options: Namespace) -> int:
         print(str(error) or "interrupted", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
-        if error.errno in (errno.EPIPE, errno.EIO) and error.filename is None:
-            # The reader, such as `head`, has exited, or the terminal was closed: discard the rest.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        if error.filename is None:
+        if error.errno is None:
             raise
-        # Such as a full disk, or missing permissions.
-        print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
-        return USER_ERROR
+        return _end_after(error)
     return status
+
+
+def _end_after(error: OSError) -> int:
+    """Print an error of the system, such as a full disk; return the exit status."""
+    if error.filename is None:
+        # Probably of standard output: discard the rest, which would be written again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno in (errno.EPIPE, errno.EIO):
+            # The reader, such as `head`, has exited, or the terminal was closed.
+            return 0
+    where = "" if error.filename is None else f"{error.filename}: "
+    print(f"error: {printable(f'{where}{error.strerror}')}", file=sys.stderr)
+    return USER_ERROR

@@ -29,6 +29,10 @@ def atomic_write(path: Path, backup: Path | None = None) -> Iterator[Path]:
             with contextlib.suppress(FileNotFoundError):
                 path.replace(backup)
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # of a failed write, such as to a full disk
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(OSError):  # already moved or removed, or a read-only disk
             temporary.unlink()

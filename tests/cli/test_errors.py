@@ -1,5 +1,6 @@
 """User errors: one message, exit status 2, no traceback."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,28 @@ def test_light_commands_import_no_heavy_library(arguments):
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)
+
+
+def test_a_full_disk_is_reported_without_traceback():
+    """Simulated by a file size limit: neither error has a file name of its own."""
+    script = """
+import resource, signal, sys
+from argparse import Namespace
+from pathlib import Path
+from handsigns.cli import _run
+from handsigns.io.atomic import write_text
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+statuses = [
+    _run(Namespace(run=lambda _: write_text(Path("table.csv"), "x" * 100))),
+    _run(Namespace(run=lambda _: print("x" * 100))),
+]
+assert statuses == [2, 2], statuses
+"""
+    command = [sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    with Path("out.txt").open("w") as out:
+        errors = subprocess.run(
+            command, check=True, env=environment, stdout=out, stderr=subprocess.PIPE, text=True
+        ).stderr
+    assert errors == "error: table.csv: File too large\nerror: File too large\n"
