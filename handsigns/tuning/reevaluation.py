@@ -53,8 +53,8 @@ def reevaluate(
 ) -> SearchResult | None:
     """Train the top configurations to the end, each with the same fresh seeds.
 
-    Finished runs of this or an earlier plan are kept, interrupted ones resumed. On changed images
-    all runs restart, and the earlier results are archived.
+    Finished runs of this or an earlier plan are kept, interrupted ones resumed, and failed ones
+    restarted. On changed images all runs restart, and the earlier results are archived.
 
     Args:
         stored: the search, locked by this process.
@@ -88,7 +88,7 @@ def reevaluate(
         paths,
         make_source=lambda search_config, journal: PlannedSource(
             plan.specs(records, search_config.seed),
-            started={record.trial_id for record in journal.records},
+            started={run.trial_id for run in journal.records if run.status != "failed"},
         ),
         address=address,
         user_code=user_code,
