@@ -85,11 +85,19 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
         ConfigError: the format is unknown, or the request asks for int8 in another format, or
             limits what it does not ask.
         ResultsError: there is no winner, the file exists, the graph differs, int8 loses too much
-            accuracy, or packages are missing.
+            accuracy, packages are missing, or the search is being run.
         DataError: the data have changed.
     """
     _check_request(request)
 
+    from handsigns.results.search_lock import search_lock
+
+    ensure_winner(search.paths)
+    with search_lock(search.paths):  # a retraining would replace the winner meanwhile
+        return _export(search, request)
+
+
+def _export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     from handsigns.results.test_result import read_test_result
     from handsigns.results.winner import read_model_card, read_retraining
     from handsigns.winner.export import DEFAULT_FILE_NAMES
@@ -97,7 +105,6 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     from handsigns.winner.quantize import INT8_FILE_NAME
 
     folder = search.paths.winner
-    ensure_winner(search.paths)
     read_model_card(folder)
     if request.form == "onnx":
         check_extra()

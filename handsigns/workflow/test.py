@@ -24,16 +24,19 @@ def evaluate_on_test(
         after_test: declare that its trial was picked by hand after a test result was known.
 
     Raises:
-        ResultsError: there is no winner, or it was picked after a test and this is not declared.
+        ResultsError: there is no winner, it was picked after a test and this is not declared, or
+            the search is being run.
         DataError: the data have changed.
     """
+    from handsigns.results.search_lock import search_lock
     from handsigns.winner.test import check_selection, evaluate_winner
 
     ensure_winner(search.paths)
-    check_selection(search.paths, after_test=after_test)
-    data = open_verified_data(search, inputs.data)
-    result = evaluate_winner(
-        search, data, after_test=after_test, trust_user_code=inputs.trust_user_code
-    )
+    with search_lock(search.paths):  # a retraining would replace the winner meanwhile
+        check_selection(search.paths, after_test=after_test)
+        data = open_verified_data(search, inputs.data)
+        result = evaluate_winner(
+            search, data, after_test=after_test, trust_user_code=inputs.trust_user_code
+        )
     publish_winner(search)
     return result

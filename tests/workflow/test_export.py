@@ -5,9 +5,11 @@ import pytest
 from handsigns.cli.parser import parse
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ConfigError, ResultsError
-from handsigns.results.winner import ModelCard, write_model_card
+from handsigns.results.search_lock import search_lock
+from handsigns.results.winner import CONFIG_FILE, ModelCard, write_model_card
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.export import ExportRequest, export
+from handsigns.workflow.test import evaluate_on_test
 
 INPUTS = InputOptions()
 
@@ -53,6 +55,17 @@ def test_a_damaged_test_result_is_reported_before_the_export(make_search, add_sc
     (search.paths.winner / "test.json").write_text("{")
     with pytest.raises(ResultsError, match=r"test\.json is damaged"):
         export(search, ExportRequest("onnx", INPUTS))
+
+
+def test_a_search_that_is_run_is_neither_exported_nor_tested(make_search, add_scripted_winner):
+    search = make_search(trials=3)
+    add_scripted_winner(search)
+    (search.paths.winner / CONFIG_FILE).touch()
+    with search_lock(search.paths):
+        with pytest.raises(ResultsError, match="scripted is being run by"):
+            export(search, ExportRequest("torch-export", INPUTS))
+        with pytest.raises(ResultsError, match="scripted is being run by"):
+            evaluate_on_test(search, INPUTS)
 
 
 def test_the_arguments_of_a_request_are_those_of_the_command(tmp_path):
