@@ -71,7 +71,8 @@ class Uniform(_Range):
         count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
         if count > _MAX_ENUMERATED_VALUES:
             return None
-        return [self.low + i * self.step for i in range(count)]
+        # Rounding may put the last beyond the bound: 0.1 + 2 * 0.1 > 0.3.
+        return [min(self.high, self.low + i * self.step) for i in range(count)]
 
 
 class LogUniform(_Range):

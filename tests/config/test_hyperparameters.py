@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
+from handsigns.config.parameters import Uniform
 
 
 def test_trial_seeds_depend_on_search_seed_and_configuration_only():
@@ -22,3 +23,8 @@ def test_unknown_names_and_out_of_bounds_values_are_rejected():
     for params in ({"droput": 0.1}, {"dropout": 1.0}, {"batch_size": 1.5}, {"optimizer": "lion"}):
         with pytest.raises(ValidationError):
             TrialConfig.from_params(params)
+
+
+def test_values_of_a_stepped_range_stay_within_it():
+    parameter = Uniform(type="uniform", low=0.1, high=0.3, step=0.1)
+    assert parameter.values() == [0.1, 0.2, 0.3]
