@@ -195,7 +195,7 @@ def largest(parameter: Parameter) -> Scalar:
 
 
 def nearest(parameter: Parameter, value: Any) -> Scalar:
-    """Return the parameter's value that is nearest to `value`."""
+    """Return the parameter's value that is nearest to `value`, or a default if none is near."""
     listed = parameter.values()
     if listed is not None:
         if value in listed:
@@ -205,5 +205,7 @@ def nearest(parameter: Parameter, value: Any) -> Scalar:
             return listed[0]
         return min(numbers, key=lambda v: abs(v - value))
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
+    if not isinstance(value, (int, float)):
+        value = midpoint(parameter)
     clamped = min(max(value, parameter.low), parameter.high)
     return round(clamped) if isinstance(parameter, Integer) else float(clamped)

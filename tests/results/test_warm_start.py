@@ -32,3 +32,11 @@ def test_notice_matches_the_suggested_trials(
     best = [p["learning_rate"] for p in params]
     count = sum(p["learning_rate"] in best for p in suggested)
     assert count == min(3, trials - baseline)
+
+
+def test_earlier_text_becomes_the_middle_of_a_range(make_search_config, make_record):
+    act = {"type": "uniform", "low": 0.0, "high": 1.0}
+    config = make_search_config({"loss": "mine:loss", "custom": {"act": act}})
+    records = [make_record("0000", params={"loss": "mine:loss", "custom.act": "relu"})]
+    warm_start = make_warm_start(config, "f", config, "f", records, "first")
+    assert warm_start.enqueued_params[0]["custom.act"] == 0.5
