@@ -101,9 +101,10 @@ class PlannedSearch:
 def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
     """Return the `SETTING_KEYS` that have a value, by their key in the search space."""
     chosen = {key: values.get(name) for name, key in SETTING_KEYS.items()}
-    if isinstance(values.get("group_by"), str):
-        # Quoted: values are parsed as YAML, in which [ab] is a list.
-        chosen["data.group_by"] = json.dumps(values["group_by"])
+    for name in ("group_by", "storage"):
+        if isinstance(values.get(name), str):
+            # Quoted: values are parsed as YAML, in which [ab] is a list and " #" starts a comment.
+            chosen[SETTING_KEYS[name]] = json.dumps(values[name], ensure_ascii=False)
     return {key: value for key, value in chosen.items() if value is not None}
 
 

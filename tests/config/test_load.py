@@ -528,3 +528,8 @@ def test_group_by_is_taken_as_it_stands(tmp_path, pattern):
     assert config.data.group_by == pattern
     file.write_text(dump_search_config(config))
     assert load_search_config(file).data.group_by == pattern
+
+
+@pytest.mark.parametrize("folder", ["/mnt/runs #2", "/mnt/a: b", "/mnt/Übung 😀"])
+def test_storage_is_taken_as_it_stands(load, folder):
+    assert load(SPACE, options=explicit_settings({"storage": folder})).storage == folder
