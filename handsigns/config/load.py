@@ -147,7 +147,9 @@ def _apply_override(document: Document, key: str, value: object, label: str) -> 
         return [Problem(path, str(error), label)]
     node = document.values
     for depth, part in enumerate(path[:-1], 1):
-        child = node.setdefault(part, {})
+        if node.get(part) is None:  # also a section that the file leaves empty
+            node[part] = {}
+        child = node[part]
         if not isinstance(child, dict):
             above = ".".join(path[:depth])
             message = f"{above} has the fixed value {child!r}; set {above} as a whole"

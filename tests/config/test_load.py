@@ -75,6 +75,10 @@ def test_overrides_and_flags_take_precedence_over_the_file(load):
     assert config.scheduler.name == "median"
 
 
+def test_a_section_left_empty_can_be_overridden(load):
+    assert load(f"{SPACE}budget:\n", options={"budget.trials": 5}).budget.trials == 5
+
+
 def test_overriding_scheduler_or_searcher_resets_its_settings(load):
     text = SPACE + (
         "scheduler: {name: asha, grace_period: 4, reduction_factor: 2}\n"
