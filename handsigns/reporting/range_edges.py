@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from handsigns.config.hyperparameters import Scalar, TrialConfig
+from handsigns.config.hyperparameters import CUSTOM_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import dump_yaml
@@ -34,7 +34,7 @@ class Edge:
     value: float
     side: Literal["lower", "upper"]
     bound: float
-    next_range: dict[str, Scalar]
+    next_range: dict[str, object]
 
 
 def find_edges(space: Space, params: Mapping[str, Scalar]) -> list[Edge]:
@@ -82,7 +82,7 @@ def _side(parameter: Parameter, value: float) -> Literal["lower", "upper"] | Non
 
 def _extended_range(
     name: str, parameter: Parameter, side: Literal["lower", "upper"]
-) -> dict[str, Scalar] | None:
+) -> dict[str, object] | None:
     """Extend a range by half beyond one side; None if the hyperparameter's limit is reached."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     low, high = float(parameter.low), float(parameter.high)
@@ -98,12 +98,14 @@ def _extended_range(
     if bound is None or not beyond:
         return None
     ends = (bound, high) if side == "lower" else (low, bound)
-    fields: dict[str, Scalar] = {"type": parameter.type}
+    fields: dict[str, object] = {"type": parameter.type}
     fields |= {k: int(v) if is_integer else v for k, v in zip(("low", "high"), ends, strict=True)}
     if isinstance(parameter, Integer) and parameter.log:
         fields["log"] = True
     elif isinstance(parameter, (Integer, Uniform)) and parameter.step not in (None, 1):
         fields["step"] = parameter.step or 1
+    if parameter.when:
+        fields["when"] = {name: list(values) for name, values in parameter.when.items()}
     return fields
 
 
@@ -133,5 +135,15 @@ def _clip_to_limits(name: str, wanted: float) -> float | None:
 
 def as_yaml(edges: list[Edge]) -> str:
     """Return the ranges to try next as a fragment of a search space."""
-    ranges = [f"  {edge.name}: {dump_yaml(edge.next_range, inline=True).strip()}" for edge in edges]
-    return "\n".join(["space:", *ranges]) + "\n"
+    ranges = {edge.name: dump_yaml(edge.next_range, inline=True).strip() for edge in edges}
+    lines = [f"  {name}: {text}" for name, text in ranges.items() if not _is_custom(name)]
+    custom = [
+        f"    {name.removeprefix(CUSTOM_PREFIX)}: {text}"
+        for name, text in ranges.items()
+        if _is_custom(name)
+    ]
+    return "\n".join(["space:", *lines, *(["  custom:", *custom] if custom else [])]) + "\n"
+
+
+def _is_custom(name: str) -> bool:
+    return name.startswith(CUSTOM_PREFIX)

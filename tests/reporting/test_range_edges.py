@@ -49,3 +49,22 @@ def test_yaml_fragment_is_a_valid_space():
     assert not problems
     assert config.space["channel_width"].low < 8
     assert config.space["learning_rate"].high == pytest.approx(0.1)
+
+
+def test_yaml_fragment_nests_custom_ranges_and_keeps_conditions():
+    space = {
+        "loss": {"type": "choice", "values": ["cross_entropy", "mine:loss"]},
+        "dropout": {"type": "uniform", "low": 0.0, "high": 0.4, "when": {"loss": "mine:loss"}},
+        "custom": {
+            "depth": {"type": "integer", "low": 1, "high": 9, "when": {"loss": "mine:loss"}}
+        },
+    }
+    config, _ = validate_search_config({"space": space})
+    params = {"loss": "mine:loss", "dropout": 0.4, "custom.depth": 9}
+    fragment = yaml.safe_load(as_yaml(find_edges(config.space, params)))
+    extended = {"space": space | fragment["space"]}
+    config, problems = validate_search_config(extended)
+    assert not problems
+    assert config.space["custom.depth"].high == 13
+    for name in ("dropout", "custom.depth"):
+        assert config.space[name].when == {"loss": ("mine:loss",)}
