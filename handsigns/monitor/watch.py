@@ -163,8 +163,8 @@ class WatchedSearch:
         for title, group in groups.items():
             for record in group:
                 yield self._curve(record, title, width, low, high)
-        if len(running) > len(next(iter(groups.values()))):
-            yield Text(f"… and {len(running) - rows} more running", style="dim")
+        if hidden := len(running) - len(next(iter(groups.values()))):
+            yield Text(f"… and {hidden} more running", style="dim")
 
     def _curve(self, record: TrialRecord, title: str, width: int, low: float, high: float) -> Text:
         total = self.search.config.budget.max_epochs

@@ -71,8 +71,8 @@ def simulator(tmp_path):
     simulator.release()
 
 
-def rendered(watched, width=80):
-    console = Console(file=io.StringIO(), width=width, height=30, highlight=False)
+def rendered(watched, width=80, height=30):
+    console = Console(file=io.StringIO(), width=width, height=height, highlight=False)
     print_status(watched, console)
     return console.file.getvalue()
 
@@ -94,6 +94,16 @@ def test_a_running_search_is_rendered(simulator):
     assert "running    0002 ▁▄        60.00% 2/8" in text
     assert "best       0000 ▁▃▆█     100.00% 4/8" in text
     assert "rung at epoch 1: 1 trial, 1 paused or stopped, cutoff 0.5000" in text
+
+
+def test_running_trials_without_a_curve_are_counted(simulator):
+    for number in range(12):
+        simulator.start_trial(f"{number:04d}")
+        simulator.epochs(f"{number:04d}", 0.5)
+    text = rendered(WatchedSearch(simulator.paths), height=60)
+    shown = text.count("running    00")
+    assert 0 < shown < 12
+    assert f"… and {12 - shown} more running" in text
 
 
 def test_time_advances_between_events_of_a_running_search(simulator):
