@@ -17,9 +17,15 @@ from handsigns.results.environment import code_changes, machine_changes
 from handsigns.results.statistics import num_val_images, runner_up, validation_score, within_noise
 from handsigns.results.store import StoredSearch
 from handsigns.results.suspects import SuspectLabels
+from handsigns.results.winner import SelectionMethod
 
 _SMALL_VAL_SPLIT = 200
 """Images; in a smaller validation split one image is more than half a percentage point."""
+_SELECTION: dict[SelectionMethod, str] = {
+    "user": "was picked by hand",
+    "smallest": "was chosen for its size",
+}
+"""How a trial was selected that need never have been the best."""
 
 
 def warnings(
@@ -46,9 +52,10 @@ def _test_warnings(search: StoredSearch, winner_summary: WinnerSummary) -> Itera
     if test.selected_after_test:
         yield f"Trial {test.trial_id} was picked by hand after a test result was known."
     if best is not None and test.trial_id != best.trial_id:
+        reason = _SELECTION.get(test.selected_by, "is no longer the best")
         yield (
-            f"The tested model comes from trial {test.trial_id}, which is no longer the best: that "
-            f"is trial {best.trial_id}."
+            f"The tested model comes from trial {test.trial_id}, which {reason}; the best is trial "
+            f"{best.trial_id}."
         )
     if test.fingerprint != search.data.info.fingerprint:
         yield "The images have changed since the test."

@@ -1,6 +1,7 @@
 """The report's files: complete, small, and safe from hostile names."""
 
 import csv
+import dataclasses
 import html.parser
 import json
 import re
@@ -20,6 +21,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
 from handsigns.results.suspects import LeakEffect, SuspectLabel, SuspectLabels, write_suspects
+from handsigns.results.test_result import read_test_result, write_test_result
 from handsigns.results.trial import Placement
 from tests.support.records import make_epoch_metrics, make_spec
 from tests.support.scripted import HOSTILE_STRINGS
@@ -301,6 +303,27 @@ def test_only_remaining_commands_are_listed(make_search, add_scripted_winner, tm
     search.paths.test_ledger.unlink()
     page = write_report(search, tmp_path / "out", figures=False)
     assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
+
+
+@pytest.mark.parametrize(
+    ("selected_by", "reason"),
+    [
+        ("rank", "is no longer the best"),
+        ("user", "was picked by hand"),
+        ("smallest", "was chosen for its size"),
+    ],
+)
+def test_report_says_why_another_trial_was_tested(
+    make_search, add_scripted_winner, tmp_path, selected_by, reason
+):
+    search = make_search(trials=6)
+    add_scripted_winner(search)
+    folder, other = search.paths.winner, search.ranked[1].trial_id
+    tested = dataclasses.replace(read_test_result(folder), trial_id=other, selected_by=selected_by)
+    write_test_result(folder, tested)
+    text = write_report(search, tmp_path / "out", figures=False).read_text()
+    best = search.winner.trial_id
+    assert f"comes from trial {other}, which {reason}; the best is trial {best}." in text
 
 
 def test_report_command_prints_the_page(make_search, tmp_path, capsys):
