@@ -141,7 +141,9 @@ def _no_winner_reason(search: StoredSearch) -> str:
     limit = search.config.budget.time_budget
     if limit is None or any(record.is_terminal for record in search.journal.records):
         return f"no trial has a result (reasons: {search.paths.trials})"
-    more = search.paths.command("resume", "--time-budget", format_duration(10 * limit))
+    more = search.paths.command(
+        "resume", "--time-budget", format_duration(10 * limit), *search.paths.trust_options
+    )
     return (
         f"no trial finished its first epoch in {format_duration(limit)}; the cause may be in "
         f"{search.paths.ray_log}. Extend the time budget: {more}"

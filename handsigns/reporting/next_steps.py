@@ -87,7 +87,8 @@ def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -
 
 def suspects_command(search: StoredSearch) -> Command:
     """Return the command that writes the suspect labels to a table."""
-    return Command("Write them to a table, to be edited", _line(search, "suspects"))
+    line = search.paths.command("suspects", program_name=CONSOLE_SCRIPT)
+    return Command("Write them to a table, to be edited", line)
 
 
 def replay_line(search: StoredSearch, trial_id: str) -> str:
@@ -96,4 +97,6 @@ def replay_line(search: StoredSearch, trial_id: str) -> str:
 
 
 def _line(search: StoredSearch, command: str, *arguments: str) -> str:
-    return search.paths.command(command, *arguments, program_name=CONSOLE_SCRIPT)
+    """Return the line of a command that trains or loads a model."""
+    options = search.paths.trust_options
+    return search.paths.command(command, *arguments, *options, program_name=CONSOLE_SCRIPT)

@@ -182,7 +182,10 @@ def missing_best_warning(search: StoredSearch, program_name: str | None = None) 
     best = search.best
     if not reevaluated_ids or best is None or best.trial_id in reevaluated_ids:
         return ""
+    command = search.paths.command(
+        "reevaluate", *search.paths.trust_options, program_name=program_name
+    )
     return (
         f"Trial {best.trial_id}, the best of the leaderboard, was not re-evaluated with the "
-        f"others. To do so: {search.paths.command('reevaluate', program_name=program_name)}"
+        f"others. To do so: {command}"
     )

@@ -74,6 +74,8 @@ def summary_lines(
             "than of others."
         )
     if suspects.judged.get("train", 0) < suspects.images.get("train", 0):
-        command = paths.command("reevaluate", "--folds", "4", program_name=program_name)
+        command = paths.command(
+            "reevaluate", "--folds", "4", *paths.trust_options, program_name=program_name
+        )
         lines.append(f"A re-evaluation with folds judges the training images, too: {command}")
     return lines

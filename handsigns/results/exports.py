@@ -91,7 +91,8 @@ def read_int8_export(folder: Path) -> Int8Export | None:
 
 
 def _read(path: Path, kind: type[T], *options: str) -> T | None:
-    export = SearchPaths(path.parent.parent).command("export", "--format", "onnx", *options)
+    paths = SearchPaths(path.parent.parent)
+    export = paths.command("export", "--format", "onnx", *options, *paths.trust_options)
     try:
         return read_json(path, kind, f"export again: {export}")
     except FileNotFoundError:

@@ -191,4 +191,5 @@ def _remedy(folder: Path) -> str:
 
 
 def _retrain_command(folder: Path) -> str:
-    return SearchPaths(folder.parent).command("retrain")
+    paths = SearchPaths(folder.parent)
+    return paths.command("retrain", *paths.trust_options)

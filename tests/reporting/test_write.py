@@ -5,12 +5,14 @@ import dataclasses
 import html.parser
 import json
 import re
+import shlex
 import shutil
 
 import pytest
 from vl_convert import vegalite_to_svg
 
 from handsigns.cli import main
+from handsigns.cli.parser import parse
 from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
 from handsigns.reporting.figures.parallel import parallel_coordinates
@@ -303,6 +305,16 @@ def test_only_remaining_commands_are_listed(make_search, add_scripted_winner, tm
     search.paths.test_ledger.unlink()
     page = write_report(search, tmp_path / "out", figures=False)
     assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
+
+
+def test_commands_of_a_search_with_user_code_trust_it(make_search, tmp_path):
+    search = make_search(trials=6)
+    search.paths.user_code.mkdir()
+    found = Elements(write_report(search, tmp_path / "out", figures=False).read_text()).found
+    lines = [a["data-copy"] for _, a in found if "data-copy" in a]
+    assert [line.split()[1] for line in lines] == ["reevaluate", "retrain", "test", "replay"]
+    for line in lines:
+        assert parse(shlex.split(line)[1:]).trust_user_code
 
 
 @pytest.mark.parametrize(
