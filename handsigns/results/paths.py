@@ -52,7 +52,9 @@ class SearchPaths:
     @classmethod
     def list_all(cls, results: Path) -> list[SearchPaths]:
         """Return all searches in a results folder, sorted by name."""
-        return [cls(path.parent) for path in sorted(results.glob("*/search.yaml"))]
+        found = (path.parent for path in sorted(results.glob("*/search.yaml")))
+        # Hidden folders are of searches being created, or of killed processes.
+        return [cls(folder) for folder in found if not folder.name.startswith(".")]
 
     @property
     def name(self) -> str:
