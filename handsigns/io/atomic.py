@@ -67,13 +67,15 @@ def _temporary_path(path: Path) -> Path:
 
 
 def remove_temporary_files(folder: Path, prefix: str = "") -> None:
-    """Remove temporary files that killed writers left behind.
+    """Remove temporary files and folders that killed writers left behind.
 
     Args:
         folder: folder to clean up.
         prefix: start of the target files' names; no other process may be writing these.
     """
     for temporary in folder.glob(f".{prefix}*.tmp"):
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
             temporary.unlink()
 

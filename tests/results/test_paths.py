@@ -1,5 +1,6 @@
-"""Commands of a search's paths."""
+"""Commands of a search's paths, and the folders of searches and temporary files."""
 
+from handsigns.io.atomic import remove_temporary_files
 from handsigns.results.paths import SearchPaths
 
 
@@ -16,3 +17,11 @@ def test_folders_of_searches_being_created_are_not_listed(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "search.yaml").touch()
     assert [paths.name for paths in SearchPaths.list_all(tmp_path)] == ["first"]
+
+
+def test_files_and_folders_of_killed_writers_are_removed(tmp_path):
+    (tmp_path / ".winner.123-ab.tmp").mkdir()
+    for name in (".winner.123-ab.tmp/model.safetensors", ".trials.csv.123-ab.tmp", "trials.csv"):
+        (tmp_path / name).touch()
+    remove_temporary_files(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]
