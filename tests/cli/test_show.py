@@ -1,10 +1,12 @@
 """Terminal output shared by several commands."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from handsigns.cli import main
+from handsigns.cli.commands.predict import _show_table
 from handsigns.cli.show import show_failures, show_test
 from handsigns.results.paths import SearchPaths
 from handsigns.results.test_result import (
@@ -14,6 +16,7 @@ from handsigns.results.test_result import (
     read_test_result,
 )
 from handsigns.stats.calibration import Calibration
+from handsigns.winner.predict import Prediction
 
 
 @pytest.mark.parametrize(
@@ -110,3 +113,10 @@ def test_list_shows_the_status_of_each_winner(make_search, add_scripted_winner, 
     assert lines["retrained"].endswith("retrained")
     assert lines["tested"].endswith("test accuracy 94.44%")
     assert lines["damaged"].endswith("test.json is damaged")
+
+
+def test_predicted_classes_named_like_columns_keep_theirs(capsys):
+    _show_table([Prediction(Path("a.png"), {"image": 0.25, "label": 0.75})])
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["image", "label", "image", "label"]
+    assert row.split() == ["a.png", "label", "25.0%", "75.0%"]

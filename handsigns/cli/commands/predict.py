@@ -75,7 +75,9 @@ def _show_table(predictions: Sequence[Prediction]) -> None:
         return
     names = list(predictions[0].probabilities)
     if len(names) <= _MAX_TABLE_CLASSES:
-        columns = ("image", "label", *names)
+        # The name identifies a column, and a class may have that of the first two.
+        headers = [f" {name}" if name in ("image", "label") else name for name in names]
+        columns = ("image", "label", *headers)
         rows = [
             [str(p.path), p.label, *(percent(p.probabilities[name], 1) for name in names)]
             for p in predictions
