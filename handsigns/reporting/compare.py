@@ -76,9 +76,9 @@ def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
     """Write the page and its figures; return the path of the page.
 
     Raises:
-        ResultsError: the folder holds a foreign page.
+        ResultsError: see `prepare_folder`.
     """
-    page = prepare_folder(folder)
+    page = prepare_folder(folder, "comparison of searches")
     comparison = compare(searches)
     figures = comparison_figures(searches)
     write_figures(figures, folder, no_progress)

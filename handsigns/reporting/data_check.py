@@ -22,10 +22,10 @@ def write_check_page(check: DataCheck, folder: Path) -> Path:
     """Write the page of a check; return its path.
 
     Raises:
-        ResultsError: the folder holds a foreign page.
+        ResultsError: see `prepare_folder`.
         OSError: the folder cannot be written.
     """
-    page = prepare_folder(folder)
+    page = prepare_folder(folder, "data check")
     text = render_static(
         "check.html.j2",
         reload_seconds=None,

@@ -111,9 +111,9 @@ def write_plan(forecast: Forecast, folder: Path) -> Path:
     """Write the page and its figure; return the path of the page.
 
     Raises:
-        ResultsError: the folder holds a foreign page.
+        ResultsError: see `prepare_folder`.
     """
-    page = prepare_folder(folder)
+    page = prepare_folder(folder, "forecast of a search")
     figure = time_plot(forecast, [target_text(forecast, target) for target in forecast.by_target])
     write_figures([figure], folder, no_progress)
     text = render(

@@ -6,7 +6,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from handsigns.config.load import dump_search_config
 from handsigns.console.program import CONSOLE_SCRIPT
@@ -33,12 +33,16 @@ from handsigns.reporting.winner import (
     read_winner_summary,
 )
 from handsigns.results.class_scores import omission_note
+from handsigns.results.paths import SearchPaths
 from handsigns.results.store import StoredSearch, read_data_check
 from handsigns.results.suspects import read_suspects
 from handsigns.results.timeline import Timeline, read_timeline
 
 PAGE = "index.html"
 FIGURES = "figures"
+
+PageKind = Literal["search report", "comparison of searches", "forecast of a search", "data check"]
+"""Kind of a page, with which its title ends."""
 
 Progress = Callable[[int, int], None]
 """Callback that takes the amounts done and in total."""
@@ -72,10 +76,10 @@ def write_report(
         The path of the page.
 
     Raises:
-        ResultsError: the journal is damaged, or the folder holds a foreign page.
+        ResultsError: the journal is damaged; or see `prepare_folder`.
         OSError: the folder cannot be written.
     """
-    page = prepare_folder(folder)
+    page = prepare_folder(folder, "search report")
     timeline = read_timeline(search.paths.journal)
     winner_summary = read_winner_summary(search.paths)
     report_figures = make_report_figures(search, winner_summary, timeline, report)
@@ -88,24 +92,28 @@ def write_report(
     return page
 
 
-def prepare_folder(folder: Path) -> Path:
+def prepare_folder(folder: Path, kind: PageKind) -> Path:
     """Create the folder of a report; return the path of its page.
 
     Raises:
-        ResultsError: the folder holds a foreign page.
+        ResultsError: the folder holds a search, or a page of another kind.
     """
     page = folder / PAGE
+    if SearchPaths(folder).search_config.exists():
+        raise ResultsError(f"{folder} holds a search; choose another folder (--reports DIR)")
     make_output_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    if (
-        page.exists()
-        and GENERATOR_META_PREFIX not in page.read_text(encoding="utf-8", errors="replace")[:8192]
-    ):
+    if page.exists() and not _is_page(page, kind):
         raise ResultsError(
-            f"{page} exists and is not a report; move it away, or choose another folder "
+            f"{page} exists and is not a {kind}; move it away, or choose another folder "
             f"(--reports DIR)"
         )
     return page
+
+
+def _is_page(path: Path, kind: PageKind) -> bool:
+    head = path.read_text(encoding="utf-8", errors="replace")[:8192]
+    return GENERATOR_META_PREFIX in head and f" – {kind}</title>" in head
 
 
 def write_figures(figures: Sequence[Figure], folder: Path, report: Progress) -> None:

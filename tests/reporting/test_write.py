@@ -7,6 +7,8 @@ import json
 import re
 import shlex
 import shutil
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from vl_convert import vegalite_to_svg
@@ -15,10 +17,12 @@ from handsigns.cli import main
 from handsigns.cli.parser import parse
 from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
+from handsigns.reporting import page as page_module
+from handsigns.reporting.compare import write_comparison
 from handsigns.reporting.figures.parallel import parallel_coordinates
 from handsigns.reporting.follow import follow
 from handsigns.reporting.page import json_in_html
-from handsigns.reporting.write import write_report
+from handsigns.reporting.write import PageKind, write_report
 from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
@@ -31,6 +35,7 @@ from tests.support.scripted import HOSTILE_STRINGS
 pytestmark = pytest.mark.slow
 
 MEGABYTE = 1_000_000
+TEMPLATES = Path(page_module.__file__).parent / "templates"
 
 
 class Elements(html.parser.HTMLParser):
@@ -138,9 +143,33 @@ def test_parallel_coordinates_have_lines_over_custom_hyperparameters(make_search
 
 def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):
     (tmp_path / "index.html").write_text("my own notes")
-    with pytest.raises(ResultsError, match="is not a report"):
+    with pytest.raises(ResultsError, match="is not a search report"):
         write_report(make_search(trials=1), tmp_path)
     assert (tmp_path / "index.html").read_text() == "my own notes"
+
+
+def test_a_page_of_another_kind_is_not_overwritten(make_search, tmp_path):
+    search = make_search("compare-a-b", trials=1)
+    page = write_comparison([make_search("a", trials=1), make_search("b", trials=1)], tmp_path)
+    before = page.read_text()
+    with pytest.raises(ResultsError, match="is not a search report"):
+        write_report(search, tmp_path)
+    assert page.read_text() == before
+
+
+def test_titles_of_pages_end_with_their_kind():
+    templates = [path.read_text() for path in TEMPLATES.glob("*.j2")]
+    titles = [re.search(r"block title %}.* – (.*?){% endblock", text) for text in templates]
+    kinds = {title.group(1) for title in titles if title}
+    assert kinds == set(get_args(PageKind))
+
+
+def test_a_report_is_not_written_into_a_search(make_search):
+    search = make_search(trials=1)
+    before = sorted(search.paths.root.iterdir())
+    with pytest.raises(ResultsError, match="holds a search; choose another folder"):
+        write_report(search, search.paths.root)
+    assert sorted(search.paths.root.iterdir()) == before
 
 
 def test_overlap_of_test_and_training_images_is_reported(
