@@ -72,14 +72,15 @@ def compare(searches: Sequence[StoredSearch]) -> Comparison:
     )
 
 
-def write_comparison(searches: Sequence[StoredSearch], folder: Path) -> Path:
-    """Write the page and its figures; return the path of the page.
+def write_comparison(
+    comparison: Comparison, searches: Sequence[StoredSearch], folder: Path
+) -> Path:
+    """Write the page of a comparison and its figures; return the path of the page.
 
     Raises:
         ResultsError: see `prepare_folder`.
     """
     page = prepare_folder(folder, "comparison of searches")
-    comparison = compare(searches)
     figures = comparison_figures(searches)
     write_figures(figures, folder, no_progress)
     text = render(

@@ -82,7 +82,9 @@ def compare(
     comparison = compare_searches(searches)
     if reports is None:
         return comparison, None
-    return comparison, write_comparison(searches, reports / _comparison_dirname(distinct))
+    return comparison, write_comparison(
+        comparison, searches, reports / _comparison_dirname(distinct)
+    )
 
 
 def _comparison_dirname(names: Sequence[str]) -> str:

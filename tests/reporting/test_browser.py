@@ -11,7 +11,7 @@ from PIL import Image
 from handsigns.data.check import check_data
 from handsigns.io.json_file import write_json
 from handsigns.policy.forecast import Estimate, Forecast, Target
-from handsigns.reporting.compare import write_comparison
+from handsigns.reporting.compare import compare, write_comparison
 from handsigns.reporting.data_check import write_check_page
 from handsigns.reporting.figures.figure import PALETTES
 from handsigns.reporting.plan import write_plan
@@ -244,7 +244,7 @@ def test_brushing_an_axis_fades_the_other_trials(report_page, open_page):
 
 def test_comparison_page_opens_without_errors(make_search, open_page, tmp_path):
     searches = [make_search("one", trials=6), make_search("two", trials=9, hostile=True)]
-    page = open_page(write_comparison(searches, tmp_path / "out"), 390)
+    page = open_page(write_comparison(compare(searches), searches, tmp_path / "out"), 390)
     assert page.problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 

@@ -18,7 +18,7 @@ from handsigns.cli.parser import parse
 from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
 from handsigns.reporting import page as page_module
-from handsigns.reporting.compare import write_comparison
+from handsigns.reporting.compare import compare, write_comparison
 from handsigns.reporting.figures.parallel import parallel_coordinates
 from handsigns.reporting.follow import follow
 from handsigns.reporting.page import json_in_html
@@ -149,8 +149,8 @@ def test_a_foreign_page_is_not_overwritten(make_search, tmp_path):
 
 
 def test_a_page_of_another_kind_is_not_overwritten(make_search, tmp_path):
-    search = make_search("compare-a-b", trials=1)
-    page = write_comparison([make_search("a", trials=1), make_search("b", trials=1)], tmp_path)
+    search, *others = (make_search(name, trials=1) for name in ("compare-a-b", "a", "b"))
+    page = write_comparison(compare(others), others, tmp_path)
     before = page.read_text()
     with pytest.raises(ResultsError, match="is not a search report"):
         write_report(search, tmp_path)
