@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator
 ProgressCallback = Callable[[int, int], None]
 """Callback that takes the completed and the total count."""
 
+
+def no_progress(done: int, total: int) -> None:
+    """Report no progress."""
+
+
 _QUARTERS = 4
 _QUIET_SECONDS = 2.0
 """Operations shorter than this print no progress."""

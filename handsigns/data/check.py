@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.data.dataset import open_data
 from handsigns.data.findings import DataCheck
-from handsigns.data.parallel import ProgressCallback, no_progress
 from handsigns.errors import DataError
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.data.assembly import assemble, make_info
 from handsigns.data.buffers import allocate_images
 from handsigns.data.cache import (
@@ -27,7 +28,7 @@ from handsigns.data.images import (
 )
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
-from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
+from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.console.sanitize import printable
 from handsigns.data.folders import (
     entries,
@@ -26,7 +27,6 @@ from handsigns.data.folders import (
 from handsigns.data.label_table import TABLE_NAME, find_table, list_table
 from handsigns.data.listing import ImageListing, UnusableFileError, add_images
 from handsigns.data.naming import natural_sort_key, split_of
-from handsigns.data.parallel import ProgressCallback, no_progress
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
 

@@ -7,22 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
 
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.data.images import file_size
 from handsigns.data.listing import ImageFile
 
 Result = TypeVar("Result")
-ProgressCallback = Callable[[int, int], None]
-"""Callback that gets the number of images done and the total."""
 
 _SMALL_FILE_BYTES = 16_000
 """Mean file size up to which threads are slower, as they wait for each other: a plain loop hashes
 64x64 JPEGs 3 times, and decodes them 1.5 times, as fast."""
 _BATCH_SIZE = 8
 """Images per task, which amortises the overhead of a task."""
-
-
-def no_progress(done: int, total: int) -> None:
-    """Ignore the progress."""
 
 
 def parallel_map(

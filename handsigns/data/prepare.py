@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import entries, find_images
@@ -29,7 +30,7 @@ from handsigns.data.images import (
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
-from handsigns.data.parallel import ProgressCallback, no_progress, parallel_map
+from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import SplitName
 from handsigns.data.validate import (
     bad_files_error,

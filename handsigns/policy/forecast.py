@@ -12,6 +12,7 @@ import optuna
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
+from handsigns.console.progress import ProgressCallback
 from handsigns.metrics import Metric
 from handsigns.policy.limited_space import LimitedSpace
 from handsigns.policy.optuna_space import suggest_params
@@ -168,7 +169,7 @@ class Forecaster:
         workers: Sequence[int],
         num_searches: int,
         price: float | None,
-        report: Callable[[int, int], None],
+        report: ProgressCallback,
     ) -> tuple[Estimate, ...]:
         """Return the estimates for each number of workers and target.
 

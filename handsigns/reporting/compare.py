@@ -11,12 +11,13 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.parameters import Fixed
 from handsigns.config.sections import Objective
 from handsigns.console.format import format_duration, format_metric
+from handsigns.console.progress import no_progress
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
 from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
 from handsigns.reporting.winner import read_winner_summary
-from handsigns.reporting.write import local_timestamp, no_progress, prepare_folder, write_figures
+from handsigns.reporting.write import local_timestamp, prepare_folder, write_figures
 from handsigns.results.statistics import early_stopping_savings, validation_score, within_noise
 from handsigns.results.store import StoredSearch
 from handsigns.results.test_result import TestResult

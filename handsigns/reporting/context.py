@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from handsigns.config.sections import Objective
 from handsigns.console.failure import parse_failure
+from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
 from handsigns.reporting.figures import pairs as pair_figures
@@ -38,8 +39,6 @@ MAX_CLASSES = 40
 _MAX_SLICES = 12
 _MIN_SLICE_TRIALS = 3
 """Minimum trials for a slice plot."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,10 @@ class ReportFigures:
 
 
 def make_report_figures(
-    search: StoredSearch, winner_summary: WinnerSummary, timeline: Timeline, report: Progress
+    search: StoredSearch,
+    winner_summary: WinnerSummary,
+    timeline: Timeline,
+    report: ProgressCallback,
 ) -> ReportFigures:
     """Make all figures for which there is data."""
     if not with_result(search.journal.records):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import statistics
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from handsigns.config.sections import Objective
+from handsigns.console.progress import ProgressCallback
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -49,7 +50,7 @@ class Importances:
     resamples: int
 
 
-def importances(search: StoredSearch, report: Callable[[int, int], None]) -> Importances | None:
+def importances(search: StoredSearch, report: ProgressCallback) -> Importances | None:
     """Estimate how much each hyperparameter determines whether a trial is in the top tenth.
 
     PED-ANOVA (Watanabe, Bansal, Hutter: "PED-ANOVA: Efficiently Quantifying Hyperparameter
@@ -137,7 +138,7 @@ def _bootstrap_importances(
     trials: Sequence[Any],
     quantile: float,
     varied: Sequence[str],
-    report: Callable[[int, int], None],
+    report: ProgressCallback,
 ) -> list[dict[str, float]]:
     """Return the shares in bootstrap resamples of the trials, drawn with a fixed seed."""
     count = max(_MIN_RESAMPLES, min(_MAX_RESAMPLES, _RESAMPLING_BUDGET // len(trials)))

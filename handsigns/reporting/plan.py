@@ -6,12 +6,13 @@ from pathlib import Path
 
 from handsigns.config.sections import Objective
 from handsigns.console.format import MISSING, format_duration, pluralize
+from handsigns.console.progress import no_progress
 from handsigns.io.atomic import write_text
 from handsigns.metrics import METRICS
 from handsigns.policy.forecast import Estimate, Forecast, Target, worthwhile_workers
 from handsigns.reporting.figures.plan import time_plot
 from handsigns.reporting.page import figures_payload, render
-from handsigns.reporting.write import local_timestamp, no_progress, prepare_folder, write_figures
+from handsigns.reporting.write import local_timestamp, prepare_folder, write_figures
 
 _WEAK_MODEL = 0.5
 """Explained variance below which a forecast is doubtful."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from handsigns.config.load import dump_search_config
 from handsigns.console.program import CONSOLE_SCRIPT
+from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.output_marker import make_output_folder
@@ -44,13 +45,6 @@ FIGURES = "figures"
 PageKind = Literal["search report", "comparison of searches", "forecast of a search", "data check"]
 """Kind of a page, with which its title ends."""
 
-Progress = Callable[[int, int], None]
-"""Callback that takes the amounts done and in total."""
-
-
-def no_progress(done: int, total: int) -> None:
-    """Report no progress."""
-
 
 def write_report(
     search: StoredSearch,
@@ -58,7 +52,7 @@ def write_report(
     *,
     reload_seconds: int | None = None,
     figures: bool = True,
-    report: Progress = no_progress,
+    report: ProgressCallback = no_progress,
 ) -> Path:
     """Write the page, the leaderboard as Markdown, CSV and HTML, and the figures as SVG and PNG.
 
@@ -116,7 +110,7 @@ def _is_page(path: Path, kind: PageKind) -> bool:
     return GENERATOR_META_PREFIX in head and f" – {kind}</title>" in head
 
 
-def write_figures(figures: Sequence[Figure], folder: Path, report: Progress) -> None:
+def write_figures(figures: Sequence[Figure], folder: Path, report: ProgressCallback) -> None:
     """Write each figure as SVG and PNG into the folder's subfolder for figures."""
     (folder / FIGURES).mkdir(exist_ok=True)
     for number, figure in enumerate(figures, 1):
