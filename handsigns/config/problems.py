@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-KeyPath = tuple[str, ...]
-"""Path of a key in a search-space file."""
+from handsigns.config.yaml_document import KeyPath
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from handsigns.config.parameters import (
     Uniform,
 )
 from handsigns.config.problems import (
-    KeyPath,
     Problem,
     truncated_repr,
     unknown_keys,
@@ -33,6 +32,7 @@ from handsigns.config.sections import (
     PROMOTION_GRACE_PERIOD_DIVISOR,
 )
 from handsigns.config.space import Space
+from handsigns.config.yaml_document import KeyPath
 from handsigns.metrics import METRICS
 
 _SCALAR_KEYS = ("description", "baseline", "seed", "storage")

@@ -12,6 +12,7 @@ import yaml
 from handsigns.errors import ConfigError
 
 KeyPath = tuple[str, ...]
+"""Path of a key in a search-space file."""
 Tree = dict[str, Any]
 
 _MAX_BYTES = 2**20
