@@ -6,6 +6,9 @@ traceback.
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""Exit status of a command that the user interrupted."""
+
 
 class HandsignsError(Exception):
     """Base class of errors that the user can fix; `str(error)` is the message shown."""

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 from handsigns.console.safe_stream import open_missing_streams, tolerate_broken_pipe
 from handsigns.console.sanitize import printable
-from handsigns.errors import HandsignsError
+from handsigns.errors import INTERRUPTED, HandsignsError
 
 USER_ERROR = 2
-INTERRUPTED = 130
 _LONG_RUNNING = ("run", "search", "resume", "reevaluate", "retrain", "test", "submit", "prepare")
 """Commands that keep running when the reader of their output goes away."""
 

@@ -13,6 +13,7 @@ from handsigns.console.format import format_duration, percent, percent_interval,
 from handsigns.console.sanitize import printable
 from handsigns.console.table import fit_table
 from handsigns.console.wrap import print_line
+from handsigns.errors import INTERRUPTED
 from handsigns.metrics import METRICS
 from handsigns.workflow.next_step import next_step
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from handsigns.workflow.trials import FinishedRun
 
 FAILED = 1
-INTERRUPTED = 130
 _TOP = 10
 """Number of trials, or misclassified images, printed."""
 _MAX_CLASSES = 20

@@ -9,10 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from handsigns.errors import INTERRUPTED
 from handsigns.policy.stopping import StoppingCriteria
-
-EXIT_INTERRUPTED = 130
-"""Exit status of a command that the user interrupted."""
 
 
 @contextlib.contextmanager
@@ -41,7 +39,7 @@ def handle_interrupts(
         show_cursor = "\x1b[?25h" if terminal.isatty() else ""  # the live display hides it
         text = f"{show_cursor}\ninterrupted; resume with: {resume_command}\n"
         os.write(terminal.fileno(), text.encode())
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(INTERRUPTED)
 
     previous = {sig: signal.signal(sig, on_interrupt) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -16,7 +16,8 @@ from handsigns.cli.options import (
     input_options,
     positive_int,
 )
-from handsigns.cli.show import INTERRUPTED, show_next, show_reevaluation
+from handsigns.cli.show import show_next, show_reevaluation
+from handsigns.errors import INTERRUPTED
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate
 from handsigns.workflow.searches import open_synced
