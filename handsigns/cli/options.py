@@ -6,6 +6,7 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from handsigns.cli.values import image_size, positive_int
 from handsigns.results.paths import DEFAULT_RESULTS_DIR
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import SETTING_KEYS, NewSearchRequest
@@ -230,7 +231,7 @@ def add_size(parser: argparse._ActionsContainer) -> None:
     """Add the option for the image size."""
     parser.add_argument(
         "--size",
-        type=_image_size,
+        type=image_size,
         default=64,
         metavar="N",
         help="image size in pixels (default: 64)",
@@ -271,34 +272,3 @@ def add_data(parser: ArgumentParser, description: str) -> None:
     add_size(data)
     add_skip_bad(data)
     add_group_by(data)
-
-
-def _image_size(text: str) -> int:
-    number = int(text)
-    if not 16 <= number <= 1024:
-        raise argparse.ArgumentTypeError(f"{number} is not between 16 and 1024")
-    return number
-
-
-def port(text: str) -> int:
-    """Parse a port number."""
-    number = port_or_free(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("0 is not between 1 and 65535")
-    return number
-
-
-def port_or_free(text: str) -> int:
-    """Parse a port number; 0 stands for any free port."""
-    number = int(text)
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{number} is not between 0 and 65535")
-    return number
-
-
-def positive_int(text: str) -> int:
-    """Parse an integer of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.options import add_name, port_or_free
+from handsigns.cli.options import add_name
+from handsigns.cli.values import port_or_free
 from handsigns.workflow.searches import open_synced
 from handsigns.workflow.trackers import serve_dashboard
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.options import add_name, positive_int
+from handsigns.cli.options import add_name
 from handsigns.cli.show import show_leaderboard, show_next
+from handsigns.cli.values import positive_int
 from handsigns.workflow.searches import open_synced
 
 SUMMARY = "print the trials of a search, best first"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 
 from handsigns.cli.interrupts import UNCHANGED, report_interrupt
-from handsigns.cli.options import add_format, add_reports, add_results, add_user_code, positive_int
+from handsigns.cli.options import add_format, add_reports, add_results, add_user_code
 from handsigns.cli.show_tables import show_forecast
+from handsigns.cli.values import counts, positive_int
 from handsigns.console.wrap import print_line
 from handsigns.workflow.plan import DEFAULT_SEEDS, DEFAULT_WORKERS, plan
 
@@ -35,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--workers",
-        type=_counts,
+        type=counts,
         default=DEFAULT_WORKERS,
         metavar="N,N",
         help=f"numbers of concurrent trials (default: {','.join(map(str, DEFAULT_WORKERS))})",
@@ -76,10 +77,3 @@ def run(options: Namespace) -> int:
     show_forecast(forecast)
     print_line(f"written to {page}; open it in a browser")
     return 0
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(number) for number in text.split(","))
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a list of numbers such as 1,4,16") from None

@@ -14,9 +14,9 @@ from handsigns.cli.options import (
     add_name,
     add_report,
     input_options,
-    positive_int,
 )
 from handsigns.cli.show import show_next, show_reevaluation
+from handsigns.cli.values import positive_int
 from handsigns.errors import INTERRUPTED
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate

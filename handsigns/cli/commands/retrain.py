@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from handsigns.cli.options import (
     input_options,
 )
 from handsigns.cli.show import show_next
+from handsigns.cli.values import margin
 from handsigns.console.format import pluralize
 from handsigns.console.wrap import print_line
 from handsigns.workflow.retrain import RetrainRequest, retrain
@@ -42,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     which.add_argument("--trial", metavar="ID", help="ID of the trial (default: the best)")
     which.add_argument(
         "--smallest-within",
-        type=_margin,
+        type=margin,
         metavar="P",
         help="retrain the trial with the fewest parameters whose validation accuracy is at most P "
         "below the best one's, such as 0.5%%; of the re-evaluated trials if there are any",
@@ -67,17 +68,6 @@ def run(options: Namespace) -> int:
         write_final_report(search, options)
         show_next(search)
     return 0
-
-
-def _margin(text: str) -> float:
-    """Parse a percentage, such as 0.5%."""
-    try:
-        margin = float(text.removesuffix("%")) / 100
-    except ValueError:
-        margin = -1.0
-    if not text.endswith("%") or not 0 <= margin < 1:
-        raise ArgumentTypeError(f"{text!r} is not a percentage from 0% to below 100%, such as 0.5%")
-    return margin
 
 
 def retrain_and_show(search: StoredSearch, request: RetrainRequest, *, address: str | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from handsigns.cli.options import add_name, add_user_code, port
+from handsigns.cli.options import add_name, add_user_code
+from handsigns.cli.values import port
 from handsigns.workflow.serve import serve
 from handsigns.workflow.sync import synced_search_dir
 
