@@ -18,9 +18,10 @@ import sys
 from collections.abc import Sequence
 
 from harness import Table, Target, at_least, finish, log_progress, make_parser, parse
-from real_searches import add_arguments, real_searches, timed_epochs
+from real_searches import SPACE, add_arguments, real_searches, timed_epochs
 
 import handsigns
+from handsigns.config.load import load_search_config
 from handsigns.policy.forecast import Estimate
 from handsigns.results.events import Event
 
@@ -30,25 +31,27 @@ def main() -> int:
     parser = make_parser(__doc__ or "")
     add_arguments(parser)
     args = parse(parser, seconds=90.0, repeats=2)
+    if args.repeats < 2:
+        parser.error("--repeats: at least 2, as the first search is the pilot")
     with real_searches(args) as searches:
         pilot = next(iter(searches))
         log_progress("forecast from the first search")
         forecast = handsigns.plan(
             pilot.name, workers=[args.workers], results=pilot.parent, reports=None
         )
+        last_epoch = load_search_config(SPACE).budget.max_epochs
     others = list(searches.values())[1:]
     times = [
-        [_seconds_to(estimate.target.value, events) for events in others]
+        [_seconds_to(estimate.target.value, events, last_epoch) for events in others]
         for estimate in forecast.estimates
     ]
     table = _table(forecast.estimates, times, args)
     return finish([table], _targets(forecast.estimates, times, args.seconds), args)
 
 
-def _seconds_to(loss: float, events: Sequence[Event]) -> float:
+def _seconds_to(loss: float, events: Sequence[Event], last_epoch: int) -> float:
     """Return when a trial that was trained to the end reached a loss; infinite if none did."""
     epochs = timed_epochs(events)
-    last_epoch = max(epoch.metrics.epoch for _, epoch in epochs)
     return next(
         (
             seconds

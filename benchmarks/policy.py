@@ -38,12 +38,12 @@ from harness import (
     make_parser,
     parse,
 )
+from recorded_curves import read_curves
 from simulated import POLICIES, Policy
 
 from handsigns.config.load import load_search_config
 from handsigns.config.search import SearchConfig
 from handsigns.policy.learning_curves import LearningCurveModel
-from handsigns.policy.recorded_curves import read_curves
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
 
 HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
@@ -165,13 +165,20 @@ def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     leaders += [min(latest, key=latest.__getitem__)] * (3 - len(leaders))
     trials = {trial.trial_id: trial for trial in search.trials}
     finals = [float(model.predict(trials[leader].params).loss[-1]) for leader in leaders]
-    best = model.final_losses[0]
+    expected = final_losses(cell.curves)
     return Outcome(
         times=tuple(times),
-        regrets=tuple(max(0.0, final / best - 1) for final in finals),
-        in_top=finals[-1] <= float(np.quantile(model.final_losses, SHARES[-1])),
+        regrets=tuple(max(0.0, final / expected[0] - 1) for final in finals),
+        in_top=finals[-1] <= float(np.quantile(expected, SHARES[-1])),
         trials=len(trials),
     )
+
+
+@cache
+def final_losses(path: Path) -> list[float]:
+    """Return the expected final losses of the recorded configurations, ascending."""
+    model = load_model(path)
+    return sorted(float(model.predict(trial.params).loss[-1]) for trial in model.recorded)
 
 
 @cache

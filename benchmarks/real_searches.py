@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from curves import DATA_SETS
-from harness import log_progress, run_cli, temporary_folder
+from harness import REPOSITORY, log_progress, run_cli, temporary_folder
 
-from handsigns.results.events import EpochReported, Event, read_events
+from handsigns.results.events import EpochReported, Event, SessionEnded, read_events
 
 DATA = "hands24"
+SPACE = REPOSITORY / "search_spaces" / "default.yaml"
 NUM_TRIALS = 100_000
 """Number of trials that no search reaches."""
 
@@ -44,7 +45,10 @@ def real_searches(args: argparse.Namespace) -> Iterator[dict[Path, list[Event]]]
             if not search.exists():
                 log_progress(f"real search {seed + 1} of {args.repeats}")
                 _search(search, images, seed, args)
-            searches[search] = read_events(search / "journal.jsonl")
+            events = read_events(search / "journal.jsonl")
+            if not isinstance(events[-1], SessionEnded):
+                raise SystemExit(f"{search} is incomplete; delete it, and it is run again")
+            searches[search] = events
         yield searches
 
 
@@ -55,7 +59,7 @@ def _search(folder: Path, images: Path, seed: int, args: argparse.Namespace) -> 
         "reevaluation.top=0",
     )
     run_cli(
-        *("search", "default", "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
+        *("search", str(SPACE), "--data", str(images), "--size", str(DATA_SETS[DATA].size)),
         *("--seed", str(seed), "--time-budget", f"{args.seconds:g}s"),
         *("--name", folder.name, "--results", str(folder.parent), "--no-report"),
         *(word for setting in settings for word in ("--set", setting)),

@@ -174,7 +174,10 @@ class NoConstantLiar(Sampler):
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         return optuna.samplers.TPESampler(
-            n_startup_trials=self._config.searcher.startup_trials, constant_liar=False, seed=seed
+            n_startup_trials=self._config.searcher.startup_trials,
+            multivariate=False,
+            constant_liar=False,
+            seed=seed,
         )
 
 

@@ -103,8 +103,7 @@ def show_next(search: StoredSearch, file: TextIO | None = None) -> None:
 
 
 def _show_outcome(search: StoredSearch, outcome: SearchResult) -> None:
-    from handsigns.policy.improvement import describe_improvement
-    from handsigns.results.statistics import winner_changes
+    from handsigns.policy.stopping import describe_outlook
 
     records = outcome.records
     counts = Counter(record.status for record in records)
@@ -113,8 +112,7 @@ def _show_outcome(search: StoredSearch, outcome: SearchResult) -> None:
     print()
     print_line(f"the search ended after {elapsed}: {outcome.reason}")
     print_line(f"{pluralize(len(records), 'trial')}: {by_status or 'none'}; {_savings(search)}")
-    changes = winner_changes(search.journal, search.config.objective)
-    if outlook := describe_improvement(changes.seconds, search.journal.elapsed):
+    if outlook := describe_outlook(search):
         print_line(f"if it continued: {outlook}")
     print()
     print_line(f"leaderboard (best {min(_TOP, len(records))} by {search.config.objective.metric}):")

@@ -17,7 +17,12 @@ from handsigns.results.trial import Status, TrialRecord, rank_key
 
 
 class SearchDisplay(TrialDisplay):
-    """Display of a search, or of a re-evaluation; see `TrialDisplay`."""
+    """Display of a search, or of a re-evaluation; see `TrialDisplay`.
+
+    Args:
+        shows_chance: whether the chance of a better winner is shown; the runs of a re-evaluation
+            are planned.
+    """
 
     def __init__(
         self,
@@ -25,8 +30,11 @@ class SearchDisplay(TrialDisplay):
         search_config: SearchConfig,
         journal: Journal,
         stopping: StoppingCriteria,
+        *,
+        shows_chance: bool = True,
     ) -> None:
         super().__init__(terminal, search_config, journal, stopping)
+        self._shows_chance = shows_chance
         self._status_counts: Counter[Status] = Counter()
         self._terminal_epochs = 0
         self._paused = {r.trial_id: len(r.epochs) for r in journal.records if r.status == "paused"}
@@ -98,5 +106,5 @@ class SearchDisplay(TrialDisplay):
             best_terminal=self._best_terminal,
             elapsed_before=self._stopping.previous_elapsed,
             num_ended_before_session=self._num_finished_before,
-            winner_changes=self._stopping.winner_changes.seconds,
+            winner_changes=self._stopping.winner_changes.seconds if self._shows_chance else (),
         )

@@ -83,11 +83,12 @@ class Forecast:
         metric: objective metric of the targets.
         trials: number of recorded learning curves.
         completed: number of them that were trained to the end.
-        completion_error: relative error of the final loss of a completed curve, leave one out; None
-            if none had to be completed.
+        completion_error: relative error of the extrapolated final loss of a completed trial, cut
+            where others were, leave one out; None if none was cut. Here and below, for a score: of
+            the odds of an error.
         model_error: relative error of the modelled final loss, leave one out.
         explained_variance: share of the variance of its logarithm that the model explains.
-        best_recorded: best objective value of a recorded trial after its last epoch.
+        best_recorded: best objective value of a trial after its last epoch.
         estimates: an estimate for each number of workers and target.
     """
 

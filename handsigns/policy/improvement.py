@@ -19,6 +19,8 @@ PRIOR_SHAPE, PRIOR_RATE = 3.0, 2.0
 AUTO_PATIENCE_SHARE, AUTO_PATIENCE_CHANCE = 0.25, 0.2
 """With ``patience: auto`` a search ends once as much time again as this share of what it has run
 would bring a better winner with less than this chance: that of a search by luck alone (k = 1)."""
+AUTO_PATIENCE_TRIALS = 5
+"""Number of completed trials that it waits for."""
 _RESOLUTION_S = 0.1
 _HORIZONS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds for which the chance is stated."""
@@ -32,7 +34,7 @@ def improvement_probability(
     Args:
         improvements: seconds at which a completed trial was the best so far, ascending.
         elapsed: seconds that the search has run.
-        extra: seconds that it would go on.
+        extra: seconds that it would continue.
 
     Returns:
         The probability; None before the first trial is completed.

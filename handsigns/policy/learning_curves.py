@@ -29,6 +29,10 @@ Array = npt.NDArray[np.float64]
 
 _LENGTH_SCALE_BOUNDS = (0.05, 20.0)
 _NOISE_BOUNDS = (1e-3, 2.0)
+_MIN_LOSS = 1e-6
+_MIN_VARIANCE = 1e-12
+_CLIP = 1e-3
+"""Distance from 0 and 1 to which scores are clipped."""
 _MAX_FITTED = 250
 """Number of curves to which the kernel is fitted; all are used to predict."""
 _NUM_NEIGHBOURS = 8
@@ -71,28 +75,34 @@ class LearningCurveModel:
         recorded: curves to which the model is fitted, all of the same number of epochs.
         noise: standard deviation of the logarithm of the final loss between seeds, to which the
             residuals are scaled down; NaN if it is unknown.
+        by_score: whether the kernel is fitted to, and errors are stated of, the logit of the score
+            in place of the logarithm of the loss.
     """
 
     def __init__(
-        self, space: Space, recorded: Sequence[RecordedCurve], noise: float = math.nan
+        self,
+        space: Space,
+        recorded: Sequence[RecordedCurve],
+        noise: float = math.nan,
+        *,
+        by_score: bool = False,
     ) -> None:
         self._encoder = _Encoder(space)
         self.recorded = recorded
         self._points = np.array([self._encoder.encode(trial.params) for trial in recorded])
         curves = [trial.curve for trial in recorded]
-        self._losses = np.log([curve.loss for curve in curves])
-        self._logits = logit(np.array([curve.score for curve in curves]))
-        seconds = np.log([[curve.epoch_seconds] for curve in curves])
-        kernel = _fit_kernel(self._points, self._losses[:, -1])
-        self._targets = _Regression(kernel, self._points, np.hstack([self._losses, self._logits]))
-        self._seconds = _Regression(_fit_kernel(self._points, seconds[:, 0]), self._points, seconds)
-
-        self._noise_scale = 1.0 if math.isnan(noise) else min(1.0, noise / self.residual_std)
-
-    @property
-    def num_epochs(self) -> int:
+        losses = log_loss(np.array([curve.loss for curve in curves]))
+        logits = logit(np.array([curve.score for curve in curves]))
+        self.num_epochs = int(losses.shape[1])
         """Number of epochs of each curve."""
-        return int(self._losses.shape[1])
+        targets = np.hstack([losses, logits])
+        self._final = -1 if by_score else self.num_epochs - 1
+        self._final_variance = float(np.var(targets[:, self._final]))
+        kernel = _fit_kernel(self._points, targets[:, self._final])
+        self._targets = _Regression(kernel, self._points, targets)
+        seconds = np.log([[curve.epoch_seconds] for curve in curves])
+        self._seconds = _Regression(_fit_kernel(self._points, seconds[:, 0]), self._points, seconds)
+        self._noise_scale = 1.0 if math.isnan(noise) else min(1.0, noise / self.residual_std)
 
     def predict(self, params: Mapping[str, Scalar], seed: int | None = None) -> LearningCurve:
         """Return the curve of a configuration.
@@ -110,22 +120,17 @@ class LearningCurveModel:
             curve = curve + self._noise_scale * self._targets.residuals[chosen]
         loss, logits = curve[: self.num_epochs], curve[self.num_epochs :]
         seconds = float(np.exp(self._seconds.predict(point)[0]))
-        return LearningCurve(np.exp(loss), 1 / (1 + np.exp(-logits)), seconds)
-
-    @cached_property
-    def final_losses(self) -> Array:
-        """Expected final losses of the recorded configurations, ascending."""
-        return np.sort([self.predict(trial.params).loss[-1] for trial in self.recorded])
+        return LearningCurve(np.exp(loss), inverse_logit(logits), seconds)
 
     @cached_property
     def residual_std(self) -> float:
-        """Standard deviation of the final log loss from its leave-one-out prediction."""
-        return float(np.std(self._targets.residuals[:, self.num_epochs - 1]))
+        """Standard deviation of the final value from its leave-one-out prediction."""
+        return float(np.std(self._targets.residuals[:, self._final]))
 
     @cached_property
     def explained_variance(self) -> float:
-        """Share of the variance of the final log loss that leave-one-out predictions explain."""
-        return 1 - self.residual_std**2 / float(np.var(self._losses[:, -1]))
+        """Share of the variance of the final value that leave-one-out predictions explain."""
+        return 1 - self.residual_std**2 / max(self._final_variance, _MIN_VARIANCE)
 
 
 class _Encoder:
@@ -204,6 +209,7 @@ def _fit_kernel(points: Array, target: Array) -> _Kernel:
         covariance = kernel(points, points) + kernel.noise * np.eye(len(points))
         factor = cho_factor(covariance)
         scale = standardised @ cho_solve(factor, standardised) / len(points)
+        scale = max(float(scale), _MIN_VARIANCE)  # all curves may end alike
         log_determinant = 2 * np.log(np.diag(factor[0])).sum()
         return float(len(points) * np.log(scale) + log_determinant)
 
@@ -214,7 +220,19 @@ def _fit_kernel(points: Array, target: Array) -> _Kernel:
     return _Kernel(np.exp(found.x[:-1]), float(np.exp(found.x[-1])))
 
 
+def log_loss(loss: Array) -> Array:
+    """Return the logarithm of losses, finite for a loss of 0."""
+    return np.asarray(np.log(np.maximum(loss, _MIN_LOSS)))
+
+
 def logit(score: Array) -> Array:
     """Return the logit of scores in [0, 1], finite at both ends."""
-    clipped = np.clip(score, 1e-3, 1 - 1e-3)
+    clipped = np.clip(score, _CLIP, 1 - _CLIP)
     return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def inverse_logit(logits: Array) -> Array:
+    """Return the scores of logits; 0 or 1 where `logit` clips them."""
+    scores = 1 / (1 + np.exp(-logits))
+    rounded = np.round(scores, 9)
+    return np.where(rounded >= 1 - _CLIP, 1.0, np.where(rounded <= _CLIP, 0.0, scores))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,14 @@ from handsigns.config.parameters import Choice, Fixed, Parameter
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import Objective
 from handsigns.policy.curve_completion import Array, complete_curve, leave_one_out_error
-from handsigns.policy.learning_curves import LearningCurve, RecordedCurve, logit
-from handsigns.results.trial import TrialRecord
+from handsigns.policy.learning_curves import (
+    LearningCurve,
+    RecordedCurve,
+    inverse_logit,
+    log_loss,
+    logit,
+)
+from handsigns.results.trial import TrialRecord, rank_key
 
 MIN_TRIALS = 20
 """Number of trials from which learning curves can be modelled."""
@@ -28,24 +35,22 @@ class Recording:
         curves: a curve of the full length for each trial that was completed, stopped or paused,
             and for each that diverged, which is taken for as poor as the poorest of the others.
         num_completed: number of trials that were trained to the end.
-        completion_error: leave-one-out error of the logarithm of the last loss of a completed
-            curve; None if none was cut.
+        best_completed: best objective value after the last epoch of a completed trial; NaN if there
+            is none.
+        completion_error: leave-one-out error of the last value of a completed trial, cut where
+            others were: of the logarithm of its loss, or of the logit of its score; None if none
+            was cut.
     """
 
     curves: tuple[RecordedCurve, ...]
     num_completed: int
+    best_completed: float
     completion_error: float | None
 
     @property
     def is_sufficient(self) -> bool:
         """Whether the curves can be modelled."""
         return len(self.curves) >= MIN_TRIALS and self.num_completed >= MIN_COMPLETED
-
-    def best(self, objective: Objective) -> float:
-        """Return the best objective value at the end of a curve."""
-        if objective.is_score:
-            return float(max(trial.curve.score[-1] for trial in self.curves))
-        return float(min(trial.curve.loss[-1] for trial in self.curves))
 
 
 def read_recording(
@@ -54,10 +59,10 @@ def read_recording(
     """Return the learning curves of trials; none if no trial was completed."""
     records = list(records)
     ended = [r for r in records if r.epochs and r.status in ("completed", "stopped", "paused")]
-    num_completed = sum(len(record.epochs) == num_epochs for record in ended)
-    if not num_completed:
-        return Recording((), 0, None)
-    losses = [np.log([e.val_loss for e in record.epochs]) for record in ended]
+    completed = [record for record in ended if len(record.epochs) == num_epochs]
+    if not completed:
+        return Recording((), 0, math.nan, None)
+    losses = [log_loss(np.array([e.val_loss for e in record.epochs])) for record in ended]
     # Logits of the error, so that lower is better.
     errors = [-logit(np.array([objective.score_of(e) for e in record.epochs])) for record in ended]
     full_losses = _complete(losses, num_epochs)
@@ -73,7 +78,13 @@ def read_recording(
         np.max(full_losses, axis=0), np.max(full_errors, axis=0), float(np.median(seconds))
     )
     curves += [RecordedCurve(r.params, poorest) for r in records if r.status == "diverged"]
-    return Recording(tuple(curves), num_completed, leave_one_out_error(losses, num_epochs))
+    best = min(completed, key=lambda record: rank_key(record, objective)).epochs[-1]
+    return Recording(
+        tuple(curves),
+        len(completed),
+        objective.value_of(best),
+        leave_one_out_error(errors if objective.is_score else losses, num_epochs),
+    )
 
 
 def _complete(curves: Sequence[Array], num_epochs: int) -> list[Array]:
@@ -84,7 +95,7 @@ def _complete(curves: Sequence[Array], num_epochs: int) -> list[Array]:
 
 
 def _to_curve(loss: Array, error: Array, epoch_seconds: float) -> LearningCurve:
-    return LearningCurve(np.exp(loss), 1 / (1 + np.exp(error)), epoch_seconds)
+    return LearningCurve(np.exp(loss), inverse_logit(-error), epoch_seconds)
 
 
 def differences(planned: SearchConfig, recorded: SearchConfig) -> list[str]:
@@ -103,6 +114,10 @@ def differences(planned: SearchConfig, recorded: SearchConfig) -> list[str]:
     ):
         if new != old:
             found.append(f"{what} is {new}, not {old}")
+    for what in recorded.limits.enabled:
+        limit, recorded_limit = getattr(planned.limits, what), getattr(recorded.limits, what)
+        if limit is None or limit > recorded_limit:
+            found.append(f"limits.{what} is above that of the recorded space, {recorded_limit:g}")
     return found
 
 

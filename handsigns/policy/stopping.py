@@ -13,10 +13,13 @@ from handsigns.io.remedies import os_error_remedy
 from handsigns.policy.improvement import (
     AUTO_PATIENCE_CHANCE,
     AUTO_PATIENCE_SHARE,
+    AUTO_PATIENCE_TRIALS,
+    describe_improvement,
     improvement_probability,
 )
 from handsigns.results.observer import Observer
-from handsigns.results.statistics import WinnerChanges
+from handsigns.results.statistics import WinnerChanges, winner_changes
+from handsigns.results.store import StoredSearch
 from handsigns.results.trial import Conclusion, TrialRecord, rank_key
 
 ALL_DONE = "all trials are done"
@@ -25,6 +28,18 @@ EXHAUSTED = "the search space is exhausted"
 """Reason for which it ends before, as every configuration was tried."""
 MAX_EQUAL_FAILURES = 10
 """Number of trials that fail with the same error, before any other outcome, that end a search."""
+
+
+def describe_outlook(search: StoredSearch) -> str:
+    """Return the chance that the search would find a better winner if it continued.
+
+    Empty if it is unknown, or every configuration was tried.
+    """
+    journal, size = search.journal, search.config.space.size()
+    if journal.stop_reason == EXHAUSTED or (size is not None and len(journal) >= size):
+        return ""
+    changes = winner_changes(journal, search.config.objective)
+    return describe_improvement(changes.seconds, journal.elapsed)
 
 
 class StoppingCriteria(Observer):
@@ -161,7 +176,8 @@ class StoppingCriteria(Observer):
         if self.reason is not None or patience is None:
             return
         if patience == "auto":
-            if self.elapsed() < self._auto_patience_from:
+            too_few = self.winner_changes.num_completed < AUTO_PATIENCE_TRIALS
+            if too_few or self.elapsed() < self._auto_patience_from:
                 return
             extra = AUTO_PATIENCE_SHARE * self.elapsed()
             chance = improvement_probability(self.winner_changes.seconds, self.elapsed(), extra)

@@ -35,7 +35,7 @@ def plan_rows(forecast: Forecast) -> list[list[str]]:
             f"{_time(estimate.interval[0])} to {_time(estimate.interval[1])}",
             MISSING if estimate.epochs is None else str(estimate.epochs),
             MISSING if estimate.worker_hours is None else f"{estimate.worker_hours:.3g}",
-            *([MISSING if estimate.cost is None else f"{estimate.cost:.2f}"] if with_cost else ()),
+            *([MISSING if estimate.cost is None else _price(estimate.cost)] if with_cost else ()),
         ]
         for estimate in forecast.estimates
     ]
@@ -62,17 +62,25 @@ def _verdict(estimates: tuple[Estimate, ...]) -> str:
         return f"reached in {_time(estimates[0].seconds)}"
     estimate = next(e for e in estimates if e.workers == worthwhile)
     time = f"{_time(estimate.seconds)} with {pluralize(worthwhile, 'worker')}"
-    if worthwhile == estimates[-1].workers:
+    if any(e.seconds is None for e in estimates if e.workers < worthwhile):
+        time += ", and fewer mostly do not reach it within their limit of trials"
+    elif worthwhile == estimates[-1].workers:
         return f"{time}; each doubling of the workers up to there saves at least a third"
+    if worthwhile == estimates[-1].workers:
+        return time
     return f"{time}; beyond, doubling the workers saves less than a third of the time"
 
 
 def notes(forecast: Forecast) -> list[str]:
     """Return what the forecast rests on, and what it leaves out."""
     metric = forecast.metric
-    errors = f"of a modelled final loss {forecast.model_error:.0%}"
+    final = "odds of an error" if _objective(forecast).is_score else "final loss"
+    errors = f"of the modelled {final} {forecast.model_error:.0%}"
     if forecast.completion_error is not None:
-        errors += f", of one extrapolated after early stopping {forecast.completion_error:.0%}"
+        errors += (
+            f", of that of a completed trial extrapolated from where others were paused or "
+            f"stopped {forecast.completion_error:.0%} (of poorer trials it is larger)"
+        )
     found = [
         f"Simulated over learning curves modelled from {pluralize(forecast.trials, 'trial')} of "
         f"{forecast.name}, {forecast.completed} of them trained to the end. Leave-one-out errors: "
@@ -85,8 +93,8 @@ def notes(forecast: Forecast) -> list[str]:
     ]
     if forecast.explained_variance < _WEAK_MODEL:
         found.append(
-            f"The model explains only {forecast.explained_variance:.0%} of the variance of the "
-            f"final loss: plan from more trials."
+            f"The model explains only {max(0.0, forecast.explained_variance):.0%} of the variance "
+            f"of the {final}: plan from more trials."
         )
     objective = _objective(forecast)
     better = [
@@ -136,6 +144,10 @@ def write_plan(forecast: Forecast, folder: Path) -> Path:
 
 def _objective(forecast: Forecast) -> Objective:
     return Objective(metric=forecast.metric, direction=METRICS[forecast.metric].direction)
+
+
+def _price(cost: float) -> str:
+    return f"{cost:.2f}" if cost >= 1 else f"{cost:.2g}"
 
 
 def _time(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from handsigns.console.format import (
     percent_interval,
 )
 from handsigns.data.imbalance import rare_classes
-from handsigns.policy.improvement import describe_improvement
+from handsigns.policy.stopping import describe_outlook
 from handsigns.reporting import reevaluation as reevaluation
 from handsigns.reporting.winner import WinnerSummary
 from handsigns.results.statistics import (
@@ -25,7 +25,6 @@ from handsigns.results.statistics import (
     early_stopping_savings,
     runner_up,
     validation_score,
-    winner_changes,
     within_noise,
 )
 from handsigns.results.store import StoredSearch
@@ -134,9 +133,7 @@ def comparisons(search: StoredSearch, *, final: bool) -> list[str]:
     if winner is None or best_score is None:
         return []
     messages = []
-    changes = winner_changes(search.journal, search.config.objective)
-    outlook = describe_improvement(changes.seconds, search.journal.elapsed)
-    if outlook and final:
+    if final and (outlook := describe_outlook(search)):
         messages.append(f"If the search continued, {outlook}.")
     recipe = baseline(search)
     if recipe is not None:

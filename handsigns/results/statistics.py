@@ -182,11 +182,13 @@ class WinnerChanges:
         self._best: TrialRecord | None = None
         self.seconds: list[float] = []
         """Elapsed seconds at which a completed trial became the best so far."""
+        self.num_completed = 0
 
     def add(self, record: TrialRecord, elapsed: float) -> None:
         """Take a trial into account that has ended after so many seconds."""
         if record.status != "completed":
             return
+        self.num_completed += 1
         key, best = rank_key(record, self._objective), self._best
         if best is None or key < rank_key(best, self._objective):
             self._best = record

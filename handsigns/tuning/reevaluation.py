@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 from handsigns.config.sections import Reevaluation
 from handsigns.config.user_code import UserCode
 from handsigns.console.format import pluralize
 from handsigns.data.dataset import DataSet
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.monitor.live import SearchDisplay
 from handsigns.policy.planned import PlannedSource
 from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import (
@@ -90,6 +93,7 @@ def reevaluate(
             plan.specs(records, search_config.seed),
             started={run.trial_id for run in journal.records if run.status != "failed"},
         ),
+        make_display=functools.partial(SearchDisplay, shows_chance=False),
         address=address,
         user_code=user_code,
         exit_on_second_interrupt=exit_on_second_interrupt,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handsigns.console.format import format_duration
+from handsigns.console.format import format_duration, pluralize
 from handsigns.console.program import command
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
@@ -134,14 +134,21 @@ def _too_short(search: StoredSearch, recording: Recording) -> str:
     from handsigns.results.search_lock import lock_owner
 
     longer = format_duration(60 * math.ceil(max(300.0, 2 * search.journal.elapsed) / 60))
-    trials = max(2 * MIN_TRIALS, search.config.budget.trials)
-    resume = search.paths.command("resume", "--time-budget", longer, "--trials", str(trials))
-    running = lock_owner(search.paths)
+    records = search.journal.records
+    num_ended = sum(bool(r.epochs) and r.status not in ("running", "failed") for r in records)
+    trials = max(2 * MIN_TRIALS, 2 * len(records), search.config.budget.trials)
+    remedy = "Continue it: " + search.paths.command(
+        "resume", "--time-budget", longer, "--trials", str(trials)
+    )
+    size = search.config.space.size()
+    if size is not None and size < MIN_TRIALS:
+        remedy = f"Its space has {pluralize(size, 'configuration')} only, too few to plan for"
+    elif lock_owner(search.paths):
+        remedy = "It is running: wait until it has them"
     return (
-        f"{search.paths.name} is too short to plan from: it has {len(recording.curves)} finished "
-        f"trials, {recording.num_completed} of them trained to the end, and at least {MIN_TRIALS} "
-        f"and {MIN_COMPLETED} are needed. "
-        + ("It is running: wait until it has them" if running else f"Continue it: {resume}")
+        f"{search.paths.name} is too short to plan from: {pluralize(num_ended, 'trial')} ended or "
+        f"paused, {recording.num_completed} of them trained to the end, and at least {MIN_TRIALS} "
+        f"and {MIN_COMPLETED} are needed. {remedy}"
     )
 
 
@@ -152,7 +159,8 @@ def _limited_space(
     if not config.limits.enabled:
         return None
     user_code = load_user_code_for_plan(search, config, allowed=trust_user_code)
-    limited = limit_space(config, search.data.info, user_code, search.paths.latencies)
+    saved = search.paths.latencies if config is search.config else None
+    limited = limit_space(config, search.data.info, user_code, saved)
     return None if limited is None else limited[0]
 
 
@@ -170,7 +178,9 @@ def _forecast(
         from handsigns.policy.learning_curves import LearningCurveModel
         from handsigns.tuning.scheduler import make_stopping_rule
 
-        model = LearningCurveModel(search.config.space, recording.curves)
+        model = LearningCurveModel(
+            search.config.space, recording.curves, by_score=config.objective.is_score
+        )
         targets = find_targets(config, model, limited_space)
         forecaster = Forecaster(config, model, targets, make_stopping_rule, limited_space)
         estimates = forecaster.estimate(workers, seeds, price, report)
@@ -183,6 +193,6 @@ def _forecast(
         completion_error=None if error is None else math.expm1(error),
         model_error=math.expm1(model.residual_std),
         explained_variance=model.explained_variance,
-        best_recorded=recording.best(config.objective),
+        best_recorded=recording.best_completed,
         estimates=estimates,
     )

@@ -205,6 +205,15 @@ def test_diverged_trials_are_recorded_as_the_poorest(make_record):
     assert finals[:2] == [0.5, 0.8]
     assert finals[3] == pytest.approx(max(finals[:3]))
     assert (len(finals), recording.num_completed) == (4, 2)
+    assert recording.best_completed == 0.5, "not the extrapolated end of a stopped trial"
+
+
+def test_looser_limits_than_the_recorded_are_named(make_search_config):
+    recorded = make_search_config(SPACE, limits={"parameters": 5000})
+    assert differences(make_search_config(SPACE, limits={"parameters": 4000}), recorded) == []
+    for limits in ({}, {"parameters": 6000}):
+        (difference,) = differences(make_search_config(SPACE, limits=limits), recorded)
+        assert difference == "limits.parameters is above that of the recorded space, 5000"
 
 
 def test_differences_of_the_planned_space_are_named(make_search_config):

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from handsigns.policy.learning_curves import LearningCurve, LearningCurveModel, RecordedCurve
+from handsigns.policy.learning_curves import (
+    LearningCurve,
+    LearningCurveModel,
+    RecordedCurve,
+    inverse_logit,
+    logit,
+)
 
 EPOCHS = 12
 
@@ -71,8 +77,29 @@ def test_noise_depends_on_the_seed_alone(make_model):
     )
 
 
-def test_targets_are_final_losses_of_the_recorded(make_model):
-    model = make_model()
-    assert len(model.final_losses) == 80
-    assert list(model.final_losses) == sorted(model.final_losses)
-    assert model.num_epochs == EPOCHS
+def test_scores_survive_the_logit():
+    scores = np.array([0.0, 0.3, 0.98, 1.0])
+    np.testing.assert_allclose(inverse_logit(logit(scores)), scores)
+
+
+def test_curves_that_end_alike_or_at_zero_are_modelled(space):
+    params = [
+        {"learning_rate": rate, "dropout": 0.1, "batch_size": 32} for rate in (2e-3, 1e-2, 5e-2)
+    ]
+    curve = LearningCurve(np.zeros(EPOCHS), np.ones(EPOCHS), 1.0)
+    model = LearningCurveModel(space, [RecordedCurve(p, curve) for p in params])
+    assert model.predict(params[0]).loss[-1] < 1e-5
+    assert model.predict(params[0]).score[-1] == 1.0
+    assert model.explained_variance <= 1
+
+
+def test_model_of_scores_states_their_error(space):
+    """Losses are noise, scores follow from the learning rate."""
+    rng = np.random.default_rng(0)
+    recorded = []
+    for rate in np.geomspace(1e-3, 1e-1, 40):
+        params = {"learning_rate": float(rate), "dropout": 0.1, "batch_size": 32}
+        score = np.full(EPOCHS, 0.9 - 0.1 * (np.log10(rate) + 2) ** 2)
+        recorded.append(RecordedCurve(params, LearningCurve(rng.uniform(1, 2, EPOCHS), score, 1.0)))
+    assert LearningCurveModel(space, recorded, by_score=True).explained_variance > 0.9
+    assert LearningCurveModel(space, recorded).explained_variance < 0.5

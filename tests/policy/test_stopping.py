@@ -1,6 +1,6 @@
 import pytest
 
-from handsigns.policy.stopping import StoppingCriteria
+from handsigns.policy.stopping import StoppingCriteria, describe_outlook
 from handsigns.results.journal import Journal
 from handsigns.results.statistics import WinnerChanges
 from handsigns.results.trial import Conclusion, Placement, Session, Verdict
@@ -154,8 +154,18 @@ def test_an_extended_search_runs_before_auto_patience_ends_it(make_search_config
     config = make_search_config(budget={"patience": "auto"})
     changes = WinnerChanges(config.objective)
     changes.seconds.append(1.0)
+    changes.num_completed = 4
+    few = StoppingCriteria(config, [], 100.0, None, changes, clock=clock)
+    assert few.reason is None, "a fifth trial may be better"
+    changes.num_completed = 5
     ended = StoppingCriteria(config, [], 100.0, None, changes, clock=clock)
     assert "a better winner is unlikely" in ended.reason
     conclusion = Conclusion(100.0, 0, 0)
     extended = StoppingCriteria(config, [], 100.0, conclusion, changes, clock=clock)
     assert extended.reason is None
+
+
+def test_no_outlook_where_every_configuration_was_tried(make_search):
+    grid = {"learning_rate": {"type": "choice", "values": [1e-3, 2e-3, 3e-3]}}
+    assert "chance of a better winner" in describe_outlook(make_search("open"))
+    assert describe_outlook(make_search("grid", trials=3, space=grid)) == ""

@@ -49,13 +49,31 @@ def test_verdicts_say_where_workers_stop_paying(forecast):
 def test_notes_state_errors_and_extrapolation(forecast):
     text = "\n".join(notes(forecast))
     assert "40 trials of pilot, 12 of them" in text
-    assert "modelled final loss 30%, of one extrapolated after early stopping 20%" in text
+    assert "of the modelled final loss 30%, of that of a completed trial extrapolated" in text
+    assert "paused or stopped 20% (" in text
     assert "val_loss of the best 1% (the best reached 0.0800)" in text
     assert "Starting Ray" in text
     assert "plan from more trials" not in text
     weak = dataclasses.replace(forecast, explained_variance=0.3, best_recorded=0.01)
     assert "plan from more trials" in "\n".join(notes(weak))
     assert "No recorded trial" not in "\n".join(notes(weak))
+    score = dataclasses.replace(weak, metric="val_accuracy", explained_variance=-0.05)
+    assert "explains only 0% of the variance of the odds of an error" in "\n".join(notes(score))
+
+
+def test_small_prices_are_not_rounded_to_zero(forecast):
+    cheap = dataclasses.replace(forecast.estimates[0], cost=0.0012)
+    assert plan_rows(dataclasses.replace(forecast, estimates=(cheap,)))[0][-1] == "0.0012"
+
+
+def test_verdict_says_that_fewer_workers_fall_short(forecast):
+    estimates = [
+        dataclasses.replace(forecast.estimates[0], seconds=None),
+        dataclasses.replace(forecast.estimates[0], workers=16, seconds=300.0),
+    ]
+    (verdict,) = verdicts(dataclasses.replace(forecast, estimates=tuple(estimates)))
+    assert "5m with 16 workers, and fewer mostly do not reach it" in verdict
+    assert "each doubling" not in verdict
 
 
 def test_the_page_has_figure_and_table(forecast, tmp_path):
@@ -123,7 +141,7 @@ def test_limits_need_the_user_code_of_the_networks(make_search, tmp_path, capsys
         ([], "search SPACE --time-budget 5m --name pilot"),
         (["default"], "search default --time-budget 5m --name pilot"),
         (["--from", "absent"], "no search named absent"),
-        (["--from", "short"], "it has 6 finished trials, "),
+        (["--from", "short"], "6 trials ended or paused, "),
         (["default", "--from", "short"], "optimizer is in the recorded space only"),
         (["--from", "short", "--workers", "0,4"], "--workers: 0 is not between 1 and 256"),
         (["--from", "short", "--seeds", "3"], "--seeds: an 80 % interval needs at least 9"),
