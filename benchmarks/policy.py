@@ -74,11 +74,34 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Cell:
-    """Setting in which policies are compared: recorded curves and a number of workers."""
+    """Setting in which policies are compared.
+
+    Attributes:
+        curves: recorded curves.
+        workers: number of workers.
+        horizon: duration of a search, in full trainings.
+        unsteady: whether workers differ in speed by 30 %, are lost after three full trainings on
+            average, and half of them are there for half of the time only.
+    """
 
     curves: Path
     workers: int
     horizon: float
+    unsteady: bool = False
+
+    def make_workers(self, seed: int) -> SimulatedWorkers:
+        """Return the workers of one simulated search."""
+        if not self.unsteady:
+            return SimulatedWorkers(self.workers, seed=seed)
+        unit = full_training_seconds(self.curves)
+        extra, duration = self.workers // 2, self.horizon * unit
+        return SimulatedWorkers(
+            self.workers - extra,
+            speed_std=0.3,
+            mean_seconds_to_loss=3 * unit,
+            arrivals=((duration / 4, extra), (3 * duration / 4, -extra)),
+            seed=seed,
+        )
 
 
 def main() -> int:
@@ -90,6 +113,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="simulated searches of each cell")
     parser.add_argument("--group", nargs="+", default=[], help="groups of policies, beside ours")
     parser.add_argument("--policies", nargs="+", default=[], help="parts of names of policies")
+    parser.add_argument(
+        "--unsteady",
+        action="store_true",
+        help="workers that differ in speed, get lost, come and go",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
     args = parse(parser, data=recorded[:1], workers=[2], seeds=1, group=["peer"])
     policies = [
@@ -105,7 +133,7 @@ def main() -> int:
         for name in args.data:
             for workers in args.workers:
                 horizon = 0.5 if args.smoke else HORIZONS.get(workers, 2.0)
-                cell = Cell(CURVES / f"{name}.parquet", workers, horizon)
+                cell = Cell(CURVES / f"{name}.parquet", workers, horizon, args.unsteady)
                 seeds = max(1, args.seeds // SEED_DIVISORS.get(workers, 1))
                 tasks = [(cell, policy.name, seed) for policy in policies for seed in range(seeds)]
                 log_progress(f"{name}, {workers} workers: {len(tasks)} searches")
@@ -147,7 +175,7 @@ def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     config = timed_config(cell.curves, seed, cell.horizon * unit)
     policy = next(policy for policy in POLICIES if policy.name == policy_name)
     source, rule = policy.make(config)
-    search = SimulatedSearch(config, source, rule, model, SimulatedWorkers(cell.workers, seed=seed))
+    search = SimulatedSearch(config, source, rule, model, cell.make_workers(seed))
     targets = target_losses(cell.curves)
     epochs = list(search.run())
     improvements = best_so_far(epochs, lambda metrics: metrics.val_loss)
@@ -232,7 +260,8 @@ def _table(name: str, cell: Cell, found: dict[str, list[Outcome]]) -> Table:
     seeds = len(found[OURS])
     return Table(
         f"{name}: {len(model.recorded)} curves, of whose variance the model explains "
-        f"{model.explained_variance:.0%}; {cell.workers} workers, {cell.horizon:g} full trainings "
+        f"{model.explained_variance:.0%}; {cell.workers} {'unsteady ' if cell.unsteady else ''}"
+        f"workers, {cell.horizon:g} full trainings "
         f"of time, {seeds} seeds",
         ("policy", "time to 10 %", "to 3 %", "to 1 %", "regret at 25 %", "at 50 %", "at 100 %",
          "winner in top 1 %", "trials", "p against ours"),

@@ -26,6 +26,9 @@ MIN_TRIALS = 20
 MIN_COMPLETED = 4
 """Number of them that must have been trained to the end, so that the others can be completed."""
 
+_MAX_TRIALS = 500
+"""Number of trials that are read: more take minutes to complete, and tell little more."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -59,6 +62,7 @@ def read_recording(
     """Return the learning curves of trials; none if no trial was completed."""
     records = list(records)
     ended = [r for r in records if r.epochs and r.status in ("completed", "stopped", "paused")]
+    ended = ended[:_MAX_TRIALS]
     completed = [record for record in ended if len(record.epochs) == num_epochs]
     if not completed:
         return Recording((), 0, math.nan, None)
