@@ -105,9 +105,8 @@ class ReevaluationPlan:
         return {run.trial_id(trial_id) for trial_id, run in self.trial_runs}
 
     def finished(self, runs: Iterable[TrialRecord]) -> bool:
-        """Return whether every run of the plan has ended; a failed one is to be trained again."""
-        ended = {run.trial_id for run in runs if run.is_terminal and run.status != "failed"}
-        return self.run_ids <= ended
+        """Return whether every run of the plan has ended."""
+        return self.run_ids <= {run.trial_id for run in runs if run.is_terminal}
 
 
 def read_plan(paths: ReevaluationPaths) -> ReevaluationPlan | None:

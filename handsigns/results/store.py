@@ -84,7 +84,7 @@ class StoredSearch:
 
     @property
     def reevaluation_finished(self) -> bool:
-        """Whether every run of the latest plan has ended, and none of them failed."""
+        """Whether every run of the latest plan has ended."""
         return self.reevaluation_plan is None or self.reevaluation_plan.finished(
             self.reevaluation_journal.records
         )

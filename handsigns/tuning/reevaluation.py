@@ -56,8 +56,8 @@ def reevaluate(
 ) -> SearchResult | None:
     """Train the top configurations to the end, each with the same fresh seeds.
 
-    Finished runs of this or an earlier plan are kept, interrupted ones resumed, and failed ones
-    restarted. On changed images all runs restart, and the earlier results are archived.
+    Finished runs of this or an earlier plan are kept, interrupted ones resumed. On changed images
+    all runs restart, and the earlier results are archived.
 
     Args:
         stored: the search, locked by this process.
@@ -91,7 +91,7 @@ def reevaluate(
         paths,
         make_source=lambda search_config, journal: PlannedSource(
             plan.specs(records, search_config.seed),
-            started={run.trial_id for run in journal.records if run.status != "failed"},
+            started={record.trial_id for record in journal.records},
         ),
         make_display=functools.partial(SearchDisplay, shows_chance=False),
         address=address,

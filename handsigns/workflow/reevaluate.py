@@ -33,9 +33,8 @@ def reevaluate(
 ) -> tuple[StoredSearch, SearchResult | None]:
     """Re-evaluate the top trials with fresh seeds, showing progress.
 
-    Finished runs are kept, failed ones trained again. Without any of the `PLAN_SETTINGS`, an
-    unfinished plan is resumed as it is, and a finished one keeps its size if the search's own
-    settings ask for less.
+    Finished runs are kept. Without any of the `PLAN_SETTINGS`, an unfinished plan is resumed as it
+    is, and a finished one keeps its size if the search's own settings ask for less.
 
     Args:
         search: the search.

@@ -13,7 +13,6 @@ from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import ReevaluationPlan
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
-from handsigns.tuning.reevaluation import reevaluate as train
 from handsigns.workflow.reevaluate import choose_plan
 from handsigns.workflow.user_code import load_user_code_for_trials
 from tests.support.records import make_epoch_metrics, make_spec
@@ -67,34 +66,6 @@ def test_a_larger_plan_replaces_a_smaller_one(make_reevaluation):
     default = search.config.reevaluation
     expected = (default.top, default.seeds, default.folds)
     assert (len(plan.trial_ids), plan.seeds, plan.folds) == expected
-
-
-def test_failed_runs_of_a_plan_are_trained_again(make_reevaluation, monkeypatch):
-    search, plan = make_reevaluation(1, 3, 0)
-    paths = search.paths.reevaluation
-    (_, run) = plan.trial_runs[1]
-    journal = Journal(paths.journal, writable=True)
-    journal.start_trial(run.spec(search.trial(plan.trial_ids[0]), 1))
-    journal.end_trial(run.trial_id(plan.trial_ids[0]), "failed", "No space left on device")
-    journal.end_session("all trials are done", interrupted=False)
-    journal.close()
-    search = open_search(search.paths)
-    assert choose_plan(search, {}) == (plan, None), "it is not finished"
-    sources = []
-
-    class Session:
-        def __init__(self, request):
-            self.request = request
-
-        def run(self):
-            sources.append(self.request.make_source(self.request.config, Journal(paths.journal)))
-
-    monkeypatch.setattr("handsigns.tuning.reevaluation.SearchSession", Session)
-    train(search, SimpleNamespace(info=search.data.info), plan)
-    (source,) = sources
-    assert [source.suggest().trial_id for _ in range(source.remaining)] == [
-        run.trial_id(plan.trial_ids[0])
-    ]
 
 
 def test_a_damaged_plan_is_replaced(make_reevaluation):
