@@ -123,7 +123,7 @@ def _read_text(path: Path, max_bytes: int) -> str:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; name a search-space file in it")
         if path.stat().st_size > max_bytes:
-            raise ConfigError(f"{path} is larger than {max_bytes >> 20} MiB; is it a search space?")
+            raise ConfigError(f"{path} is larger than {max_bytes >> 20} MiB; is it the right file?")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(

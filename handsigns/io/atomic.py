@@ -30,7 +30,8 @@ def atomic_write(path: Path, backup: Path | None = None) -> Iterator[Path]:
                 path.replace(backup)
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None:  # of a failed write, such as to a full disk
+        # Of a failed write, such as to a full disk.
+        if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
     finally:

@@ -60,12 +60,12 @@ def read_recording(
     records: Iterable[TrialRecord], num_epochs: int, objective: Objective
 ) -> Recording:
     """Return the learning curves of trials; none if no trial was completed."""
-    records = list(records)
-    ended = [r for r in records if r.epochs and r.status in ("completed", "stopped", "paused")]
-    ended = ended[:_MAX_TRIALS]
-    completed = [record for record in ended if len(record.epochs) == num_epochs]
+    records = recorded_trials(records)
+    completed = [record for record in records if record.status == "completed"]
     if not completed:
         return Recording((), 0, math.nan, None)
+    diverged = [record for record in records[:_MAX_TRIALS] if record.status == "diverged"]
+    ended = [record for record in records[:_MAX_TRIALS] if record.status != "diverged"]
     losses = [log_loss(np.array([e.val_loss for e in record.epochs])) for record in ended]
     # Logits of the error, so that lower is better.
     errors = [-logit(np.array([objective.score_of(e) for e in record.epochs])) for record in ended]
@@ -81,7 +81,7 @@ def read_recording(
     poorest = _to_curve(
         np.max(full_losses, axis=0), np.max(full_errors, axis=0), float(np.median(seconds))
     )
-    curves += [RecordedCurve(r.params, poorest) for r in records if r.status == "diverged"]
+    curves += [RecordedCurve(record.params, poorest) for record in diverged]
     best = min(completed, key=lambda record: rank_key(record, objective)).epochs[-1]
     return Recording(
         tuple(curves),
@@ -89,6 +89,16 @@ def read_recording(
         objective.value_of(best),
         leave_one_out_error(errors if objective.is_score else losses, num_epochs),
     )
+
+
+def recorded_trials(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the trials that tell something: those that ended or paused, but for failed ones."""
+    return [
+        record
+        for record in records
+        if record.status == "diverged"
+        or (record.epochs and record.status in ("completed", "stopped", "paused"))
+    ]
 
 
 def _complete(curves: Sequence[Array], num_epochs: int) -> list[Array]:

@@ -59,7 +59,7 @@ class OptimizationHistoryPoint:
 
 @dataclass(frozen=True)
 class RungStats:
-    """Number of trials that reached a rung, and number stopped there."""
+    """Number of trials that reached a rung, and number paused or stopped there."""
 
     epoch: int
     reached: int
@@ -72,8 +72,8 @@ class EarlyStoppingSavings:
 
     Attributes:
         trained_epochs: epochs trained by all trials.
-        saved_epochs: epochs that the stopped trials had left.
-        max_epochs_total: epochs of all completed and stopped trials without early stopping.
+        saved_epochs: epochs that the paused and stopped trials had left.
+        max_epochs_total: epochs of all completed, paused and stopped trials without early stopping.
     """
 
     trained_epochs: int

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from handsigns.config.user_code import (
@@ -111,7 +111,8 @@ def _combine(members: list[nn.Module]) -> nn.Module:
 def _save_weights(path: Path, model: nn.Module) -> None:
     weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     with atomic_write(path) as temporary:
-        save_file(weights, temporary)
+        # `save_file` would hide a full disk in an error of its own.
+        temporary.write_bytes(save(weights))
 
 
 def _load_weights(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -> nn.Module:

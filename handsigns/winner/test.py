@@ -54,10 +54,11 @@ def check_selection(paths: SearchPaths, *, after_test: bool) -> ModelCard:
         if ledger:  # which may be lost, unlike the model card
             last = ledger[-1]
             found = f" (trial {last.trial_id}: {last.correct}/{last.total} correct)"
+        anyway = paths.command("test", "--after-test", *paths.trust_options)
         raise ResultsError(
             f"trial {card.trial_id} was picked by hand after a test result of this search was "
             f"known{found}. Its accuracy on the same images would be a biased estimate. To test it "
-            f"anyway and record this in {TEST_FILE}: {paths.command('test', '--after-test')}"
+            f"anyway and record this in {TEST_FILE}: {anyway}"
         )
     return card
 

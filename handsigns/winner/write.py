@@ -99,7 +99,7 @@ def write_winner(
         raise ResultsError(
             f"trial {paths.root.name} diverged with every seed when trained on train and "
             f"validation split combined; choose another trial: "
-            f"{paths.command('retrain', '--trial', 'ID')}"
+            f"{paths.command('retrain', '--trial', 'ID', *paths.trust_options)}"
         )
     environment = describe_environment(user_code)
     card = ModelCard(

@@ -93,6 +93,8 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     from handsigns.results.search_lock import search_lock
 
     ensure_winner(search.paths)
+    if request.out is not None and request.form != "onnx":
+        return _export(search, request)  # nothing is written to the search
     with search_lock(search.paths):  # a retraining would replace the winner meanwhile
         return _export(search, request)
 

@@ -48,7 +48,7 @@ def export_space(request: NewSearchRequest, folder: Path) -> int:
 
     Args:
         request: see `measure_space`.
-        folder: folder to create; nothing is left of it after a failure.
+        folder: folder to create, of which nothing is left after a failure, or an empty one.
 
     Returns:
         The number of networks.
@@ -60,8 +60,11 @@ def export_space(request: NewSearchRequest, folder: Path) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResultsError(f"{folder} exists and is not an empty folder; choose another (--export)")
     networks, user_code = _networks(request)
-    with staged_folder(folder.resolve()) as staging:
-        export_networks(staging, networks, user_code)
+    if folder.exists():  # which may be a mount point, or the current folder
+        export_networks(folder, networks, user_code)
+    else:
+        with staged_folder(folder.resolve()) as staging:
+            export_networks(staging, networks, user_code)
     return len(networks)
 
 

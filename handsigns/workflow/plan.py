@@ -130,15 +130,15 @@ def _plan_config(space: str | None, search: StoredSearch) -> SearchConfig:
 
 
 def _too_short(search: StoredSearch, recording: Recording) -> str:
-    from handsigns.policy.recording import MIN_COMPLETED, MIN_TRIALS
+    from handsigns.policy.recording import MIN_COMPLETED, MIN_TRIALS, recorded_trials
     from handsigns.results.search_lock import lock_owner
 
     longer = format_duration(60 * math.ceil(max(300.0, 2 * search.journal.elapsed) / 60))
     records = search.journal.records
-    num_ended = sum(bool(r.epochs) and r.status not in ("running", "failed") for r in records)
+    num_ended = len(recorded_trials(records))
     trials = max(2 * MIN_TRIALS, 2 * len(records), search.config.budget.trials)
     remedy = "Continue it: " + search.paths.command(
-        "resume", "--time-budget", longer, "--trials", str(trials)
+        "resume", "--time-budget", longer, "--trials", str(trials), *search.paths.trust_options
     )
     size = search.config.space.size()
     if size is not None and size < MIN_TRIALS:
