@@ -25,6 +25,7 @@ from simulated import ours
 from handsigns.policy.improvement import (
     AUTO_PATIENCE_CHANCE,
     AUTO_PATIENCE_SHARE,
+    AUTO_PATIENCE_TRIALS,
     improvement_probability,
 )
 from handsigns.policy.promotion import rung_epochs
@@ -138,7 +139,9 @@ def _end(history: History) -> float:
     for seconds in history.checked:
         extra = AUTO_PATIENCE_SHARE * seconds
         chance = improvement_probability(history.changes(seconds), seconds, extra)
-        if chance is not None and chance < AUTO_PATIENCE_CHANCE:
+        num_completed = sum(at <= seconds for at, _ in history.completed)
+        enough = num_completed >= AUTO_PATIENCE_TRIALS
+        if enough and chance is not None and chance < AUTO_PATIENCE_CHANCE:
             return seconds
     return history.duration
 
