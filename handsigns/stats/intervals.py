@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 INTERVAL_METHOD = "Wilson score, 95 %"
 _Z95 = 1.959963984540054
+_SAME_WITHIN = 1e-6
+"""Values that differ by less are the same: accuracies differ by rounding, where the same number of
+images separates them."""
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -32,7 +35,8 @@ def mean_confidence_interval(
 ) -> tuple[float, float] | None:
     """Return the 95 % Student t interval of a mean.
 
-    None for fewer than two distinct values, which do not allow the variance to be estimated.
+    None for fewer than two distinct values, which do not allow the variance to be estimated, and
+    for unknown values (NaN).
 
     Args:
         values: values of any unit.
@@ -40,7 +44,7 @@ def mean_confidence_interval(
             as folds share training data, the interval is widened after Nadeau & Bengio, "Inference
             for the Generalization Error", 2003. 0 for independent values.
     """
-    if len(set(values)) < 2:
+    if len(values) < 2 or math.isnan(sum(values)) or max(values) - min(values) < _SAME_WITHIN:
         return None
 
     # scipy.special loads much faster than scipy.stats.

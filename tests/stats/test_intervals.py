@@ -41,3 +41,11 @@ def test_interval_of_a_mean_is_students_t():
     assert mean_confidence_interval(values) == pytest.approx(expected)
     assert mean_confidence_interval([0.99]) is None
     assert mean_confidence_interval([0.99, 0.99]) is None
+    assert mean_confidence_interval([0.99, float("nan"), 0.98]) is None
+
+
+def test_rounding_errors_do_not_count_as_a_spread():
+    correct = np.array([189, 183, 192], np.float32)
+    differences = correct / 200 - (correct - 2) / 200
+    assert len(set(differences)) > 1
+    assert mean_confidence_interval([float(d) for d in differences]) is None
