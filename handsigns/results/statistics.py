@@ -136,7 +136,7 @@ def runner_up(search: StoredSearch) -> TrialRecord | None:
 
 def within_noise(winner: ValidationScore, other: ValidationScore) -> bool:
     """Return whether the other score lies within the winner's confidence interval, if known."""
-    return winner.interval is not None and winner.interval[0] <= other.score
+    return winner.interval is not None and winner.interval[0] <= other.score <= winner.interval[1]
 
 
 def optimization_history(

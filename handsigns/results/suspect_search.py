@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +19,7 @@ from handsigns.data.validate import shared_images
 from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.paths import SearchPaths
 from handsigns.results.predictions import load_predictions, predictions_key
-from handsigns.results.statistics import validation_score, within_noise
+from handsigns.results.statistics import validation_score
 from handsigns.results.store import StoredSearch
 from handsigns.results.suspects import MIN_MODELS, LeakEffect, SuspectLabel, SuspectLabels
 from handsigns.results.trial import TrialRecord
@@ -60,16 +61,18 @@ def find_suspects(search: StoredSearch, data: DataSet) -> SuspectLabels | None:
 
 
 def _good_runs(search: StoredSearch) -> Iterator[tuple[SearchPaths, TrialRecord]]:
-    """Yield the good models: completed trials within noise of the best, re-evaluated top trials.
+    """Yield the good models: completed trials not worse than the best by more than noise, and runs.
 
-    The noise is that of accuracy, which is known, whatever the objective.
+    The noise is that of accuracy, which is known, whatever the objective; by another objective the
+    best may be less accurate than others. The runs are those of re-evaluated top trials.
     """
     completed = [record for record in search.ranked if record.status == "completed"]
     accuracy = Objective(metric="val_accuracy", direction="maximize")
     best = validation_score(search, completed[0], accuracy) if completed else None
+    least = best.interval[0] if best is not None and best.interval is not None else math.inf
     for record in completed[:_MAX_TRIALS]:
         score = validation_score(search, record, accuracy)
-        if best is not None and score is not None and within_noise(best, score):
+        if score is not None and score.score >= least:
             yield search.paths, record
     for run in search.reevaluation_journal.records:
         if run.status == "completed":

@@ -9,6 +9,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.statistics import (
     RungStats,
+    ValidationScore,
     baseline,
     early_stopping_savings,
     optimization_history,
@@ -114,6 +115,12 @@ def test_winner_baseline_and_runner_up_scores(search):
     assert score.interval == wilson_interval(6, 10)  # 0.55 of 10 images, rounded
     assert within_noise(score, validation_score(search, recipe))
     assert validation_score(search, search.trial("0002")) is None
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.7, False), (0.8, True), (0.95, False)])
+def test_noise_ends_at_both_bounds_of_the_interval(score, expected):
+    winner = ValidationScore(0.8, wilson_interval(160, 200), 0.5, 4)
+    assert within_noise(winner, ValidationScore(score, None, 0.6, 4)) is expected
 
 
 def test_slots_hold_segments_without_overlap(search):

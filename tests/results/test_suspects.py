@@ -128,6 +128,17 @@ def test_the_best_trials_judge_whatever_the_objective(search, data):
     assert find_suspects(other, data).models >= 1
 
 
+def test_models_may_be_more_accurate_than_the_best_trial(search, data):
+    for trial_id in completed(search):
+        save(search, search.paths, trial_id, data.val, predict_classes(data.val, 1))
+    best, *others = search.ranked
+    less_accurate = replace(best.epochs[-1], val_accuracy=0.5)
+    best = replace(best, epochs=(*best.epochs[:-1], less_accurate))
+    other = replace(search, journal=SimpleNamespace(records=[best, *others]))
+    assert other.ranked[0] == best
+    assert find_suspects(other, data).models == len(completed(search))
+
+
 def test_accuracy_is_stated_without_images_that_leaked(search, data):
     """Three of 24 images leaked; the models miss seven of the others, one of a wrong label."""
     groups = np.arange(84)
