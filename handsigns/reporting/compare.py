@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from handsigns.reporting.write import local_timestamp, prepare_folder, write_fig
 from handsigns.results.statistics import early_stopping_savings, validation_score, within_noise
 from handsigns.results.store import StoredSearch
 from handsigns.results.test_result import TestResult
-from handsigns.stats.mcnemar import mcnemar
+from handsigns.stats.mcnemar import holm, mcnemar
 
 _ALPHA = 0.05
 """Significance level of McNemar's test."""
@@ -145,19 +146,30 @@ def _tests(searches: Sequence[StoredSearch]) -> list[str]:
     if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
         return ["The winners were tested on different images: their tests cannot be compared."]
     tested.sort(key=lambda pair: -pair[1].correct)
-    (name, best), *others = tested
-    return [_mcnemar_sentence(name, best, other, test) for other, test in others]
+    # The best is known only after the tests: any of the pairs could have been compared.
+    pairs = list(itertools.combinations(tested, 2))
+    p_values = holm([mcnemar(*_discordant(first, second)) for (_, first), (_, second) in pairs])
+    with_best = zip(pairs, p_values[: len(tested) - 1], strict=False)
+    return [_mcnemar_sentence(*pair, p, len(pairs)) for pair, p in with_best]
 
 
-def _mcnemar_sentence(name: str, best: TestResult, other_name: str, other: TestResult) -> str:
-    missed, missed_by_other = ({m.index for m in test.misclassified} for test in (best, other))
-    only_best, only_other = len(missed_by_other - missed), len(missed - missed_by_other)
-    p = mcnemar(only_best, only_other)
+def _discordant(first: TestResult, second: TestResult) -> tuple[int, int]:
+    """Return the numbers of images that only the first, and only the second model gets right."""
+    missed, missed_by_second = ({m.index for m in test.misclassified} for test in (first, second))
+    return len(missed_by_second - missed), len(missed - missed_by_second)
+
+
+def _mcnemar_sentence(
+    first: tuple[str, TestResult], second: tuple[str, TestResult], p: float, num_pairs: int
+) -> str:
+    (name, best), (other_name, other) = first, second
+    only_best, only_other = _discordant(best, other)
     level = f"{'not ' if p >= _ALPHA else ''}significant at the {_ALPHA:.0%} level"
+    corrected = f" after Holm's correction for {num_pairs} pairs" if num_pairs > 1 else ""
     return (
         f"Of {best.total} test images, the winner of {name} classifies {best.correct} correctly, "
         f"that of {other_name} {other.correct}; {only_best} are correct only with the former, "
-        f"{only_other} only with the latter. McNemar's exact test: p = {p:.2g}, {level}."
+        f"{only_other} only with the latter. McNemar's exact test: p = {p:.2g}{corrected}, {level}."
     )
 
 

@@ -63,6 +63,11 @@ def test_winners_are_compared_by_mcnemars_test(make_search, add_scripted_winner)
     assert "the winner of second classifies 210 correctly, that of first 204" in sentence
     assert "6 are correct only with the former, 0 only with the latter" in sentence
     assert "p = 0.031, significant at the 5% level" in sentence
+    third = make_search("third", trials=3, seed=3)
+    add_scripted_winner(third)
+    _, sentence = compare([first, second, third]).tests
+    # Three pairs with p = 0.031, 0.031 and 1: the smallest is multiplied by 3.
+    assert "p = 0.094 after Holm's correction for 3 pairs, not significant" in sentence
     write_test_result(second.paths.winner, dataclasses.replace(better, fingerprint="other"))
     assert "different images" in compare([first, second]).tests[0]
 
