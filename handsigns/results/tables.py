@@ -100,7 +100,8 @@ def _column(name: str, column_type: ColumnType, get: Callable[[T], Any] | None =
 
 
 def _escape_formula(value: Any) -> Any:
-    return escape_csv_formula(value) if isinstance(value, str) else value
+    # Python 3.11 does not quote a carriage return, after which a spreadsheet begins a new row.
+    return escape_csv_formula(value.replace("\r", r"\r")) if isinstance(value, str) else value
 
 
 def _dtype_of(annotation: Any) -> ColumnType:

@@ -54,6 +54,13 @@ def test_trial_columns_come_from_the_right_fields(record):
     assert list(row.items()) == list(expected.items())
 
 
+def test_carriage_return_in_an_error_begins_no_row(record):
+    hostile = dataclasses.replace(record, error="loading 10%\r=1+1")
+    text = trial_table([hostile]).csv()
+    assert "\r" not in text
+    assert read_csv(text)[0]["error"] == r"loading 10%\r=1+1"
+
+
 def test_missing_values_of_a_trial_are_none(record, make_record):
     bare = dataclasses.replace(make_record("0005", [], "running"), placement=None)
     row = trial_table([bare]).rows()[0]
