@@ -80,6 +80,10 @@ def alter_table(paths):
     paths.trials.write_text(text.replace("completed", "stopped"))
 
 
+def alter_line_ends(paths):
+    paths.trials.write_bytes(paths.trials.read_bytes().replace(b"\n", b"\r\n"))
+
+
 def raise_budget(paths):
     paths.search_config.write_text(
         paths.search_config.read_text().replace("trials: 1", "trials: 2")
@@ -100,6 +104,7 @@ def test_a_finished_search_passes_the_audit(finished, capsys):
     [
         (alter_epoch, "problem: trial 0000, epoch 1: val_loss was recorded as "),
         (alter_table, "problem: trials.csv differs from the table recomputed from"),
+        (alter_line_ends, "problem: trials.csv differs from the table recomputed from"),
         (raise_budget, "problem: 1 trial instead of 2"),
         (
             leave_temporary_file,
