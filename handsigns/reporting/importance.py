@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import warnings
@@ -64,12 +65,16 @@ def importances(search: StoredSearch, report: ProgressCallback) -> Importances |
         report: called with the numbers of resamples that are done and in total.
 
     Returns:
-        None for fewer than `MIN_TRIALS` trials or two varying hyperparameters.
+        None for fewer than `MIN_TRIALS` trials within the space or two varying hyperparameters.
     """
-    records = [r for r in search.journal.records if r.has_result or r.status == "diverged"]
-    varied = [
-        name for name in search.config.space.searched_names if len(_values(records, name)) > 1
+    searched = search.config.space.searched_names
+    records = [
+        record
+        for record in search.journal.records
+        if (record.has_result or record.status == "diverged")
+        and _to_optuna_trial(search, record, searched, 0.0) is not None
     ]
+    varied = [name for name in searched if len(_values(records, name)) > 1]
     if len(records) < MIN_TRIALS or len(varied) < 2:
         return None
     trials = _to_optuna_trials(search, records, varied)
@@ -83,7 +88,14 @@ def importances(search: StoredSearch, report: ProgressCallback) -> Importances |
         for name in varied
     ]
     found.sort(key=lambda importance: -importance.share)
-    return Importances(tuple(found), len(trials), round(quantile * len(trials)), len(resampled))
+    return Importances(tuple(found), len(trials), _num_top(trials, quantile), len(resampled))
+
+
+def _num_top(trials: Sequence[Any], quantile: float) -> int:
+    """Return how many trials Optuna takes as the top ones: it rounds up and keeps ties."""
+    losses = sorted(trial.value for trial in trials)
+    cutoff = losses[math.ceil(quantile * len(losses)) - 1]
+    return sum(loss <= cutoff for loss in losses)
 
 
 def _values(records: Sequence[TrialRecord], name: str) -> set[object]:
@@ -94,23 +106,28 @@ def _to_optuna_trials(
     search: StoredSearch, records: Sequence[TrialRecord], varied: Sequence[str]
 ) -> list[Any]:
     """Convert trials to Optuna's, with the objective as a loss (lower is better)."""
+    losses = [_loss(record, search.config.objective) for record in records]
+    worst = max((loss for loss in losses if loss is not None), default=0.0) + 1.0
+    return [
+        _to_optuna_trial(search, record, varied, worst if loss is None else loss)
+        for record, loss in zip(records, losses, strict=True)
+    ]
+
+
+def _to_optuna_trial(
+    search: StoredSearch, record: TrialRecord, names: Sequence[str], loss: float
+) -> Any:
+    """Convert a trial to Optuna's; None if it is outside a space that was narrowed since."""
     from optuna.trial import create_trial
 
     from handsigns.policy.optuna_space import to_distribution
 
-    space = search.config.space
-    losses = [_loss(record, search.config.objective) for record in records]
-    worst = max((loss for loss in losses if loss is not None), default=0.0) + 1.0
-    trials = []
-    for record, loss in zip(records, losses, strict=True):
-        params = {name: record.params[name] for name in varied if name in record.params}
-        distributions = {name: to_distribution(space[name]) for name in params}
-        try:
-            value = worst if loss is None else loss
-            trials.append(create_trial(params=params, distributions=distributions, value=value))
-        except ValueError:  # outside a space that was narrowed since
-            continue
-    return trials
+    params = {name: record.params[name] for name in names if name in record.params}
+    distributions = {name: to_distribution(search.config.space[name]) for name in params}
+    try:
+        return create_trial(params=params, distributions=distributions, value=loss)
+    except ValueError:
+        return None
 
 
 def _loss(record: TrialRecord, objective: Objective) -> float | None:

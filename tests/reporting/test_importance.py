@@ -1,8 +1,11 @@
+import dataclasses
 import sys
 
 import pytest
 
+from handsigns.reporting import importance
 from handsigns.reporting.importance import importances
+from tests.support.scripted import SPACE
 
 
 def no_progress(done, total):
@@ -22,6 +25,20 @@ def test_the_decisive_hyperparameter_ranks_first_with_an_interval(make_search):
 
 def test_too_few_trials_give_no_estimate(make_search):
     assert importances(make_search(trials=8), no_progress) is None
+
+
+def test_only_trials_within_a_narrowed_space_count(make_search):
+    search = make_search(trials=30)
+    space = {**SPACE, "dropout": {"type": "uniform", "low": 0.0, "high": 1e-9}}
+    config = make_search("narrow", trials=1, space=space).config
+    assert importances(dataclasses.replace(search, config=config), no_progress) is None
+
+
+def test_top_trials_are_counted_as_optuna_takes_them(make_search, monkeypatch):
+    monkeypatch.setattr(importance, "_MAX_RESAMPLES", 2)
+    monkeypatch.setattr(importance, "_MIN_RESAMPLES", 2)
+    found = importances(make_search(trials=51, with_failures=False), no_progress)
+    assert (found.trials, found.num_top_trials) == (51, 6)  # 5.1, rounded up
 
 
 def test_scikit_learn_is_not_required(make_search, monkeypatch):
