@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,19 +51,29 @@ class Timeline:
         slots: segments of each slot; a slot is named after its host and a number.
         elapsed: elapsed seconds of the search, over all sessions.
         last_seen: elapsed seconds of the search at each trial's last event.
+        session_starts: elapsed seconds of the search at the start of each session.
     """
 
     slots: Mapping[str, tuple[TrainingSegment, ...]]
     elapsed: float
     last_seen: dict[str, float]
+    session_starts: tuple[float, ...]
 
     @property
     def utilisation(self) -> float:
-        """Fraction of the slots' time spent in epochs, in [0, 1]; 0 without slots."""
+        """Fraction of the slots' time spent in epochs, in [0, 1]; 0 without slots.
+
+        A slot counts in the sessions that use it, as a search may be resumed on another machine.
+        """
         trained = sum(
             segment.train_seconds for segments in self.slots.values() for segment in segments
         )
-        available = len(self.slots) * self.elapsed
+        available = sum(
+            end - start
+            for start, end in itertools.pairwise((*self.session_starts, self.elapsed))
+            for segments in self.slots.values()
+            if any(start <= segment.start < end for segment in segments)
+        )
         return min(1.0, trained / available) if available else 0.0
 
 
@@ -96,7 +107,9 @@ def read_timeline(journal: Path) -> Timeline:
     """
     events = read_events(journal)
     segments, last_seen = _collect_segments(events)
-    return Timeline(_assign_slots(segments), events[-1].elapsed if events else 0.0, last_seen)
+    elapsed = events[-1].elapsed if events else 0.0
+    starts = tuple(event.elapsed for event in events if isinstance(event, SessionStarted))
+    return Timeline(_assign_slots(segments), elapsed, last_seen, starts)
 
 
 def _collect_segments(events: Iterable[Event]) -> tuple[list[TrainingSegment], dict[str, float]]:

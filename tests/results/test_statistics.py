@@ -134,7 +134,8 @@ def test_slots_hold_segments_without_overlap(search):
         "laptop · 2": [("0001", 0.0, 4.0, 2), ("0002", 5.0, 9.0, 1)],
     }
     assert timeline.elapsed == 13.0
-    assert timeline.utilisation == pytest.approx(9 * 2.0 / (2 * 13.0))
+    # The second session, of three seconds, used one slot.
+    assert timeline.utilisation == pytest.approx(9 * 2.0 / (2 * 10.0 + 3.0))
 
 
 def test_empty_journal_has_an_empty_timeline(tmp_path):
@@ -188,3 +189,18 @@ def test_a_paused_trial_occupies_no_worker(promoted):
 
 def test_trials_that_paused_for_good_are_stopped_at_their_rung(promoted):
     assert rung_stats(promoted) == [RungStats(1, 2, 1), RungStats(3, 1, 0)]
+
+
+def test_resuming_on_another_machine_keeps_the_utilisation(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    now = 0.0
+    journal.clock = lambda: now
+    for number, host in enumerate(("laptop", "desktop")):
+        journal.start_session(Session("f00d", {}))
+        journal.start_trial(make_spec(f"000{number}"))
+        now += 10.0
+        metrics = EpochMetrics(1, 1.0, 0.5, 0.5, 0.5, 0.5, 1e-3, 10.0)
+        journal.report_epoch(f"000{number}", metrics, Placement(f"{host}/1", "cpu", 1))
+        journal.end_trial(f"000{number}", "completed")
+    journal.close()
+    assert read_timeline(tmp_path / "journal.jsonl").utilisation == 1.0
