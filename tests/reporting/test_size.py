@@ -1,10 +1,13 @@
-"""Figures of accuracy against size and latency, and the columns of the leaderboard."""
+"""Figures of accuracy against size and latency, the ring, and columns of the leaderboard."""
 
 import dataclasses
 import io
 
 import pytest
 
+from handsigns.reporting.figures import importance, pairs, size
+from handsigns.reporting.figures.importance import slice_plot
+from handsigns.reporting.figures.pairs import pair_maps
 from handsigns.reporting.figures.size import size_figures
 from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.results.journal import Journal
@@ -45,6 +48,27 @@ def test_the_front_consists_of_trials_trained_to_the_end(make_search):
     assert [row["trial"] for row in figures[0].data["front"]] == ["0000", "0001"]
     assert len(figures[0].data["rows"]) == 4
     assert "trial 0001 90.0% at 300" in figures[0].alt
+
+
+def test_front_and_ring_consider_all_trials(make_search, monkeypatch):
+    monkeypatch.setattr(size, "_MAX_POINTS", 2)
+    search = make_search(None)
+    monkeypatch.setattr(type(search), "winner", search.trial("0001"))
+    (figure,) = size_figures(search)
+    assert len(figure.data["rows"]) == 2
+    assert [row["trial"] for row in figure.data["front"]] == ["0000", "0001"]
+    assert [row["trial"] for row in figure.data["winner"]] == ["0001"]
+
+
+@pytest.mark.parametrize("module", [importance, pairs])
+def test_the_winner_is_ringed_in_large_searches(tmp_path, monkeypatch, module):
+    monkeypatch.setattr(module, "_MAX_POINTS", 2)
+    search = simulate_search(tmp_path, trials=30)
+    winner = search.ranked[1]  # such as the best one of a re-evaluation
+    monkeypatch.setattr(type(search), "winner", winner)
+    names = ["learning_rate", "dropout"]
+    figure = slice_plot(search, "dropout") if module is importance else pair_maps(search, names)[0]
+    assert [row["trial"] for row in figure.data["winner"]] == [winner.trial_id]
 
 
 def test_what_was_not_measured_has_neither_figure_nor_column(make_search):

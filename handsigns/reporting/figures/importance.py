@@ -84,7 +84,7 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
             "status": record.status,
             "trial": record.trial_id,
         }
-        for record in subsample(ranked, _MAX_POINTS)
+        for record in ranked
     ]
     winner_id = search.winner.trial_id if search.winner else ""
     winner = [row for row in rows if row["trial"] == winner_id]
@@ -110,7 +110,7 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
     )
     region = None if isinstance(parameter, Choice) else best_region(ranked, name)
     layers: list[alt.Chart] = [points, ring]
-    data = {"rows": rows, "winner": winner}
+    data = {"rows": subsample(rows, _MAX_POINTS), "winner": winner}
     if region is not None:
         data["region"] = [{"low": round_sig(region[0]), "high": round_sig(region[1])}]
         band = (

@@ -29,6 +29,7 @@ _NUM_PAIRED = 3
 """Number of hyperparameters of which each pair is plotted."""
 _MIN_TRIALS = 8
 """Minimum number of trials for a heat map."""
+_MAX_POINTS = 400
 
 
 def pair_maps(search: StoredSearch, order: Sequence[str]) -> list[Figure]:
@@ -67,7 +68,7 @@ def _pair_map(
     trials: Rows = [
         {"x": round_sig(float(r.params[first])), "y": round_sig(float(r.params[second])),
          "trial": r.trial_id, "value": round_sig(final_value(r, objective))}
-        for r in subsample(records, 400)
+        for r in records
     ]  # fmt: skip
     scales = [
         alt.Scale(type="log" if is_log(space[n]) else "linear", nice=False,
@@ -111,7 +112,7 @@ def _pair_map(
         (heat + dots + ring).properties(width="container", height=280),
         {
             "rows": rows,
-            "trials": trials,
+            "trials": subsample(trials, _MAX_POINTS),
             "winner": [row for row in trials if row["trial"] == winner_id],
         },
     )

@@ -53,7 +53,7 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
             "status": record.status,
             "trial": record.trial_id,
         }
-        for record in subsample(records, _MAX_POINTS)
+        for record in records
         if math.isfinite(getattr(record.epochs[-1], objective.score))
     ]
     # A trial that was stopped early would have become better.
@@ -100,7 +100,7 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
         f"{objective.score_label} of {len(rows)} trials against {name}. Pareto front: {listed}.",
         (line + points + ring).properties(width="container", height=_HEIGHT),
         {
-            "rows": rows,
+            "rows": subsample(rows, _MAX_POINTS),
             "front": front,
             "winner": [row for row in rows if row["trial"] == winner_id],
         },
