@@ -57,12 +57,17 @@ def _check_stops(config: SearchConfig, journal: Journal) -> Iterator[str]:
     stops = Counter[str]()
     for report in journal.reports:
         trial_id, metrics, verdict = report.trial_id, report.metrics, report.verdict
-        passed = [rung for rung in reached if rung <= metrics.epoch < config.budget.max_epochs]
-        if not passed or trial_id in reached[passed[-1]]:
+        # Of several rungs passed in one epoch, the lower ones are decided after the next epochs.
+        undecided = [
+            rung
+            for rung, values in reached.items()
+            if rung <= metrics.epoch < config.budget.max_epochs and trial_id not in values
+        ]
+        if not undecided:
             if verdict is not None:
                 yield f"trial {trial_id}: decision after epoch {metrics.epoch}, which is not a rung"
             continue
-        values = reached[passed[-1]]
+        values = reached[undecided[-1]]
         value = sign * float(getattr(metrics, config.objective.metric))
         stop = bool(values) and value < np.percentile([*values.values()], 100 * (1 - 1 / factor))
         action = "stop" if stop else "continue"

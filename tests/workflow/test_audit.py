@@ -20,8 +20,9 @@ from handsigns.results.tables import write_tables
 from handsigns.results.trial import Placement, Session, Verdict
 from handsigns.training.state import TrainingPlan, init_state
 from handsigns.training.train import train_epochs
+from handsigns.tuning.scheduler import make_stopping_rule
 from handsigns.workflow.audit_decisions import check_decisions
-from tests.support.records import make_epoch_metrics, make_spec
+from tests.support.records import make_epoch_metrics, make_search_config, make_spec
 from tests.support.retraining import plan_of, write_runs
 from tests.support.scripted import simulate_search
 
@@ -194,6 +195,34 @@ def test_limits_leave_fewer_trials_to_start(tmp_path, limits, problems):
     journal.end_session("no improvement in 2 trials", interrupted=False)
     journal.close()
     assert list(check_decisions(open_search(paths))) == problems
+
+
+def test_several_rungs_may_be_passed_in_one_epoch(tmp_path):
+    asha = {"name": "asha", "grace_period": 1, "reduction_factor": 1.4}
+    config = make_search_config(scheduler=asha, budget={"trials": 3, "max_epochs": 12})
+    paths = SearchPaths(tmp_path / "asha")
+    create_search(paths, config, simulate_search(tmp_path, trials=0).data)
+    journal, rule = Journal(paths.journal, writable=True), make_stopping_rule(config)
+    journal.start_session(Session("f00d", {}))
+    for number in range(3):
+        trial_id, status = f"{number:04d}", "completed"
+        journal.start_trial(make_spec(trial_id))
+        for epoch in range(1, 13):
+            metrics = make_epoch_metrics(epoch, abs(number - 1) + 1 / epoch)
+            _, verdict = rule.decide(trial_id, metrics)
+            journal.report_epoch(trial_id, metrics, Placement("here/1", "cpu", 1), verdict)
+            if verdict is not None and verdict.action == "stop":
+                status = "stopped"
+                break
+        journal.end_trial(trial_id, status)
+    journal.close()
+    search = open_search(paths)
+    assert [record.status for record in search.journal.records] == [
+        "completed",
+        "completed",
+        "stopped",
+    ]
+    assert list(check_decisions(search)) == []
 
 
 def _pause_trials(journal: Journal, count: int) -> None:
