@@ -115,7 +115,8 @@ def _round(wanted: float, parameter: Parameter, low: float) -> float:
     if step is not None and not is_log(parameter):
         return low + round((wanted - low) / step) * step
     rounded = float(f"{wanted:.2g}")
-    return float(round(rounded)) if isinstance(parameter, Integer) else rounded
+    # A logarithmic range of integers begins at 1 or above.
+    return max(1.0, float(round(rounded))) if isinstance(parameter, Integer) else rounded
 
 
 def _clip_to_limits(name: str, wanted: float) -> float | None:

@@ -42,6 +42,14 @@ def test_ranges_do_not_exceed_the_hyperparameters_limits():
     assert edges_of(dropout=0.0) == []
 
 
+@pytest.mark.parametrize(("low", "next_low"), [(1, None), (2, 1)])
+def test_logarithmic_integers_are_extended_down_to_one(low, next_low):
+    depth = {"type": "integer", "low": low, "high": 100, "log": True}
+    config, _ = validate_search_config({"space": {"custom": {"depth": depth}}})
+    edges = find_edges(config.space, {"custom.depth": low})
+    assert [edge.next_range["low"] for edge in edges] == ([next_low] if next_low else [])
+
+
 def test_yaml_fragment_is_a_valid_space():
     edges = edges_of(learning_rate=9.9e-3, dropout=0.4, channel_width=8)
     fragment = yaml.safe_load(as_yaml(edges))
