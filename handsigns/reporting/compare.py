@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
     for search in searches:
         winner = search.best
         score = validation_score(search, winner, objective) if winner else None
-        if score is not None:
+        # Another objective's score may be unknown.
+        if score is not None and not math.isnan(score.score):
             scored.append((score, search.paths.name))
     if not scored:
         return "No search has a result yet"

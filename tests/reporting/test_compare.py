@@ -1,10 +1,16 @@
 import dataclasses
+import math
 
 import pytest
 
 from handsigns.cli import main
+from handsigns.config.sections import Objective
 from handsigns.reporting.compare import compare
+from handsigns.results.journal import Journal
+from handsigns.results.store import open_search
 from handsigns.results.test_result import read_test_result, write_test_result
+from handsigns.results.trial import Placement
+from tests.support.records import make_epoch_metrics, make_spec
 
 OTHER = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 3e-2},
@@ -40,6 +46,24 @@ def test_searches_on_different_images_are_not_ranked(make_search):
     comparison = compare([first, second])
     assert comparison.verdict == "The searches cannot be ranked: they used different images"
     assert "different images" in comparison.warnings[0]
+
+
+def test_searches_without_the_score_are_not_ranked(make_search):
+    searches = []
+    for name, f1 in (("first", 0.5), ("second", math.nan), ("third", 0.9)):
+        stored = make_search(name, trials=0)
+        journal = Journal(stored.paths.journal, writable=True)
+        journal.start_trial(make_spec("0000"))
+        metrics = dataclasses.replace(make_epoch_metrics(1, 0.3), val_macro_f1=f1)
+        journal.report_epoch("0000", metrics, Placement("here/1", "cpu", 1))
+        journal.end_trial("0000", "completed")
+        journal.close()
+        search = open_search(stored.paths)
+        objective = {"objective": Objective(metric="val_macro_f1")}
+        config = search.config.model_copy(update=objective)
+        searches.append(dataclasses.replace(search, config=config))
+    assert compare(searches).verdict.startswith("third has the best val_macro_f1")
+    assert compare(searches[1:2]).verdict == "No search has a result yet"
 
 
 def test_winners_are_compared_by_mcnemars_test(make_search, add_scripted_winner):
