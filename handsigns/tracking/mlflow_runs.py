@@ -89,6 +89,9 @@ class MlflowRuns:
             run = self._resume_or_create_run(run, record)
         assert run is not None
         run_id = run.info.run_id
+        if record.ended_at is None and run.info.status == "KILLED":  # was paused until now
+            self.client.update_run(run_id, status="RUNNING")
+            self._runs[trial_id] = self.client.get_run(run_id)
         for epochs in self._unlogged_metrics(record):
             self.client.log_batch(run_id, metrics=epochs)
         self._num_logged[trial_id] = len(record.epochs)

@@ -4,7 +4,12 @@ import pytest
 
 pytest.importorskip("mlflow")
 
+from handsigns.results.trial import Placement, Verdict
+from handsigns.tracking.background import update_tracker
 from handsigns.tracking.base import mlflow_uri
+from handsigns.tracking.registry import make_tracker
+
+PLACEMENT = Placement("laptop/1", "cpu", 1)
 
 # MLflow's tables use a feature that SQLAlchemy 2.1 removes.
 pytestmark = [
@@ -69,6 +74,24 @@ def test_a_killed_search_resumes_the_same_runs(scripted):
         scripted, after, "best_trial_val_loss"
     )
     assert len(history(scripted, repeated, "best_trial_val_loss")) == 1
+
+
+def test_a_promoted_trial_runs_again(scripted):
+    tracker = make_tracker("mlflow", scripted.search)
+    tracker.open([])
+    scripted.start_trial("0000")
+    pause = Verdict(1, 0.3, None, 0, "pause")
+    scripted.journal.report_epoch("0000", scripted.make_epoch_metrics(1, 0.3), PLACEMENT, pause)
+    statuses = []
+    for event in ("paused", "promoted", "completed"):
+        if event == "promoted":
+            scripted.journal.resume_trial("0000")
+        elif event == "completed":
+            scripted.train("0000", 2, 3)
+            scripted.journal.end_trial("0000", "completed")
+        update_tracker(tracker, scripted.journal.records)
+        statuses.append(runs(scripted)[1]["0000"].info.status)
+    assert statuses == ["KILLED", "RUNNING", "FINISHED"]
 
 
 def test_restarted_trials_and_copied_searches_get_new_runs(scripted):
