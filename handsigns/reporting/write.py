@@ -136,7 +136,8 @@ def _page(
         **figures_payload(list(report_figures)),
         **trials_payload(search),
         "curves": trial_curves(search.config.objective),
-        "replay": next_steps.replay_line(search, "TRIAL"),
+        # No name of a search, which stands before it, contains an @.
+        "replay": next_steps.replay_line(search, "@TRIAL@"),
     }
     return render(
         "report.html.j2",

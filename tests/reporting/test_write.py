@@ -375,3 +375,12 @@ def test_report_command_prints_the_page(make_search, tmp_path, capsys):
     assert main(["report", "mine", "--follow", *options]) == 0
     assert "mine is no longer running" in capsys.readouterr().out
     assert main(["report", "other", *options]) == 2
+
+
+def test_replay_commands_of_trials_keep_the_search_name(make_search, tmp_path):
+    search = make_search("my-TRIAL", trials=3)
+    line = payload_of(write_report(search, tmp_path / "out", figures=False))["replay"]
+    script = (TEMPLATES / "page.js").read_text()
+    placeholder = re.search(r'payload\.replay\.replace\("(.+?)", id\)', script).group(1)
+    words = shlex.split(line.replace(placeholder, "0002", 1))
+    assert words[:4] == ["handsigns", "replay", "my-TRIAL", "0002"]

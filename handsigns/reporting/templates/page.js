@@ -234,7 +234,7 @@
     const error = byId("trial-error");
     error.hidden = !trial.error;
     error.textContent = trial.error;
-    const line = payload.replay.replace("TRIAL", id);
+    const line = payload.replay.replace("@TRIAL@", id);
     const command = make("div", undefined, "command");
     const button = make("button", "Copy");
     Object.assign(button, { type: "button" });
