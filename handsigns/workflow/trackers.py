@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.workflow.sync import ensure_not_running_elsewhere
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -53,6 +54,7 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
     Raises:
         ConfigError: a tracker is unknown, or not installed.
         ResultsError: a tracker fails, or the search is running.
+        ResourceError: the storage of its copy cannot be read.
     """
     from handsigns.config.load import load_search_config
     from handsigns.results.search_lock import search_lock
@@ -67,6 +69,7 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
     ensure_installed(config.tracking.enabled)
     tracked = TrackedSearch(search.paths, config, search.data.info)
     with search_lock(search.paths):
+        ensure_not_running_elsewhere(search.paths)
         for tool in config.tracking.enabled:
             try:
                 _export_trials(make_tracker(tool, tracked), search)
@@ -106,19 +109,19 @@ def serve_dashboard(search: StoredSearch, port: int) -> None:
 def _optuna_file(search: StoredSearch) -> Iterator[Path]:
     """Update the search's Optuna journal and yield its path; if not writable, a temporary one.
 
-    A running search keeps its own journal up to date.
+    A running search keeps its own journal up to date, also on another machine.
     """
-    from handsigns.results.search_lock import search_lock
+    from handsigns.results.search_lock import lock_owner, search_lock
 
     with tempfile.TemporaryDirectory(prefix="handsigns-") as scratch:
         file = search.paths.optuna_journal
-        try:
-            with search_lock(search.paths):
-                _write_optuna_file(search, file)
-        except (ResultsError, OSError):
-            if not file.exists():
-                file = Path(scratch) / file.name
-                _write_optuna_file(search, file)
+        with contextlib.suppress(ResultsError, OSError):
+            if not lock_owner(search.paths):
+                with search_lock(search.paths):
+                    _write_optuna_file(search, file)
+        if not file.exists():
+            file = Path(scratch) / file.name
+            _write_optuna_file(search, file)
         yield file
 
 

@@ -16,11 +16,13 @@ import pytest
 from handsigns.cli import main
 from handsigns.config.load import load_search_config
 from handsigns.data.splits import DataInfo
+from handsigns.io.storage import open_storage
 from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import DataRecord, create_search
+from handsigns.results.sync import RemoteCopy
 from handsigns.results.trial import Placement, Session
 from tests.security.test_network import listeners
 from tests.support.records import make_spec
@@ -128,6 +130,31 @@ def test_the_dashboard_of_a_locked_search_writes_no_files(scripted):
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
         assert sorted(path.name for path in scripted.root.iterdir()) == before
+
+
+def test_files_of_a_search_running_elsewhere_stay_as_pulled(scripted, capsys, monkeypatch):
+    pytest.importorskip("optuna_dashboard")
+    update_optuna_journal(scripted)
+    journal = Journal(scripted.journal, writable=True)
+    journal.start_trial(make_spec("0002", {"learning_rate": 5e-3}))
+    journal.close()
+    Path("shared").mkdir()
+    with monkeypatch.context() as other_machine:
+        other_machine.setattr("socket.gethostname", lambda: "elsewhere")
+        RemoteCopy(scripted, open_storage("shared/scripted")).push(running=True)
+    served = []
+    monkeypatch.setattr(
+        "handsigns.reporting.optuna_dashboard.serve",
+        lambda file, *_: served.append((file.resolve(), file.read_bytes())),
+    )
+    pulled = SearchPaths.for_name(Path("there").resolve(), "scripted")
+    options = ["scripted", "--results", "there", "--storage", "shared"]
+    assert main(["dashboard", *options]) == 0
+    content = scripted.optuna_journal.read_bytes()
+    assert served == [(pulled.optuna_journal, content)]
+    assert main(["track", *options, "--to", "tensorboard"]) == 2
+    assert "is being run by process" in capsys.readouterr().err
+    assert not pulled.tensorboard.exists()
 
 
 def test_exporting_a_search_to_tensorboard_is_idempotent(scripted, capsys):
