@@ -38,7 +38,8 @@ CROSS_ENTROPY = "cross_entropy"
 CUSTOM_PREFIX = "custom."
 """Prefix of custom hyperparameters in spaces and tables."""
 
-_TORCHVISION = re.compile(r"torchvision/[a-z0-9_]{1,60}")
+TORCHVISION_PREFIX = "torchvision/"
+_TORCHVISION = re.compile(TORCHVISION_PREFIX + r"[a-z0-9_]{1,60}")
 _CUSTOM_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
@@ -96,7 +97,7 @@ class TrialConfig(BaseModel):
     channel_width: int = Field(default=16, ge=1, le=512)
     """Channels of the first block; later blocks have multiples of it. Ignored by torchvision."""
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
-    """Dropout probability before the last layer."""
+    """Dropout probability before the last layer. Ignored by torchvision."""
 
     optimizer: Optimizer = "adamw"
     """Optimiser."""

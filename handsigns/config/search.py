@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from handsigns.config.hyperparameters import Scalar, TrialConfig
+from handsigns.config.hyperparameters import TORCHVISION_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import ConfigInt
 from handsigns.config.sections import (
     Budget,
@@ -67,6 +67,13 @@ class SearchConfig(BaseModel):
         if not self.baseline or self.searcher.name == "grid":
             return None
         return self.space.nearest_params(TrialConfig().hyperparameters())
+
+    @property
+    def torchvision_networks(self) -> list[str]:
+        """Architectures of the space that are torchvision's, as ``torchvision/NAME``."""
+        parameter = self.space.get("architecture")
+        values = (parameter.values() if parameter else None) or ()
+        return [str(value) for value in values if str(value).startswith(TORCHVISION_PREFIX)]
 
     @property
     def user_functions(self) -> list[str]:

@@ -196,5 +196,8 @@ def _read_split(folder: Path, name: SplitName) -> Split:
     labels = np.load(folder / f"{name}_labels.npy", allow_pickle=False)
     groups = np.load(folder / f"{name}_groups.npy", allow_pickle=False)
     names = json.loads((folder / f"{name}_names.json").read_text(encoding="ascii"))
+    # Read-only like the images: a GPU then keeps one copy for all trials of a process.
+    labels.setflags(write=False)
+    groups.setflags(write=False)
     # A plain array over the mapped file: unlike a `memmap`, it is pickled without a copy.
     return Split(np.asarray(images), labels, tuple(names), groups if len(groups) else None)

@@ -120,7 +120,8 @@ def _assign_groups(
 ) -> None:
     """Assign the groups of two or more images to folds, largest first, in place.
 
-    Each goes where its classes have the fewest images, in proportion to the class.
+    Each goes where most of its classes are missing, or else where they have the fewest images, in
+    proportion to the class.
     """
     import numpy as np
 
@@ -134,7 +135,8 @@ def _assign_groups(
         members = by_group[group]
         inside = np.bincount(labels[members], minlength=counts.shape[1])
         load = (counts * (inside / totals**2)).sum(1)
-        fold = np.lexsort((counts.sum(1), load))[0]
+        num_missing = ((counts == 0) & (inside > 0)).sum(1)
+        fold = np.lexsort((counts.sum(1), load, -num_missing))[0]
         numbers[members] = fold
         counts[fold] += inside
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.hyperparameters import TORCHVISION_PREFIX, TrialConfig
 from handsigns.config.user_code import UserCode
 from handsigns.errors import ConfigError
 from handsigns.models.compact import CompactNet
@@ -40,7 +40,7 @@ def build_model(
         return network.to(memory_format=torch.channels_last)
     if ":" in config.architecture:
         return _build_user_model(config, classes, size, user_code)
-    return _build_torchvision_model(config.architecture.removeprefix("torchvision/"), classes)
+    return _build_torchvision_model(config.architecture.removeprefix(TORCHVISION_PREFIX), classes)
 
 
 def _build_user_model(

@@ -18,7 +18,8 @@ from handsigns.training.device import autocast_context
 from handsigns.training.device_data import split_to_device
 
 _EVAL_BATCH_SIZES = {"cpu": 32, "cuda": 1024}
-"""Batch sizes that fit a core's cache, or fill a GPU."""
+"""Batch sizes that fit a core's cache, or fill a GPU with images of 64 pixels."""
+_MIN_EVAL_BATCH_SIZE = 32
 _DEFAULT_EVAL_BATCH_SIZE = 256
 _MAX_GRAPHED_BATCHES = 8
 """Batches up to which an evaluation is captured; full ones keep a GPU busy while the next is
@@ -65,7 +66,7 @@ class Evaluator:
         self._num_images = torch.bincount(labels, minlength=num_classes).tolist()
         # Loss and accuracy; numbers of correct and of all predictions of each class.
         self._scores = torch.zeros(2 + 2 * num_classes, device=images.device)
-        if len(images) > _MAX_GRAPHED_BATCHES * _eval_batch_size(images.device):
+        if len(images) > _MAX_GRAPHED_BATCHES * _eval_batch_size(images):
             eager_reason = "so many images that launching kernels takes no time in comparison"
         self._evaluate = GraphedFunction(self._compute_scores, images.device, eager_reason)
 
@@ -103,7 +104,7 @@ def predict_logits(model: nn.Module, images: Tensor) -> Tensor:
     """Predict logits float32 (N, K) of images uint8 (N, H, W, 3), in evaluation mode."""
     was_training = model.training
     model.eval()
-    batches = torch.split(images, _eval_batch_size(images.device))
+    batches = torch.split(images, _eval_batch_size(images))
     with autocast_context(images.device):
         parts = [model(normalize(batch)).float() for batch in batches]
     model.train(was_training)
@@ -119,5 +120,8 @@ def predict_probabilities(
     return probs
 
 
-def _eval_batch_size(device: torch.device) -> int:
-    return _EVAL_BATCH_SIZES.get(device.type, _DEFAULT_EVAL_BATCH_SIZE)
+def _eval_batch_size(images: Tensor) -> int:
+    """Return the batch size; larger images take smaller ones, so that their memory is bounded."""
+    largest = _EVAL_BATCH_SIZES.get(images.device.type, _DEFAULT_EVAL_BATCH_SIZE)
+    fitting = largest * 64**2 // (images.shape[1] * images.shape[2])
+    return max(_MIN_EVAL_BATCH_SIZE, min(largest, fitting))

@@ -25,14 +25,25 @@ def make_loss(
         config: the hyperparameters.
         user_code: the trusted user code.
         class_weights: weight of each class in cross-entropy, float32 (K,); None: all weigh the
-            same. The loss of a batch is the mean over its images, weighted by their classes.
+            same. The loss of a batch is the mean over its images, weighted by their classes; the
+            smoothed targets are not, unlike those of `torch.nn.functional.cross_entropy`, which
+            draws the predictions of frequent classes towards rare ones.
 
     Raises:
         ConfigError: it is user code that is not trusted, or fails to load.
     """
     if config.loss == CROSS_ENTROPY:
-        return functools.partial(
-            F.cross_entropy, weight=class_weights, label_smoothing=config.label_smoothing
-        )
+        smoothing = config.label_smoothing
+        if class_weights is None:
+            return functools.partial(F.cross_entropy, label_smoothing=smoothing)
+        return functools.partial(_weighted_cross_entropy, class_weights, smoothing)
     loss = load_user_function(config.loss, user_code)
     return lambda logits, labels: loss(logits, labels, config)
+
+
+def _weighted_cross_entropy(
+    class_weights: Tensor, label_smoothing: float, logits: Tensor, labels: Tensor
+) -> Tensor:
+    losses = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
+    weights = class_weights[labels]
+    return (weights * losses).sum() / weights.sum()

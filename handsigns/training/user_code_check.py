@@ -63,6 +63,8 @@ def _check_config(config: TrialConfig, user_code: UserCode, classes: int, size: 
         value = loss(logits, torch.arange(_BATCH_SIZE) % classes)
     if ":" in config.loss:
         _check_loss(config, user_code, value)
+    if ":" in config.architecture:
+        _check_gradients(config, user_code, model, value)
 
 
 def _check_network(
@@ -98,6 +100,21 @@ def _check_loss(config: TrialConfig, user_code: UserCode, value: object) -> None
         raise ConfigError(f"{what} returns {actual}; it must return a scalar tensor, shape ()")
     if not value.requires_grad:
         raise ConfigError(f"{what} does not depend on the logits, so it has no gradient")
+
+
+def _check_gradients(
+    config: TrialConfig, user_code: UserCode, model: nn.Module, loss: Tensor
+) -> None:
+    location = source_location(load_user_function(config.architecture, user_code))
+    with error_context(f"{config.architecture}, in the backward pass,"):
+        loss.backward()  # type: ignore[no-untyped-call]
+    unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    if unused:
+        raise ConfigError(
+            f"{location}: the loss does not depend on parameters of the model "
+            f"{config.architecture} ({', '.join(unused[:3])}{', …' if unused[3:] else ''}); remove "
+            f"them, or freeze them: requires_grad_(False)"
+        )
 
 
 def _tied_weights(model: nn.Module) -> list[str]:

@@ -21,7 +21,7 @@ from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
 from handsigns.workflow.trackers import tracking_overrides
 from handsigns.workflow.trials import FinishedRun, RunOptions, run_trials
-from handsigns.workflow.user_code import load_user_code_for_space, smoke_test_user_code
+from handsigns.workflow.user_code import load_user_code_for_space, smoke_test_networks
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -158,7 +158,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     _print_summary(config, data)
     if request.data and data.check:
         print_check(request.data, data.check)
-    smoke_test_user_code(config, user_code, data)
+    smoke_test_networks(config, user_code, data)
     limited = limit_space(config, data.info, user_code)
     if limited is not None:
         print_limits(config, limited[0])

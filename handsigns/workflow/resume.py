@@ -16,7 +16,7 @@ from handsigns.workflow.searches import reload
 from handsigns.workflow.sync import ensure_not_running_elsewhere
 from handsigns.workflow.trackers import tracking_overrides
 from handsigns.workflow.trials import FinishedRun, RunOptions, run_trials
-from handsigns.workflow.user_code import load_user_code_for_resume, smoke_test_user_code
+from handsigns.workflow.user_code import load_user_code_for_resume, smoke_test_networks
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -72,7 +72,7 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
         data = open_search_data(search, request.inputs.data)
         _ensure_data_unchanged(search, data, accepted=request.accept_changed_data)
         _ensure_code_unchanged(search, user_code, accepted=request.accept_changed_code)
-        smoke_test_user_code(config, user_code, data)
+        smoke_test_networks(config, user_code, data)
         limited = limit_space(config, data.info, user_code, search.paths.latencies)
         limited_space, latencies = limited or (None, {})
         _save_inputs(search, config, data, request.inputs.data, user_code)

@@ -139,12 +139,19 @@ def load_user_code_for_trials(
     return UserCode(modules) if modules else None
 
 
-def smoke_test_user_code(config: SearchConfig, user_code: UserCode | None, data: DataSet) -> None:
-    """Build the user's models once and compute the losses, before the search starts.
+def smoke_test_networks(config: SearchConfig, user_code: UserCode | None, data: DataSet) -> None:
+    """Build torchvision's and the user's networks once, and compute the losses, before the search.
 
     Raises:
         ConfigError: one of them fails.
     """
+    if config.torchvision_networks:
+        with progress("checking torchvision's networks") as report:
+            report(0, 1)
+            from handsigns.training.torchvision_check import check_torchvision
+
+            check_torchvision(config, len(data.info.classes), data.info.size)
+            report(1, 1)
     if user_code is None:
         return
     with progress("checking user code") as report:

@@ -294,8 +294,9 @@ def test_skipped_images_are_decoded_once_the_limit_is_raised(signs_folder, monke
 
 def test_cached_images_are_read_only(signs_folder):
     data = open_data(signs_folder, size=8)
-    with pytest.raises(ValueError, match="read-only"):
-        data.train.images[0] = 0
+    for array in (data.train.images, data.train.labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 def test_fingerprint_depends_on_content_alone(signs_folder, tmp_path):

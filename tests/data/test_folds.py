@@ -50,6 +50,14 @@ def test_groups_are_never_separated_by_folds(images, folds, seed):
         assert len(set(numbers[groups == group].tolist())) == 1
 
 
+def test_each_fold_has_each_class_if_groups_allow():
+    counts = ((1, 3), (3, 0), (1, 1), (1, 2))
+    labels = np.concatenate([np.repeat([0, 1], group) for group in counts])
+    groups = np.repeat(np.arange(4), [sum(group) for group in counts])
+    numbers = assign_folds(labels, 3, 360, groups)
+    assert all(set(labels[numbers == fold].tolist()) == {0, 1} for fold in range(3))
+
+
 def test_single_groups_leave_the_folds_unchanged(make_split):
     labels = make_split(60).labels
     assert (assign_folds(labels, 5, 3) == assign_folds(labels, 5, 3, np.arange(60))).all()

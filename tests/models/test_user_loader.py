@@ -108,6 +108,9 @@ WRONG = [
     (NETWORK + "net = nn.Sequential(nn.Flatten(), nn.Linear(3 * size**2, 5))\n"
      "    net.scale = net[1].weight * 2\n    return net\n",
      "cannot copy Sequential for the moving average of its weights"),
+    (NETWORK + "net = nn.Sequential(nn.Flatten(), nn.Linear(3 * size**2, 5))\n"
+     "    net[1].spare = nn.Linear(2, 2)\n    return net\n",
+     r"does not depend on parameters .* \(1.spare.weight, 1.spare.bias\); remove them, or freeze"),
     ("def build(:\n", "SyntaxError"),
     ("import not_there\n", r"mine.py, line 1: mine failed: ModuleNotFoundError"),
     ("other = 3\n", "mine.py has no function build"),

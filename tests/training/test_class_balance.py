@@ -36,8 +36,21 @@ def test_weighted_loss_equals_its_definition(label_smoothing):
     labels = torch.tensor([0, 1, 2, 1, 0])
     log_p = np.log(np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True))
     targets = np.eye(3)[labels] * (1 - label_smoothing) + label_smoothing / 3
-    weighted = -(targets * log_p * weights.numpy()).sum() / weights.numpy()[labels].sum()
+    losses, image_weights = -(targets * log_p).sum(1), weights.numpy()[labels]
+    weighted = (losses * image_weights).sum() / image_weights.sum()
     assert make_loss(config, None, weights)(logits, labels).item() == pytest.approx(weighted)
+
+
+def test_smoothing_draws_no_prediction_towards_the_rare_class():
+    """The loss of images that look alike is lowest at their smoothed target."""
+    loss = make_loss(TrialConfig(label_smoothing=0.05), None, torch.tensor([0.5, 10.0]))
+    logits = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.SGD([logits], lr=1.0)
+    for _ in range(500):
+        optimizer.zero_grad()
+        loss(logits.expand(4, 2), torch.zeros(4, dtype=torch.int64)).backward()
+        optimizer.step()
+    assert logits.softmax(0)[1].item() == pytest.approx(0.025, abs=1e-3)
 
 
 def test_each_class_is_drawn_equally_often_in_as_many_steps():
