@@ -111,6 +111,7 @@ def main() -> int:
     parser.add_argument("--data", nargs="+", choices=recorded, default=recorded)
     parser.add_argument("--workers", nargs="+", type=int, default=sorted(HORIZONS))
     parser.add_argument("--seeds", type=int, default=100, help="simulated searches of each cell")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--group", nargs="+", default=[], help="groups of policies, beside ours")
     parser.add_argument("--policies", nargs="+", default=[], help="parts of names of policies")
     parser.add_argument(
@@ -135,7 +136,8 @@ def main() -> int:
                 horizon = 0.5 if args.smoke else HORIZONS.get(workers, 2.0)
                 cell = Cell(CURVES / f"{name}.parquet", workers, horizon, args.unsteady)
                 seeds = max(1, args.seeds // SEED_DIVISORS.get(workers, 1))
-                tasks = [(cell, policy.name, seed) for policy in policies for seed in range(seeds)]
+                numbers = range(args.first_seed, args.first_seed + seeds)
+                tasks = [(cell, policy.name, seed) for policy in policies for seed in numbers]
                 log_progress(f"{name}, {workers} workers: {len(tasks)} searches")
                 outcomes = pool.starmap(simulate, tasks, chunksize=1)
                 found = {
