@@ -45,6 +45,7 @@ from handsigns.config.load import load_search_config
 from handsigns.config.search import SearchConfig
 from handsigns.policy.learning_curves import LearningCurveModel
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
+from handsigns.stats.mcnemar import holm
 
 HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 """Duration of a simulated search by its number of workers, in full trainings."""
@@ -263,8 +264,7 @@ def _table(name: str, cell: Cell, found: dict[str, list[Outcome]]) -> Table:
     return Table(
         f"{name}: {len(model.recorded)} curves, of whose variance the model explains "
         f"{model.explained_variance:.0%}; {cell.workers} {'unsteady ' if cell.unsteady else ''}"
-        f"workers, {cell.horizon:g} full trainings "
-        f"of time, {seeds} seeds",
+        f"workers, {cell.horizon:g} full trainings of time, {seeds} seeds",
         ("policy", "time to 10 %", "to 3 %", "to 1 %", "regret at 25 %", "at 50 %", "at 100 %",
          "winner in top 1 %", "trials", "p against ours"),
         rows,
@@ -288,11 +288,7 @@ def _corrected_p_values(found: dict[str, list[Outcome]], horizon: float) -> dict
         theirs = [min(outcome.times[-1], horizon) for outcome in outcomes]
         if policy != OURS and theirs != ours:
             raw[policy] = float(wilcoxon(ours, theirs).pvalue)
-    corrected, highest = {}, 0.0
-    for rank, (policy, p) in enumerate(sorted(raw.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(raw) - rank)))
-        corrected[policy] = highest
-    return corrected
+    return dict(zip(raw, holm([*raw.values()]), strict=True))
 
 
 def _targets(

@@ -69,18 +69,20 @@ class SearchConfig(BaseModel):
         return self.space.nearest_params(TrialConfig().hyperparameters())
 
     @property
+    def architectures(self) -> list[str]:
+        """Architectures of the space; none if it leaves the recommended one."""
+        return self._listed("architecture")
+
+    @property
     def torchvision_networks(self) -> list[str]:
         """Architectures of the space that are torchvision's, as ``torchvision/NAME``."""
-        parameter = self.space.get("architecture")
-        values = (parameter.values() if parameter else None) or ()
-        return [str(value) for value in values if str(value).startswith(TORCHVISION_PREFIX)]
+        return [name for name in self.architectures if name.startswith(TORCHVISION_PREFIX)]
 
     @property
     def user_functions(self) -> list[str]:
         """User functions that trials may run, as ``module:function``."""
-        return user_functions(
-            value
-            for name in ("architecture", "loss")
-            if name in self.space
-            for value in self.space[name].values() or ()
-        )
+        return user_functions([*self.architectures, *self._listed("loss")])
+
+    def _listed(self, name: str) -> list[str]:
+        parameter = self.space.get(name)
+        return [str(value) for value in (parameter.values() if parameter else None) or ()]

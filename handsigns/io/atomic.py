@@ -77,8 +77,9 @@ def remove_temporary_files(folder: Path, prefix: str = "") -> None:
     for temporary in folder.glob(f".{prefix}*.tmp"):
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        else:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def next_free_path(folder: Path) -> Path:

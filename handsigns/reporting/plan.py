@@ -62,13 +62,14 @@ def _verdict(estimates: tuple[Estimate, ...]) -> str:
         return f"reached in {_time(estimates[0].seconds)}"
     estimate = next(e for e in estimates if e.workers == worthwhile)
     time = f"{_time(estimate.seconds)} with {pluralize(worthwhile, 'worker')}"
-    if any(e.seconds is None for e in estimates if e.workers < worthwhile):
+    fewer_fail = any(e.seconds is None for e in estimates if e.workers < worthwhile)
+    if fewer_fail:
         time += ", and fewer mostly do not reach it within their limit of trials"
-    elif worthwhile == estimates[-1].workers:
-        return f"{time}; each doubling of the workers up to there saves at least a third"
-    if worthwhile == estimates[-1].workers:
+    if worthwhile < estimates[-1].workers:
+        return f"{time}; beyond, doubling the workers saves less than a third of the time"
+    if fewer_fail:
         return time
-    return f"{time}; beyond, doubling the workers saves less than a third of the time"
+    return f"{time}; each doubling of the workers up to there saves at least a third"
 
 
 def notes(forecast: Forecast) -> list[str]:

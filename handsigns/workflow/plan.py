@@ -131,25 +131,31 @@ def _plan_config(space: str | None, search: StoredSearch) -> SearchConfig:
 
 def _too_short(search: StoredSearch, recording: Recording) -> str:
     from handsigns.policy.recording import MIN_COMPLETED, MIN_TRIALS, recorded_trials
-    from handsigns.results.search_lock import lock_owner
 
-    longer = format_duration(60 * math.ceil(max(300.0, 2 * search.journal.elapsed) / 60))
-    records = search.journal.records
-    num_ended = len(recorded_trials(records))
-    trials = max(2 * MIN_TRIALS, 2 * len(records), search.config.budget.trials)
-    remedy = "Continue it: " + search.paths.command(
-        "resume", "--time-budget", longer, "--trials", str(trials), *search.paths.trust_options
-    )
-    size = search.config.space.size()
-    if size is not None and size < MIN_TRIALS:
-        remedy = f"Its space has {pluralize(size, 'configuration')} only, too few to plan for"
-    elif lock_owner(search.paths):
-        remedy = "It is running: wait until it has them"
+    num_ended = len(recorded_trials(search.journal.records))
     return (
         f"{search.paths.name} is too short to plan from: {pluralize(num_ended, 'trial')} ended or "
         f"paused, {recording.num_completed} of them trained to the end, and at least {MIN_TRIALS} "
-        f"and {MIN_COMPLETED} are needed. {remedy}"
+        f"and {MIN_COMPLETED} are needed. {_remedy(search)}"
     )
+
+
+def _remedy(search: StoredSearch) -> str:
+    """Return what to do about a search that is too short."""
+    from handsigns.policy.recording import MIN_TRIALS
+    from handsigns.results.search_lock import lock_owner
+
+    size = search.config.space.size()
+    if size is not None and size < MIN_TRIALS:
+        return f"Its space has {pluralize(size, 'configuration')} only, too few to plan for"
+    if lock_owner(search.paths):
+        return "It is running: wait until it has them"
+    longer = format_duration(60 * math.ceil(max(300.0, 2 * search.journal.elapsed) / 60))
+    trials = max(2 * MIN_TRIALS, 2 * len(search.journal.records), search.config.budget.trials)
+    resume = search.paths.command(
+        "resume", "--time-budget", longer, "--trials", str(trials), *search.paths.trust_options
+    )
+    return f"Continue it: {resume}"
 
 
 def _limited_space(

@@ -86,8 +86,7 @@ def load_user_code_for_plan(
     Raises:
         ResultsError: they are not trusted, or the code is missing or damaged.
     """
-    parameter = config.space.get("architecture")
-    functions = user_functions(() if parameter is None else parameter.values() or ())
+    functions = user_functions(config.architectures)
     return load_saved_user_code(
         stored.paths.user_code,
         functions,

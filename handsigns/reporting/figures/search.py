@@ -212,7 +212,7 @@ def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
             "rung": f"epoch {rung.epoch}",
             "reached": rung.reached,
             "text": f"{rung.reached}"
-            + (f", {rung.stopped} paused or stopped" if rung.stopped else ""),
+            + (f", {rung.stopped} {_ENDED_THERE}" if rung.stopped else ""),
         }
         for rung in rungs
     ]
@@ -248,6 +248,6 @@ def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
         "; ".join(f"{row['rung']}: {row['text']}" for row in labels),
         (bars + texts).properties(width="container", height=34 * max(1, len(rungs))),
         {"rows": rows, "labels": labels},
-        "Trials that reached each rung. The worse ones are paused or stopped there, which leaves "
-        "time for the better ones.",
+        f"Trials that reached each rung. The worse ones are {_ENDED_THERE} there, which leaves "
+        f"time for the better ones.",
     )
