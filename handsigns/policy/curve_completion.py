@@ -4,7 +4,7 @@ For each later epoch the curves that have both are regressed on the last epoch o
 Baker et al., "Accelerating Neural Architecture Search using Performance Prediction", 2018, with a
 single feature. Up to the next rung, trials are selected by what they had reached, which is the
 regressor, so that the regression is not biased; beyond it only promoted ones have later epochs, and
-poor trials are completed as better than they are. A regression from rung to rung avoids that, but
+the final losses of poor trials are underestimated. A regression from rung to rung avoids that, but
 made the targets of simulated plans less accurate.
 """
 

@@ -36,7 +36,7 @@ class Recording:
 
     Attributes:
         curves: a curve of the full length for each trial that was completed, stopped or paused,
-            and for each that diverged, which is taken for as poor as the poorest of the others.
+            and for each that diverged: the poorest of the others.
         num_completed: number of trials that were trained to the end.
         best_completed: best objective value after the last epoch of a completed trial; NaN if there
             is none.
