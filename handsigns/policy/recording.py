@@ -37,9 +37,9 @@ class Recording:
     Attributes:
         curves: a curve of the full length for each trial that was completed, stopped or paused,
             and for each that diverged: the poorest of the others.
-        num_completed: number of trials that were trained to the end.
-        best_completed: best objective value after the last epoch of a completed trial; NaN if there
-            is none.
+        num_completed: number of these trials that were trained to the end.
+        best_completed: best objective value after the last epoch of any completed trial; NaN if
+            there is none.
         completion_error: leave-one-out error of the last value of a completed trial, cut where
             others were: of the logarithm of its loss, or of the logit of its score; None if none
             was cut.
@@ -57,15 +57,16 @@ class Recording:
 
 
 def read_recording(
-    records: Iterable[TrialRecord], num_epochs: int, objective: Objective
+    records: Sequence[TrialRecord], num_epochs: int, objective: Objective
 ) -> Recording:
-    """Return the learning curves of trials; none if no trial was completed."""
-    records = recorded_trials(records)
+    """Return the learning curves of the first `_MAX_TRIALS` trials; none if none was completed."""
     completed = [record for record in records if record.status == "completed"]
-    if not completed:
+    read = recorded_trials(records)[:_MAX_TRIALS]
+    num_completed = sum(record.status == "completed" for record in read)
+    if not num_completed:
         return Recording((), 0, math.nan, None)
-    diverged = [record for record in records[:_MAX_TRIALS] if record.status == "diverged"]
-    ended = [record for record in records[:_MAX_TRIALS] if record.status != "diverged"]
+    diverged = [record for record in read if record.status == "diverged"]
+    ended = [record for record in read if record.status != "diverged"]
     losses = [log_loss(np.array([e.val_loss for e in record.epochs])) for record in ended]
     # Logits of the error, so that lower is better.
     errors = [-logit(np.array([objective.score_of(e) for e in record.epochs])) for record in ended]
@@ -85,7 +86,7 @@ def read_recording(
     best = min(completed, key=lambda record: rank_key(record, objective)).epochs[-1]
     return Recording(
         tuple(curves),
-        len(completed),
+        num_completed,
         objective.value_of(best),
         leave_one_out_error(errors if objective.is_score else losses, num_epochs),
     )

@@ -208,6 +208,22 @@ def test_diverged_trials_are_recorded_as_the_poorest(make_record):
     assert recording.best_completed == 0.5, "not the extrapolated end of a stopped trial"
 
 
+def test_the_first_trials_of_a_large_search_are_read(make_record, monkeypatch):
+    monkeypatch.setattr("handsigns.policy.recording._MAX_TRIALS", 3)
+    records = [
+        make_record("0000", [1.0, 0.5]),
+        make_record("0001", [9.0], "diverged"),
+        make_record("0002", [1.5], "paused"),
+        make_record("0003", [1.0, 0.4]),
+        make_record("0004", [9.0], "diverged"),
+    ]
+    recording = read_recording(records, 2, Objective())
+    assert (len(recording.curves), recording.num_completed) == (3, 1)
+    assert recording.best_completed == 0.4, "of all trials"
+    monkeypatch.setattr("handsigns.policy.recording._MAX_TRIALS", 1)
+    assert read_recording(records[1:], 2, Objective()).curves == ()
+
+
 def test_looser_limits_than_the_recorded_are_named(make_search_config):
     recorded = make_search_config(SPACE, limits={"parameters": 5000})
     assert differences(make_search_config(SPACE, limits={"parameters": 4000}), recorded) == []
