@@ -3,17 +3,20 @@
     python benchmarks/curves.py                              # record what is missing
     python benchmarks/curves.py --data hands24 --space default --configs 400 --workers 2
     python benchmarks/curves.py --data signs32 --photographs ../signs_dev
+    python benchmarks/curves.py --data hands64 --device cuda --workers 16
 
 Trains the configurations of a Sobol sequence to the end, without early stopping, and writes their
 validation loss, accuracy and seconds after every epoch to curves/DATA-SPACE.parquet. Some of them
 are trained with five seeds, which shows the noise. Trials on record are not trained again, so it
-can be interrupted, extended, and goes on where it ended. Seconds are CPU seconds on one thread,
-which other processes on the machine hardly change.
+can be interrupted, extended, and continues where it ended. Seconds are CPU seconds on one thread,
+which other processes on the machine hardly change; on a GPU, the seconds that an epoch took beside
+the other processes there.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -21,6 +24,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ NUM_REPEATED, NUM_SEEDS = 40, 5
 """Number of configurations trained with several seeds, and number of these seeds."""
 REPEAT_EVERY = 5
 """One in this many configurations is trained with several seeds, up to `NUM_REPEATED`."""
-BLOCK = 40
+BLOCK = 100
 """Configurations recorded of one data set before the next one's turn."""
 _SAVE_INTERVAL = 60.0
 """Seconds between writes of the file."""
@@ -79,6 +83,7 @@ def main() -> int:
     parser.add_argument("--space", nargs="+", choices=SPACES, default=SPACES)
     parser.add_argument("--configs", type=int, help="number of configurations of each space")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="number of processes")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--photographs", type=Path, help="folder of photographs, for signs*")
     parser.add_argument("--out", type=Path, default=CURVES, help="folder of the curves")
     args = parse(parser, data=["hands24"], space=["default"], configs=1, out=None)
@@ -94,14 +99,28 @@ def main() -> int:
             Recorder(out / f"{name}-{space}.parquet", name, space, folders[name], args)
             for space, name in itertools.product(args.space, folders)
         ]
-        # In turns, so that every data set has some curves when it is interrupted.
-        for last in itertools.count(BLOCK, BLOCK):
-            remain = [recorder.record(last) for recorder in recorders]
-            if not any(remain):
-                break
+        with process_pool(args.workers, args.device) as pool:
+            # In turns, so that every data set has some curves when it is interrupted.
+            for last in itertools.count(BLOCK, BLOCK):
+                remain = [recorder.record(pool, last) for recorder in recorders]
+                if not any(remain):
+                    break
     table = Table("Recorded curves", ("data and space", "trainings", "planned"),
                   [recorder.row for recorder in recorders])  # fmt: skip
     return finish([table], [], args)
+
+
+@contextlib.contextmanager
+def process_pool(workers: int, device: str) -> Iterator[Pool]:
+    """Yield a pool of processes that train; on a GPU they share it by MPS, if they can."""
+    from handsigns.cluster.mps import mps_daemon
+    from handsigns.config.sections import Resources
+
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
+        if device == "cuda":
+            stack.enter_context(mps_daemon(Resources(mps="auto"), log_progress))
+        yield stack.enter_context(context.Pool(workers, os.nice, (10,)))
 
 
 @dataclass(frozen=True)
@@ -122,7 +141,7 @@ class Recorder:
         from handsigns.config.load import load_search_config
 
         self._path, self._data, self._images = path, data, images
-        self._size, self._workers, self._smoke = DATA_SETS[data].size, args.workers, args.smoke
+        self._size, self._device, self._smoke = DATA_SETS[data].size, args.device, args.smoke
         self._config = load_search_config(REPOSITORY / "search_spaces" / f"{space}.yaml")
         self._num_configs = args.configs or NUM_CONFIGS[space]
         self._rows: list[dict[str, Any]] = _read(path)
@@ -141,7 +160,7 @@ class Recorder:
         """Name of the file, number of recorded trainings, and of all."""
         return self._path.stem, str(len(self._recorded)), str(len(self._jobs))
 
-    def record(self, last: int) -> bool:
+    def record(self, pool: Pool, last: int) -> bool:
         """Record what is missing of the first `last` configurations; return whether more remain."""
         jobs = [
             job
@@ -149,18 +168,16 @@ class Recorder:
             if job.config < last and (job.config, job.seed) not in self._recorded
         ]
         max_epochs = 2 if self._smoke else self._config.budget.max_epochs
-        tasks = [(job, self._images, self._size, max_epochs) for job in jobs]
+        tasks = [(job, self._images, self._size, max_epochs, self._device) for job in jobs]
         if tasks:
             log_progress(f"{self._path.stem}: {len(jobs)} trainings up to configuration {last}")
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(self._workers, os.nice, (10,)) as pool:
-                saved = time.monotonic()
-                for rows in pool.imap_unordered(_train, tasks):
-                    self._rows += rows
-                    self._recorded.add((rows[0]["config"], rows[0]["seed"]))
-                    if time.monotonic() - saved > _SAVE_INTERVAL:
-                        self._save()
-                        saved = time.monotonic()
+            saved = time.monotonic()
+            for rows in pool.imap_unordered(_train, tasks):
+                self._rows += rows
+                self._recorded.add((rows[0]["config"], rows[0]["seed"]))
+                if time.monotonic() - saved > _SAVE_INTERVAL:
+                    self._save()
+                    saved = time.monotonic()
             self._save()
         return last < self._num_configs
 
@@ -207,45 +224,42 @@ def sobol_params(search_config: Any, count: int) -> list[dict[str, Any]]:
     return configurations
 
 
-def _train(task: tuple[Job, Path, int, int]) -> list[dict[str, Any]]:
+def _train(task: tuple[Job, Path, int, int, str]) -> list[dict[str, Any]]:
     """Train one configuration on one thread; return a row for every epoch."""
     import torch
 
     from handsigns.config.hyperparameters import TrialConfig, trial_seed
     from handsigns.data.dataset import open_data
+    from handsigns.training.device import describe_device, release_gpu_memory
     from handsigns.training.state import TrainingPlan, init_state
     from handsigns.training.train import DivergedError, train_epochs
 
-    job, images, size, max_epochs = task
+    job, images, size, max_epochs, device_type = task
     torch.set_num_threads(1)
     data_set = open_data(images, size=size)
     config = TrialConfig.from_params(job.params)
-    classes, device = len(data_set.info.classes), torch.device("cpu")
+    classes, device = len(data_set.info.classes), torch.device(device_type)
     plan = TrainingPlan(config, classes, size, max_epochs, trial_seed(job.seed, config), device)
-    rows, started = [], time.process_time()
-    identity = {"config": job.config, "seed": job.seed}
-    try:
-        for metrics in train_epochs(init_state(plan), data_set.train, data_set.val):
-            ended = time.process_time()
-            figures = {
-                "epoch": metrics.epoch,
-                "val_loss": metrics.val_loss,
-                "val_accuracy": metrics.val_accuracy,
-                "train_loss": metrics.train_loss,
-                "seconds": ended - started,
-            }
+    clock = time.process_time if device_type == "cpu" else time.perf_counter
+    identity = {"config": job.config, "seed": job.seed, "device": describe_device(device)}
+    rows, started = [], clock()
+    with release_gpu_memory():
+        try:
+            for metrics in train_epochs(init_state(plan), data_set.train, data_set.val):
+                ended = clock()
+                figures = {
+                    "epoch": metrics.epoch,
+                    "val_loss": metrics.val_loss,
+                    "val_accuracy": metrics.val_accuracy,
+                    "train_loss": metrics.train_loss,
+                    "seconds": ended - started,
+                }
+                rows.append(identity | figures | job.params)
+                started = ended
+        except DivergedError as error:
+            figures = dict.fromkeys(("val_loss", "val_accuracy", "train_loss"), float("nan"))
+            figures |= {"epoch": error.epoch, "seconds": clock() - started}
             rows.append(identity | figures | job.params)
-            started = ended
-    except DivergedError as error:
-        nan = float("nan")
-        figures = {
-            "epoch": error.epoch,
-            "val_loss": nan,
-            "val_accuracy": nan,
-            "train_loss": nan,
-            "seconds": time.process_time() - started,
-        }
-        rows.append(identity | figures | job.params)
     return rows
 
 

@@ -41,7 +41,8 @@ def run_alone(workspace, *arguments):
 def test_search_uses_graphs_and_leaves_the_card_free(workspace, before):
     output = run_alone(
         workspace, "search", "tiny.yaml", "--name", "graphs", *workspace.data, "--trials", "4",
-        "--gpus-per-trial", "auto", "--set", "resources.mps=on", "--set", "scheduler.name=none",
+        "--gpus-per-trial", "auto", *workspace.concurrent, "--set", "resources.mps=on",
+        "--set", "scheduler.name=none",
     )  # fmt: skip
     assert "(MPS)" in output
     assert "steps/s" in output
