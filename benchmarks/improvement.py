@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from curves import CURVES
 from harness import Table, finish, log_progress, make_parser, parse
-from policy import full_training_seconds, load_model, timed_config
+from recorded_curves import full_training_seconds, load_model, timed_config
 from simulated import ours
 
 from handsigns.policy.improvement import (

@@ -23,13 +23,12 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from curves import CURVES
 from harness import (
-    REPOSITORY,
     Table,
     Target,
     at_most,
@@ -38,12 +37,17 @@ from harness import (
     make_parser,
     parse,
 )
-from recorded_curves import read_curves
+from recorded_curves import (
+    SHARES,
+    final_losses,
+    full_training_seconds,
+    load_model,
+    oracle_times,
+    target_losses,
+    timed_config,
+)
 from simulated import POLICIES, Policy
 
-from handsigns.config.load import load_search_config
-from handsigns.config.search import SearchConfig
-from handsigns.policy.learning_curves import LearningCurveModel
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
 from handsigns.stats.mcnemar import holm
 
@@ -51,9 +55,9 @@ HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 """Duration of a simulated search by its number of workers, in full trainings."""
 SEED_DIVISORS = {2: 1, 8: 1, 64: 4, 1000: 20}
 """Factor by which fewer seeds are simulated with many workers, which take longer."""
-SHARES = (0.10, 0.03, 0.01)
-"""Shares of the configurations that define the targets."""
 OURS = POLICIES[0].name
+SIGNIFICANCE = 0.05
+"""Level of the corrected p-values below which a difference is marked."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,49 @@ class Cell:
         )
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Outcomes of the policies in a cell, with the same seeds."""
+
+    cell: Cell
+    found: dict[str, list[Outcome]]
+
+    def median_time(self, policy: str, target: int) -> str:
+        """Return the median time to a target, and the share of searches that reached it."""
+        times = [outcome.times[target] for outcome in self.found[policy]]
+        reached = sum(map(math.isfinite, times)) / len(times)
+        median = statistics.median(times)
+        text = f"{median:.2f}" if math.isfinite(median) else "–"
+        return text if reached == 1 else f"{text} ({reached:.0%})"
+
+    def capped_median(self, policy: str, target: int = -1) -> float:
+        """Return the median time to a target, at most that of a whole search."""
+        return statistics.median(self._capped_times(policy, target))
+
+    def final_regret(self, policy: str) -> float:
+        """Return the median regret at the end."""
+        return statistics.median(outcome.regrets[-1] for outcome in self.found[policy])
+
+    def mark(self, policy: str) -> str:
+        """Return a mark if the time to 1 % differs significantly from ours."""
+        return "*" if self.p_values.get(policy, 1.0) < SIGNIFICANCE else ""
+
+    @cached_property
+    def p_values(self) -> dict[str, float]:
+        """Holm-corrected p-values of the differences from ours in the time to 1 %."""
+        from scipy.stats import wilcoxon
+
+        ours, raw = self._capped_times(OURS, -1), {}
+        for policy in self.found:
+            theirs = self._capped_times(policy, -1)
+            if theirs != ours:
+                raw[policy] = float(wilcoxon(ours, theirs).pvalue)
+        return dict(zip(raw, holm([*raw.values()]), strict=True))
+
+    def _capped_times(self, policy: str, target: int) -> list[float]:
+        return [min(outcome.times[target], self.cell.horizon) for outcome in self.found[policy]]
+
+
 def main() -> int:
     """Simulate all cells, and print their tables."""
     parser = make_parser(__doc__ or "")
@@ -131,6 +178,7 @@ def main() -> int:
         or not (args.group or args.policies)
     ]
     tables, targets = [], []
+    compared: dict[int, dict[str, Comparison]] = {}
     with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
         for name in args.data:
             for workers in args.workers:
@@ -145,31 +193,14 @@ def main() -> int:
                     policy.name: outcomes[k * seeds : (k + 1) * seeds]
                     for k, policy in enumerate(policies)
                 }
-                tables.append(_table(name, cell, found))
+                comparison = Comparison(cell, found)
+                compared.setdefault(workers, {})[name] = comparison
+                tables.append(_table(name, comparison))
                 print(tables[-1], flush=True)
-                targets += _targets(name, cell, policies, found)
+                targets += _targets(name, policies, comparison)
+    for workers, by_name in compared.items():
+        tables += _summaries(workers, by_name)
     return finish(tables, targets, args)
-
-
-@cache
-def load_model(path: Path) -> LearningCurveModel:
-    """Return the model of recorded curves, with the noise that repeated trainings show."""
-    space = load_search_config(space_path(path)).space
-    return LearningCurveModel(space, *read_curves(path, space))
-
-
-def space_path(curves: Path) -> Path:
-    """Return the search space of recorded curves."""
-    return REPOSITORY / "search_spaces" / f"{curves.stem.split('-')[1]}.yaml"
-
-
-def timed_config(curves: Path, seed: int, seconds: float) -> SearchConfig:
-    """Return the configuration of a search on recorded curves that only its time ends."""
-    config = load_search_config(space_path(curves))
-    budget = {"trials": 10**6, "time_budget": seconds, "patience": None}
-    return config.model_copy(
-        update={"seed": seed, "budget": config.budget.model_copy(update=budget)}
-    )
 
 
 def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
@@ -205,52 +236,14 @@ def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     )
 
 
-@cache
-def final_losses(path: Path) -> list[float]:
-    """Return the expected final losses of the recorded configurations, ascending."""
-    model = load_model(path)
-    return sorted(float(model.predict(trial.params).loss[-1]) for trial in model.recorded)
-
-
-@cache
-def full_training_seconds(path: Path) -> float:
-    """Return the median seconds of a full training."""
-    model = load_model(path)
-    seconds = [trial.curve.epoch_seconds for trial in model.recorded]
-    return statistics.median(seconds) * model.num_epochs
-
-
-@cache
-def target_losses(path: Path) -> tuple[float, ...]:
-    """Return the losses that the shares of configurations reach at their end."""
-    losses = sorted(trial.curve.loss[-1] for trial in load_model(path).recorded)
-    return tuple(float(losses[math.ceil(share * len(losses)) - 1]) for share in SHARES)
-
-
-@cache
-def oracle_times(path: Path) -> tuple[float, ...]:
-    """Return the time that the recorded curve needs that is first at a target, in trainings."""
-    unit = full_training_seconds(path)
-    curves = [trial.curve for trial in load_model(path).recorded]
-    return tuple(
-        min(
-            (int((curve.loss <= target).argmax()) + 1) * curve.epoch_seconds / unit
-            for curve in curves
-            if (curve.loss <= target).any()
-        )
-        for target in target_losses(path)
-    )
-
-
-def _table(name: str, cell: Cell, found: dict[str, list[Outcome]]) -> Table:
-    p_values = _corrected_p_values(found, cell.horizon)
+def _table(name: str, compared: Comparison) -> Table:
+    cell, p_values = compared.cell, compared.p_values
     rows = []
-    for policy, outcomes in found.items():
-        times = [[outcome.times[k] for outcome in outcomes] for k in range(len(SHARES))]
+    for policy, outcomes in compared.found.items():
         rows.append(
             (
                 policy,
-                *(_median_time(values) for values in times),
+                *(compared.median_time(policy, k) for k in range(len(SHARES))),
                 *(f"{statistics.median(o.regrets[k] for o in outcomes):.0%}" for k in range(3)),
                 f"{statistics.fmean(o.in_top for o in outcomes):.0%}",
                 f"{statistics.median(o.trials for o in outcomes):.0f}",
@@ -260,56 +253,56 @@ def _table(name: str, cell: Cell, found: dict[str, list[Outcome]]) -> Table:
     oracle = (f"{time:.2f}" for time in oracle_times(cell.curves))
     rows.append(("oracle", *oracle, "0%", "0%", "0%", "", "", ""))
     model = load_model(cell.curves)
-    seeds = len(found[OURS])
     return Table(
         f"{name}: {len(model.recorded)} curves, of whose variance the model explains "
         f"{model.explained_variance:.0%}; {cell.workers} {'unsteady ' if cell.unsteady else ''}"
-        f"workers, {cell.horizon:g} full trainings of time, {seeds} seeds",
+        f"workers, {cell.horizon:g} full trainings of time, {len(compared.found[OURS])} seeds",
         ("policy", "time to 10 %", "to 3 %", "to 1 %", "regret at 25 %", "at 50 %", "at 100 %",
          "winner in top 1 %", "trials", "p against ours"),
         rows,
     )  # fmt: skip
 
 
-def _median_time(times: Sequence[float]) -> str:
-    reached = sum(map(math.isfinite, times)) / len(times)
-    median = statistics.median(times)
-    text = f"{median:.2f}" if math.isfinite(median) else "–"
-    return text if reached == 1 else f"{text} ({reached:.0%})"
+def _summaries(workers: int, compared: dict[str, Comparison]) -> list[Table]:
+    """Return tables of all data sets and spaces: times to 1 %, and regrets at the end."""
+    times, regrets = [], []
+    for policy in next(iter(compared.values())).found:
+        ratios = [one.capped_median(policy) / one.capped_median(OURS) for one in compared.values()]
+        cells = [one.median_time(policy, -1) + one.mark(policy) for one in compared.values()]
+        times.append((policy, *cells, f"{statistics.geometric_mean(ratios):.2f}"))
+        medians = [one.final_regret(policy) for one in compared.values()]
+        cells = [f"{regret:.1%}" for regret in (*medians, statistics.fmean(medians))]
+        regrets.append((policy, *cells))
+    oracle = (f"{oracle_times(one.cell.curves)[-1]:.2f}" for one in compared.values())
+    times.append(("oracle", *oracle, ""))
+    return [
+        Table(
+            f"Time to the best 1 %, {workers} workers; * differs from ours, p < {SIGNIFICANCE:g}",
+            ("policy", *compared, "relative to ours"),
+            times,
+        ),
+        Table(f"Regret at the end, {workers} workers", ("policy", *compared, "mean"), regrets),
+    ]
 
 
-def _corrected_p_values(found: dict[str, list[Outcome]], horizon: float) -> dict[str, float]:
-    """Return Holm-corrected p-values of the differences from ours in the time to 1 %."""
-    from scipy.stats import wilcoxon
-
-    ours = [min(outcome.times[-1], horizon) for outcome in found[OURS]]
-    raw = {}
-    for policy, outcomes in found.items():
-        theirs = [min(outcome.times[-1], horizon) for outcome in outcomes]
-        if policy != OURS and theirs != ours:
-            raw[policy] = float(wilcoxon(ours, theirs).pvalue)
-    return dict(zip(raw, holm([*raw.values()]), strict=True))
-
-
-def _targets(
-    name: str, cell: Cell, policies: Sequence[Policy], found: dict[str, list[Outcome]]
-) -> list[Target]:
+def _targets(name: str, policies: Sequence[Policy], compared: Comparison) -> list[Target]:
     """Compare ours with every other policy, and its distance from the oracle with the peers'."""
-    where = f"{name}, {cell.workers} workers"
-
-    def median(policy: str, k: int) -> float:
-        return statistics.median(min(o.times[k], cell.horizon) for o in found[policy])
-
+    where = f"{name}, {compared.cell.workers} workers"
     targets = []
     for k, share in enumerate(SHARES):
-        others = {p.name: median(p.name, k) for p in policies if p.group in ("peer", "before")}
+        others = {
+            p.name: compared.capped_median(p.name, k)
+            for p in policies
+            if p.group in ("peer", "before")
+        }
         if others:
             best = min(others, key=others.__getitem__)
-            ratio = median(OURS, k) / others[best]
+            ratio = compared.capped_median(OURS, k) / others[best]
             targets.append(at_most(f"{where}: time to {share:.0%}, relative to {best}", ratio, 1.0))
-    oracle = oracle_times(cell.curves)[-1]
+    oracle = oracle_times(compared.cell.curves)[-1]
     for peer in (p.name for p in policies if p.name.startswith(("stock Ray", "Optuna"))):
-        distance = (median(OURS, -1) - oracle) / max(1e-9, median(peer, -1) - oracle)
+        distances = [compared.capped_median(policy) - oracle for policy in (OURS, peer)]
+        distance = distances[0] / max(1e-9, distances[1])
         targets.append(
             at_most(f"{where}: distance to the oracle, relative to {peer}", distance, 0.5)
         )

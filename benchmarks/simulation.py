@@ -31,8 +31,8 @@ from harness import (
     parse,
     temporary_folder,
 )
-from policy import load_model, timed_config
 from real_searches import DATA, add_arguments, real_searches, timed_epochs
+from recorded_curves import load_model, timed_config
 from simulated import ours
 
 from handsigns.config.hyperparameters import Scalar
