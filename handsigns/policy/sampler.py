@@ -268,11 +268,15 @@ def _optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -
                 seed=seed,
             )
         case "cmaes":
-            return optuna.samplers.CmaEsSampler(n_startup_trials=startup, seed=seed)
+            return optuna.samplers.CmaEsSampler(
+                n_startup_trials=startup, warn_independent_sampling=False, seed=seed
+            )
         case "gp":
             return optuna.samplers.GPSampler(n_startup_trials=startup, seed=seed)
         case "qmc":
             # One scrambled sequence for the whole search, so the seed is that of the search.
-            return optuna.samplers.QMCSampler(scramble=True, seed=search_config.seed)
+            return optuna.samplers.QMCSampler(
+                scramble=True, warn_independent_sampling=False, seed=search_config.seed
+            )
         case _:
             return optuna.samplers.RandomSampler(seed=seed)
