@@ -68,7 +68,9 @@ class ResourceAllocation:
     def _max_trials_on_node(self, node: Node) -> int:
         if self.accelerator_type is not None and self.accelerator_type not in node.accelerators:
             return 0
-        by_gpu = _num_fitting(node.gpus, self.gpus_per_trial) if self.gpus_per_trial else math.inf
+        by_gpu = (
+            _num_fitting_gpus(node.gpus, self.gpus_per_trial) if self.gpus_per_trial else math.inf
+        )
         return int(min(by_gpu, _num_fitting(node.cpus, self.cpus_per_trial)))
 
     def __str__(self) -> str:
@@ -158,7 +160,7 @@ def _cpus_per_trial(
         return float(resources.cpus_per_trial)
     if not gpus:
         return 1.0 if num_trials is None else _share_of_cpus(nodes, num_trials)
-    trials_by_node = [(node.cpus, _num_fitting(node.gpus, gpus)) for node in nodes]
+    trials_by_node = [(node.cpus, _num_fitting_gpus(node.gpus, gpus)) for node in nodes]
     share = min((cpus / trials for cpus, trials in trials_by_node if trials), default=1.0)
     share = float(math.floor(share)) if share >= 1 else math.floor(share * 100) / 100
     return max(share, sharing.min_cpus_per_trial)
@@ -209,8 +211,10 @@ def _node_has_at_most(nodes: Sequence[Node], most: float, noun: str) -> str:
     return f"{'a node has at most' if len(nodes) > 1 else exists} {_with_unit(most, noun)}"
 
 
-def _num_fitting(total: float, per_trial: float) -> int:
+def _num_fitting_gpus(gpus: float, per_trial: float) -> int:
     """Return how many trials fit; a fraction of a GPU cannot span two GPUs."""
-    if per_trial < 1:
-        return int(total) * int(1 / per_trial + 1e-9)
+    return int(gpus) * int(1 / per_trial + 1e-9) if per_trial < 1 else _num_fitting(gpus, per_trial)
+
+
+def _num_fitting(total: float, per_trial: float) -> int:
     return int(total / per_trial + 1e-9)

@@ -17,6 +17,7 @@ from handsigns.cluster import ray_compat
 from handsigns.cluster.isolation import environment, restore_process_state
 from handsigns.cluster.scratch import TOKEN_FILE, create_token, scratch_dir
 from handsigns.errors import ResourceError
+from handsigns.host import available_cpus
 from handsigns.io.home import fallback_home
 from handsigns.results.environment import PACKAGE_DIR
 
@@ -188,6 +189,7 @@ def _start_local_ray(data_bytes: int, dashboard: bool) -> str:
             with contextlib.nullcontext() if dashboard else ray_compat.without_dashboard_agents():
                 context = ray.init(
                     address="local",
+                    num_cpus=available_cpus(),  # Ray disregards the affinity of the process
                     include_dashboard=dashboard,
                     dashboard_host="127.0.0.1",
                     log_to_driver=False,

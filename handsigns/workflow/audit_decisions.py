@@ -92,10 +92,10 @@ class _Rung:
     values: dict[str, float] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
 
-    def best(self, factor: float) -> list[str]:
-        """Return the best 1/factor of the trials, best first."""
+    def best(self, factor: float, at_least: int = 0) -> list[str]:
+        """Return the best 1/factor of the trials, but at least so many, best first."""
         ranked = sorted(self.values, key=lambda trial: (self.values[trial], trial))
-        return ranked[: int(len(ranked) / factor)]
+        return ranked[: max(int(len(ranked) / factor), at_least)]
 
 
 class _PromotionAudit:
@@ -157,20 +157,22 @@ class _PromotionAudit:
     def _check_promotion(self, event: TrialResumed) -> Iterator[str]:
         if not any(event.trial_id in rung.waiting for rung in self._rungs):
             return
-        expected = self._promotable()
-        if expected is None and not self._is_ending(event.elapsed) and not self._all_started():
-            yield f"trial {event.trial_id} was promoted, though it was to wait"
-        elif expected is not None and expected != event.trial_id:
-            yield f"trial {event.trial_id} was promoted, though {expected} was better"
+        expected = [self._promotable()]
+        if self._all_started():
+            expected.append(self._promotable(min_promoted=1))
+        may_be_any = expected == [None] and self._is_ending(event.elapsed)
+        if event.trial_id not in expected and not may_be_any:
+            reason = f"{expected[-1]} was better" if expected[-1] else "it was to wait"
+            yield f"trial {event.trial_id} was promoted, though {reason}"
         self._leave(event.trial_id)
 
     def _leave(self, trial_id: str) -> None:
         for rung in self._rungs:
             rung.waiting.discard(trial_id)
 
-    def _promotable(self) -> str | None:
+    def _promotable(self, min_promoted: int = 0) -> str | None:
         for rung in reversed(self._rungs):
-            for trial_id in rung.best(self._factor):
+            for trial_id in rung.best(self._factor, min_promoted):
                 if trial_id in rung.waiting:
                     return trial_id
         return None

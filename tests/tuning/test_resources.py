@@ -22,6 +22,7 @@ from handsigns.errors import ResourceError
         ({}, 16, 4, 1, 0.25, 16),
         ({"cpus_per_trial": 4}, 10, 0, 4, 0, 2),
         ({"cpus_per_trial": 0.5}, 3, 0, 0.5, 0, 6),
+        ({"cpus_per_trial": 0.75}, 3, 0, 0.75, 0, 4),  # may span two CPUs
         ({"gpus_per_trial": 0.4}, 8, 2, 2, 0.4, 4),
         ({"gpus_per_trial": 2}, 8, 4, 4, 2, 2),
         ({"gpus_per_trial": 0}, 8, 4, 1, 0, 8),
@@ -49,6 +50,7 @@ def test_allocation_on_one_machine(requested, cpus, gpus, cpus_per_trial, gpus_p
         (GpuSharing(16, min_cpus_per_trial=0.25), 0.5, 32),
         (GpuSharing(32, min_cpus_per_trial=0.25), 0.25, 64),
         (GpuSharing(48, min_cpus_per_trial=0.25), 0.25, 64),
+        (GpuSharing(10, min_cpus_per_trial=0.25), 0.8, 20),
     ],
 )
 def test_allocation_uses_the_measured_gpu_sharing(sharing, cpus_per_trial, count):

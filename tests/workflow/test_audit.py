@@ -225,11 +225,29 @@ def test_several_rungs_may_be_passed_in_one_epoch(tmp_path):
     assert list(check_decisions(search)) == []
 
 
+def test_once_all_started_the_best_of_each_rung_continues(tmp_path):
+    """One worker: the only trial of the second rung continues before others of the first."""
+    stored = simulate_search(tmp_path, trials=0)
+    journal = Journal(stored.paths.journal, writable=True)
+    journal.start_session(Session("f00d", {}, trials=6))
+    _pause_trials(journal, 6)
+    journal.resume_trial("0000")
+    for epoch in range(4, 10):
+        verdict = Verdict(9, 0.5, None, 0, "pause") if epoch == 9 else None
+        metrics = make_epoch_metrics(epoch, 0.5)
+        journal.report_epoch("0000", metrics, Placement("here/1", "cpu", 1), verdict)
+    journal.resume_trial("0000")
+    journal.close()
+    assert list(check_decisions(open_search(stored.paths))) == []
+
+
 def _pause_trials(journal: Journal, count: int) -> None:
-    """Start trials that pause at epoch 3, each poorer than the one before."""
-    for number in range(count):
-        journal.start_trial(make_spec(f"{number:04d}"))
+    """Start trials at once that pause at epoch 3, each poorer than the one before."""
+    trial_ids = [f"{number:04d}" for number in range(count)]
+    for trial_id in trial_ids:
+        journal.start_trial(make_spec(trial_id))
+    for number, trial_id in enumerate(trial_ids):
         for epoch in range(1, 4):
             verdict = Verdict(3, 0.5 + number, None, number, "pause") if epoch == 3 else None
             metrics = make_epoch_metrics(epoch, 0.5 + number)
-            journal.report_epoch(f"{number:04d}", metrics, Placement("here/1", "cpu", 1), verdict)
+            journal.report_epoch(trial_id, metrics, Placement("here/1", "cpu", 1), verdict)
