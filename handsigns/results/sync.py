@@ -157,9 +157,11 @@ class RemoteCopy:
             running,
             time.time(),
         )
-        # Locally first: if interrupted in between, previous_version still matches the copy.
-        self._save_sync_state(self._paths.root, manifest)
+        # Locally first: if interrupted in between, previous_version still matches the copy. Its
+        # files are only synced once the manifest is written: until then they are local changes.
+        self._save_sync_state(self._paths.root, dataclasses.replace(manifest, files=before))
         self._storage.write(_MANIFEST, json.dumps(dataclasses.asdict(manifest)).encode())
+        self._save_sync_state(self._paths.root, manifest)
 
     def ensure_not_running(self) -> None:
         """Check that no other machine runs the search.

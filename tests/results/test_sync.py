@@ -203,6 +203,21 @@ def test_interrupted_push_is_completed_by_the_next(storage, paths, other_paths, 
     assert read_synced_files(other_paths) == read_synced_files(paths)
 
 
+def test_interrupted_push_is_not_overwritten_by_another(storage, paths, other_paths, monkeypatch):
+    remote_copy(paths, storage).push()
+    remote_copy(other_paths, storage).pull()
+    write_file(paths, "journal.jsonl", "one\nhere\n")
+    write_file(paths, "winner/test.json", "0.98")
+    push_without_manifest(paths, storage, monkeypatch)
+    write_file(other_paths, "journal.jsonl", "one\nthere\n")
+    remote_copy(other_paths, storage).push()
+    before = read_synced_files(paths)
+    for attempt in (remote_copy(paths, storage).pull, remote_copy(paths, storage).push):
+        with pytest.raises(ResultsError, match="have diverged"):
+            attempt()
+    assert read_synced_files(paths) == before
+
+
 def test_copy_is_synced_while_a_search_runs(storage, paths, monkeypatch):
     monkeypatch.setattr("handsigns.results.background_sync._SYNC_THROTTLE", Throttle(0.02))
     lost = []
