@@ -67,14 +67,17 @@ def _temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def remove_temporary_files(folder: Path, prefix: str = "") -> None:
+def remove_temporary_files(folder: Path, prefix: str = "", *, recursive: bool = False) -> None:
     """Remove temporary files and folders that killed writers left behind.
 
     Args:
         folder: folder to clean up.
         prefix: start of the target files' names; no other process may be writing these.
+        recursive: whether to clean up its subfolders too.
     """
-    for temporary in folder.glob(f".{prefix}*.tmp"):
+    pattern = f".{prefix}*.tmp"
+    # Listed first, as removing a folder while its parent is being searched is an error.
+    for temporary in list(folder.rglob(pattern) if recursive else folder.glob(pattern)):
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:

@@ -66,7 +66,10 @@ class Storage(Protocol):
         """Remove a file if it exists."""
 
     def remove_temporary_files(self, prefix: str = "") -> None:
-        """Remove temporary files of killed writers; see `atomic.remove_temporary_files`."""
+        """Remove temporary files of killed writers, also in subfolders.
+
+        See `atomic.remove_temporary_files`.
+        """
 
 
 def open_storage(location: str) -> Storage:
@@ -183,4 +186,4 @@ class FolderStorage:
 
     def remove_temporary_files(self, prefix: str = "") -> None:
         """See `Storage`."""
-        remove_temporary_files(self.path, prefix=prefix)
+        remove_temporary_files(self.path, prefix=prefix, recursive=True)

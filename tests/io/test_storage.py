@@ -61,6 +61,20 @@ def test_folder_keeps_a_backup_of_the_previous_file(tmp_path):
     assert (storage.read("latest"), storage.read("previous")) == (b"3", b"2")
 
 
+def test_temporary_files_in_subfolders_are_removed(tmp_path):
+    (tmp_path / "predictions").mkdir()
+    for name in (".0001.safetensors.1-a.tmp", ".0002.safetensors.1-a.tmp", "0001.safetensors"):
+        (tmp_path / "predictions" / name).touch()
+    storage = open_storage(str(tmp_path))
+    storage.remove_temporary_files(prefix="0001.")
+    assert list_files(storage) == [
+        "predictions/.0002.safetensors.1-a.tmp",
+        "predictions/0001.safetensors",
+    ]
+    storage.remove_temporary_files()
+    assert list_files(storage) == ["predictions/0001.safetensors"]
+
+
 def test_unmounted_folder_is_not_created(tmp_path):
     storage = open_storage(str(tmp_path / "mnt")).joinpath("first")
     with pytest.raises(OSError, match="mount its file system"):
