@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,16 +53,42 @@ def wait_for_lock(path: Path) -> Iterator[None]:
 
 def lock_owner(path: Path) -> str:
     """Return the recorded owner of a lock; empty if it is free or cannot be read."""
-    with contextlib.suppress(OSError), path.open(encoding="utf-8") as file:
+    with contextlib.suppress(OSError), _open_to_lock(path) as file:
         if not _acquire(file):
             return file.read(200) or "another process"
     return ""
+
+
+def _open_to_lock(path: Path) -> IO[str]:
+    """Open a lock file, if allowed for writing, without which NFS refuses exclusive locks."""
+    try:
+        return path.open("r+", encoding="utf-8")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    return path.open(encoding="utf-8")
 
 
 def _acquire(file: IO[str]) -> bool:
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_RETRY_DELAY_S)
-        if lock_descriptor(file.fileno(), blocking=False):
+        if _acquire_once(file):
             return True
     return False
+
+
+def _acquire_once(file: IO[str]) -> bool:
+    try:
+        return lock_descriptor(file.fileno(), blocking=False)
+    except OSError as error:
+        if error.errno != errno.EBADF or file.writable():
+            raise
+    import fcntl  # not on Windows, which has no such error
+
+    # A shared lock, for which NFS lets a file be open only for reading, conflicts with the owner's.
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False  # also if it cannot be told: a search must not look idle while it runs
+    return True
