@@ -18,6 +18,9 @@ promoted all the same is trained again from its first epoch."""
 class CheckpointRetention:
     """Policy that deletes the checkpoints of ended and paused trials, except those of the best.
 
+    In an object store, deletions that fail are skipped: its errors are transient, and a checkpoint
+    that stays only takes space. That of an ended trial is deleted at the next resume.
+
     Args:
         checkpoints: store of the search's checkpoints.
         objective: objective that ranks the trials.
@@ -44,7 +47,7 @@ class CheckpointRetention:
         """Keep or delete the checkpoints of a trial that has ended.
 
         Raises:
-            OSError: checkpoints cannot be deleted.
+            OSError: checkpoints cannot be deleted from a file system.
         """
         self._paused.pop(record.trial_id, None)
         self._prune([record])
@@ -53,7 +56,7 @@ class CheckpointRetention:
         """Keep the checkpoint of a trial that has paused, or delete that of a poorer one.
 
         Raises:
-            OSError: checkpoints cannot be deleted.
+            OSError: checkpoints cannot be deleted from a file system.
         """
         self._checkpoints.remove_previous(record.trial_id)
         self._paused[record.trial_id] = record
@@ -62,7 +65,7 @@ class CheckpointRetention:
             # One that has come further is more promising.
             poorest = max(enumerate(ranked), key=lambda item: (-len(item[1].epochs), item[0]))[1]
             del self._paused[poorest.trial_id]
-            self._checkpoints.remove(poorest.trial_id)
+            self._remove(poorest.trial_id)
 
     def remove_running(self, trial_id: str) -> None:
         """Keep the checkpoint of a trial that runs, as it is in use."""
@@ -74,4 +77,11 @@ class CheckpointRetention:
         for record in self._best:
             self._checkpoints.remove_previous(record.trial_id)
         for record in ranked[len(self._best) :]:
-            self._checkpoints.remove(record.trial_id)
+            self._remove(record.trial_id)
+
+    def _remove(self, trial_id: str) -> None:
+        try:
+            self._checkpoints.remove(trial_id)
+        except OSError:
+            if self._checkpoints.storage.is_filesystem:
+                raise
