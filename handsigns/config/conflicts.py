@@ -90,7 +90,7 @@ def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
             )
         if name == "cmaes" and isinstance(parameter, Choice):
             found.append((space_key_path(key), "cmaes cannot search a choice; use searcher tpe"))
-        if name in ("cmaes", "gp") and parameter.when:
+        if name in ("cmaes", "gp", "qmc") and parameter.when:
             found.append(
                 (
                     space_key_path(key),

@@ -3,9 +3,10 @@
 For each later epoch the curves that have both are regressed on the last epoch of the cut one, as in
 Baker et al., "Accelerating Neural Architecture Search using Performance Prediction", 2018, with a
 single feature. Up to the next rung, trials are selected by what they had reached, which is the
-regressor, so that the regression is not biased; beyond it only promoted ones have later epochs, and
-the final losses of poor trials are underestimated. A regression from rung to rung avoids that, but
-made the targets of simulated plans less accurate.
+regressor, so that the regression is not biased. Beyond it only promoted ones have later epochs,
+and the noise of their ends hides the slope: a curve that is poorer than all of them stays as far
+behind the poorest as it is. A regression from rung to rung made the targets of simulated plans less
+accurate.
 """
 
 from __future__ import annotations
@@ -63,4 +64,6 @@ def _predict(value: float, pairs: Array) -> float:
     if len(pairs) < MIN_PAIRS or spread == 0:
         return float(value + offset)
     slope = max(0.0, float(np.mean((earlier - earlier.mean()) * (later - later.mean())) / spread))
-    return float(later.mean() + slope * (value - earlier.mean()))
+    # Beyond the poorest of the pairs, which survived early stopping, a curve is as far behind.
+    within = min(value, earlier.max())
+    return float(later.mean() + slope * (within - earlier.mean()) + value - within)

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from handsigns.config.hyperparameters import Scalar
 from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.search import SearchConfig
+from handsigns.config.space import Space
 from handsigns.results.trial import Params
 from handsigns.results.warm_start import PriorTrial
 
@@ -80,3 +81,14 @@ def to_excluded_trial(search_config: SearchConfig, params: Params) -> FrozenTria
         params=searched,
         distributions={name: to_distribution(search_config.space[name]) for name in searched},
     )
+
+
+def is_within(space: Space, params: Params) -> bool:
+    """Return whether a space, which may have been narrowed since, contains a configuration."""
+    searched = {name: params[name] for name in space.searched_names if name in params}
+    distributions = {name: to_distribution(space[name]) for name in searched}
+    try:
+        create_trial(params=searched, distributions=distributions, value=0.0)
+    except ValueError:
+        return False
+    return True

@@ -24,6 +24,7 @@ from handsigns.io.digest import hash_to_int
 from handsigns.policy.limited_space import LimitedSpace
 from handsigns.policy.optuna_space import suggest_params, to_excluded_trial, to_frozen_trial
 from handsigns.policy.optuna_storage import PausedTrialsStorage
+from handsigns.policy.untried import UntriedConfigs
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
 from handsigns.results.trial import Params, TrialRecord, TrialSpec
@@ -32,9 +33,9 @@ from handsigns.results.warm_start import WarmStart
 _STATEFUL_SAMPLERS = ("cmaes", "qmc")
 """Samplers with state beyond the trials; asking again in the same order rebuilds it."""
 _MAX_ATTEMPTS = 32
-"""Consecutive duplicate suggestions after which the space counts as exhausted."""
+"""Suggestions of the sampler, after which one is drawn at random: TPE repeats what is best."""
 _MAX_RANDOM_ATTEMPTS = 1000
-"""Random configurations that are tried after that in a space with limits."""
+"""Random configurations after which a space that is not enumerated counts as exhausted."""
 _MAX_EXCLUDED = 64
 """Configurations beyond the limits that TPE is shown: enough to outline what is excluded."""
 
@@ -66,6 +67,7 @@ class Sampler:
         self._tried_configs: set[TrialConfig] = set()
         self._num_suggested = 0
         self._exhausted = False
+        self._untried = None if limited_space else UntriedConfigs.of(search_config.space)
         self._num_excluded = 0
         self._queue = deque(self._initial_points(warm_start.enqueued_params if warm_start else ()))
         if limited_space is not None and search_config.searcher.name == "tpe":
@@ -104,7 +106,9 @@ class Sampler:
     @property
     def remaining(self) -> int:
         """Number of trials still to suggest; 0 when every configuration has been tried."""
-        return 0 if self._exhausted else max(0, self._config.budget.trials - self._num_suggested)
+        if self._exhausted or (self._untried is not None and not self._untried):
+            return 0
+        return max(0, self._config.budget.trials - self._num_suggested)
 
     def should_resume(self, trial_id: str) -> bool:
         """Return True: every unfinished trial of the search is resumed."""
@@ -117,6 +121,8 @@ class Sampler:
         for attempt in range(self._max_attempts):
             if self._config.searcher.name == "grid" and not self._queue:
                 break
+            if attempt == _MAX_ATTEMPTS and self._untried:
+                self._queue.append(self._untried.draw(f"{self._config.seed}/{self._num_suggested}"))
             trial, params = self._ask(attempt)
             config = TrialConfig.from_params(params)
             if self._can_start(config):
@@ -194,7 +200,7 @@ class Sampler:
 
     @property
     def _max_attempts(self) -> int:
-        return _MAX_ATTEMPTS + (0 if self._limited_space is None else _MAX_RANDOM_ATTEMPTS)
+        return _MAX_ATTEMPTS + (1 if self._untried else _MAX_RANDOM_ATTEMPTS)
 
     def _exclude(self, params: Params) -> None:
         """Show Optuna a configuration beyond the limits, as one that is worse than all others."""
@@ -226,6 +232,8 @@ class Sampler:
         trial_id = f"{self._num_suggested:04d}"
         self._num_suggested += 1
         self._tried_configs.add(config)
+        if self._untried is not None:
+            self._untried.remove(config)
         self._running[trial_id] = trial
         return trial_id
 
@@ -235,7 +243,7 @@ class Sampler:
         Returns:
             The trial; None if the suggestion differs, say with another version of Optuna.
         """
-        for attempt in range(self._max_attempts):
+        for attempt in range(_MAX_ATTEMPTS if self._untried else self._max_attempts):
             trial, params = self._ask_optuna(attempt)
             if params == record.params:
                 return trial

@@ -67,12 +67,14 @@ def importances(search: StoredSearch, report: ProgressCallback) -> Importances |
     Returns:
         None for fewer than `MIN_TRIALS` trials within the space or two varying hyperparameters.
     """
+    from handsigns.policy.optuna_space import is_within
+
     searched = search.config.space.searched_names
     records = [
         record
         for record in search.journal.records
         if (record.has_result or record.status == "diverged")
-        and _to_optuna_trial(search, record, searched, 0.0) is not None
+        and is_within(search.config.space, record.params)
     ]
     varied = [name for name in searched if len(_values(records, name)) > 1]
     if len(records) < MIN_TRIALS or len(varied) < 2:
@@ -117,17 +119,14 @@ def _to_optuna_trials(
 def _to_optuna_trial(
     search: StoredSearch, record: TrialRecord, names: Sequence[str], loss: float
 ) -> Any:
-    """Convert a trial to Optuna's; None if it is outside a space that was narrowed since."""
+    """Convert a trial to Optuna's."""
     from optuna.trial import create_trial
 
     from handsigns.policy.optuna_space import to_distribution
 
     params = {name: record.params[name] for name in names if name in record.params}
     distributions = {name: to_distribution(search.config.space[name]) for name in params}
-    try:
-        return create_trial(params=params, distributions=distributions, value=loss)
-    except ValueError:
-        return None
+    return create_trial(params=params, distributions=distributions, value=loss)
 
 
 def _loss(record: TrialRecord, objective: Objective) -> float | None:

@@ -69,11 +69,12 @@ def plan(
     search = open_at(SearchPaths.existing(results, name))
     config = _plan_config(space, search)
 
+    from handsigns.policy.optuna_space import is_within
     from handsigns.policy.recording import read_recording
 
-    recording = read_recording(
-        search.journal.records, search.config.budget.max_epochs, search.config.objective
-    )
+    recorded = search.config
+    records = [r for r in search.journal.records if is_within(recorded.space, r.params)]
+    recording = read_recording(records, recorded.budget.max_epochs, recorded.objective)
     if not recording.is_sufficient:
         raise ResultsError(_too_short(search, recording))
     limited_space = _limited_space(search, config, trust_user_code)

@@ -219,6 +219,13 @@ INVALID = {
         "space: {batch_size: {type: choice, values: [8, 16]}}\nsearcher: {name: cmaes}\n",
         "space.batch_size: cmaes cannot search a choice; use searcher tpe",
     ),
+    "qmc over a conditional parameter": (
+        "space:\n"
+        "  optimizer: {type: choice, values: [adamw, sgd]}\n"
+        "  momentum: {type: uniform, low: 0.5, high: 0.9, when: {optimizer: sgd}}\n"
+        "searcher: {name: qmc}\n",
+        "line 3, space.momentum: qmc cannot search a conditional parameter; use searcher tpe",
+    ),
     "grace period above the epochs": (
         SPACE + "budget: {max_epochs: 5}\nscheduler: {grace_period: 6}\n",
         "line 4, scheduler.grace_period: 6 is above budget.max_epochs, which is 5",

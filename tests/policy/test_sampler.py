@@ -132,6 +132,40 @@ def test_an_exhausted_space_ends_the_search(make_search_config, make_record):
         assert sorted(r.config.batch_size for r in records) == [8, 16, 32]
 
 
+DISCRETE = {
+    name: {"type": "choice", "values": values}
+    for name, values in {
+        "batch_size": [8, 16, 32],
+        "channel_width": [4, 8, 12],
+        "dropout": [0.0, 0.2, 0.4],
+        "label_smoothing": [0.0, 0.05, 0.1],
+    }.items()
+}
+
+
+def rank(params):
+    return sum(DISCRETE[name]["values"].index(value) for name, value in params.items())
+
+
+def test_every_configuration_of_a_discrete_space_is_tried(make_search_config, make_record):
+    """TPE soon suggests nothing but the best again; then untried ones are drawn."""
+    records = run(Sampler(make_search_config(DISCRETE)), make_record, 100, rank)
+    assert len({record.config for record in records}) == len(records) == 81
+
+
+def test_a_resumed_search_of_a_discrete_space_continues_alike(make_search_config, make_record):
+    config = make_search_config(DISCRETE)
+    uninterrupted = Sampler(config)
+    records = run(uninterrupted, make_record, 40, rank)
+    resumed = Sampler(config)
+    for record in records:
+        resumed.restore_trial(record)
+        resumed.on_trial_complete(record)
+    further = [[r.params for r in run(s, make_record, 50, rank)] for s in (uninterrupted, resumed)]
+    assert further[0] == further[1]
+    assert len(further[0]) == 41
+
+
 def test_conditional_parameters_are_sampled_only_if_active(make_search_config, make_record):
     space = {
         "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
