@@ -71,15 +71,18 @@ def planned_runs_config(
 def start_session(journal: Journal, session: Session, checkpoints: CheckpointStore) -> None:
     """Record the start of a session; on changed data, restart unfinished trials from scratch.
 
+    The session is recorded last: should this fail in between, the next one still finds other data
+    and resets again.
+
     Raises:
-        OSError: results cannot be written.
+        OSError: results cannot be written, or checkpoints cannot be removed.
     """
-    changed = journal.sessions and journal.sessions[-1].fingerprint != session.fingerprint
+    if journal.sessions and journal.sessions[-1].fingerprint != session.fingerprint:
+        for record in journal.records:
+            if not record.is_terminal:
+                checkpoints.remove(record.trial_id)
+                journal.reset_trial(record.trial_id)
     journal.start_session(session)
-    for record in journal.records:
-        if changed and not record.is_terminal:
-            journal.reset_trial(record.trial_id)
-            checkpoints.remove(record.trial_id)
 
 
 def trials_to_resume(
