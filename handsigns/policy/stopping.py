@@ -10,6 +10,7 @@ from handsigns.config.search import SearchConfig
 from handsigns.console.failure import parse_failure
 from handsigns.console.format import format_duration, pluralize
 from handsigns.io.remedies import os_error_remedy
+from handsigns.metrics import EpochMetrics
 from handsigns.policy.improvement import (
     AUTO_PATIENCE_CHANCE,
     AUTO_PATIENCE_SHARE,
@@ -139,11 +140,16 @@ class StoppingCriteria(Observer):
         """Check whether the target is reached or, where a trial pauses, the patience exhausted."""
         if record.status == "paused":
             self.on_trial_end(record)
+        if record.last_epoch is not None:
+            self.check_target(record.trial_id, record.last_epoch)
+
+    def check_target(self, trial_id: str, metrics: EpochMetrics) -> None:
+        """Check whether an epoch, of this session or an earlier one, reached the target."""
         target = self._config.budget.target
-        last = record.last_epoch
-        score = self._config.objective.score_of(last) if last else 0.0
-        if self.reason is None and target is not None and score >= target:
-            self.reason = f"trial {record.trial_id} reached the target of {target:.2%}"
+        if self.reason is not None or target is None:
+            return
+        if self._config.objective.score_of(metrics) >= target:
+            self.reason = f"trial {trial_id} reached the target of {target:.2%}"
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Check whether the patience is exhausted, or all trials fail with the same error."""

@@ -117,7 +117,10 @@ def trials_to_resume(
 
 
 def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> StoppingCriteria:
-    """Restore the stopping criteria from the journal, and start the session's clock."""
+    """Restore the stopping criteria from the journal, and start the session's clock.
+
+    An epoch that reached the target counts unless the search has ended since: then it was extended.
+    """
     stopping = StoppingCriteria(
         search_config,
         journal.outcomes,
@@ -125,6 +128,9 @@ def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> 
         journal.conclusion,
         winner_changes(journal, search_config.objective),
     )
+    for report in journal.reports:
+        if journal.conclusion is None or report.elapsed > journal.conclusion.elapsed:
+            stopping.check_target(report.trial_id, report.metrics)
     journal.clock = stopping.elapsed
     return stopping
 

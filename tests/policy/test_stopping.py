@@ -141,6 +141,21 @@ def test_paused_trials_of_earlier_sessions_count_for_the_patience(
     assert restore_stopping_criteria(config, paused_journal).reason is None, "counted anew"
 
 
+def test_a_target_reached_before_a_kill_ends_the_search(make_search_config, paused_journal):
+    config = make_search_config(budget={"target": 0.5})
+    reached = "trial 0000 reached the target of 50.00%"
+    assert restore_stopping_criteria(config, paused_journal).reason == reached
+    higher = make_search_config(budget={"target": 0.6})
+    assert restore_stopping_criteria(higher, paused_journal).reason is None
+    paused_journal.end_session(reached, interrupted=False)
+    assert restore_stopping_criteria(config, paused_journal).reason is None, "extended"
+    paused_journal.clock = lambda: 60.0
+    paused_journal.resume_trial("0001")
+    paused_journal.report_epoch("0001", make_epoch_metrics(2, 0.3), Placement("here/1", "cpu", 1))
+    again = restore_stopping_criteria(config, paused_journal)
+    assert again.reason == "trial 0001 reached the target of 50.00%"
+
+
 def test_a_paused_trial_is_another_outcome_than_failures(make_search_config, paused_journal):
     for number in range(3, 13):
         trial_id = f"{number:04d}"
