@@ -112,9 +112,10 @@ class StoppingCriteria(Observer):
         return None if budget is None else max(0.0, budget - self.elapsed())
 
     def interrupt(self) -> None:
-        """Stop the search at the user's request."""
-        self.interrupted = True
-        self.reason = "interrupted by the user"
+        """Stop the search at the user's request, unless it stops already for another reason."""
+        if self.reason is None:
+            self.interrupted = True
+            self.reason = "interrupted by the user"
 
     def abort(self, problem: str, remedy: str = "") -> None:
         """Stop the search because results cannot be written, before more training is lost."""

@@ -29,8 +29,12 @@ def handle_interrupts(
         yield
         return
 
+    signalled = False  # a search that stops by itself does not count as interrupted
+
     def on_interrupt(*_: Any) -> None:
-        if not stopping.interrupted:
+        nonlocal signalled
+        if not signalled:
+            signalled = True
             stopping.interrupt()
             return
         if not exit_on_second:

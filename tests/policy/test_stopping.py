@@ -1,9 +1,13 @@
+import io
+import signal
+
 import pytest
 
 from handsigns.policy.stopping import StoppingCriteria, describe_outlook
 from handsigns.results.journal import Journal
 from handsigns.results.statistics import WinnerChanges
 from handsigns.results.trial import Conclusion, Placement, Session, Verdict
+from handsigns.tuning.interrupts import handle_interrupts
 from handsigns.tuning.recovery import restore_stopping_criteria
 from tests.support.records import make_epoch_metrics, make_spec
 
@@ -77,6 +81,18 @@ def test_the_user_can_interrupt_the_search(make_search_config, clock):
     stopping.interrupt()
     assert stopping.should_stop()
     assert stopping.interrupted
+
+
+def test_an_interrupt_leaves_the_reason_of_a_search_that_ends(make_search_config, clock):
+    config = make_search_config(budget={"time_budget": 60})
+    stopping = StoppingCriteria(config, clock=clock)
+    clock.now += 60
+    assert stopping.should_stop()
+    with handle_interrupts(stopping, io.StringIO(), "", exit_on_second=False):
+        signal.raise_signal(signal.SIGINT)
+        assert (stopping.reason, stopping.interrupted) == ("the time budget is exhausted", False)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_equal_failures_of_all_trials_end_the_search(make_search_config, make_record, clock):
