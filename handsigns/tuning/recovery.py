@@ -17,7 +17,7 @@ from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.statistics import winner_changes
-from handsigns.results.trial import Session, TrialRecord
+from handsigns.results.trial import Session, Status, TrialRecord
 from handsigns.tuning.table_writer import TableWriter
 
 
@@ -100,20 +100,31 @@ def trials_to_resume(
         OSError: results cannot be written.
     """
     trials = []
-    stopped = {d.trial_id for d in journal.decisions if d.verdict.action == "stop"}
+    reached = _reached_ends(journal, max_epochs)
     for record in journal.records:
         if record.status == "paused":
             continue
         rule.restore_running(record.trial_id)
         if record.is_terminal:
             continue
-        if len(record.epochs) >= max_epochs:
-            source.on_trial_complete(journal.end_trial(record.trial_id, "completed"))
-        elif record.trial_id in stopped:
-            source.on_trial_complete(journal.end_trial(record.trial_id, "stopped"))
+        if record.trial_id in reached:
+            source.on_trial_complete(journal.end_trial(record.trial_id, reached[record.trial_id]))
         elif source.should_resume(record.trial_id):
             trials.append(record.trial_id)
     return trials
+
+
+def _reached_ends(journal: Journal, max_epochs: int) -> dict[str, Status]:
+    """Return how each trial ends that has no epoch left to train, by its ID."""
+    ends: dict[str, Status] = {
+        decision.trial_id: "stopped"
+        for decision in journal.decisions
+        if decision.verdict.action == "stop"
+    }
+    for record in journal.records:
+        if len(record.epochs) >= max_epochs:
+            ends[record.trial_id] = "completed"
+    return ends
 
 
 def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> StoppingCriteria:
@@ -136,29 +147,39 @@ def restore_stopping_criteria(search_config: SearchConfig, journal: Journal) -> 
 
 
 def close_session(
-    journal: Journal, tables: TableWriter | None, reason: str, *, interrupted: bool = False
+    journal: Journal,
+    tables: TableWriter | None,
+    reason: str,
+    max_epochs: int,
+    *,
+    interrupted: bool = False,
 ) -> list[TrialRecord]:
     """Record the end of a session; where the search has ended, paused trials are stopped.
 
+    Ray stops everything at once, also a trial that has just reached its end: it ends as usual.
     The tables, if any, are written first: should this process be killed in between, a search that
     its journal records as ended still has them.
 
     Returns:
-        The paused trials that were stopped.
+        The trials that ended here for good.
 
     Raises:
         OSError: results cannot be written.
     """
-    stopped = []
+    ended = []
+    reached = _reached_ends(journal, max_epochs)
     for record in journal.records:
         if record.status == "paused" and not interrupted:
-            stopped.append(journal.end_trial(record.trial_id, "stopped"))
+            ended.append(journal.end_trial(record.trial_id, "stopped"))
         elif record.ended_at is None:
-            journal.end_trial(record.trial_id, "interrupted")
+            status = reached.get(record.trial_id, "interrupted")
+            closed = journal.end_trial(record.trial_id, status)
+            if closed.is_terminal:
+                ended.append(closed)
     if tables is not None:
         tables.finish()
     journal.end_session(reason, interrupted=interrupted)
-    return stopped
+    return ended
 
 
 def mark_finished(search_config: SearchConfig, paths: SearchPaths, reason: str) -> None:
@@ -169,4 +190,5 @@ def mark_finished(search_config: SearchConfig, paths: SearchPaths, reason: str) 
     """
     journal = Journal(paths.journal, writable=True)
     with contextlib.closing(journal):
-        close_session(journal, TableWriter(paths, journal, search_config.objective), reason)
+        tables = TableWriter(paths, journal, search_config.objective)
+        close_session(journal, tables, reason, search_config.budget.max_epochs)

@@ -262,10 +262,14 @@ class SearchSession:
         all_started = len(self._journal) >= self._config.budget.trials
         default_reason = ALL_DONE if all_started else EXHAUSTED
         stopping.reason = stopping.reason or default_reason
-        stopped = close_session(
-            self._journal, self._tables, stopping.reason, interrupted=stopping.interrupted
+        ended = close_session(
+            self._journal,
+            self._tables,
+            stopping.reason,
+            self._config.budget.max_epochs,
+            interrupted=stopping.interrupted,
         )
-        for record in stopped:
+        for record in ended:
             self._retention.add(record)
             self._trackers.on_trial_end(record)
 

@@ -7,8 +7,8 @@ import pytest
 from handsigns.io.storage import FolderStorage
 from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.journal import Journal
-from handsigns.results.trial import Placement, Session
-from handsigns.tuning.recovery import start_session
+from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.tuning.recovery import close_session, start_session
 from tests.support.records import make_epoch_metrics, make_spec
 
 HERE = Placement("here/1", "cpu", 1)
@@ -50,3 +50,16 @@ def test_a_reset_on_changed_data_is_repeated_after_a_failure(journal, tmp_path, 
     assert [len(record.epochs) for record in after.records] == [1, 0, 0]
     assert [len(list(store.load_all(f"000{number}"))) for number in range(3)] == [1, 0, 0]
     assert [session.fingerprint for session in after.sessions] == ["before", "after"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_trials_at_their_end_are_no_interrupted_ones(journal, interrupted):
+    train(journal, "0000", epochs=3)
+    train(journal, "0001", epochs=2)
+    train(journal, "0002", verdict=Verdict(1, 0.5, 0.4, 2, "stop"))
+    train(journal, "0003", verdict=Verdict(1, 0.5, 0.4, 3, "pause"))
+    ended = close_session(journal, None, "the target", max_epochs=3, interrupted=interrupted)
+    last = "paused" if interrupted else "stopped"
+    statuses = [record.status for record in journal.records]
+    assert statuses == ["completed", "interrupted", "stopped", last]
+    assert ended == [record for record in journal.records if record.is_terminal]
