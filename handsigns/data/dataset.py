@@ -18,6 +18,7 @@ from handsigns.data.cache import (
     load_or_build,
 )
 from handsigns.data.findings import DataCheck
+from handsigns.data.folders import absolute_path
 from handsigns.data.group_names import group_names
 from handsigns.data.holdout import SPLIT_SEED
 from handsigns.data.images import (
@@ -137,7 +138,7 @@ def _open_folder(
 ) -> CachedDataSet:
     listing = list_images(source, progress)
     named = group_names(source, listing, group_by)
-    resolved = str(source.resolve())
+    resolved = str(absolute_path(source))
 
     def build() -> BuiltDataSet:
         names = [image.name for members in listing.images.values() for image in members]

@@ -43,6 +43,27 @@ def resolve_data_folder(source: Path, progress: ProgressCallback) -> Path:
         raise DataError(f"{shown} cannot be read: {error}") from error
 
 
+def absolute_path(path: Path) -> Path:
+    """Return the path of a data set as it is recorded: absolute, without ``~`` and links.
+
+    Raises:
+        DataError: the home folder is unknown.
+    """
+    return expand_home(path).resolve()
+
+
+def expand_home(path: Path) -> Path:
+    """Expand ``~``, which a path has that no shell has seen, as in Python or ``--data=~/photos``.
+
+    Raises:
+        DataError: the home folder is unknown.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{printable(str(path))} cannot be used: {error}") from error
+
+
 def find_images(folder: Path) -> list[Path]:
     """Return the images in a folder and its subfolders, sorted by name.
 

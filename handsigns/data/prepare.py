@@ -16,7 +16,7 @@ from PIL import Image
 from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
-from handsigns.data.folders import entries, find_images
+from handsigns.data.folders import absolute_path, entries, expand_home, find_images
 from handsigns.data.group_names import GroupNames, group_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
 from handsigns.data.images import (
@@ -106,6 +106,7 @@ def prepare(
         DataError: the source cannot be used or has bad files, or `dest` cannot be written or
             contains something else.
     """
+    dest = expand_home(dest)
     listing = list_images(source, progress)
     _check_not_nested(source, dest)
     check_complete(str(source), listing.images, listing.classes)
@@ -162,7 +163,7 @@ def _groups(listing: ImageListing, named: GroupNames, progress: ProgressCallback
 
 def _check_not_nested(source: Path, dest: Path) -> None:
     """Reject a `dest` inside the source, whose images would become part of the source."""
-    if dest.resolve().is_relative_to(source.resolve()):
+    if absolute_path(dest).is_relative_to(absolute_path(source)):
         raise DataError(
             f"{printable(str(dest))} is inside the source folder {printable(str(source))}; pass a "
             f"folder outside it"

@@ -13,6 +13,7 @@ from handsigns.config.search import SearchConfig
 from handsigns.config.user_code import UserCode, save_user_code
 from handsigns.data.correction import Correction
 from handsigns.data.findings import DataCheck
+from handsigns.data.folders import absolute_path
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import staged_folder, write_text
@@ -226,7 +227,7 @@ def read_data_check(stored: StoredSearch) -> DataCheck | None:
 
 def update_data_record(stored: StoredSearch, info: DataInfo, data_folder: Path | None) -> None:
     """Update the recorded data set of a search if its folder or content has changed."""
-    folder = str(data_folder.resolve()) if data_folder else stored.data.folder
+    folder = str(absolute_path(data_folder)) if data_folder else stored.data.folder
     updated = dataclasses.replace(stored.data, info=info, folder=folder)
     if (updated.folder, info.fingerprint) != (stored.data.folder, stored.data.info.fingerprint):
         write_json(stored.paths.data, dataclasses.asdict(updated))

@@ -146,6 +146,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
         ensure_name_free(paths)
 
     from handsigns.data.corrections import read_corrections
+    from handsigns.data.folders import absolute_path
     from handsigns.results.store import DataRecord
 
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
@@ -153,7 +154,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     data = open_data(
         request.data, request.size, request.skip_bad, config.data.group_by, corrections
     )
-    folder = str(request.data.resolve()) if request.data else None
+    folder = str(absolute_path(request.data)) if request.data else None
     record = DataRecord(data.info, folder, request.size, request.skip_bad, corrections)
     _print_summary(config, data)
     if request.data and data.check:

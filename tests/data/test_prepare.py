@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +157,15 @@ def test_destination_inside_the_source_is_rejected(raw, subfolder):
     before = sorted(raw.rglob("*"))
     assert "pass a folder outside it" in error_message(raw, raw / subfolder)
     assert sorted(raw.rglob("*")) == before
+
+
+def test_home_folder_is_expanded_in_both_paths(raw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "pass a folder outside it" in error_message(Path("~/raw"), raw / "small")
+    assert prepare(Path("~/raw"), Path("~/small"), size=16).folder == tmp_path / "small"
+    assert "cannot be used" in error_message(raw, Path("~no-such-user/small"))
+    assert not [*tmp_path.glob("~*")]
 
 
 def test_unwritable_destination_is_rejected(raw, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from handsigns.cli import main
 from handsigns.data.correction import Correction
 from handsigns.data.findings import ImageRef
 from handsigns.errors import DataError, ResultsError
-from handsigns.results.store import create_search, open_search
+from handsigns.results.store import create_search, open_search, update_data_record
 from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
 from handsigns.workflow.check import add_suspects, check_folder
 from handsigns.workflow.data import open_verified_data
@@ -109,6 +110,19 @@ def test_stored_search_reopens_its_corrected_data(request_with, tmp_path, capsys
     assert (data.train.labels == new.data.train.labels).all()
     assert data.train.labels[data.train.names.index(NAMES[0])] == data.info.classes.index("high")
     assert len(data.open_test()) == 24
+
+
+def test_data_folder_is_recorded_without_a_tilde(request_with, workspace, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(workspace.root))
+    request = dataclasses.replace(request_with(f"{NAMES[0]},high"), data=Path("~/bands"))
+    new = plan_search(request)
+    bands = str(workspace.root.resolve() / "bands")
+    assert (new.record.folder, new.data.info.source) == (bands, bands)
+    create_search(new.paths, new.config, new.record, check=new.data.check)
+    stored = open_search(new.paths)
+    assert len(open_verified_data(stored).train) == 60
+    update_data_record(stored, dataclasses.replace(new.data.info, fingerprint="0"), request.data)
+    assert open_search(new.paths).data.folder == bands
 
 
 def test_corrections_that_do_not_fit_start_nothing(request_with, tmp_path):
