@@ -42,8 +42,8 @@ def show_table(
 ) -> None:
     """Print a table on standard output.
 
-    Cells may be untrusted text. In a narrow terminal the last columns are dropped; the first two
-    are kept, and of the metrics the objective is dropped last.
+    Cells and names of columns may be untrusted text. In a narrow terminal the last columns are
+    dropped; the first two are kept, and of the metrics the objective is dropped last.
 
     Args:
         columns: names of the columns.
@@ -54,12 +54,13 @@ def show_table(
     from rich.console import Console
     from rich.text import Text
 
+    columns = [printable(name) for name in columns]
     cells = [[printable(cell) for cell in row] for row in rows]
     console = Console(highlight=False)
     table = fit_table(
         {name: [row[k] for row in cells] for k, name in enumerate(columns)},
         console.width if console.is_terminal else math.inf,
-        text=set(left),
+        text={printable(name) for name in left},
         droppable=_droppable(columns, objective),
     )
     for line in table.header:

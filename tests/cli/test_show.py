@@ -120,3 +120,10 @@ def test_predicted_classes_named_like_columns_keep_theirs(capsys):
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == ["image", "label", "image", "label"]
     assert row.split() == ["a.png", "label", "25.0%", "75.0%"]
+
+
+def test_control_characters_of_class_names_are_escaped(capsys):
+    _show_table([Prediction(Path("a.png"), {"\x1b[2Jcat": 0.25, "dog": 0.75})])
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\\x1b[2Jcat" in printed.splitlines()[0]
