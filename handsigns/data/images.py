@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -91,10 +92,21 @@ def read_header(path: Path) -> tuple[str, str] | None:
     """Return the size (``3024x4032``) and Pillow's mode of a file; None if it cannot be read."""
     with _SUPPRESS_WARNINGS:
         try:
-            with Image.open(path, formats=IMAGE_FORMATS) as image:
+            with path.open("rb") as file, _open_header(file) as image:
                 return f"{image.width}x{image.height}", image.mode
         except Exception:  # as in `decode`
             return None
+
+
+def _open_header(file: BinaryIO) -> Image.Image:
+    """Open an image file of any supported format, without decoding it."""
+    head = file.read(1024)
+    file.seek(0)
+    if is_heif(head) and is_heif_supported():
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return Image.open(file, formats=IMAGE_FORMATS)
 
 
 def decode(content: bytes, size: int) -> Pixels:

@@ -21,6 +21,7 @@ from handsigns.data.images import (
     decode,
     decode_with_remarks,
     read_bytes,
+    read_header,
 )
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -290,6 +291,16 @@ def test_heic_is_decoded_upright(orientation, red_at):
     pixels, remarks = decode_with_remarks(encode_heic(image), 16)
     assert pixels[red_at][0] > 200 > 60 > pixels[red_at][2]
     assert remarks == ()
+
+
+def test_headers_are_read_of_every_format(tmp_path):
+    image = red_above_blue((64, 64))
+    (tmp_path / "a.heic").write_bytes(encode_heic(image))
+    image.convert("L").save(tmp_path / "a.png")
+    assert read_header(tmp_path / "a.heic") == ("64x64", "RGB")
+    assert read_header(tmp_path / "a.png") == ("64x64", "L")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
+    assert read_header(tmp_path / "a.heic") is None
 
 
 def test_damaged_and_large_heic_are_rejected(monkeypatch):
