@@ -116,17 +116,22 @@ def _from_table(path: Path, known: set[str]) -> GroupNames:
     """Read the groups from a table, whose rows must name images.
 
     Raises:
-        DataError: it cannot be read, has other columns, or a row names no image.
+        DataError: it cannot be read, has other columns, a row names no image, or rows contradict
+            each other.
     """
     shown = printable(str(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file))
+            header = file.readline()
+            file.seek(0)
+            # Spreadsheets save with the separator of the user's language.
+            reader = csv.reader(file, delimiter=max(",;\t", key=header.count))
+            rows = [(reader.line_num, row) for row in reader if row]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"group_by: {shown} cannot be read: {error}") from error
-    if not rows or rows[0] != _COLUMNS or any(len(row) != 2 for row in rows if row):
+    if not rows or rows[0][1] != _COLUMNS or any(len(row) != 2 for _, row in rows):
         raise DataError(f"group_by: {shown} needs two columns with the header image,group")
-    found = {name.replace("\\", "/"): group for name, group in filter(None, rows[1:])}
+    found = _groups_of_rows(shown, rows[1:])
     unknown = [name for name in found if name not in known]
     if unknown:
         raise DataError(
@@ -135,3 +140,18 @@ def _from_table(path: Path, known: set[str]) -> GroupNames:
             f"{printable(min(known, default='train/cat/1.jpg'))}"
         )
     return {name: group for name, group in found.items() if group}
+
+
+def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupNames:
+    """Return the groups of rows with their lines; an image may be repeated in the same group."""
+    found: GroupNames = {}
+    lines: dict[str, int] = {}
+    for line, (file, group) in rows:
+        name = file.replace("\\", "/")
+        if found.setdefault(name, group) != group:
+            raise DataError(
+                f"group_by: {shown} gives {printable(name)} different groups in lines "
+                f"{lines[name]} and {line}; keep one of them"
+            )
+        lines.setdefault(name, line)
+    return found

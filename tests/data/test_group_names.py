@@ -82,11 +82,14 @@ def test_images_without_a_group_are_named(people):
         ("x{3}", r"matches no file name, such as cat/p0/p0_cat0.png"),
         ("missing.csv", r"missing.csv cannot be read"),
         ("wrong.csv", r"needs two columns with the header image,group"),
+        ("twice.csv", r"gives cat/p0/p0_cat0.png different groups in lines 2 and 4; keep one"),
         ("other.csv", r"names 1 image that are not there, such as cat/none.png"),
     ],
 )
 def test_unusable_groups_are_explained(people, group_by, message):
     (people / "wrong.csv").write_text("file,person\na,b\n")
+    image = "cat/p0/p0_cat0.png"
+    (people / "twice.csv").write_text(f"image;group\n{image};a\n{image};a\n{image};b\n")
     (people / "other.csv").write_text("image,group\ncat/none.png,b\n")
     with pytest.raises(DataError, match=message):
         open_data(people, size=16, group_by=group_by)
