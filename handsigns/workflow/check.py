@@ -47,7 +47,7 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
     if search.data.corrections:
         raise ResultsError(
             f"{name} was run with corrected labels, which the folder does not have; list its "
-            f"suspects with: {command('suspects', name)}"
+            f"suspects with: {search.paths.command('suspects')}"
         )
     if info.fingerprint != check.fingerprint:
         group_by = search.config.data.group_by
@@ -65,20 +65,28 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
         f"{pluralize(found.num_suspects, 'label')} probably wrong, by the predictions of "
         f"{pluralize(found.models, 'model')} of {name}",
         f"look at them, and relabel or exclude them in the next search: "
-        f"{command('suspects', name)}",
+        f"{search.paths.command('suspects')}",
         tuple(f"{s.image.name} (probably {s.suggested})" for s in found.suspects[:20]),
         tuple(suspect.image for suspect in found.suspects[:24]),
     )
     return dataclasses.replace(check, findings=(finding, *check.findings))
 
 
-def print_check(source: Path, check: DataCheck) -> None:
-    """Print what a check of a new search's data found, but not what the notes on them say."""
+def print_check(source: Path, check: DataCheck, *, size: int, group_by: str | None) -> None:
+    """Print what a check of a new search's data found, but not what the notes on them say.
+
+    Args:
+        source: folder of the images.
+        check: its check.
+        size, group_by: those of the search, which the suggested command repeats.
+    """
     found = [finding for finding in check.findings if finding.kind not in _IN_NOTES]
     for finding in found:
         print(f"check: {printable(finding.message)}")
     if check.findings:
-        print(f"check: images and advice are in the report, and from {command('check', source)}")
+        grouped = () if group_by is None else ("--group-by", group_by)
+        again = command("check", source, "--size", str(size), *grouped)
+        print(f"check: images and advice are in the report, and from {again}")
 
 
 def write_page(check: DataCheck, reports: Path) -> Path:

@@ -158,7 +158,7 @@ def plan_search(request: NewSearchRequest, *, dry_run: bool = False) -> PlannedS
     record = DataRecord(data.info, folder, request.size, request.skip_bad, corrections)
     _print_summary(config, data)
     if request.data and data.check:
-        print_check(request.data, data.check)
+        print_check(request.data, data.check, size=request.size, group_by=config.data.group_by)
     smoke_test_networks(config, user_code, data)
     limited = limit_space(config, data.info, user_code)
     if limited is not None:

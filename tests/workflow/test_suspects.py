@@ -13,7 +13,7 @@ from handsigns.data.findings import ImageRef
 from handsigns.errors import DataError, ResultsError
 from handsigns.results.store import create_search, open_search, update_data_record
 from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
-from handsigns.workflow.check import add_suspects, check_folder
+from handsigns.workflow.check import add_suspects, check_folder, print_check
 from handsigns.workflow.data import open_verified_data
 from handsigns.workflow.new_search import NewSearchRequest, plan_search
 
@@ -141,6 +141,15 @@ def test_a_check_shows_the_suspects_of_a_search(search, workspace):
     assert finding.message == "2 labels probably wrong, by the predictions of 8 models of scripted"
     assert finding.examples[0] == "train/low/3.png (probably high)"
     assert [image.name for image in finding.images] == list(NAMES)
+
+
+def test_suggested_commands_repeat_the_options(search, workspace, monkeypatch, tmp_path, capsys):
+    check = check_folder(workspace.root / "bands", size=16, group_by=None)
+    check = dataclasses.replace(check, fingerprint=search.data.info.fingerprint)
+    check = add_suspects(check, search)
+    assert f" suspects scripted --results {search.paths.root.parent}" in check.findings[0].advice
+    print_check(Path("bands"), check, size=16, group_by="a|b")
+    assert " check bands --size 16 --group-by 'a|b'" in capsys.readouterr().out
 
 
 def test_a_check_of_a_corrected_search_is_refused(search, workspace):
