@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     long_running = arguments[0] in _LONG_RUNNING
     with tolerate_broken_pipe() if long_running else contextlib.nullcontext():
-        return _run(options)
+        return _run(options, long_running=long_running)
 
 
-def _run(options: Namespace) -> int:
+def _run(options: Namespace, *, long_running: bool = False) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -49,13 +49,16 @@ def _run(options: Namespace) -> int:
     except OSError as error:
         if error.errno is None:
             raise
-        return _end_after(error)
+        return _end_after(error, long_running=long_running)
     return status
 
 
-def _end_after(error: OSError) -> int:
-    """Print an error of the system, such as a full disk; return the exit status."""
-    if error.filename is None:
+def _end_after(error: OSError, *, long_running: bool) -> int:
+    """Print an error of the system, such as a full disk; return the exit status.
+
+    Output of a long-running command raises none, so that its error is of a file.
+    """
+    if error.filename is None and not long_running:
         # Probably of standard output: discard the rest, which would be written again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno in (errno.EPIPE, errno.EIO):

@@ -1,5 +1,6 @@
 """User errors: one message, exit status 2, no traceback."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -149,3 +150,14 @@ assert statuses == [2, 2], statuses
             command, check=True, env=environment, stdout=out, stderr=subprocess.PIPE, text=True
         ).stderr
     assert errors == "error: table.csv: File too large\nerror: File too large\n"
+
+
+def test_read_errors_end_long_running_commands_with_status_2(monkeypatch, capsys):
+    """Such an error of a disk has no file name, as that of a terminal that was closed."""
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("handsigns.cli.commands.test.open_synced", fail)
+    assert main(["test", "first"]) == 2
+    assert capsys.readouterr().err == "error: Input/output error\n"
