@@ -111,11 +111,13 @@ def prepare(
     _check_not_nested(source, dest)
     check_complete(str(source), listing.images, listing.classes)
     named = group_names(source, listing, group_by)
-    groups = _groups(listing, named, progress)
-    loose, notes = (groups, []) if named else loosen(listing.images, groups)
-    images, split_notes = split_off_missing(listing.images, seed, loose)
+    groups, undecodable = _groups(listing, named, progress)
+    usable = _without(listing.images, undecodable)
+    check_complete(str(source), usable, listing.classes)
+    loose, notes = (groups, []) if named else loosen(usable, groups)
+    images, split_notes = split_off_missing(usable, seed, loose)
     notes += split_notes
-    check_complete(str(source), images, listing.classes, provided=listing.images)
+    check_complete(str(source), images, listing.classes, provided=usable)
     manifest = {"source": _digest(listing), "size": size, "seed": seed}
     jobs = _jobs(dest, listing.layout, images)
     if listing.layout != "signs":
@@ -124,9 +126,11 @@ def prepare(
         _init_destination(dest, manifest)
         _check_no_foreign_images(dest, jobs)
         converted = _convert_all(jobs, size, progress)
-        bad = [*listing.bad, *converted.bad]
+        bad = [*listing.bad, *undecodable, *converted.bad]
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
+        written = _without(images, converted.bad)
+        check_complete(str(source), written, listing.classes, provided=usable)
         counts = _counts(jobs, converted.bad)
         write_json(dest / MANIFEST, manifest | {"complete": True, "images": counts})
     except OSError as error:
@@ -139,26 +143,41 @@ def prepare(
     return PrepareResult(dest, counts, len(converted.remarks), tuple(notes))
 
 
-def _groups(listing: ImageListing, named: GroupNames, progress: ProgressCallback) -> dict[str, int]:
+def _groups(
+    listing: ImageListing, named: GroupNames, progress: ProgressCallback
+) -> tuple[dict[str, int], list[BadFile]]:
     """Return the group of each image that may be split off by its name, as `open_data` would.
 
-    Images that cannot be decoded are left out; they are reported later.
+    Images that cannot be decoded have no group and are returned too.
     """
     if {"val", "test"} <= listing.images.keys():
-        return {}
+        return {}, []
 
-    def attempt(image: ImageFile) -> Pixels | None:
+    def attempt(image: ImageFile) -> Pixels | BadFile:
         try:
             return decode(read_bytes(image.path), _COMPARED_SIZE)
-        except InvalidImageError:
-            return None
+        except InvalidImageError as error:
+            return BadFile(image.name, str(error))
 
     images = [p for s in ("train", "val") for p in listing.images.get(s, ())]
     pixels = parallel_map(attempt, images, progress)
-    usable = [(p.name, image) for p, image in zip(images, pixels, strict=True) if image is not None]
+    bad = [result for result in pixels if isinstance(result, BadFile)]
+    usable = [
+        (p.name, image)
+        for p, image in zip(images, pixels, strict=True)
+        if not isinstance(image, BadFile)
+    ]
     keys = [named.get(name) for name, _ in usable]
     groups = find_groups([image for _, image in usable], keys)
-    return {name: group for (name, _), group in zip(usable, groups.tolist(), strict=True)}
+    return {name: group for (name, _), group in zip(usable, groups.tolist(), strict=True)}, bad
+
+
+def _without(images: ImagesBySplit, bad: Sequence[BadFile]) -> ImagesBySplit:
+    names = {file.name for file in bad}
+    return {
+        split: [image for image in members if image.name not in names]
+        for split, members in images.items()
+    }
 
 
 def _check_not_nested(source: Path, dest: Path) -> None:

@@ -100,6 +100,27 @@ def test_bad_files_are_listed_and_can_be_skipped(raw, tmp_path):
     assert "2 bad files were skipped" in result.notes[-1]
 
 
+def test_skipped_files_are_not_split_off(class_folder, tmp_path):
+    """Otherwise a split may consist of them, and no search would accept the data set."""
+    for label in ("cat", "dog"):
+        for i in range(7):
+            (class_folder / "train" / label / f"{i}.png").write_bytes(b"")
+    result = run_prepare(class_folder, tmp_path, skip_bad=True)
+    assert result.counts == {"train": 2, "val": 2, "test": 2}
+    assert "14 bad files were skipped" in result.notes[-1]
+    assert len(open_data(result.folder, size=16).val) == 2
+
+
+def test_a_split_of_bad_files_alone_is_not_complete(raw, tmp_path):
+    run_prepare(raw, tmp_path)
+    given = tmp_path / "small"
+    for path in (given / "test_signs").glob("0_*"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="test"):
+        prepare(given, tmp_path / "smaller", size=16, skip_bad=True)
+    assert not json.loads((tmp_path / "smaller" / "manifest.json").read_text())["complete"]
+
+
 def test_class_folder_layout_is_kept(class_folder, tmp_path):
     result = prepare(class_folder, tmp_path / "small", size=8, progress=silent)
     assert result.counts == {"train": 12, "val": 4, "test": 4}
