@@ -81,6 +81,29 @@ def list_table(root: Path, table: Path) -> ImageListing:
     return replace(listing, ignored=unlisted)
 
 
+def reject_contradiction(root: Path, table: Path, listing: ImageListing) -> None:
+    """Reject a table beside class folders that gives an image another class than its folder.
+
+    Another kind of table, such as a list of the classes, is none of the labels.
+
+    Raises:
+        DataError: they disagree.
+    """
+    try:
+        found = list_table(root, table)
+    except DataError:
+        return
+    folders = {image.name: image.label for members in listing.images.values() for image in members}
+    for image in (image for members in found.images.values() for image in members):
+        folder = folders.get(image.name, image.label)
+        if folder.casefold() != image.label.casefold():
+            raise DataError(
+                f"{printable(str(table))} and the folders disagree: {printable(image.name)} is "
+                f"{printable(image.label)} in the table; rename or remove the table if the folders "
+                f"are the classes, or move the folders into one, such as images, if they are not"
+            )
+
+
 def _with_splits(table: Path, rows_of: dict[str, list[_Row]]) -> list[SplitName]:
     """Return the splits that rows have; where none has one, all become train."""
     if not any(row.split for rows in rows_of.values() for row in rows):

@@ -24,7 +24,7 @@ from handsigns.data.folders import (
     subfolders,
     walk_folders,
 )
-from handsigns.data.label_table import TABLE_NAME, find_table, list_table
+from handsigns.data.label_table import TABLE_NAME, find_table, list_table, reject_contradiction
 from handsigns.data.listing import ImageListing, UnusableFileError, add_images
 from handsigns.data.naming import natural_sort_key, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
@@ -117,9 +117,15 @@ def _is_class_folder(train: Path, inside: Mapping[str, Path]) -> bool:
 def _with_ignored(
     listing: ImageListing, root: Path, splits: Mapping[SplitName, Path]
 ) -> ImageListing:
-    """Add what else the folder has to the listing: images, folders of images, a label table."""
+    """Add what else the folder has to the listing: images, folders of images, a label table.
+
+    Raises:
+        DataError: the table and the class folders disagree.
+    """
     ignored = [entry.name for entry in images_in(root)]
     if table := find_table(root):
+        if listing.layout == "classes":
+            reject_contradiction(root, table, listing)
         ignored.append(table.name)
     if splits:
         others = (f for f in subfolders(root).values() if f not in splits.values())

@@ -163,6 +163,18 @@ def test_class_folders_take_precedence_over_a_table(tmp_path, write_image, split
     assert listing.ignored == ("labels.csv",)
 
 
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_a_table_that_contradicts_class_folders_is_rejected(tmp_path, write_image, split):
+    root = tmp_path / "d"
+    for folder in ("part1", "part2"):
+        write_image(root / f"{split}{folder}" / f"{folder}.jpg")
+    write_table(root, "file,label", "part1.jpg,Part1", "part2.jpg,PART2")
+    assert list_images(root).classes == ("part1", "part2")
+    write_table(root, "file,label", "part1.jpg,part1", "part2.jpg,cat")
+    text = error_message(root)
+    assert f"the folders disagree: {split}part2/part2.jpg is cat in the table" in text
+
+
 def test_prepare_sorts_into_class_folders(folder, tmp_path):
     result = prepare(complete(folder), tmp_path / "small", size=8)
     assert result.counts == {"train": 6, "val": 2, "test": 2}
