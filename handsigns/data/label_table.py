@@ -82,9 +82,10 @@ def list_table(root: Path, table: Path) -> ImageListing:
 
 
 def reject_contradiction(root: Path, table: Path, listing: ImageListing) -> None:
-    """Reject a table beside class folders that gives an image another class than its folder.
+    """Reject a table beside class folders that sorts the images into other classes.
 
-    Another kind of table, such as a list of the classes, is none of the labels.
+    The table may name the classes otherwise. Another kind of table, such as a list of the classes,
+    is none of the labels.
 
     Raises:
         DataError: they disagree.
@@ -94,9 +95,15 @@ def reject_contradiction(root: Path, table: Path, listing: ImageListing) -> None
     except DataError:
         return
     folders = {image.name: image.label for members in listing.images.values() for image in members}
-    for image in (image for members in found.images.values() for image in members):
-        folder = folders.get(image.name, image.label)
-        if folder.casefold() != image.label.casefold():
+    labelled = [image for members in found.images.values() for image in members]
+    folder_of: dict[str, str] = {}
+    label_of: dict[str, str] = {}
+    for image in labelled:
+        folder = folders.get(image.name)
+        if folder is None:
+            continue
+        same_label = folder_of.setdefault(image.label, folder)
+        if same_label != folder or label_of.setdefault(folder, image.label) != image.label:
             raise DataError(
                 f"{printable(str(table))} and the folders disagree: {printable(image.name)} is "
                 f"{printable(image.label)} in the table; rename or remove the table if the folders "
