@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from handsigns.policy.limited_space import LimitedSpace
     from handsigns.policy.recording import Recording
     from handsigns.results.store import StoredSearch
+    from handsigns.results.trial import TrialRecord
 
 DEFAULT_WORKERS = (1, 4, 16, 64, 256)
 DEFAULT_SEEDS = 20
@@ -76,7 +77,7 @@ def plan(
     records = [r for r in search.journal.records if is_within(recorded.space, r.params)]
     recording = read_recording(records, recorded.budget.max_epochs, recorded.objective)
     if not recording.is_sufficient:
-        raise ResultsError(_too_short(search, recording))
+        raise ResultsError(_too_short(search, records, recording))
     limited_space = _limited_space(search, config, trust_user_code)
     forecast = _forecast(search, config, limited_space, recording, counts, price, seeds)
     if reports is None:
@@ -130,10 +131,10 @@ def _plan_config(space: str | None, search: StoredSearch) -> SearchConfig:
     return config
 
 
-def _too_short(search: StoredSearch, recording: Recording) -> str:
+def _too_short(search: StoredSearch, records: Sequence[TrialRecord], recording: Recording) -> str:
     from handsigns.policy.recording import MIN_COMPLETED, MIN_TRIALS, recorded_trials
 
-    num_ended = len(recorded_trials(search.journal.records))
+    num_ended = len(recorded_trials(records))
     return (
         f"{search.paths.name} is too short to plan from: {pluralize(num_ended, 'trial')} ended or "
         f"paused, {recording.num_completed} of them trained to the end, and at least {MIN_TRIALS} "

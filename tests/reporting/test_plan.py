@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+import yaml
 
 import handsigns
 from handsigns.cli import main
@@ -100,6 +101,17 @@ def test_plan_forecasts_from_a_stored_search(make_search, tmp_path, capsys, monk
     assert fields == json.loads(json.dumps(dataclasses.asdict(found))), "deterministic"
     assert [e.workers for e in found.estimates] == [4, 4, 4]
     assert all(e.cost == 2 * e.worker_hours for e in found.estimates if e.cost is not None)
+
+
+def test_plan_reads_a_search_whose_space_was_narrowed(make_search, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    search = make_search("pilot", trials=60)
+    config = yaml.safe_load(search.paths.search_config.read_text())
+    config["space"]["batch_size"]["values"] = [32, 64]
+    search.paths.search_config.write_text(yaml.safe_dump(config))
+    found = handsigns.plan("pilot", workers=[4], seeds=9, reports=None)
+    within = [r for r in search.journal.records if r.params["batch_size"] != 16]
+    assert found.trials <= len(within) < 60
 
 
 NETWORK = """
