@@ -1,8 +1,8 @@
 """Study of the search's policy: samplers, schedulers and other tools, simulated on recorded curves.
 
-    python benchmarks/policy.py                                  # all, about two hours on two cores
-    python benchmarks/policy.py --group rungs --workers 2 --seeds 20
-    python benchmarks/policy.py --data hands24 --policies "stock Ray" "promoting"
+    python benchmarks/policy.py                                # the study of docs, with two workers
+    python benchmarks/policy.py --group rungs --workers 8 --seeds 20
+    python benchmarks/policy.py --data hands24-default --policies "stock Ray" "promoting"
 
 Each policy searches the same space with the same seeds, workers and time; its own objects decide,
 and the curves that `curves.py` recorded take the place of training (`handsigns.policy.simulation`).
@@ -56,6 +56,18 @@ HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 SEED_DIVISORS = {2: 1, 8: 1, 64: 4, 1000: 20}
 """Factor by which fewer seeds are simulated with many workers, which take longer."""
 OURS = POLICIES[0].name
+STUDY_GROUPS = ("before", "peer", "scheduler", "sampler")
+STUDY_POLICIES = (
+    "33 %",
+    "extrapolated",
+    "ASHA, first rung at 1/6, factor 3",
+    "1/12, factor 2",
+    "1/12, factor 4",
+    "promoting ASHA, first rung at 1/36, factor 2",
+    "promoting ASHA, first rung at 1/36, factor 3",
+    "promoting ASHA, first rung at 1/36, factor 6",
+)
+"""Groups and parts of names of the policies that are compared unless others are given."""
 SIGNIFICANCE = 0.05
 """Level of the corrected p-values below which a difference is marked."""
 
@@ -157,8 +169,8 @@ def main() -> int:
     parser = make_parser(__doc__ or "")
     recorded = sorted(path.stem for path in CURVES.glob("*.parquet"))
     parser.add_argument("--data", nargs="+", choices=recorded, default=recorded)
-    parser.add_argument("--workers", nargs="+", type=int, default=sorted(HORIZONS))
-    parser.add_argument("--seeds", type=int, default=100, help="simulated searches of each cell")
+    parser.add_argument("--workers", nargs="+", type=int, default=[2])
+    parser.add_argument("--seeds", type=int, default=50, help="simulated searches of each cell")
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--group", nargs="+", default=[], help="groups of policies, beside ours")
     parser.add_argument("--policies", nargs="+", default=[], help="parts of names of policies")
@@ -169,13 +181,14 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
     args = parse(parser, data=recorded[:1], workers=[2], seeds=1, group=["peer"])
+    chosen = args.group or args.policies
+    groups, parts = (args.group, args.policies) if chosen else (STUDY_GROUPS, STUDY_POLICIES)
     policies = [
         policy
         for policy in POLICIES
         if policy.name == OURS
-        or policy.group in args.group
-        or any(part in policy.name for part in args.policies)
-        or not (args.group or args.policies)
+        or policy.group in groups
+        or any(part in policy.name for part in parts)
     ]
     tables, targets = [], []
     compared: dict[int, dict[str, Comparison]] = {}
