@@ -68,10 +68,10 @@ class ResourceAllocation:
     def _max_trials_on_node(self, node: Node) -> int:
         if self.accelerator_type is not None and self.accelerator_type not in node.accelerators:
             return 0
-        by_gpu = (
-            _num_fitting_gpus(node.gpus, self.gpus_per_trial) if self.gpus_per_trial else math.inf
-        )
-        return int(min(by_gpu, _num_fitting(node.cpus, self.cpus_per_trial)))
+        by_cpu = _num_fitting(node.cpus, self.cpus_per_trial)
+        if not self.gpus_per_trial:
+            return by_cpu
+        return min(by_cpu, _num_fitting_gpus(node.gpus, self.gpus_per_trial))
 
     def __str__(self) -> str:
         gpus = f" and {_with_unit(self.total_gpus, 'GPU')}" if self.total_gpus else ""
