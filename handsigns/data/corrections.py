@@ -19,6 +19,7 @@ from handsigns.console.sanitize import printable, unescape_csv_formula
 from handsigns.data.assembly import groups_per_class, images_per_class
 from handsigns.data.correction import Correction
 from handsigns.data.dataset import DataSet
+from handsigns.data.delimiter import find_delimiter
 from handsigns.data.folds import select_images
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import DataInfo, Split, SplitName
@@ -62,8 +63,7 @@ def _read(path: Path, *, relabel: bool) -> Iterator[Correction]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
-            # Spreadsheets save with the separator of the user's language.
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count), restval="")
+            reader = csv.DictReader(file, delimiter=find_delimiter(header), restval="")
             columns = reader.fieldnames or []
             label = next((name for name in ("suggested", "label") if name in columns), None)
             if "image" not in columns or (relabel and label is None):

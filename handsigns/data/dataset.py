@@ -141,7 +141,7 @@ def _open_folder(
     resolved = str(absolute_path(source))
 
     def build() -> BuiltDataSet:
-        names = [image.name for members in listing.images.values() for image in members]
+        names = [image.name for image in listing.all_images]
         rows = {name: row for row, name in enumerate(names)}
         images = allocate_images(len(names), size)
 
@@ -190,7 +190,7 @@ def _map_images(
         except InvalidImageError as error:
             return BadFile(image.name, str(error))
 
-    images = [image for members in listing.images.values() for image in members]
+    images = listing.all_images
     results: dict[str, T] = {}
     bad = []
     for image, result in zip(images, parallel_map(attempt, images, progress), strict=True):

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
+from handsigns.data.delimiter import find_delimiter
 from handsigns.data.listing import ImageListing
 from handsigns.errors import DataError
 
@@ -36,7 +37,7 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
     """
     if group_by is None:
         return {}
-    names = [image.name for members in listing.images.values() for image in members]
+    names = [image.name for image in listing.all_images]
     if group_by == FOLDER:
         found = _by_folder(listing)
         missing = "no image lies in a folder below its class folder"
@@ -55,7 +56,7 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
 
 def unnamed_note(names: GroupNames, listing: ImageListing) -> list[str]:
     """Return a note on the images without a named group, if there are names."""
-    images = [image.name for members in listing.images.values() for image in members]
+    images = [image.name for image in listing.all_images]
     unnamed = [name for name in images if name not in names]
     if not names or not unnamed:
         return []
@@ -68,7 +69,7 @@ def _by_folder(listing: ImageListing) -> GroupNames:
     """Group by the path below the class folder, the same for all classes and splits."""
     if listing.layout != "classes":
         return {}
-    images = [image for members in listing.images.values() for image in members]
+    images = listing.all_images
     folders = {image.name: PurePosixPath(image.name).parts[:-1] for image in images}
     # Without folders of splits the class folder comes first.
     classes_first = all(_same_name(folders[i.name][0], i.label) for i in images)
@@ -104,7 +105,7 @@ def _compile(pattern: str) -> Callable[[str], str | None]:
 
 def _table_path(source: Path, listing: ImageListing, file: str) -> Path:
     """Return the path of a table: below the folder where image names begin, or else `source`."""
-    images = [image for members in listing.images.values() for image in members]
+    images = listing.all_images
     for image in images[:1]:
         inside = image.path.parents[len(PurePosixPath(image.name).parts) - 1] / file
         if inside.is_file():
@@ -124,8 +125,7 @@ def _from_table(path: Path, known: set[str]) -> GroupNames:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
             file.seek(0)
-            # Spreadsheets save with the separator of the user's language.
-            reader = csv.reader(file, delimiter=max(",;\t", key=header.count))
+            reader = csv.reader(file, delimiter=find_delimiter(header))
             rows = [(reader.line_num, row) for row in reader if row]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"group_by: {shown} cannot be read: {error}") from error

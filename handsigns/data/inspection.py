@@ -41,7 +41,7 @@ def inspect(
         named: whether the user named groups, which are then not near-duplicates for that alone.
     """
     images = CheckedImages(splits, info.classes)
-    files = [image for members in listing.images.values() for image in members]
+    files = listing.all_images
     headers = [h for h in parallel_map(lambda f: read_header(f.path), files) if h is not None]
     sizes, modes = (dict(Counter(h[k] for h in headers).most_common()) for k in (0, 1))
     groups = _groups(find_groups(images.pixels) if named else images.groups)

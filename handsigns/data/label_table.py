@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from handsigns.console.sanitize import printable
+from handsigns.data.delimiter import find_delimiter
 from handsigns.data.folders import entries, walk_folders
 from handsigns.data.listing import (
     BadFile,
@@ -94,11 +95,10 @@ def reject_contradiction(root: Path, table: Path, listing: ImageListing) -> None
         found = list_table(root, table)
     except DataError:
         return
-    folders = {image.name: image.label for members in listing.images.values() for image in members}
-    labelled = [image for members in found.images.values() for image in members]
+    folders = {image.name: image.label for image in listing.all_images}
     folder_of: dict[str, str] = {}
     label_of: dict[str, str] = {}
-    for image in labelled:
+    for image in found.all_images:
         folder = folders.get(image.name)
         if folder is None:
             continue
@@ -127,7 +127,7 @@ def _read_rows(table: Path) -> Iterator[_Row]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
-            delimiter = max(",;\t", key=header.count)
+            delimiter = find_delimiter(header)
             names = next(csv.reader([header], delimiter=delimiter), [])
             file_at, label_at, split_at = _columns(shown, names)
             reader = csv.reader(file, delimiter=delimiter)

@@ -47,6 +47,11 @@ class ImageListing:
     bad: list[BadFile] = field(default_factory=list)
     ignored: tuple[str, ...] = ()
 
+    @property
+    def all_images(self) -> list[ImageFile]:
+        """Images of all splits."""
+        return [image for members in self.images.values() for image in members]
+
 
 class UnusableFileError(Exception):
     """Reason why a file is not part of the data set, and optionally a remedy."""
