@@ -140,9 +140,9 @@ class Comparison:
         """Return the median time to a target, at most that of a whole search."""
         return statistics.median(self._capped_times(policy, target))
 
-    def final_regret(self, policy: str) -> float:
-        """Return the median regret at the end."""
-        return statistics.median(outcome.regrets[-1] for outcome in self.found[policy])
+    def median_regret(self, policy: str, checkpoint: int = -1) -> float:
+        """Return the median regret at a checkpoint, by default the end."""
+        return statistics.median(outcome.regrets[checkpoint] for outcome in self.found[policy])
 
     def mark(self, policy: str) -> str:
         """Return a mark if the time to 1 % differs significantly from ours."""
@@ -257,7 +257,7 @@ def _table(name: str, compared: Comparison) -> Table:
             (
                 policy,
                 *(compared.median_time(policy, k) for k in range(len(SHARES))),
-                *(f"{statistics.median(o.regrets[k] for o in outcomes):.0%}" for k in range(3)),
+                *(f"{compared.median_regret(policy, k):.0%}" for k in range(3)),
                 f"{statistics.fmean(o.in_top for o in outcomes):.0%}",
                 f"{statistics.median(o.trials for o in outcomes):.0f}",
                 f"{p_values[policy]:.2g}" if policy in p_values else "",
@@ -283,7 +283,7 @@ def _summaries(workers: int, compared: dict[str, Comparison]) -> list[Table]:
         ratios = [one.capped_median(policy) / one.capped_median(OURS) for one in compared.values()]
         cells = [one.median_time(policy, -1) + one.mark(policy) for one in compared.values()]
         times.append((policy, *cells, f"{statistics.geometric_mean(ratios):.2f}"))
-        medians = [one.final_regret(policy) for one in compared.values()]
+        medians = [one.median_regret(policy) for one in compared.values()]
         cells = [f"{regret:.1%}" for regret in (*medians, statistics.fmean(medians))]
         regrets.append((policy, *cells))
     oracle = (f"{oracle_times(one.cell.curves)[-1]:.2f}" for one in compared.values())

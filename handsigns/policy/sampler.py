@@ -106,9 +106,7 @@ class Sampler:
     @property
     def remaining(self) -> int:
         """Number of trials still to suggest; 0 when every configuration has been tried."""
-        if self._exhausted or (self._untried is not None and not self._untried):
-            return 0
-        return max(0, self._config.budget.trials - self._num_suggested)
+        return 0 if self._exhausted else max(0, self._config.budget.trials - self._num_suggested)
 
     def should_resume(self, trial_id: str) -> bool:
         """Return True: every unfinished trial of the search is resumed."""
@@ -234,6 +232,7 @@ class Sampler:
         self._tried_configs.add(config)
         if self._untried is not None:
             self._untried.remove(config)
+            self._exhausted = not self._untried
         self._running[trial_id] = trial
         return trial_id
 

@@ -159,7 +159,7 @@ class _PromotionAudit:
             return
         expected = [self._promotable()]
         if self._all_started():
-            expected.append(self._promotable(min_promoted=1))
+            expected.append(self._promotable(at_least=1))
         may_be_any = expected == [None] and self._is_ending(event.elapsed)
         if event.trial_id not in expected and not may_be_any:
             reason = f"{expected[-1]} was better" if expected[-1] else "it was to wait"
@@ -170,9 +170,9 @@ class _PromotionAudit:
         for rung in self._rungs:
             rung.waiting.discard(trial_id)
 
-    def _promotable(self, min_promoted: int = 0) -> str | None:
+    def _promotable(self, at_least: int = 0) -> str | None:
         for rung in reversed(self._rungs):
-            for trial_id in rung.best(self._factor, min_promoted):
+            for trial_id in rung.best(self._factor, at_least):
                 if trial_id in rung.waiting:
                     return trial_id
         return None
