@@ -125,42 +125,46 @@ class RemoteCopy:
             OSError: the storage cannot be written.
         """
         remote, last_synced, files = self._read_manifest(), self._last_synced(), self._digests()
-        if remote is not None and last_synced is not None and not running:
-            own_lease = remote.running and remote.written_by == self._this_process
-            if (
-                not own_lease
-                and remote.version != last_synced.previous_version
-                and files == last_synced.files
-            ):
-                return  # nothing to push, whatever the copy holds
+        if (
+            remote is not None
+            and last_synced is not None
+            and not running
+            and not self._has_lease(remote)
+            and remote.version != last_synced.previous_version
+            and files == last_synced.files
+        ):
+            return  # nothing to push, whatever the copy holds
         if remote is not None and not self._is_up_to_date(remote):
             raise self._conflict_error(remote)
         self._check_lease(remote)
         self._storage.create()
-        before = remote.files if remote else {}
+        listed = remote.files if remote else {}
+        before = listed
+        if remote is not None and remote.files_may_be_newer and not self._has_lease(remote):
+            before = {}  # whatever another process wrote after its manifest is replaced
+        elif remote is not None and not remote.files_may_be_newer and files != before:
+            self._write_manifest(dataclasses.replace(remote, incomplete=True))
         for name in files:
             if files[name] != before.get(name):
                 # The file may have grown since it was hashed.
                 data = (self._paths.root / name).read_bytes()
                 files[name] = digest(data)
                 self._storage.write(name, data)
-        for name in before.keys() - files.keys():
-            self._storage.remove(name)
-        version = secrets.token_hex(8)
-        previous_version = remote.version if remote else ""
         manifest = Manifest(
-            self._storage.uri,
-            version,
-            previous_version,
-            files,
-            self._this_process,
-            running,
-            time.time(),
+            storage=self._storage.uri,
+            version=secrets.token_hex(8),
+            previous_version=remote.version if remote else "",
+            files=files,
+            written_by=self._this_process,
+            running=running,
+            written_at=time.time(),
         )
         # Locally first: if interrupted in between, previous_version still matches the copy. Its
         # files are only synced once the manifest is written: until then they are local changes.
-        self._save_sync_state(self._paths.root, dataclasses.replace(manifest, files=before))
-        self._storage.write(_MANIFEST, json.dumps(dataclasses.asdict(manifest)).encode())
+        self._save_sync_state(self._paths.root, dataclasses.replace(manifest, files=listed))
+        self._write_manifest(manifest)
+        for name in listed.keys() - files.keys():
+            self._storage.remove(name)
         self._save_sync_state(self._paths.root, manifest)
 
     def ensure_not_running(self) -> None:
@@ -172,8 +176,11 @@ class RemoteCopy:
         """
         self._check_lease(self._read_manifest())
 
+    def _has_lease(self, remote: Manifest) -> bool:
+        return remote.running and remote.written_by == self._this_process
+
     def _check_lease(self, remote: Manifest | None) -> None:
-        if remote is None or not remote.running or remote.written_by == self._this_process:
+        if remote is None or not remote.running or self._has_lease(remote):
             return
         silence = time.time() - remote.written_at
         # For local processes the folder's lock decides.
@@ -191,6 +198,9 @@ class RemoteCopy:
             f"away, then run this again to fetch the other: mv {self._paths.root} "
             f"{self._paths.root}-local"
         )
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        self._storage.write(_MANIFEST, json.dumps(dataclasses.asdict(manifest)).encode())
 
     def _read_manifest(self) -> Manifest | None:
         try:
@@ -231,8 +241,7 @@ class RemoteCopy:
         changed = {n: self._storage.read(n) for n, it in remote.files.items() if it != local.get(n)}
         for name, data in changed.items():
             digests[name] = digest(data)
-            # While the search runs, a file may be newer than the manifest.
-            if digests[name] != remote.files[name] and not remote.running:
+            if digests[name] != remote.files[name] and not remote.files_may_be_newer:
                 raise ResultsError(f"{self._storage}/{name} is damaged: digest mismatch")
         for name, data in changed.items():
             path = folder / name

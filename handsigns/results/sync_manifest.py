@@ -23,6 +23,7 @@ class Manifest:
         written_by: process that wrote it, for messages.
         running: whether that process was running the search.
         written_at: time of writing in seconds since the Unix epoch.
+        incomplete: whether a push has begun to replace the files; it stays set if that dies.
     """
 
     storage: str
@@ -32,6 +33,12 @@ class Manifest:
     written_by: str
     running: bool
     written_at: float
+    incomplete: bool = False
+
+    @property
+    def files_may_be_newer(self) -> bool:
+        """Whether files of the copy may be newer than their digests here."""
+        return self.running or self.incomplete
 
 
 def is_synced(name: str) -> bool:

@@ -108,7 +108,7 @@ def test_push_writes_only_changed_files(storage, paths, monkeypatch):
     assert written == []
     write_file(paths, "journal.jsonl", "one\ntwo\n")
     copy.push()
-    assert written == ["journal.jsonl", "manifest.json"]
+    assert written == ["manifest.json", "journal.jsonl", "manifest.json"]
 
 
 def test_diverged_copies_are_rejected_and_kept(storage, paths, other_paths):
@@ -174,7 +174,7 @@ def push_without_manifest(paths, storage, monkeypatch):
     write = type(storage).write
 
     def failing(self, name, data):
-        if name == "manifest.json":
+        if name == "manifest.json" and not json.loads(data)["incomplete"]:
             raise OSError(5, "connection lost", name)
         write(self, name, data)
 
@@ -201,6 +201,31 @@ def test_interrupted_push_is_completed_by_the_next(storage, paths, other_paths, 
     remote_copy(paths, storage).push()
     remote_copy(other_paths, storage).pull()
     assert read_synced_files(other_paths) == read_synced_files(paths)
+
+
+def test_copy_of_an_interrupted_push_can_be_pulled(storage, paths, other_paths, monkeypatch):
+    write_file(paths, "winner/test.json", "0.98")
+    remote_copy(paths, storage).push()
+    write_file(paths, "journal.jsonl", "one\ntwo\n")
+    (paths.root / "winner" / "test.json").unlink()
+    push_without_manifest(paths, storage, monkeypatch)
+    remote_copy(other_paths, storage).pull()
+    pulled = read_synced_files(other_paths)
+    assert pulled["journal.jsonl"] == "one\ntwo\n"
+    assert pulled["winner/test.json"] == "0.98", "files are removed once the push is complete"
+
+
+def test_files_of_an_interrupted_push_are_replaced(storage, paths, other_paths, monkeypatch):
+    remote_copy(paths, storage).push()
+    remote_copy(other_paths, storage).pull()
+    expected = read_synced_files(other_paths) | {"report.md": "new"}
+    write_file(paths, "journal.jsonl", "one\nhere\n")
+    push_without_manifest(paths, storage, monkeypatch)
+    write_file(other_paths, "report.md", "new")
+    remote_copy(other_paths, storage).push()
+    shutil.rmtree(paths.root)
+    remote_copy(paths, storage).pull()
+    assert read_synced_files(paths) == expected
 
 
 def test_interrupted_push_is_not_overwritten_by_another(storage, paths, other_paths, monkeypatch):

@@ -52,7 +52,8 @@ def test_files_arrays_and_pillow_images_agree(winner, files):
     assert np.array_equal(winner.predict_proba(np.stack(arrays)), expected)
     assert np.array_equal(winner.predict_proba(map(str, files)), expected)
     mixed = [files[0], opened[1], arrays[2], str(files[3])]
-    assert np.array_equal(winner.predict_proba(mixed), expected[:4])
+    # In a batch of another size, sums may be added in another order.
+    assert np.array_equal(winner.predict_proba(mixed), winner.predict_proba(files[:4]))
     by_file = predict(winner, files).predictions
     assert [list(one.probabilities.values()) for one in by_file] == expected.tolist()
     assert [one.label for one in by_file] == winner.predict(files).tolist()
