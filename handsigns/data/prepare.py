@@ -1,7 +1,6 @@
 """Preparation of a data set: photographs of any size to small images, as CS230's builder does.
 
 Safe to interrupt and to rerun: images are written atomically, and existing ones are kept.
-`manifest.json` in the new folder records its source and settings, and whether it is complete.
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.console.sanitize import printable
-from handsigns.data.file_types import is_system_file
-from handsigns.data.folders import absolute_path, entries, expand_home, find_images
+from handsigns.data.folders import expand_home
 from handsigns.data.group_names import GroupNames, group_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
 from handsigns.data.images import (
@@ -24,13 +21,18 @@ from handsigns.data.images import (
     Pixels,
     decode,
     decode_with_remarks,
-    file_size,
     read_bytes,
 )
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
 from handsigns.data.parallel import parallel_map
+from handsigns.data.prepared_folder import (
+    GROUPS,
+    PreparedFolder,
+    check_folder_names,
+    check_not_nested,
+)
 from handsigns.data.splits import SplitName
 from handsigns.data.validate import (
     bad_files_error,
@@ -39,12 +41,9 @@ from handsigns.data.validate import (
     remark_notes,
     skipped_notes,
 )
-from handsigns.errors import DataError, ResultsError
+from handsigns.errors import DataError
 from handsigns.io.atomic import atomic_write
-from handsigns.io.digest import hasher
-from handsigns.io.json_file import read_json, write_json
 
-MANIFEST = "manifest.json"
 _COMPARED_SIZE = 64
 """Size in pixels at which images are compared, all in memory, before any is written."""
 JPEG_QUALITY = 95
@@ -99,8 +98,10 @@ def prepare(
 
     A missing test split, then a missing val split (20 % of train), is split off from train,
     stratified by class and sampled with `seed`; near-duplicates and the groups of `group_by` (see
-    `group_names`) are kept together. Bad files are reported after all good ones are
-    written, so that a rerun with the files fixed, or with `skip_bad`, resumes from there.
+    `group_names`) are kept together, and the groups are written to `groups.csv`. Bad files are
+    reported before anything is written if a split is split off, for which all usable images must
+    be known; otherwise after all good ones are written. A rerun with these files fixed or removed,
+    or with `skip_bad`, resumes from there.
 
     Raises:
         DataError: the source cannot be used or has bad files, or `dest` cannot be written or
@@ -108,31 +109,38 @@ def prepare(
     """
     dest = expand_home(dest)
     listing = list_images(source, progress)
-    _check_not_nested(source, dest)
+    check_not_nested(source, dest)
     check_complete(str(source), listing.images, listing.classes)
     named = group_names(source, listing, group_by)
     groups, undecodable = _groups(listing, named, progress)
+    bad = [*listing.bad, *undecodable]
+    if bad and _lacks_split(listing) and not skip_bad:
+        raise bad_files_error(str(source), bad)
     usable = _without(listing.images, undecodable)
     check_complete(str(source), usable, listing.classes)
     loose, notes = (groups, []) if named else loosen(usable, groups)
     images, split_notes = split_off_missing(usable, seed, loose)
     notes += split_notes
     check_complete(str(source), images, listing.classes, provided=usable)
-    manifest = {"source": _digest(listing), "size": size, "seed": seed}
     jobs = _jobs(dest, listing.layout, images)
     if listing.layout != "signs":
-        _check_folder_names(listing.classes)
+        check_folder_names(listing.classes)
+    folder = PreparedFolder(dest, listing, {"size": size, "seed": seed})
     try:
-        _init_destination(dest, manifest)
-        _check_no_foreign_images(dest, jobs)
+        folder.init()
+        folder.check_no_foreign_images({job.target for job in jobs})
         converted = _convert_all(jobs, size, progress)
-        bad = [*listing.bad, *undecodable, *converted.bad]
+        bad += converted.bad
+        folder.write_manifest(bad)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
         written = _without(images, converted.bad)
         check_complete(str(source), written, listing.classes, provided=usable)
+        if named:
+            folder.write_groups({j.target: named[n] for j in jobs if (n := j.image.name) in named})
+            notes.append(f"its groups are in {GROUPS}: search with --group-by {GROUPS}")
         counts = _counts(jobs, converted.bad)
-        write_json(dest / MANIFEST, manifest | {"complete": True, "images": counts})
+        folder.write_manifest(bad, counts)
     except OSError as error:
         raise DataError(
             f"{printable(str(dest))} cannot be written: {error.strerror or error}; fix that, then "
@@ -150,7 +158,7 @@ def _groups(
 
     Images that cannot be decoded have no group and are returned too.
     """
-    if {"val", "test"} <= listing.images.keys():
+    if not _lacks_split(listing):
         return {}, []
 
     def attempt(image: ImageFile) -> Pixels | BadFile:
@@ -159,17 +167,23 @@ def _groups(
         except InvalidImageError as error:
             return BadFile(image.name, str(error))
 
-    images = [p for s in ("train", "val") for p in listing.images.get(s, ())]
+    splits: tuple[SplitName, ...] = ("train", "val", "test")
+    images = [image for split in splits for image in listing.images.get(split, ())]
     pixels = parallel_map(attempt, images, progress)
     bad = [result for result in pixels if isinstance(result, BadFile)]
+    given = {image.name for image in listing.images.get("test", ())}
     usable = [
         (p.name, image)
         for p, image in zip(images, pixels, strict=True)
-        if not isinstance(image, BadFile)
+        if not isinstance(image, BadFile) and p.name not in given
     ]
     keys = [named.get(name) for name, _ in usable]
     groups = find_groups([image for _, image in usable], keys)
     return {name: group for (name, _), group in zip(usable, groups.tolist(), strict=True)}, bad
+
+
+def _lacks_split(listing: ImageListing) -> bool:
+    return not {"val", "test"} <= listing.images.keys()
 
 
 def _without(images: ImagesBySplit, bad: Sequence[BadFile]) -> ImagesBySplit:
@@ -178,71 +192,6 @@ def _without(images: ImagesBySplit, bad: Sequence[BadFile]) -> ImagesBySplit:
         split: [image for image in members if image.name not in names]
         for split, members in images.items()
     }
-
-
-def _check_not_nested(source: Path, dest: Path) -> None:
-    """Reject a `dest` inside the source, whose images would become part of the source."""
-    if absolute_path(dest).is_relative_to(absolute_path(source)):
-        raise DataError(
-            f"{printable(str(dest))} is inside the source folder {printable(str(source))}; pass a "
-            f"folder outside it"
-        )
-
-
-def _digest(listing: ImageListing) -> str:
-    """Return the digest of names and file sizes, enough to detect a different source."""
-    digest = hasher()
-    for split, members in listing.images.items():
-        for image in members:
-            text = f"{split}/{image.name}/{file_size(image.path)}\n"
-            digest.update(text.encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _init_destination(dest: Path, manifest: dict[str, Any]) -> None:
-    """Create `dest`, or check that it is empty or has the same source and settings."""
-    shown = printable(str(dest))
-    if dest.exists() and not dest.is_dir():
-        raise DataError(f"{shown} is a file; pass a new folder")
-    dest.mkdir(parents=True, exist_ok=True)
-    if not entries(dest):
-        write_json(dest / MANIFEST, manifest | {"complete": False})
-        return
-    try:
-        found = read_json(dest / MANIFEST, dict[str, Any])
-        differing = [key for key, value in manifest.items() if found[key] != value]
-    except (OSError, KeyError, ResultsError) as error:
-        raise DataError(
-            f"{shown} is not empty and was not created by prepare; pass a new folder"
-        ) from error
-    if differing:
-        raise DataError(
-            f"{shown} was created with a different {' and '.join(differing)}; pass a new folder, "
-            f"or remove this one"
-        )
-
-
-def _check_no_foreign_images(dest: Path, jobs: Sequence[_Job]) -> None:
-    """Reject images in `dest` from elsewhere, which would become part of the data set."""
-    targets = {job.target for job in jobs}
-    images = find_images(dest)
-    foreign = sorted(p.relative_to(dest).as_posix() for p in images if p not in targets)
-    if foreign:
-        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        raise DataError(
-            f"{printable(str(dest))} contains {printable(foreign[0])}{more}, not created by "
-            f"prepare from this source; move that away, or pass a new folder"
-        )
-
-
-def _check_folder_names(classes: Sequence[str]) -> None:
-    """Reject class names, which a label table may have, that are no names of class folders."""
-    for label in classes:
-        if is_system_file(label) or {"/", "\\", "\0"} & {*label} or len(label.encode()) > 255:
-            raise DataError(
-                f"class {printable(label)} cannot be the name of a folder, which prepare creates; "
-                f"rename it in the label table"
-            )
 
 
 def _jobs(dest: Path, layout: str, images: ImagesBySplit) -> list[_Job]:

@@ -149,12 +149,59 @@ def error_message(source, dest, **options):
     return str(caught.value)
 
 
-def test_good_images_are_kept_when_bad_ones_are_rejected(raw, tmp_path):
-    (raw / "train_signs" / "0_bad.jpg").write_bytes(b"")
-    error_message(raw, tmp_path / "small")
-    result = run_prepare(raw, tmp_path, skip_bad=True)
+@pytest.fixture
+def split(raw, tmp_path):
+    """Return a data set with all three splits."""
+    return prepare(raw, tmp_path / "split", size=32, progress=silent).folder
+
+
+def test_good_images_are_kept_when_bad_ones_are_rejected(split, tmp_path):
+    (split / "train_signs" / "0_bad.jpg").write_bytes(b"")
+    error_message(split, tmp_path / "small")
+    result = run_prepare(split, tmp_path, skip_bad=True)
     assert result.num_written == 0
     assert sum(result.counts.values()) == 66
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["splits given", "split off"])
+def test_a_rerun_accepts_mended_and_removed_files(raw, split, tmp_path, given):
+    source = split if given else raw
+    (removed, mended, *_) = sorted((source / "train_signs").iterdir())
+    good = mended.read_bytes()
+    removed.write_bytes(b"")
+    mended.write_bytes(good[: len(good) // 2])
+    text = error_message(source, tmp_path / "small")
+    assert removed.name in text
+    assert mended.name in text
+    removed.unlink()
+    mended.write_bytes(good)
+    result = run_prepare(source, tmp_path)
+    assert sum(result.counts.values()) == 65
+    assert result.num_written == (1 if given else 65)
+
+
+def test_a_bad_file_stops_a_split_before_it_is_written(raw, tmp_path):
+    """Which images are split off depends on all of them."""
+    (raw / "test_signs" / "0_bad.jpg").write_bytes(b"no image")
+    assert "0_bad.jpg" in error_message(raw, tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
+def test_named_groups_are_kept_for_folds(raw, tmp_path, write_image):
+    for index in range(4):
+        write_image(raw / "train_signs" / f"0_anna_{index}.jpg", size=(90, 60))
+    result = run_prepare(raw, tmp_path, group_by="_(anna)_")
+    assert "search with --group-by groups.csv" in result.notes[-1]
+    data = open_data(result.folder, size=16, group_by="groups.csv")
+    raw_data = open_data(raw, size=16, group_by="_(anna)_")
+    assert data.info.counts == raw_data.info.counts
+    for split in (data.train, data.val):
+        annas = {g for name, g in zip(split.names, split.groups, strict=True) if "anna" in name}
+        assert len(annas) <= 1
+    rows = (result.folder / "groups.csv").read_text().splitlines()
+    assert rows[0] == "image,group"
+    assert len(rows) == 5
+    assert all("_anna_" in row and row.endswith(",anna") for row in rows[1:])
 
 
 def test_dangling_symlink_is_a_bad_file(raw, tmp_path):
