@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.api._display import summary_html, summary_line
-from handsigns.api._paths import PathLike, as_path
+from handsigns.api._paths import PathLike, as_path, as_paths
 from handsigns.workflow import new_search
 from handsigns.workflow import resume as resuming
 from handsigns.workflow.data import InputOptions
@@ -66,8 +66,8 @@ def search(
     size: int = 64,
     skip_bad: bool = False,
     group_by: str | None = None,
-    relabel: PathLike | None = None,
-    exclude: PathLike | None = None,
+    relabel: PathLike | Sequence[PathLike] = (),
+    exclude: PathLike | Sequence[PathLike] = (),
     trials: int | None = None,
     max_epochs: int | None = None,
     time_budget: str | float | None = None,
@@ -97,9 +97,10 @@ def search(
         skip_bad: skip files that cannot be used.
         group_by: groups of images that are kept together when splitting: ``folder``, a CSV file
             in the data folder, or a regular expression over file names.
-        relabel: CSV file of train and val images that get the class in its column ``suggested``,
-            such as `SuspectLabels.write_csv` writes; the images' files stay as they are.
-        exclude: CSV file of train and val images that are left out.
+        relabel: CSV file, or several, of train and val images that get the class in the column
+            ``suggested``, such as `SuspectLabels.write_csv` writes; the images' files stay as they
+            are.
+        exclude: CSV file, or several, of train and val images that are left out.
         trials: number of configurations; this and the next three override the space's budget.
         max_epochs: epochs of a trial that is not stopped early.
         time_budget: time limit in seconds, or text such as ``15m``.
@@ -148,8 +149,8 @@ def search(
         data=as_path(data),
         size=size,
         skip_bad=skip_bad,
-        relabel=as_path(relabel),
-        exclude=as_path(exclude),
+        relabel=as_paths(relabel),
+        exclude=as_paths(exclude),
         warm_start=warm_start,
         trust_user_code=trust_user_code,
     )

@@ -49,13 +49,20 @@ def add_corrections(parser: ArgumentParser) -> None:
     corrections = parser.add_argument_group("corrections of labels (the files stay as they are)")
     corrections.add_argument(
         "--relabel",
+        action="append",
+        default=[],
         type=Path,
         metavar="CSV",
         help="images of train and val to give the class in the column suggested, such as those "
-        "that `suspects` lists",
+        "that `suspects` lists; repeat for more tables",
     )
     corrections.add_argument(
-        "--exclude", type=Path, metavar="CSV", help="images of train and val to leave out"
+        "--exclude",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="CSV",
+        help="images of train and val to leave out; repeat for more tables",
     )
 
 
@@ -104,8 +111,8 @@ def search_request(options: Namespace) -> NewSearchRequest:
         data=options.data,
         size=options.size,
         skip_bad=options.skip_bad,
-        relabel=values.get("relabel"),
-        exclude=values.get("exclude"),
+        relabel=values.get("relabel", ()),
+        exclude=values.get("exclude", ()),
         warm_start=values.get("warm_start"),
         trust_user_code=options.trust_user_code,
     )

@@ -30,21 +30,21 @@ _MAX_LISTED = 20
 """Unusable rows listed in an error."""
 
 
-def read_corrections(relabel: Path | None, exclude: Path | None) -> tuple[Correction, ...]:
-    """Read the corrections that two tables ask for, such as those that `suspects` writes.
+def read_corrections(relabel: Sequence[Path], exclude: Sequence[Path]) -> tuple[Correction, ...]:
+    """Read the corrections that tables ask for, such as those that `suspects` writes.
 
     Args:
-        relabel: CSV file of images that get the class in its column `suggested` or, without one,
-            `label`.
-        exclude: CSV file of images to leave out.
+        relabel: CSV files of images that get the class in their column `suggested` or, without
+            one, `label`.
+        exclude: CSV files of images to leave out.
 
     Raises:
         DataError: a table cannot be read, lacks a column or has no rows, or an image is named more
             than once; the message lists the rows.
     """
     found = [
-        *(_read(relabel, relabel=True) if relabel is not None else ()),
-        *(_read(exclude, relabel=False) if exclude is not None else ()),
+        *(correction for path in relabel for correction in _read(path, relabel=True)),
+        *(correction for path in exclude for correction in _read(path, relabel=False)),
     ]
     rows: dict[str, str] = {}
     problems = [f"{c.row}: no class to relabel it with" for c in found if c.label == ""]

@@ -74,8 +74,8 @@ class NewSearchRequest:
     data: Path | None = None
     size: int = 64
     skip_bad: bool = False
-    relabel: Path | None = None
-    exclude: Path | None = None
+    relabel: Sequence[Path] = ()
+    exclude: Sequence[Path] = ()
     warm_start: str | None = None
     trust_user_code: bool = False
 

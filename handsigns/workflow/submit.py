@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _SPACE_FILE = "space.yaml"
 _LATENCY_FILE = "latencies.csv"
-_RELABEL_FILE, _EXCLUDE_FILE = "relabel.csv", "exclude.csv"
 _SUCCEEDED = "SUCCEEDED"
 _MAX_MESSAGE_CHARS = 500
 """Characters shown of Ray's message on a failed job."""
@@ -79,8 +78,6 @@ class Submission:
             "--size": self.request.size,
             "--seeds": self.seeds,
             "--skip-bad": self.request.skip_bad,
-            "--relabel": _RELABEL_FILE if self.request.relabel else None,
-            "--exclude": _EXCLUDE_FILE if self.request.exclude else None,
             "--ensemble": self.ensemble,
             "--trust-user-code": self.request.trust_user_code,
         }
@@ -90,7 +87,16 @@ class Submission:
                 command.append(flag)
             elif value is not None and value is not False:
                 command += [flag, str(value)]
+        for flag, name, _ in _correction_tables(self.request):
+            command += [flag, name]
         return command
+
+
+def _correction_tables(request: NewSearchRequest) -> Iterator[tuple[str, str, Path]]:
+    """Yield option, name on the cluster, and path of each table of corrections."""
+    for kind, paths in (("relabel", request.relabel), ("exclude", request.exclude)):
+        for number, path in enumerate(paths, 1):
+            yield f"--{kind}", f"{kind}-{number}.csv", path
 
 
 def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: bool) -> bool:
@@ -210,9 +216,8 @@ def _stage_working_dir(
         write_latency_table(folder / _LATENCY_FILE, read_latency_table(Path(table)))
         limits = config.limits.model_copy(update={"latency_table": _LATENCY_FILE})
         config = config.model_copy(update={"limits": limits})
-    for file, name in ((request.relabel, _RELABEL_FILE), (request.exclude, _EXCLUDE_FILE)):
-        if file is not None:
-            shutil.copyfile(file, folder / name)
+    for _, name, file in _correction_tables(request):
+        shutil.copyfile(file, folder / name)
     (folder / _SPACE_FILE).write_text(dump_search_config(config), encoding="utf-8")
     for module in user_code.modules.values() if user_code else ():
         path = folder / f"{module.name.replace('.', '/')}.py"

@@ -38,7 +38,7 @@ VAL_IMAGE = "val_signs/3_IMG_val1.jpg"
 def test_images_are_relabelled_and_excluded(data, write_table):
     relabel = write_table("image,split,label,suggested", f"{IMAGE},train,0,4")
     exclude = write_table("image", VAL_IMAGE, name="out.csv")
-    corrected = apply_corrections(data, read_corrections(relabel, exclude))
+    corrected = apply_corrections(data, read_corrections([relabel], [exclude]))
     assert label_of(corrected.train, IMAGE, data.info.classes) == "4"
     assert VAL_IMAGE not in corrected.val.names
     assert (len(corrected.train), len(corrected.val)) == (30, 11)
@@ -52,8 +52,19 @@ def test_images_are_relabelled_and_excluded(data, write_table):
     assert data.train.labels[data.train.names.index(IMAGE)] == 0, "the cached labels are unchanged"
 
 
+def test_tables_of_several_rounds_are_all_applied(data, write_table):
+    first = write_table("image,suggested", f"{IMAGE},4", name="first.csv")
+    second = write_table("image,suggested", f"{VAL_IMAGE},1", name="second.csv")
+    corrected = apply_corrections(data, read_corrections([first, second], []))
+    assert label_of(corrected.train, IMAGE, data.info.classes) == "4"
+    assert label_of(corrected.val, VAL_IMAGE, data.info.classes) == "1"
+    contradicting = write_table("image,suggested", f"{IMAGE},2", name="third.csv")
+    with pytest.raises(DataError, match=r"third\.csv line 2: .* is also in .*first\.csv line 2"):
+        read_corrections([first, contradicting], [])
+
+
 def test_remaining_images_keep_their_pixels_and_groups(data, write_table):
-    corrected = apply_corrections(data, read_corrections(None, write_table("image", IMAGE)))
+    corrected = apply_corrections(data, read_corrections([], [write_table("image", IMAGE)]))
     kept = [i for i, name in enumerate(data.train.names) if name != IMAGE]
     assert (corrected.train.images == data.train.images[kept]).all()
     assert (corrected.train.groups == data.train.groups[kept]).all()
@@ -63,7 +74,7 @@ def test_remaining_images_keep_their_pixels_and_groups(data, write_table):
 def test_fingerprint_depends_on_the_corrections_alone(data, write_table):
     def fingerprint(*rows):
         table = write_table("image,suggested", *rows)
-        return apply_corrections(data, read_corrections(table, None)).info.fingerprint
+        return apply_corrections(data, read_corrections([table], [])).info.fingerprint
 
     rows = [f"{IMAGE},4", f"{VAL_IMAGE},0"]
     assert fingerprint(*rows) == fingerprint(*reversed(rows))
@@ -75,27 +86,27 @@ def test_test_split_is_not_opened(data, write_table, monkeypatch):
     monkeypatch.setattr(type(data), "open_test", lambda self: pytest.fail("opened"))
     table = write_table("image,split,suggested", "test_signs/0_IMG_test0.jpg,test,1")
     with pytest.raises(DataError, match=r"line 2: test_signs/0_IMG_test0\.jpg is no image of tr"):
-        apply_corrections(data, read_corrections(table, None))
+        apply_corrections(data, read_corrections([table], []))
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_tables_saved_by_spreadsheets_are_read(data, write_table, separator):
     lines = (separator.join(cells) for cells in (("image", "suggested", "x"), (IMAGE, "4", ",")))
     table = write_table(*lines, encoding="utf-8-sig")
-    (correction,) = read_corrections(table, None)
+    (correction,) = read_corrections([table], [])
     assert (correction.image, correction.label) == (IMAGE, "4")
 
 
 def test_formula_escapes_are_undone(write_table):
-    (correction,) = read_corrections(write_table("image,suggested", "'=1.png,'-1"), None)
+    (correction,) = read_corrections([write_table("image,suggested", "'=1.png,'-1")], [])
     assert (correction.image, correction.label) == ("=1.png", "-1")
 
 
 def test_pixels_are_compared_with_their_digest(data, write_table):
     (digest,) = image_digests([data.train.images[data.train.names.index(IMAGE)]])
-    same = read_corrections(None, write_table("image,digest", f"{IMAGE},{digest}"))
+    same = read_corrections([], [write_table("image,digest", f"{IMAGE},{digest}")])
     assert len(apply_corrections(data, same).train) == 29
-    other = read_corrections(None, write_table("image,digest", f"{IMAGE},{digest[::-1]}"))
+    other = read_corrections([], [write_table("image,digest", f"{IMAGE},{digest[::-1]}")])
     with pytest.raises(DataError, match=f"line 2: {IMAGE} has other pixels"):
         apply_corrections(data, other)
 
@@ -106,14 +117,14 @@ def test_image_is_found_by_its_printable_name(class_folder, write_table):
         path.rename(path.with_name(os.fsdecode(b"\xff") + path.name))
     data = open_data(class_folder, size=8)
     table = write_table("image,suggested", f"{printable(data.train.names[0])},dog")
-    corrected = apply_corrections(data, read_corrections(table, None))
+    corrected = apply_corrections(data, read_corrections([table], []))
     assert label_of(corrected.train, data.train.names[0], data.info.classes) == "dog"
 
 
 def test_every_unusable_row_is_listed(data, write_table):
     table = write_table("image,suggested", "none.jpg,1", f"{IMAGE},1", f"{VAL_IMAGE},seven")
     with pytest.raises(DataError) as caught:
-        apply_corrections(data, read_corrections(table, None))
+        apply_corrections(data, read_corrections([table], []))
     message = str(caught.value)
     assert "line 2: none.jpg is no image of train or val" in message
     assert "line 4: there is no class seven" in message
@@ -123,7 +134,7 @@ def test_every_unusable_row_is_listed(data, write_table):
 def test_class_without_images_is_refused(data, write_table):
     rows = [name for name in data.val.names if name.startswith("val_signs/3_")]
     with pytest.raises(DataError, match="class 3 would have no images in val"):
-        apply_corrections(data, read_corrections(None, write_table("image", *rows)))
+        apply_corrections(data, read_corrections([], [write_table("image", *rows)]))
 
 
 @pytest.mark.parametrize(
@@ -138,17 +149,17 @@ def test_class_without_images_is_refused(data, write_table):
 )
 def test_unusable_tables_are_explained(write_table, lines, message):
     with pytest.raises(DataError, match=message):
-        read_corrections(write_table(*lines), None)
+        read_corrections([write_table(*lines)], [])
 
 
 def test_a_table_cannot_both_relabel_and_exclude(write_table):
     table = write_table("image,suggested", "a.png,1")
     with pytest.raises(DataError, match=r"line 2: a.png is also in .*csv line 2"):
-        read_corrections(table, table)
+        read_corrections([table], [table])
 
 
 def test_missing_and_binary_tables_are_explained(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00image")
     for name in ("none.csv", "binary.csv"):
         with pytest.raises(DataError, match=f"{name} cannot be read as a CSV file in UTF-8"):
-            read_corrections(None, tmp_path / name)
+            read_corrections([], [tmp_path / name])

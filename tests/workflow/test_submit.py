@@ -148,10 +148,16 @@ def test_tables_of_corrections_are_uploaded(submit, tmp_path):
     (tmp_path / "mine.csv").write_text("image,suggested\na.png,5\n")
     (tmp_path / "out.csv").write_text("image\nb.png\n")
     server = Server()
-    submit(server, "--relabel", "mine.csv", "--exclude", "out.csv")
-    assert server.files["relabel.csv"] == (tmp_path / "mine.csv").read_text()
-    assert server.files["exclude.csv"] == (tmp_path / "out.csv").read_text()
-    assert "--relabel relabel.csv --exclude exclude.csv" in server.entrypoint
+    (tmp_path / "more.csv").write_text("image,suggested\nc.png,4\n")
+    tables = ["--relabel", "mine.csv", "--relabel", "more.csv", "--exclude", "out.csv"]
+    submit(server, *tables)
+    assert server.files["relabel-1.csv"] == (tmp_path / "mine.csv").read_text()
+    assert server.files["relabel-2.csv"] == (tmp_path / "more.csv").read_text()
+    assert server.files["exclude-1.csv"] == (tmp_path / "out.csv").read_text()
+    assert (
+        "--relabel relabel-1.csv --relabel relabel-2.csv --exclude exclude-1.csv"
+        in server.entrypoint
+    )
 
 
 def test_unusable_tables_of_corrections_are_not_submitted(submit, tmp_path):

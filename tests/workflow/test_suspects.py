@@ -94,7 +94,7 @@ def request_with(workspace, tmp_path, monkeypatch):
         table.write_text("\n".join(["image,suggested", *rows]))
         return NewSearchRequest(
             str(workspace.root / "tiny.yaml"), {}, tmp_path / "results", name="corrected",
-            data=workspace.root / "bands", size=16, relabel=table,
+            data=workspace.root / "bands", size=16, relabel=[table],
         )  # fmt: skip
 
     return make

@@ -42,13 +42,14 @@ def run(options: Namespace) -> int:
     """Print the suspect labels and write the table to edit."""
     with open_synced(options.results, options.name, options.storage) as search:
         suspects, paths = load_suspects(search), search.paths
+        corrected = bool(search.data.corrections)
     if options.format == "csv":
         suspects.write_csv(sys.stdout)
     elif options.format == "json":
         _print_json(suspects)
     else:
         show_suspects(suspects, paths)
-        _write_table(suspects, paths, options)
+        _write_table(suspects, paths, options, corrected=corrected)
     return 0
 
 
@@ -65,7 +66,9 @@ def _print_json(suspects: SuspectLabels) -> None:
     )
 
 
-def _write_table(suspects: SuspectLabels, paths: SearchPaths, options: Namespace) -> None:
+def _write_table(
+    suspects: SuspectLabels, paths: SearchPaths, options: Namespace, *, corrected: bool
+) -> None:
     if not suspects.suspects:
         return
     file, is_current = write_suspects_file(suspects, options.reports / paths.name)
@@ -77,7 +80,8 @@ def _write_table(suspects: SuspectLabels, paths: SearchPaths, options: Namespace
         )
         return
     relabel = f"--relabel {shlex.quote(str(file))}"
+    earlier = "; repeat the tables that this search was given" if corrected else ""
     print_line(
         f"written to {file}. Look at the images in the report; keep the rows whose label is wrong, "
-        f"and search again with {relabel}, or --exclude for images that show no class"
+        f"and search again with {relabel}, or --exclude for images that show no class{earlier}"
     )
