@@ -97,9 +97,10 @@ def apply_corrections(data: DataSet, corrections: Sequence[Correction]) -> DataS
         DataError: a correction fits no image of train or val, or no class, or leaves a class
             without images; the message lists the rows.
     """
+    if problems := [problem for _, problem in misfits(data, corrections)]:
+        raise _rows_error(problems)
     by_image = {correction.image: correction for correction in corrections}
     splits: dict[SplitName, Split] = {"train": data.train, "val": data.val}
-    _check_fit(data.info, splits, by_image)
     changes: list[tuple[str, str | None]] = []
     corrected: dict[SplitName, Split] = {}
     for name, split in splits.items():
@@ -117,31 +118,28 @@ def apply_corrections(data: DataSet, corrections: Sequence[Correction]) -> DataS
     return DataSet(info, corrected["train"], corrected["val"], cached)
 
 
-def _check_fit(
-    info: DataInfo, splits: Mapping[SplitName, Split], by_image: Mapping[str, Correction]
-) -> None:
-    """Raise an error if a correction fits no image, or no class."""
+def misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple[Correction, str]]:
+    """Yield each correction that fits no image of train or val, or no class, and the reason."""
     where = {
         printable(name): (split, index)
-        for split in splits.values()
+        for split in (data.train, data.val)
         for index, name in enumerate(split.names)
     }
-    problems = []
-    for name, correction in by_image.items():
-        shown = f"{correction.row}: {printable(name)}"
-        if name not in where:
-            problems.append(f"{shown} is no image of train or val; test labels are not corrected")
+    for correction in corrections:
+        shown = f"{correction.row}: {printable(correction.image)}"
+        if correction.image not in where:
+            yield correction, f"{shown} is no image of train or val; test labels are not corrected"
             continue
-        split, index = where[name]
-        if correction.label is not None and correction.label not in info.classes:
-            problems.append(f"{correction.row}: there is no class {printable(correction.label)}")
+        split, index = where[correction.image]
+        if correction.label is not None and correction.label not in data.info.classes:
+            label = printable(correction.label)
+            yield correction, f"{correction.row}: there is no class {label}"
         elif correction.digest and image_digests([split.images[index]]) != [correction.digest]:
-            problems.append(
+            yield (
+                correction,
                 f"{shown} has other pixels than it had, or the image size differs; without the "
-                f"column digest only names are compared"
+                f"column digest only names are compared",
             )
-    if problems:
-        raise _rows_error(problems)
 
 
 def _correct(

@@ -71,10 +71,17 @@ def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> D
         search: the search.
         data_folder: current folder of its images; None: the recorded one.
     """
+    from handsigns.data.corrections import apply_corrections, misfits
+
     record = search.data
     folder = data_folder or (Path(record.folder) if record.folder else None)
     group_by = search.config.data.group_by
-    return open_data(folder, record.size, record.skip_bad, group_by, record.corrections)
+    data = open_data(folder, record.size, record.skip_bad, group_by)
+    # They fitted the original images, so the fingerprint differs too.
+    unfit = dict(misfits(data, record.corrections))
+    for problem in unfit.values():
+        note(f"a correction of {search.paths.name} no longer fits and is left out: {problem}")
+    return apply_corrections(data, [c for c in record.corrections if c not in unfit])
 
 
 def open_verified_data(

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from handsigns.errors import DataError, ResultsError
 from handsigns.results.store import create_search, open_search, update_data_record
 from handsigns.results.suspects import SuspectLabel, SuspectLabels, write_suspects
 from handsigns.workflow.check import add_suspects, check_folder, print_check
-from handsigns.workflow.data import open_verified_data
+from handsigns.workflow.data import open_search_data, open_verified_data
 from handsigns.workflow.new_search import NewSearchRequest, plan_search
 
 NAMES = ("train/low/3.png", "val/high/1.png")
@@ -110,6 +111,25 @@ def test_stored_search_reopens_its_corrected_data(request_with, tmp_path, capsys
     assert (data.train.labels == new.data.train.labels).all()
     assert data.train.labels[data.train.names.index(NAMES[0])] == data.info.classes.index("high")
     assert len(data.open_test()) == 24
+
+
+def test_correction_of_a_deleted_image_is_left_out(request_with, workspace, tmp_path, capsys):
+    images = tmp_path / "images"
+    shutil.copytree(workspace.root / "bands", images)
+    request = request_with(f"{NAMES[0]},high", f"{NAMES[1]},low")
+    request = dataclasses.replace(request, data=images)
+    new = plan_search(request)
+    create_search(new.paths, new.config, new.record, check=new.data.check)
+    stored = open_search(new.paths)
+    (images / NAMES[0]).unlink()
+    capsys.readouterr()
+    with pytest.raises(DataError, match="are not those of corrected"):
+        open_verified_data(stored)
+    assert f"no longer fits and is left out: {tmp_path}/wrong.csv line 2" in capsys.readouterr().err
+    changed = open_search_data(stored)
+    update_data_record(stored, changed.info, None)  # as `resume --accept-changed-data` does
+    data = open_verified_data(open_search(new.paths))
+    assert data.val.labels[data.val.names.index(NAMES[1])] == data.info.classes.index("low")
 
 
 def test_data_folder_is_recorded_without_a_tilde(request_with, workspace, tmp_path, monkeypatch):
