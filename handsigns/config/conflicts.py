@@ -5,6 +5,7 @@ from __future__ import annotations
 from handsigns.config.hyperparameters import CROSS_ENTROPY, CUSTOM_PREFIX
 from handsigns.config.parameters import Choice
 from handsigns.config.search import SearchConfig
+from handsigns.config.sections import MAX_TRIALS
 from handsigns.metrics import METRICS
 
 
@@ -36,6 +37,14 @@ def conflicts(config: SearchConfig) -> list[Conflict]:
             (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; omit it")
         )
     found += _searcher_conflicts(config)
+    if searcher.name == "grid" and config.budget.trials > MAX_TRIALS:
+        message = f"the grid has {config.budget.trials} configurations, of which at most"
+        found.append(
+            (
+                ("budget", "trials"),
+                f"{message} {MAX_TRIALS} are tried; set trials, or coarser steps",
+            )
+        )
     if any(name.startswith(CUSTOM_PREFIX) for name in config.space) and not config.user_functions:
         message = "nothing uses them: neither architecture nor loss is a user function"
         found.append((("space", "custom"), f"{message} (module:function)"))

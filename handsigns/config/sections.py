@@ -92,10 +92,13 @@ class Objective(_Section):
         return format_metric(self.metric, value)
 
 
+MAX_TRIALS = 1_000_000
+
+
 class Budget(_Section):
     """Stopping criteria of the search."""
 
-    trials: ConfigInt = Field(default=30, ge=1, le=1_000_000)
+    trials: ConfigInt = Field(default=30, ge=1, le=MAX_TRIALS)
     """Number of trials; by default all configurations of a grid."""
     max_epochs: ConfigInt = Field(default=30, ge=1, le=100_000)
     """Epochs of a trial that is not stopped early; the learning-rate schedule spans them."""

@@ -20,15 +20,20 @@ _MAX_DEPTH = 20
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 loader, except that 1e-4 is a number and a date is text."""
+    """YAML 1.1 loader, except that 1e-4 is a number, and a date, 1:30 and 010 are text."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [
-        (tag, pattern) for tag, pattern in resolvers if not tag.endswith(("float", "timestamp"))
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith(("int", "float", "timestamp"))
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9][\d_]*)$"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(

@@ -215,6 +215,21 @@ INVALID = {
         SPACE + "searcher: {name: grid}\n",
         "line 2, space.learning_rate: a grid needs discrete values, and this is a continuous range",
     ),
+    "grid of too many configurations": (
+        "space:\n"
+        "  batch_size: {type: integer, low: 2, high: 2001}\n"
+        "  channel_width: {type: integer, low: 1, high: 512}\n"
+        "searcher: {name: grid}\n",
+        "budget.trials: the grid has 1024000 configurations, of which at most 1000000 are tried",
+    ),
+    "duration with a colon": (
+        SPACE + "budget: {time_budget: 1:30}\n",
+        "budget.time_budget: '1:30' is not a positive duration; write 90s, 20m, 1h30m or seconds",
+    ),
+    "integer with a leading zero": (
+        SPACE + "budget: {trials: 010}\n",
+        "line 3, budget.trials: ",
+    ),
     "cmaes over a choice": (
         "space: {batch_size: {type: choice, values: [8, 16]}}\nsearcher: {name: cmaes}\n",
         "space.batch_size: cmaes cannot search a choice; use searcher tpe",
