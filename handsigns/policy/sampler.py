@@ -9,6 +9,7 @@ suggestions that an uninterrupted one would have made.
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections import deque
@@ -69,7 +70,8 @@ class Sampler:
         self._exhausted = False
         self._untried = None if limited_space else UntriedConfigs.of(search_config.space)
         self._num_excluded = 0
-        self._queue = deque(self._initial_points(warm_start.enqueued_params if warm_start else ()))
+        points = self._initial_points(warm_start.enqueued_params if warm_start else ())
+        self._queue = deque(itertools.islice(points, search_config.budget.trials))
         if limited_space is not None and search_config.searcher.name == "tpe":
             for params in limited_space.excluded[:_MAX_EXCLUDED]:
                 self._exclude(params)

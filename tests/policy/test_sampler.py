@@ -109,6 +109,16 @@ def test_grid_search_tries_each_point_once_in_order(make_search_config, make_rec
     assert all(r.params["dropout"] == 0.1 for r in records)
 
 
+def test_large_grid_is_not_held_in_memory(make_search_config, make_record):
+    """All its configurations would take hours to list, and 90 GB."""
+    values = {"type": "uniform", "low": 0.0, "high": 0.9, "step": 0.01}
+    names = ("dropout", "momentum", "label_smoothing", "weight_decay")
+    space = dict.fromkeys(names, values)
+    config = make_search_config(space, searcher={"name": "grid"}, budget={"trials": 5})
+    records = run(Sampler(config), make_record, 99, constant_loss)
+    assert [record.config.weight_decay for record in records] == [0.0, 0.01, 0.02, 0.03, 0.04]
+
+
 def test_grid_search_skips_duplicates_of_conditional_parameters(make_search_config, make_record):
     space = {
         "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
