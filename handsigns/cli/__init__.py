@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import io
 import os
 import sys
 from argparse import Namespace
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # thresholds, garbage collection takes a third of the time.
     gc.set_threshold(100_000, 20, 20)
     open_missing_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parse(arguments)
     long_running = arguments[0] in _LONG_RUNNING

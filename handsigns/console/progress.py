@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ _QUIET_SECONDS = 2.0
 @contextlib.contextmanager
 def progress(description: str) -> Iterator[ProgressCallback]:
     """Show progress on standard error, updated by the callback that this yields."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or os.environ.get("TERM", "").lower() in ("dumb", "unknown"):
         yield _line_progress(description)
         return
     # Imported only here, so that errors are reported without delay.

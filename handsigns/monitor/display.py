@@ -79,7 +79,7 @@ class TrialDisplay(Observer, abc.ABC):
             yield
             block.show()
             return
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
             yield
             return
         with Live(

@@ -197,13 +197,13 @@ def watch(watched_search: WatchedSearch, console: Console, interval_s: float) ->
 
     Args:
         watched_search: the search.
-        console: output; a live block if it is a terminal, else plain lines.
+        console: output; a live block if it is a terminal that can move the cursor, else lines.
         interval_s: seconds between two refreshes.
 
     Raises:
         ResultsError: a file of the search is damaged.
     """
-    if console.is_terminal:
+    if console.is_terminal and not console.is_dumb_terminal:
         _watch_live(watched_search, console, interval_s)
     else:
         _watch_plain(watched_search, console, interval_s)

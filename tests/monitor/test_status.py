@@ -84,6 +84,22 @@ def test_the_best_result_on_the_progress_line_never_worsens(make_search_config, 
     journal.close()
 
 
+def test_a_dumb_terminal_gets_lines(make_search_config, tmp_path, monkeypatch):
+    """There rich's live block appears at the end only."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    config, output = make_search_config(), io.StringIO()
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_session(Session("f00d", {}))
+    display = SearchDisplay(output, config, journal, StoppingCriteria(config))
+    with display.live_view():
+        journal.start_trial(make_spec("0000", {"learning_rate": 0.01}))
+        journal.report_epoch("0000", make_epoch_metrics(1, 0.5), PLACEMENT)
+        display.on_trial_end(journal.end_trial("0000", "completed"))
+        assert "trial 0000" in output.getvalue()
+    journal.close()
+
+
 def test_a_journal_knows_the_start_of_its_latest_session(make_search):
     stored = make_search(trials=6)
     journal = stored.journal
