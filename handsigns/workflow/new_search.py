@@ -193,16 +193,22 @@ def start_search(new: PlannedSearch, options: RunOptions) -> FinishedRun:
         raise
 
 
-def print_plan(config: SearchConfig) -> None:
-    """Print the resolved search, and the resources it would use on this machine."""
+def print_plan(config: SearchConfig, address: str | None) -> None:
+    """Print the resolved search, and the resources it would use unless they are a cluster's."""
+    from handsigns.config.load import dump_search_config
+
+    where = _planned_resources(config) if address is None else f"on the cluster at {address}"
+    print(f"would run {where}\n\n{dump_search_config(config)}")
+
+
+def _planned_resources(config: SearchConfig) -> str:
     from handsigns.cluster.nodes import local_node
     from handsigns.cluster.resources import allocate
-    from handsigns.config.load import dump_search_config
 
     allocation = allocate(config.resources, [local_node()])
     measured = allocation.gpus_per_trial and config.resources.gpus_per_trial == "auto"
     later = "; the number of trials per GPU is measured at the start" if measured else ""
-    print(f"would run {allocation}{later}\n\n{dump_search_config(config)}")
+    return f"{allocation}{later}"
 
 
 def _warm_start(request: NewSearchRequest, config: SearchConfig, data: DataSet) -> WarmStart | None:

@@ -1,12 +1,14 @@
 """User errors: one message, exit status 2, no traceback."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from handsigns.cli import main
 from handsigns.cli.parser import COMMANDS
@@ -89,6 +91,24 @@ def test_help_of_every_command_has_an_example(command, capsys):
 def test_an_empty_list_suggests_run(capsys):
     assert main(["list"]) == 0
     assert f"no search in results yet; start one: {program()} run" in capsys.readouterr().out
+
+
+def test_a_dry_run_for_a_cluster_ignores_this_machine(capsys):
+    cluster = ("--address", "10.0.0.1:6379", "--gpus-per-trial", "1", "--cpus-per-trial", "999")
+    assert main(["search", QUICK, "--dry-run", *cluster]) == 0
+    assert "would run on the cluster at 10.0.0.1:6379" in capsys.readouterr().out
+
+
+def test_text_that_a_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
+    for split in ("train", "val", "test"):
+        for number, label in enumerate(("żaba", "dog")):
+            (tmp_path / "pets" / split / label).mkdir(parents=True)
+            image = Image.new("RGB", (16, 16), (200 * number, 0, len(split)))
+            image.save(tmp_path / "pets" / split / label / "0.png")
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="latin-1"))
+    assert main(["check", "pets", "--size", "16"]) == 0
+    assert "\\u017caba" in output.getvalue().decode("latin-1")
 
 
 @pytest.mark.parametrize("name", list_presets())

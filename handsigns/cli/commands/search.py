@@ -43,6 +43,6 @@ def plan_from_options(options: Namespace) -> PlannedSearch | None:
     with report_interrupt("no search was started"):
         new = plan_search(search_request(options), dry_run=options.dry_run)
     if options.dry_run:
-        print_plan(new.config)
+        print_plan(new.config, options.address)
         return None
     return new
