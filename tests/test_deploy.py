@@ -31,8 +31,31 @@ def test_the_ray_cluster_launcher_accepts_the_config(name):
     validate_config(prepare_config(config))
     kinds = config["available_node_types"]
     assert kinds[config["head_node_type"]]["resources"]["CPU"] == 0, "the head runs no trials"
+    assert all(kind["node_config"]["ImageId"] for kind in kinds.values()), "Ray's is too old"
     assert kinds["worker"]["min_workers"] == 0, "no idle workers"
     assert kinds["worker"]["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+
+
+def test_the_batch_job_ends_if_ray_does_not_start(tmp_path):
+    commands = {
+        "srun": 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"',
+        "scontrol": "echo one",
+        "hostname": "echo 127.0.0.1",
+        "ray": "exit 1",
+        "python": f'exec "{sys.executable}" "$@"',
+    }
+    programs = tmp_path / ".venv" / "bin"  # before all others on the job's PATH
+    programs.mkdir(parents=True)
+    for name, text in commands.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o700)
+    job = {"SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "one"}
+    completed = subprocess.run(
+        ["bash", str(DEPLOY / "slurm.sbatch"), "search", "quick"], cwd=tmp_path,
+        env=os.environ | job, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert completed.returncode == 1
+    assert "Ray did not start on the first node" in completed.stderr
 
 
 def test_the_kubernetes_cluster_scales_from_zero():
