@@ -16,7 +16,7 @@ PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-fast test-faults test-cluster test-gpu test-versions check docs audit format lock clean
+.PHONY: help setup setup-dev run test test-fast test-long test-faults test-cluster test-gpu test-versions check docs audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu bench-policy bench-smoke
 
 help: ## list the targets
@@ -55,11 +55,14 @@ run: $(READY) ## search, retrain and test (SPACE=quick on synthetic hands)
 	$(BIN)/python tune_main.py run $(SPACE) $(RUN_DATA)
 
 # Tests that start Ray mostly wait, so several files run at once.
-test: $(DEV) ## all tests except test-cluster and the longest of test-faults
+test: $(DEV) ## all tests except test-cluster, test-long and test-gpu
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not cluster and not long and not gpu"
 
 test-fast: $(DEV) ## unit tests, in about a minute: without Ray and other slow parts
 	$(BIN)/python -m pytest -n 2 -m "not ray and not slow and not cluster and not gpu"
+
+test-long: $(DEV) ## the longest tests: rare faults, and all benchmarks in tiny sizes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not cluster and not gpu"
 
 test-faults: $(DEV) ## tests that kill processes and fill disks, in minutes
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m faults

@@ -215,18 +215,19 @@ def test_a_trial_picked_after_the_test_must_be_declared(pipeline):
     workspace, _ = pipeline
     shutil.copytree(workspace.root / "results" / "first", workspace.root / "results" / "picked")
     other = workspace.rows("first")[1]["trial_id"]
-    workspace.run("retrain", "picked", "--trial", other, "--seeds", "1")
+    workspace.run("retrain", "picked", "--trial", other, "--seeds", "1", "--no-report")
     assert (workspace.root / "results/picked/winner-1/test.json").exists(), (
         "the previous one is kept"
     )
     output = workspace.run("test", "picked", status=2)
     assert f"trial {other} was picked by hand after a test result" in output
     assert not (workspace.root / "results/picked/winner/test.json").exists()
-    assert "opened 2 times" in workspace.run("test", "picked", "--after-test")
+    assert "opened 2 times" in workspace.run("test", "picked", "--after-test", "--no-report")
     result = json.loads((workspace.root / "results/picked/winner/test.json").read_text())
     assert result["selected_after_test"] is True
 
 
+@pytest.mark.long
 @pytest.mark.versions
 def test_the_driver_of_a_search_never_imports_torch(pipeline):
     workspace, _ = pipeline
@@ -308,10 +309,9 @@ def test_a_diverged_trial_is_ranked_last(pipeline):
     fixed = "optimizer: sgd\n  momentum: 0.0\n  schedule: constant\n  weight_decay: 10.0\n"
     space = space.replace("channel_width: 4\n", f"channel_width: 4\n  {fixed}")
     (workspace.root / "wild.yaml").write_text(space + "searcher: {name: grid}\n")
-    arguments = ("--data", "bands", "--size", "16", "--name", "wild", "--max-epochs", "12")
-    workspace.run(
-        "search", "wild.yaml", *arguments, "--trials", "4", "--set", "scheduler.name=none"
-    )
+    arguments = ("--data", "bands", "--size", "16", "--name", "wild", "--no-report")
+    budget = ("--trials", "4", "--max-epochs", "12", "--set", "scheduler.name=none")
+    workspace.run("search", "wild.yaml", *arguments, *budget)
     rows = workspace.rows("wild")
     assert len(rows) == 4
     found = [(float(row["learning_rate"]), row["status"]) for row in rows]
@@ -321,6 +321,7 @@ def test_a_diverged_trial_is_ranked_last(pipeline):
     assert "and diverged again" in output
 
 
+@pytest.mark.long
 @pytest.mark.photographs
 def test_the_cs230_experiment_on_its_photographs(pipeline, signs):
     """Three trials, of one epoch each."""

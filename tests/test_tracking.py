@@ -51,10 +51,10 @@ def tracked(workspace):
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert "was disabled" not in completed.stdout, completed.stdout
     assert "tensorboard: tensorboard --logdir results/tracked/tensorboard" in completed.stdout
-    output = workspace.run("retrain", "tracked", "--seeds", "1")
+    output = workspace.run("retrain", "tracked", "--seeds", "1", "--no-report")
     assert "mlflow: the winner is models:/tracked/1" in output
     assert "Warning" not in output
-    workspace.run("test", "tracked")
+    workspace.run("test", "tracked", "--no-report")
     return workspace.folder("tracked")
 
 

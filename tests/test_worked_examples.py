@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,7 @@ def follow(workspace):
     for name in ("tune_main.py", "search_spaces"):
         if not (workspace.root / name).exists():
             (workspace.root / name).symlink_to(REPOSITORY / name)
-    installed = Path(sys.executable).parent  # the command handsigns
-    path = os.pathsep.join([str(python.parent), str(installed), os.environ["PATH"]])
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
 
     def follow(name: str) -> dict[str, str]:
         page = (REPOSITORY / "docs" / name).read_text()
@@ -43,6 +43,9 @@ def follow(workspace):
             (workspace.root / file).write_text(text)
         printed = {}
         for command in commands(page):
+            if command.startswith("handsigns "):
+                printed[command] = workspace.run(*shlex.split(command)[1:])
+                continue
             completed = subprocess.run(
                 command, shell=True, cwd=workspace.root, env=workspace.environment | {"PATH": path},
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900,

@@ -13,15 +13,12 @@ from tests.benchmarks.conftest import BENCHMARKS
 pytestmark = pytest.mark.slow
 
 PROGRAMS = {path.stem for path in BENCHMARKS.glob("*.py") if "main() -> int" in path.read_text()}
-LIGHT = (
-    *("curves", "gpu", "improvement", "near_duplicates", "objectives", "policy", "recipes"),
-    *("trackers", "training"),
-)
+LIGHT = ("gpu", "improvement", "near_duplicates", "policy", "recipes")
 LONG = (
-    *("faults", "memory", "overhead", "peers", "plan", "scale", "simulation", "startup"),
-    "suspects",
+    *("curves", "faults", "memory", "objectives", "overhead", "peers", "plan", "scale"),
+    *("simulation", "startup", "suspects", "trackers", "training"),
 )
-"""Run by make bench-smoke only."""
+"""Run by make bench-smoke and test-long only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}
 if importlib.util.find_spec("syne_tune") is None:
     OPTIONS["peers"] = (
@@ -67,12 +64,12 @@ def test_every_program_shows_its_usage(name):
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_smoke_without_a_search(name, smoke):
+def test_smoke(name, smoke):
     smoke(name)
 
 
 @pytest.mark.ray
 @pytest.mark.long
 @pytest.mark.parametrize("name", LONG)
-def test_smoke_with_searches(name, smoke):
+def test_long_smoke(name, smoke):
     smoke(name)

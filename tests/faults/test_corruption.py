@@ -2,9 +2,10 @@
 
 import pytest
 
+from handsigns.cli import main
 from handsigns.io.event_log import encode_event, read_events
 
-pytestmark = [pytest.mark.ray, pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def killed(workspace):
     return workspace
 
 
+@pytest.mark.ray
 @pytest.mark.long
 def test_corrupt_files_are_detected_and_good_ones_used(killed):
     folder = killed.folder("torn")
@@ -46,15 +48,16 @@ def test_corrupt_files_are_detected_and_good_ones_used(killed):
     assert journal.read_bytes().startswith(b"".join(lines[:-1]))
 
 
-def test_damaged_journal_line_is_named_in_the_error(killed):
-    journal = killed.folder("torn") / "journal.jsonl"
+def test_damaged_journal_line_is_named_in_the_error(make_search, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    journal = make_search("torn").paths.journal
     events, _ = read_events(journal)
     lines = [encode_event(event) for event in events]
     number = len(lines) // 2
     lines[number] = lines[number].replace(b'"event"', b'"Event"')
     journal.write_bytes(b"".join(lines))
-    for command in ("resume", "leaderboard", "replay"):
-        more = ("0000",) if command == "replay" else ()
-        output = killed.run(command, "torn", *more, status=2)
+    for command in (["resume", "torn"], ["leaderboard", "torn"], ["replay", "torn", "0000"]):
+        assert main(command) == 2
+        output = capsys.readouterr().err
         assert f"journal.jsonl, line {number + 1} is damaged" in output
         assert f"head -n {number}" in output

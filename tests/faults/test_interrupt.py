@@ -49,6 +49,7 @@ def test_interrupted_searches_can_be_resumed(workspace):
     workspace.audit("interrupted")
 
 
+@pytest.mark.long
 def test_budget_too_short_for_an_epoch_names_the_remedy(workspace):
     printed = workspace.run(
         "run", "tiny.yaml", *workspace.data, "--name", "hasty", "--time-budget", "1s", status=1

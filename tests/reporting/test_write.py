@@ -96,7 +96,7 @@ def test_search_with_only_failed_trials(make_search, tmp_path):
         journal.start_trial(make_spec(f"{number:04d}", {"learning_rate": 0.001 * (number + 1)}))
         journal.end_trial(f"{number:04d}", "failed", "out of memory")
     journal.close()
-    page = write_report(open_search(search.paths), tmp_path / "out")
+    page = write_report(open_search(search.paths), tmp_path / "out", figures=False)
     assert "No trial has a result" in page.read_text()
     assert "3 of 3 trials failed" in page.read_text()
 
@@ -108,7 +108,7 @@ def test_report_does_not_modify_the_search(make_search, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in search.paths.root.rglob("*")}
     write_report(search, tmp_path / "out")
     assert {path: path.stat().st_mtime_ns for path in search.paths.root.rglob("*")} == before
-    write_report(open_search(type(search.paths)(copy)), tmp_path / "out2")
+    write_report(open_search(type(search.paths)(copy)), tmp_path / "out2", figures=False)
 
 
 def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path):
@@ -177,7 +177,7 @@ def test_overlap_of_test_and_training_images_is_reported(
 ):
     search = make_search(trials=4)
     add_scripted_winner(search)
-    page = write_report(search, tmp_path / "report").read_text()
+    page = write_report(search, tmp_path / "report", figures=False).read_text()
     assert (
         "15 of the test images have near-duplicates in train or val; of the other 201, 190 are"
         in page

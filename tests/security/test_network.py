@@ -34,8 +34,9 @@ def running(workspace):
     with tempfile.TemporaryDirectory(prefix="hs") as scratch:
         workspace.environment["TMPDIR"] = scratch
         process = workspace.start(
-            "search", "tiny.yaml", *workspace.long, "--trials", "500", "--name", "open"
-        )
+            "search", "tiny.yaml", *workspace.data, "--max-epochs", "150", "--trials", "500",
+            "--name", "open", prefix=("nice", "-n", "19"),
+        )  # fmt: skip
         workspace.wait_for_epochs("open", 5, process)
         yield Path(scratch), process_tree(process.pid)
         os.killpg(process.pid, 9)

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tests.support.s3 import CREDENTIALS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = str(REPOSITORY / "tune_main.py")
 RAY_COMMANDS = ("run", "search", "resume", "reevaluate", "retrain")
@@ -38,6 +40,7 @@ class CommandServer:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.command_server"],
                 cwd=REPOSITORY,
+                env=os.environ | CREDENTIALS,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.command_server import REPOSITORY, CommandServer
+from tests.support.s3 import CREDENTIALS
 
 SPACE = """
 space:
@@ -102,7 +103,7 @@ class Workspace:
 
     def _has_environment(self) -> bool:
         """Return whether a test set variables, which the processes of a shared Ray would lack."""
-        return self.environment != os.environ | self._cache
+        return self.environment | CREDENTIALS != os.environ | self._cache | CREDENTIALS
 
     def logs(self) -> str:
         """Return the end of each search's Ray log, for a failed test."""
@@ -159,12 +160,7 @@ class Workspace:
 
     def audit(self, name: str) -> str:
         """Assert that `audit` finds nothing wrong with a finished search; return its output."""
-        completed = subprocess.run(
-            self.command("audit", name),
-            cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
-        assert completed.returncode == 0, completed.stdout + completed.stderr
-        return completed.stdout
+        return self.run("audit", name)
 
     def close(self) -> None:
         """Kill the processes that a failed test left running."""

@@ -41,8 +41,9 @@ def test_a_killed_search_resumes_on_another_machine(workspace, url):
     """The other machine has its own results folder; the winner is then used on a third."""
     stored = open_storage(url).joinpath("first")
     search = workspace.start(
-        "search", "tiny.yaml", "--name", "first", "--storage", url, *workspace.long, "--trials", "2"
-    )
+        "search", "tiny.yaml", "--name", "first", "--storage", url, *workspace.data,
+        "--trials", "2", "--max-epochs", "80", "--set", "scheduler.name=none",
+    )  # fmt: skip
     workspace.wait_for(lambda: "checkpoints/0000.safetensors" in list_files(stored), search)
     workspace.wait_for_epochs("first", 20, search)
     workspace.kill(search, "first")

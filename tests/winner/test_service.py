@@ -122,7 +122,7 @@ def test_stalled_requests_make_way_for_others(shades, monkeypatch):
 
 
 def test_too_large_requests_are_refused_while_others_are_read(shades, monkeypatch):
-    monkeypatch.setattr(service, "_READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(service, "_READ_TIMEOUT_S", 0.5)
     refused = []
 
     async def send(sent, delay):
