@@ -79,6 +79,8 @@ class SearchDisplay(TrialDisplay):
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
         self._add_finished(record)
+        if self._best is not None and self._best.trial_id == record.trial_id:
+            self._best = min(self._journal.records, key=self._rank_key)  # it may have diverged
         super().on_trial_end(record)
 
     def _rank_key(self, record: TrialRecord) -> tuple[int, float, float, str]:

@@ -32,7 +32,7 @@ class SearchStatus:
         status_counts: number of finished and paused trials by status.
         num_epochs: epochs trained, by all trials.
         terminal_epochs: epochs trained, by finished and paused trials.
-        best: the best trial; None before the first epoch.
+        best: the best trial, which may have no result; None if there is none.
         elapsed: seconds of the latest session.
         remaining: remaining seconds of the time budget; None if there is none.
         running: whether trials are being trained.
@@ -140,9 +140,9 @@ def time_text(elapsed: float, elapsed_before: float, estimate: float) -> str:
 
 def best_line(best: TrialRecord | None, search_config: SearchConfig) -> str:
     """Return a line on the best trial, with its result and its searched hyperparameters."""
-    if best is None or best.last_epoch is None:
-        return "no epoch finished yet"
-    last, params = best.last_epoch, best.params
+    if best is None or not best.has_result:
+        return "no trial has a result yet"
+    last, params = best.epochs[-1], best.params
     varied = [name for name in search_config.space.searched_names if name in params]
     values = ", ".join(f"{name} {format_value(params[name], 3)}" for name in varied)
     objective = search_config.objective

@@ -143,7 +143,7 @@ class WatchedSearch:
 
     def _curves(self, width: int, rows: int) -> Iterator[Text]:
         """Yield the learning curves of running and of the best trials, on a common scale."""
-        trained = [record for record in self.ranked if record.epochs]
+        trained = [record for record in self.ranked if record.has_result]
         running = sorted(
             (record for record in trained if record.status == "running"),
             key=lambda record: record.trial_id,

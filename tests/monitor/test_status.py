@@ -100,6 +100,23 @@ def test_a_dumb_terminal_gets_lines(make_search_config, tmp_path, monkeypatch):
     journal.close()
 
 
+def test_a_diverged_trial_is_no_longer_the_best(make_search_config, tmp_path):
+    config = make_search_config(objective={"metric": "val_accuracy"})
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_session(Session("f00d", {}))
+    display = SearchDisplay(io.StringIO(), config, journal, StoppingCriteria(config))
+    for trial_id, accuracy in (("0000", 0.5), ("0001", 0.9)):
+        journal.start_trial(make_spec(trial_id))
+        journal.report_epoch(trial_id, make_epoch_metrics(1, 1.0, accuracy), PLACEMENT)
+        display.on_epoch(journal[trial_id])
+    assert display._status().best_line.startswith("best: trial 0001, ")
+    display.on_trial_end(journal.end_trial("0001", "diverged"))
+    assert display._status().best_line.startswith("best: trial 0000, ")
+    display.on_trial_end(journal.end_trial("0000", "diverged"))
+    assert display._status().best_line == "no trial has a result yet"
+    journal.close()
+
+
 def test_a_journal_knows_the_start_of_its_latest_session(make_search):
     stored = make_search(trials=6)
     journal = stored.journal

@@ -106,6 +106,20 @@ def test_running_trials_without_a_curve_are_counted(simulator):
     assert f"… and {12 - shown} more running" in text
 
 
+def test_diverged_trials_are_not_among_the_best(simulator):
+    simulator.start_trial("0000")
+    simulator.epochs("0000", 0.9)
+    simulator.journal.end_trial("0000", "diverged")
+    text = rendered(WatchedSearch(simulator.paths))
+    assert "no trial has a result yet" in text
+    assert "best   " not in text
+    simulator.start_trial("0001")
+    simulator.epochs("0001", 0.5)
+    text = rendered(WatchedSearch(simulator.paths))
+    assert "best: trial 0001" in text
+    assert "best       0000" not in text
+
+
 def test_time_advances_between_events_of_a_running_search(simulator):
     simulator.journal.clock = lambda: 50.0
     simulator.start_trial("0000")
@@ -261,7 +275,7 @@ def test_output_fits_narrow_terminals_and_escapes_control_characters(tmp_path):
 
 def test_a_search_without_trials_is_rendered(simulator):
     text = rendered(WatchedSearch(simulator.paths))
-    assert "no epoch finished yet" in text
+    assert "no trial has a result yet" in text
     assert "0/4 trials" in text
 
 
