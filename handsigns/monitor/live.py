@@ -13,6 +13,7 @@ from handsigns.monitor.display import TrialDisplay, bar_with_count
 from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
+from handsigns.results.statistics import early_stopping_savings
 from handsigns.results.trial import Status, TrialRecord, rank_key
 
 
@@ -36,8 +37,7 @@ class SearchDisplay(TrialDisplay):
         super().__init__(terminal, search_config, journal, stopping)
         self._shows_chance = shows_chance
         self._status_counts: Counter[Status] = Counter()
-        self._terminal_epochs = 0
-        self._paused = {r.trial_id: len(r.epochs) for r in journal.records if r.status == "paused"}
+        self._paused = {r.trial_id for r in journal.records if r.status == "paused"}
         self._best_terminal: TrialRecord | None = None
         for record in journal.records:
             if record.is_terminal:
@@ -71,9 +71,9 @@ class SearchDisplay(TrialDisplay):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)
-        self._paused.pop(record.trial_id, None)
+        self._paused.discard(record.trial_id)
         if record.status == "paused":
-            self._paused[record.trial_id] = len(record.epochs)
+            self._paused.add(record.trial_id)
         super().on_epoch(record)
 
     def on_trial_end(self, record: TrialRecord) -> None:
@@ -88,7 +88,6 @@ class SearchDisplay(TrialDisplay):
 
     def _add_finished(self, record: TrialRecord) -> None:
         self._status_counts[record.status] += 1
-        self._terminal_epochs += len(record.epochs)
         before = self._best_terminal
         if record.has_result and (
             before is None or self._rank_key(record) < self._rank_key(before)
@@ -100,8 +99,7 @@ class SearchDisplay(TrialDisplay):
             self._config,
             num_trials=len(self._journal),
             status_counts={**self._status_counts, "paused": len(self._paused)},
-            num_epochs=sum(len(record.epochs) for record in self._journal.records),
-            terminal_epochs=self._terminal_epochs + sum(self._paused.values()),
+            savings=early_stopping_savings(self._journal.records, self._config.budget.max_epochs),
             best=self._best,
             elapsed=self._stopping.session_seconds,
             remaining=self._stopping.remaining_seconds,

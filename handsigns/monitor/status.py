@@ -10,6 +10,7 @@ from handsigns.config.sections import Objective
 from handsigns.console.format import format_duration, format_metric, format_value, pluralize
 from handsigns.metrics import EpochMetrics, Metric
 from handsigns.policy.improvement import describe_improvement
+from handsigns.results.statistics import EarlyStoppingSavings
 from handsigns.results.trial import Status, TrialRecord
 
 STATUS_LABELS: dict[Status, str] = {
@@ -30,8 +31,7 @@ class SearchStatus:
         config: resolved configuration of the search.
         num_trials: trials started so far.
         status_counts: number of finished and paused trials by status.
-        num_epochs: epochs trained, by all trials.
-        terminal_epochs: epochs trained, by finished and paused trials.
+        savings: epochs trained, and epochs saved by early stopping.
         best: the best trial, which may have no result; None if there is none.
         elapsed: seconds of the latest session.
         remaining: remaining seconds of the time budget; None if there is none.
@@ -47,8 +47,7 @@ class SearchStatus:
     config: SearchConfig
     num_trials: int
     status_counts: Mapping[Status, int]
-    num_epochs: int
-    terminal_epochs: int
+    savings: EarlyStoppingSavings
     best: TrialRecord | None
     elapsed: float
     remaining: float | None
@@ -79,8 +78,8 @@ class SearchStatus:
     @property
     def epochs_line(self) -> str:
         """Epochs trained, and epochs saved by early stopping."""
-        saved = self.num_finished * self.config.budget.max_epochs - self.terminal_epochs
-        return f"{pluralize(self.num_epochs, 'epoch')} trained, {saved} saved by early stopping"
+        trained = pluralize(self.savings.trained_epochs, "epoch")
+        return f"{trained} trained, {self.savings.saved_epochs} saved by early stopping"
 
     @property
     def time_line(self) -> str:

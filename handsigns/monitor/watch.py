@@ -20,7 +20,7 @@ from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.monitor.text_charts import progress_bar, sparkline
 from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import lock_owner
-from handsigns.results.statistics import winner_changes
+from handsigns.results.statistics import early_stopping_savings, winner_changes
 from handsigns.results.store import StoredSearch, open_search
 from handsigns.results.trial import Decision, TrialRecord
 
@@ -105,7 +105,6 @@ class WatchedSearch:
         elapsed = journal.elapsed
         if self.running and journal.updated_at is not None:
             elapsed += max(0.0, self._now() - journal.updated_at)
-        idle = [r for r in journal.records if r.is_terminal or r.status == "paused"]
         limit = budget.time_budget
         best_terminal = (
             record for record in self.ranked if record.is_terminal and record.has_result
@@ -113,9 +112,10 @@ class WatchedSearch:
         return SearchStatus(
             self.search.config,
             num_trials=len(journal),
-            status_counts=Counter(record.status for record in idle),
-            num_epochs=sum(len(record.epochs) for record in journal.records),
-            terminal_epochs=sum(len(record.epochs) for record in idle),
+            status_counts=Counter(
+                r.status for r in journal.records if r.is_terminal or r.status == "paused"
+            ),
+            savings=early_stopping_savings(journal.records, budget.max_epochs),
             best=self.ranked[0] if self.ranked else None,
             elapsed=elapsed - journal.session_start_elapsed,
             remaining=None if limit is None else max(0.0, limit - elapsed),

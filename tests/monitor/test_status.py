@@ -10,6 +10,7 @@ from handsigns.monitor.live import SearchDisplay
 from handsigns.monitor.status import SearchStatus
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
+from handsigns.results.statistics import EarlyStoppingSavings
 from handsigns.results.trial import Placement, Session
 from tests.support.records import make_epoch_metrics, make_spec
 
@@ -21,8 +22,8 @@ def make_status(make_search_config):
     def make(trials=34, completed=26, **values):
         return SearchStatus(
             make_search_config(budget={"trials": trials}), num_trials=trials,
-            status_counts=Counter(completed=completed), num_epochs=1, terminal_epochs=1, best=None,
-            **{"elapsed": 7.0, "remaining": None, **values},
+            status_counts=Counter(completed=completed), savings=EarlyStoppingSavings(1, 0, 1),
+            best=None, **{"elapsed": 7.0, "remaining": None, **values},
         )  # fmt: skip
 
     return make
@@ -100,7 +101,7 @@ def test_a_dumb_terminal_gets_lines(make_search_config, tmp_path, monkeypatch):
     journal.close()
 
 
-def test_a_diverged_trial_is_no_longer_the_best(make_search_config, tmp_path):
+def test_a_diverged_trial_is_neither_the_best_nor_saves_epochs(make_search_config, tmp_path):
     config = make_search_config(objective={"metric": "val_accuracy"})
     journal = Journal(tmp_path / "journal.jsonl", writable=True)
     journal.start_session(Session("f00d", {}))
@@ -114,6 +115,7 @@ def test_a_diverged_trial_is_no_longer_the_best(make_search_config, tmp_path):
     assert display._status().best_line.startswith("best: trial 0000, ")
     display.on_trial_end(journal.end_trial("0000", "diverged"))
     assert display._status().best_line == "no trial has a result yet"
+    assert display._status().epochs_line == "2 epochs trained, 0 saved by early stopping"
     journal.close()
 
 

@@ -106,13 +106,14 @@ def test_running_trials_without_a_curve_are_counted(simulator):
     assert f"… and {12 - shown} more running" in text
 
 
-def test_diverged_trials_are_not_among_the_best(simulator):
+def test_diverged_trials_are_neither_best_nor_save_epochs(simulator):
     simulator.start_trial("0000")
     simulator.epochs("0000", 0.9)
     simulator.journal.end_trial("0000", "diverged")
     text = rendered(WatchedSearch(simulator.paths))
     assert "no trial has a result yet" in text
     assert "best   " not in text
+    assert "1 epoch trained, 0 saved by early stopping" in text
     simulator.start_trial("0001")
     simulator.epochs("0001", 0.5)
     text = rendered(WatchedSearch(simulator.paths))
