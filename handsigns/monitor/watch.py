@@ -119,7 +119,7 @@ class WatchedSearch:
             best=self.ranked[0] if self.ranked else None,
             elapsed=elapsed - journal.session_start_elapsed,
             remaining=None if limit is None else max(0.0, limit - elapsed),
-            running=bool(self.driver),
+            running=self.running,
             best_terminal=next(best_terminal, None),
             elapsed_before=journal.session_start_elapsed,
             num_ended_before_session=journal.num_ended_before_session,
@@ -148,8 +148,9 @@ class WatchedSearch:
             (record for record in trained if record.status == "running"),
             key=lambda record: record.trial_id,
         )
+        active = "running" if self.running else "unfinished"
         groups = {
-            "running" if self.driver else "unfinished": running[: min(rows, _MAX_RUNNING_CURVES)],
+            active: running[: min(rows, _MAX_RUNNING_CURVES)],
             "best": trained[: min(rows, _MAX_BEST_CURVES)],
         }
         objective = self.search.config.objective
@@ -163,8 +164,8 @@ class WatchedSearch:
         for title, group in groups.items():
             for record in group:
                 yield self._curve(record, title, width, low, high)
-        if hidden := len(running) - len(next(iter(groups.values()))):
-            yield Text(f"… and {hidden} more running", style="dim")
+        if hidden := len(running) - len(groups[active]):
+            yield Text(f"… and {hidden} more {active}", style="dim")
 
     def _curve(self, record: TrialRecord, title: str, width: int, low: float, high: float) -> Text:
         total = self.search.config.budget.max_epochs

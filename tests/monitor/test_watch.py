@@ -104,6 +104,24 @@ def test_running_trials_without_a_curve_are_counted(simulator):
     shown = text.count("running    00")
     assert 0 < shown < 12
     assert f"… and {12 - shown} more running" in text
+    simulator.release()
+    assert f"… and {12 - shown} more unfinished" in rendered(
+        WatchedSearch(simulator.paths), height=60
+    )
+
+
+def test_an_ended_search_whose_process_retrains_is_not_running(simulator):
+    simulator.journal.clock = lambda: 600.0
+    simulator.start_trial("0000")
+    simulator.epochs("0000", *[0.5] * 8)
+    simulator.journal.end_trial("0000", "completed")
+    simulator.start_trial("0001")
+    simulator.epochs("0001", 0.5)
+    simulator.end_session()
+    text = rendered(WatchedSearch(simulator.paths))
+    assert "1 unfinished, 1 completed" in text
+    assert "unfinished 0001" in text
+    assert "remaining" not in text
 
 
 def test_diverged_trials_are_neither_best_nor_save_epochs(simulator):
