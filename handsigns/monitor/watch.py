@@ -18,6 +18,7 @@ from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
 from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.monitor.text_charts import progress_bar, sparkline
+from handsigns.policy.stopping import describe_outlook
 from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import lock_owner
 from handsigns.results.statistics import early_stopping_savings, winner_changes
@@ -106,6 +107,9 @@ class WatchedSearch:
         if self.running and journal.updated_at is not None:
             elapsed += max(0.0, self._now() - journal.updated_at)
         limit = budget.time_budget
+        # A search that has tried every configuration finds no better winner.
+        can_improve = self.running or describe_outlook(self.search)
+        changes = winner_changes(journal, self.search.config.objective).seconds
         best_terminal = (
             record for record in self.ranked if record.is_terminal and record.has_result
         )
@@ -123,7 +127,7 @@ class WatchedSearch:
             best_terminal=next(best_terminal, None),
             elapsed_before=journal.session_start_elapsed,
             num_ended_before_session=journal.num_ended_before_session,
-            winner_changes=winner_changes(journal, self.search.config.objective).seconds,
+            winner_changes=changes if can_improve else (),
         )
 
     def render(self, width: int, height: int) -> Group:

@@ -18,6 +18,7 @@ from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
 from handsigns.monitor.text_charts import sparkline
 from handsigns.monitor.watch import WatchedSearch, print_status, watch
+from handsigns.policy.stopping import EXHAUSTED
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.search_lock import search_lock
@@ -122,6 +123,19 @@ def test_an_ended_search_whose_process_retrains_is_not_running(simulator):
     assert "1 unfinished, 1 completed" in text
     assert "unfinished 0001" in text
     assert "remaining" not in text
+
+
+def test_an_exhausted_space_has_no_chance_of_a_better_winner(tmp_path):
+    values = {"type": "choice", "values": [0.01, 0.02]}
+    for reason, chance in ((EXHAUSTED, False), ("the time budget is exhausted", True)):
+        simulator = SearchSimulator(tmp_path / reason, {"learning_rate": values})
+        simulator.journal.clock = lambda: 600.0
+        simulator.start_trial("0000")
+        simulator.epochs("0000", *[0.5] * 8)
+        simulator.journal.end_trial("0000", "completed")
+        simulator.journal.end_session(reason, interrupted=False)
+        assert ("chance of a better" in rendered(WatchedSearch(simulator.paths))) == chance
+        simulator.release()
 
 
 def test_diverged_trials_are_neither_best_nor_save_epochs(simulator):
