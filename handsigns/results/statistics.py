@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -215,7 +216,8 @@ def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> E
 def rungs(search_config: SearchConfig, journal: Journal) -> list[int]:
     """Return the epochs of the rungs; quarters of the budget if there are no rungs."""
     if search_config.scheduler.has_rungs:
-        found = {int(decision.verdict.rung) for decision in journal.decisions}
+        # A trial is compared at the end of the first epoch that reaches a fractional rung.
+        found = {math.ceil(decision.verdict.rung) for decision in journal.decisions}
     else:
         top = search_config.budget.max_epochs
         found = {round(top * k / _NUM_STAGES) for k in range(1, _NUM_STAGES)} - {0, top}

@@ -14,6 +14,7 @@ from handsigns.results.statistics import (
     early_stopping_savings,
     optimization_history,
     rung_stats,
+    rungs,
     runner_up,
     validation_score,
     within_noise,
@@ -97,6 +98,22 @@ def test_optimization_history_is_ordered_by_trial_end(search):
 
 def test_rung_stats_count_reached_and_stopped_trials(search):
     assert rung_stats(search) == [RungStats(1, 5, 0), RungStats(2, 2, 1), RungStats(4, 1, 0)]
+
+
+def test_a_fractional_rung_is_at_the_epoch_that_reaches_it(tmp_path, make_search_config):
+    config = make_search_config(
+        budget={"max_epochs": 9},
+        scheduler={"name": "asha", "grace_period": 3, "reduction_factor": 1.5},
+    )
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_trial(make_spec("0000"))
+    for epoch in range(1, 6):
+        verdict = {3: Verdict(3, 0.5, None, 0, "continue"), 5: Verdict(4.5, 0.5, 0.4, 1, "stop")}
+        metrics = EpochMetrics(epoch, 1.0, 0.5, 0.5, 0.5, 0.5, 1e-3, 2.0)
+        placement = Placement("laptop/1", "cpu", 1)
+        journal.report_epoch("0000", metrics, placement, verdict.get(epoch))
+    journal.close()
+    assert rungs(config, journal) == [3, 5]
 
 
 def test_savings_exclude_failed_and_unfinished_trials(search):
