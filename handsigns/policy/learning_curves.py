@@ -31,8 +31,8 @@ _LENGTH_SCALE_BOUNDS = (0.05, 20.0)
 _NOISE_BOUNDS = (1e-3, 2.0)
 _MIN_LOSS = 1e-6
 _MIN_VARIANCE = 1e-12
-_CLIP = 1e-3
-"""Distance from 0 and 1 to which scores are clipped."""
+MAX_CLIP = 1e-3
+"""Largest distance from 0 and 1 to which scores are clipped; see `clip_distance`."""
 _MAX_FITTED = 250
 """Number of curves to which the kernel is fitted; all are used to predict."""
 _NUM_NEIGHBOURS = 8
@@ -77,6 +77,7 @@ class LearningCurveModel:
             residuals are scaled down; NaN if it is unknown.
         by_score: whether the kernel is fitted to, and errors are stated of, the logit of the score
             in place of the logarithm of the loss.
+        clip: see `clip_distance`.
     """
 
     def __init__(
@@ -86,13 +87,15 @@ class LearningCurveModel:
         noise: float = math.nan,
         *,
         by_score: bool = False,
+        clip: float = MAX_CLIP,
     ) -> None:
+        self._clip = clip
         self._encoder = _Encoder(space)
         self.recorded = recorded
         self._points = np.array([self._encoder.encode(trial.params) for trial in recorded])
         curves = [trial.curve for trial in recorded]
         losses = log_loss(np.array([curve.loss for curve in curves]))
-        logits = logit(np.array([curve.score for curve in curves]))
+        logits = logit(np.array([curve.score for curve in curves]), clip)
         self.num_epochs = int(losses.shape[1])
         """Number of epochs of each curve."""
         targets = np.hstack([losses, logits])
@@ -120,7 +123,7 @@ class LearningCurveModel:
             curve = curve + self._noise_scale * self._targets.residuals[chosen]
         loss, logits = curve[: self.num_epochs], curve[self.num_epochs :]
         seconds = float(np.exp(self._seconds.predict(point)[0]))
-        return LearningCurve(np.exp(loss), inverse_logit(logits), seconds)
+        return LearningCurve(np.exp(loss), inverse_logit(logits, self._clip), seconds)
 
     @cached_property
     def residual_std(self) -> float:
@@ -225,14 +228,25 @@ def log_loss(loss: Array) -> Array:
     return np.asarray(np.log(np.maximum(loss, _MIN_LOSS)))
 
 
-def logit(score: Array) -> Array:
+def clip_distance(class_sizes: Sequence[int]) -> float:
+    """Return the distance from 0 and 1 to which scores are clipped: half their smallest step.
+
+    Args:
+        class_sizes: number of validation images of each class; empty if unknown.
+    """
+    # An image of the largest class changes the balanced accuracy least, and the accuracy no less.
+    images = len(class_sizes) * max(class_sizes, default=0)
+    return min(MAX_CLIP, 0.5 / images) if images else MAX_CLIP
+
+
+def logit(score: Array, clip: float = MAX_CLIP) -> Array:
     """Return the logit of scores in [0, 1], finite at both ends."""
-    clipped = np.clip(score, _CLIP, 1 - _CLIP)
+    clipped = np.clip(score, clip, 1 - clip)
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-def inverse_logit(logits: Array) -> Array:
+def inverse_logit(logits: Array, clip: float = MAX_CLIP) -> Array:
     """Return the scores of logits; 0 or 1 where `logit` clips them."""
     scores = 1 / (1 + np.exp(-logits))
-    rounded = np.round(scores, 9)
-    return np.where(rounded >= 1 - _CLIP, 1.0, np.where(rounded <= _CLIP, 0.0, scores))
+    near = clip * (1 + 1e-6)  # rounding errors
+    return np.where(scores >= 1 - near, 1.0, np.where(scores <= near, 0.0, scores))

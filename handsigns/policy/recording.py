@@ -13,6 +13,7 @@ from handsigns.config.search import SearchConfig
 from handsigns.config.sections import Objective
 from handsigns.policy.curve_completion import Array, complete_curve, leave_one_out_error
 from handsigns.policy.learning_curves import (
+    MAX_CLIP,
     LearningCurve,
     RecordedCurve,
     inverse_logit,
@@ -43,12 +44,14 @@ class Recording:
         completion_error: leave-one-out error of the last value of a completed trial, cut where
             others were: of the logarithm of its loss, or of the logit of its score; None if none
             was cut.
+        clip: distance from 0 and 1 to which scores were clipped.
     """
 
     curves: tuple[RecordedCurve, ...]
     num_completed: int
     best_completed: float
     completion_error: float | None
+    clip: float = MAX_CLIP
 
     @property
     def is_sufficient(self) -> bool:
@@ -57,9 +60,19 @@ class Recording:
 
 
 def read_recording(
-    records: Sequence[TrialRecord], num_epochs: int, objective: Objective
+    records: Sequence[TrialRecord],
+    num_epochs: int,
+    objective: Objective,
+    clip: float = MAX_CLIP,
 ) -> Recording:
-    """Return the learning curves of the first `_MAX_TRIALS` trials; none if none was completed."""
+    """Return the learning curves of the first `_MAX_TRIALS` trials; none if none was completed.
+
+    Args:
+        records: trials of a search.
+        num_epochs: number of epochs of a full curve.
+        objective: objective of the search.
+        clip: see `clip_distance`.
+    """
     completed = [record for record in records if record.status == "completed"]
     read = recorded_trials(records)[:_MAX_TRIALS]
     num_completed = sum(record.status == "completed" for record in read)
@@ -69,18 +82,19 @@ def read_recording(
     ended = [record for record in read if record.status != "diverged"]
     losses = [log_loss(np.array([e.val_loss for e in record.epochs])) for record in ended]
     # Logits of the error, so that lower is better.
-    errors = [-logit(np.array([objective.score_of(e) for e in record.epochs])) for record in ended]
+    scores = [np.array([objective.score_of(e) for e in record.epochs]) for record in ended]
+    errors = [-logit(score, clip) for score in scores]
     full_losses = _complete(losses, num_epochs)
     full_errors = _complete(errors, num_epochs)
     seconds = [float(np.median([e.epoch_seconds for e in record.epochs])) for record in ended]
     curves = [
-        RecordedCurve(record.params, _to_curve(loss, error, second))
+        RecordedCurve(record.params, _to_curve(loss, error, second, clip))
         for record, loss, error, second in zip(
             ended, full_losses, full_errors, seconds, strict=True
         )
     ]
     poorest = _to_curve(
-        np.max(full_losses, axis=0), np.max(full_errors, axis=0), float(np.median(seconds))
+        np.max(full_losses, axis=0), np.max(full_errors, axis=0), float(np.median(seconds)), clip
     )
     curves += [RecordedCurve(record.params, poorest) for record in diverged]
     best = min(completed, key=lambda record: rank_key(record, objective)).epochs[-1]
@@ -89,6 +103,7 @@ def read_recording(
         num_completed,
         objective.value_of(best),
         leave_one_out_error(errors if objective.is_score else losses, num_epochs),
+        clip,
     )
 
 
@@ -109,8 +124,8 @@ def _complete(curves: Sequence[Array], num_epochs: int) -> list[Array]:
     ]
 
 
-def _to_curve(loss: Array, error: Array, epoch_seconds: float) -> LearningCurve:
-    return LearningCurve(np.exp(loss), inverse_logit(-error), epoch_seconds)
+def _to_curve(loss: Array, error: Array, epoch_seconds: float, clip: float) -> LearningCurve:
+    return LearningCurve(np.exp(loss), inverse_logit(-error, clip), epoch_seconds)
 
 
 def differences(planned: SearchConfig, recorded: SearchConfig) -> list[str]:

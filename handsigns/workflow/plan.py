@@ -70,12 +70,14 @@ def plan(
     search = open_at(SearchPaths.existing(results, name))
     config = _plan_config(space, search)
 
+    from handsigns.policy.learning_curves import clip_distance
     from handsigns.policy.optuna_space import is_within
     from handsigns.policy.recording import read_recording
 
     recorded = search.config
     records = [r for r in search.journal.records if is_within(recorded.space, r.params)]
-    recording = read_recording(records, recorded.budget.max_epochs, recorded.objective)
+    clip = clip_distance(search.data.info.counts.get("val", ()))
+    recording = read_recording(records, recorded.budget.max_epochs, recorded.objective, clip)
     if not recording.is_sufficient:
         raise ResultsError(_too_short(search, records, recording))
     limited_space = _limited_space(search, config, trust_user_code)
@@ -187,7 +189,10 @@ def _forecast(
         from handsigns.tuning.scheduler import make_stopping_rule
 
         model = LearningCurveModel(
-            search.config.space, recording.curves, by_score=config.objective.is_score
+            search.config.space,
+            recording.curves,
+            by_score=config.objective.is_score,
+            clip=recording.clip,
         )
         targets = find_targets(config, model, limited_space)
         forecaster = Forecaster(config, model, targets, make_stopping_rule, limited_space)

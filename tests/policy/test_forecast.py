@@ -208,6 +208,12 @@ def test_diverged_trials_are_recorded_as_the_poorest(make_record):
     assert recording.best_completed == 0.5, "not the extrapolated end of a stopped trial"
 
 
+def test_recorded_scores_near_one_are_kept(make_record):
+    records = [make_record(f"000{k}", [0.1, 0.05], accuracy=0.9995) for k in range(3)]
+    recording = read_recording(records, 2, Objective(), clip=5e-5)
+    assert recording.curves[0].curve.score[-1] == pytest.approx(0.9995)
+
+
 def test_the_first_trials_of_a_large_search_are_read(make_record, monkeypatch):
     monkeypatch.setattr("handsigns.policy.recording._MAX_TRIALS", 3)
     records = [

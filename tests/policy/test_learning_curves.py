@@ -7,6 +7,7 @@ from handsigns.policy.learning_curves import (
     LearningCurve,
     LearningCurveModel,
     RecordedCurve,
+    clip_distance,
     inverse_logit,
     logit,
 )
@@ -80,6 +81,22 @@ def test_noise_depends_on_the_seed_alone(make_model):
 def test_scores_survive_the_logit():
     scores = np.array([0.0, 0.3, 0.98, 1.0])
     np.testing.assert_allclose(inverse_logit(logit(scores)), scores)
+
+
+def test_scores_of_large_validation_splits_are_not_rounded_to_one():
+    clip = clip_distance([1000] * 10)
+    scores = np.array([0.0, 0.0001, 0.9995, 0.9999, 1.0])
+    np.testing.assert_allclose(inverse_logit(logit(scores, clip), clip), scores)
+    assert clip_distance([30] * 10) == clip_distance([]) == 1e-3
+
+
+def test_predicted_scores_near_one_stay_below_it(space):
+    rates = np.geomspace(1e-3, 1e-1, 10)
+    params = [{"learning_rate": float(r), "dropout": 0.1, "batch_size": 32} for r in rates]
+    curve = LearningCurve(np.full(EPOCHS, 0.01), np.full(EPOCHS, 0.9995), 1.0)
+    recorded = [RecordedCurve(p, curve) for p in params]
+    model = LearningCurveModel(space, recorded, clip=clip_distance([1000] * 10))
+    assert model.predict(params[0]).score[-1] == pytest.approx(0.9995)
 
 
 def test_curves_that_end_alike_or_at_zero_are_modelled(space):
