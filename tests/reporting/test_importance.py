@@ -23,6 +23,14 @@ def test_the_decisive_hyperparameter_ranks_first_with_an_interval(make_search):
     assert importances(make_search("again", trials=90), no_progress) == found
 
 
+@pytest.mark.versions
+def test_a_conditional_hyperparameter_has_an_importance(make_search, monkeypatch):
+    monkeypatch.setattr(importance, "_MAX_RESAMPLES", 2)
+    monkeypatch.setattr(importance, "_MIN_RESAMPLES", 2)
+    found = importances(make_search(trials=90), no_progress)
+    assert {p.name: p.share for p in found.parameters}["momentum"] > 0
+
+
 def test_too_few_trials_give_no_estimate(make_search):
     assert importances(make_search(trials=8), no_progress) is None
 
