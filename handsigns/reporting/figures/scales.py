@@ -36,7 +36,8 @@ def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
     number_format = value_format(objective)
     if objective.is_score or not values or min(values) <= 0:
         return alt.Axis(format=number_format, tickCount=5)
-    return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
+    # Labels of a narrow range differ in more digits than those of tooltips.
+    return alt.Axis(format="~g", values=log_ticks(min(values), max(values)))
 
 
 def value_y(values: Sequence[float], objective: Objective) -> alt.Y:
@@ -50,10 +51,26 @@ def value_y(values: Sequence[float], objective: Objective) -> alt.Y:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return at most `_MAX_TICKS` round numbers from low to high."""
+    """Return at most `_MAX_TICKS` round numbers from low to high, at least two if these differ."""
     for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 2, 5), (1, 3), (1,)):
         exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
         ticks = [float(f"{step}e{power}") for power in exponents for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= _MAX_TICKS:
+            break
+    return ticks if len(ticks) > 1 else _linear_ticks(low, high)
+
+
+def _linear_ticks(low: float, high: float) -> list[float]:
+    """Return at most `_MAX_TICKS` round numbers from low to high, at equal distances."""
+    if high <= low:
+        return [low]
+    power = math.floor(math.log10(high - low)) - 1
+    ticks: list[float] = []
+    for factor in (2, 5, 10, 20):
+        step = float(f"{factor}e{power}")
+        multiples = range(math.ceil(low / step), math.floor(high / step) + 1)
+        ticks = [float(f"{k * step:.6g}") for k in multiples]
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) <= _MAX_TICKS:
             break
