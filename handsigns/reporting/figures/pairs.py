@@ -12,7 +12,13 @@ import numpy.typing as npt
 
 from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
-from handsigns.reporting.figures.scales import final_value, log_ticks, value_format, with_result
+from handsigns.reporting.figures.scales import (
+    axis_format,
+    final_value,
+    log_ticks,
+    value_format,
+    with_result,
+)
 from handsigns.reporting.range_edges import is_log, normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
@@ -89,7 +95,7 @@ def _pair_map(
         .mark_rect()
         .encode(x=x, x2="x2:Q", y=y, y2="y2:Q",
                 color=alt.Color("value:Q", scale=steps, title=objective.label,
-                                legend=alt.Legend(format=".2~g" if objective.minimize else ".0%")),
+                                legend=alt.Legend(format=axis_format(objective))),
                 tooltip=[alt.Tooltip("value:Q", format=value_format(objective))])
     )  # fmt: skip
     dots = (

@@ -14,6 +14,8 @@ from handsigns.results.trial import TrialRecord
 
 Orient = Literal["top", "bottom"]
 
+SCORE_FORMAT = ".4~p"
+"""Number format of scores on axes and in legends: percent, with the digits that tell them apart."""
 _MAX_TICKS = 7
 _SHAPES = ("circle", "cross", *["triangle-right"] * 3, "diamond", "square")
 """Point shapes of `STATUSES`; the three of unfinished trials are alike."""
@@ -27,17 +29,21 @@ def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
 
 
 def value_format(objective: Objective) -> str:
-    """Return the number format of the objective on axes and in tooltips."""
-    return ".1%" if objective.is_score else ".3~g"
+    """Return the number format of the objective in tooltips."""
+    return ".2%" if objective.is_score else ".3~g"
+
+
+def axis_format(objective: Objective) -> str:
+    """Return the number format of the objective on axes and in legends."""
+    return SCORE_FORMAT if objective.is_score else "~g"
 
 
 def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
     """Return the axis of the objective, with few ticks on a logarithmic scale."""
-    number_format = value_format(objective)
+    number_format = axis_format(objective)
     if objective.is_score or not values or min(values) <= 0:
         return alt.Axis(format=number_format, tickCount=5)
-    # Labels of a narrow range differ in more digits than those of tooltips.
-    return alt.Axis(format="~g", values=log_ticks(min(values), max(values)))
+    return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
 
 
 def value_y(values: Sequence[float], objective: Objective) -> alt.Y:

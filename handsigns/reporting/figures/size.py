@@ -9,7 +9,13 @@ from typing import Any
 import altair as alt
 
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
-from handsigns.reporting.figures.scales import log_ticks, status_colour, status_shape, with_result
+from handsigns.reporting.figures.scales import (
+    SCORE_FORMAT,
+    log_ticks,
+    status_colour,
+    status_shape,
+    with_result,
+)
 from handsigns.results.store import StoredSearch
 from handsigns.results.tables import network_column_names
 from handsigns.stats.pareto import pareto_front
@@ -67,7 +73,7 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
         "score:Q",
         title=objective.score_label,
         scale=alt.Scale(zero=False, nice=True),
-        axis=alt.Axis(format=".1%", tickCount=5),
+        axis=alt.Axis(format=SCORE_FORMAT, tickCount=5),
     )
     tips = [
         alt.Tooltip("trial:N"),

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from handsigns.config.sections import Objective
+from handsigns.reporting.figures.scales import SCORE_FORMAT
 
 
 def trial_curves(objective: Objective) -> dict[str, Any]:
@@ -17,21 +18,21 @@ def trial_curves(objective: Objective) -> dict[str, Any]:
     scores = [] if objective.score == "val_accuracy" else [objective.score_label]
     base = alt.Chart(alt.NamedData("rows"), width="container", height=170)
 
-    def panel(field: str, title: str, number_format: str, splits: list[str]) -> Any:
+    def panel(field: str, axis_format: str, value_format: str, splits: list[str]) -> Any:
         return base.mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=2).encode(
             x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False),
-                    axis=alt.Axis(format=number_format, tickCount=4)),
+            y=alt.Y(f"{field}:Q", title=field, scale=alt.Scale(zero=False),
+                    axis=alt.Axis(format=axis_format, tickCount=4)),
             color=alt.Color("split:N", title=None, scale=alt.Scale(
                 domain=splits, range="category")),
             strokeDash=alt.StrokeDash("split:N", title=None, scale=alt.Scale(
                 domain=splits, range=[[1, 0], [4, 3], [1, 0]])),
-            tooltip=["epoch:Q", "split:N", alt.Tooltip(f"{field}:Q", format=number_format)],
+            tooltip=["epoch:Q", "split:N", alt.Tooltip(f"{field}:Q", format=value_format)],
         )  # fmt: skip
 
     panels = {
-        "loss": panel("loss", "loss", ".3~g", ["validation", "training"]),
-        "accuracy": panel("accuracy", "accuracy", ".0%", ["validation", "training", *scores]),
+        "loss": panel("loss", "~g", ".3~g", ["validation", "training"]),
+        "accuracy": panel("accuracy", SCORE_FORMAT, ".2%", ["validation", "training", *scores]),
     }
     specs = {}
     for name, chart in panels.items():
