@@ -4,7 +4,12 @@ import sys
 import pytest
 
 from handsigns.reporting import importance
+from handsigns.reporting.figures.importance import slice_plot
 from handsigns.reporting.importance import importances
+from handsigns.results.journal import Journal
+from handsigns.results.store import open_search
+from handsigns.results.trial import Placement
+from tests.support.records import make_epoch_metrics, make_spec
 from tests.support.scripted import SPACE
 
 
@@ -56,3 +61,18 @@ def test_scikit_learn_is_not_required(make_search, monkeypatch):
     monkeypatch.delitem(sys.modules, "handsigns.policy.optuna_space", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert importances(make_search(trials=30), no_progress) is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "angle"),
+    [(["compact", "cs230"], 0), (["torchvision/resnet18", "torchvision/mobilenet_v3_small"], -40)],
+)
+def test_long_values_of_a_choice_are_written_at_an_angle(make_search, values, angle):
+    space = SPACE | {"architecture": {"type": "choice", "values": values}}
+    search = make_search(trials=0, space=space)
+    journal = Journal(search.paths.journal, writable=True)
+    journal.start_trial(make_spec("0000", {"architecture": values[0]}))
+    journal.report_epoch("0000", make_epoch_metrics(1, 0.5), Placement("here/1", "cpu", 1))
+    journal.close()
+    figure = slice_plot(open_search(search.paths), "architecture")
+    assert figure.spec["layer"][0]["encoding"]["x"]["axis"]["labelAngle"] == angle

@@ -27,6 +27,8 @@ _BEST_SHARE, _BEST_COUNT = 0.1, 3
 _REGION = (0.1, 0.9)
 """Quantiles of the top trials' values that bound the best region."""
 _MAX_POINTS = 1000
+_MAX_LEVEL_CHARS = 40
+"""Maximum characters of labels, each as long as the longest, that fit side by side."""
 
 
 def importance_bars(importances: Importances) -> Figure:
@@ -140,7 +142,9 @@ def _x_axis(parameter: Parameter, name: str, field: str, rows: Rows) -> alt.X:
     """Return an axis that covers the search range, and all trials if the range was changed."""
     if isinstance(parameter, Choice):
         values = [str(value) for value in parameter.choices]
-        return alt.X(f"{field}:N", title=name, sort=values, axis=alt.Axis(labelAngle=0))
+        fits = len(values) * max(map(len, values)) <= _MAX_LEVEL_CHARS
+        axis = alt.Axis(labelAngle=0 if fits else -40)
+        return alt.X(f"{field}:N", title=name, sort=values, axis=axis)
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     searched = [float(row["x"]) for row in rows]
     low, high = min([parameter.low, *searched]), max([parameter.high, *searched])
