@@ -88,7 +88,7 @@ def cards(search: StoredSearch, winner_summary: WinnerSummary, timeline: Timelin
 
 def _validation_card(best_score: ValidationScore, objective: Objective, *, main: bool) -> Card:
     interval = f"{interval_text(best_score.interval)}; " if best_score.interval else ""
-    note = f"{interval}optimistic: the best trial is selected by it"
+    note = f"{interval}optimistic: the best trial was selected on these images"
     return Card(objective.score_label.capitalize(), percent(best_score.score), note, main)
 
 
@@ -100,7 +100,8 @@ def _reevaluation_card(
     interval = f"{interval_text(mean.interval)}; " if mean.interval else ""
     note = (
         f"{interval}mean of {first.runs} runs with fresh seeds; "
-        f"{percent(objective.score_of(first.in_search))} in the search, which selects by it"
+        f"{percent(objective.score_of(first.in_search))} in the search, by whose results it was "
+        f"selected"
     )
     return Card(objective.score_label.capitalize(), percent(mean.value), note, main)
 

@@ -12,9 +12,12 @@ from handsigns.reporting.reevaluation import (
     table_rows,
     verdict,
 )
+from handsigns.reporting.summary import cards
+from handsigns.reporting.winner import read_winner_summary
 from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import ReevaluationRun
 from handsigns.results.store import open_search
+from handsigns.results.timeline import read_timeline
 from handsigns.results.trial import Placement, Session
 from tests.support.records import make_spec
 
@@ -67,6 +70,13 @@ def test_the_best_mean_wins_regardless_of_the_leaderboard(reevaluate):
     assert f"{better} -0.0500" in verdict(search)
     assert len(table_rows(search)) == 2
     assert missing_best_warning(search) == ""
+
+
+def test_the_score_of_the_search_is_said_to_have_selected(reevaluate):
+    search = reevaluate([[0.10, 0.20], [0.3, 0.3]])
+    timeline = read_timeline(search.paths.journal)
+    card = cards(search, read_winner_summary(search.paths), timeline)[0]
+    assert card.note.endswith("% in the search, by whose results it was selected")
 
 
 def test_an_insignificant_difference_is_reported(reevaluate):
