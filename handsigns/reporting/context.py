@@ -8,6 +8,7 @@ from typing import Any
 
 from handsigns.config.sections import Objective
 from handsigns.console.failure import parse_failure
+from handsigns.console.format import MISSING
 from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures import importance as importance_figures
@@ -223,13 +224,17 @@ def _trial(
         ),
         "error": record.error.strip()[-_MAX_ERROR_CHARS:],
         "searched": list(record.params),
-        "config": [round_sig(v) if isinstance(v, float) else v for v in map(config.get, names)],
+        "config": [_rounded(config.get(name, MISSING)) for name in names],
         "epoch": [metrics.epoch for metrics in epochs],
         **{
             key: [round_sig(getattr(metrics, name)) for metrics in epochs]
             for key, name in series.items()
         },
     }
+
+
+def _rounded(value: object) -> object:
+    return round_sig(value) if isinstance(value, float) else value
 
 
 def per_class(test: TestResult) -> list[dict[str, Any]]:

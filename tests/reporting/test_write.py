@@ -122,6 +122,23 @@ def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path)
     assert "environment.json is damaged" in text
 
 
+def test_an_inactive_custom_hyperparameter_is_a_dash_in_its_trial(make_search, tmp_path):
+    space = {
+        "loss": "mine:loss",
+        "optimizer": {"type": "choice", "values": ["adamw", "sgd"]},
+        "custom": {"depth": {"type": "integer", "low": 1, "high": 9, "when": {"optimizer": "sgd"}}},
+    }
+    paths = make_search(trials=0, space=space).paths
+    journal = Journal(paths.journal, writable=True)
+    journal.start_trial(make_spec("0000", {"optimizer": "sgd", "custom.depth": 3}))
+    journal.start_trial(make_spec("0001", {"optimizer": "adamw"}))
+    journal.close()
+    payload = payload_of(write_report(open_search(paths), tmp_path / "out", figures=False))
+    position = payload["hyperparameters"].index("custom.depth")
+    values = [trial["config"][position] for trial in payload["trials"].values()]
+    assert values == [3, "–"]
+
+
 def test_parallel_coordinates_have_lines_over_custom_hyperparameters(make_search):
     space = {
         "loss": "mine:loss",
