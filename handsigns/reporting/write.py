@@ -63,7 +63,7 @@ def write_report(
         search: the search.
         folder: created if missing; an earlier report there is replaced.
         reload_seconds: interval at which the page reloads itself; None: never.
-        figures: whether to write the figures' files too, which takes seconds.
+        figures: whether to write, and link, the figures' files too, which takes seconds.
         report: called with the progress.
 
     Returns:
@@ -80,7 +80,15 @@ def write_report(
     if figures:
         write_figures(list(report_figures), folder, report)
     write_text(
-        page, _page(search, winner_summary, timeline, report_figures, reload_seconds, folder)
+        page,
+        _page(
+            search,
+            winner_summary,
+            timeline,
+            report_figures,
+            reload_seconds,
+            figure_files_exist=figures,
+        ),
     )
     _write_tables(search, folder)
     return page
@@ -129,7 +137,8 @@ def _page(
     timeline: Timeline,
     report_figures: ReportFigures,
     reload_seconds: int | None,
-    folder: Path,
+    *,
+    figure_files_exist: bool,
 ) -> str:
     columns, rows = leaderboard_rows(search)
     payload = {
@@ -156,9 +165,7 @@ def _page(
         slices=report_figures.slices,
         pairs=report_figures.pairs,
         winner_figures=report_figures.winner,
-        figure_files_exist=all(
-            (folder / FIGURES / f"{figure.name}.svg").is_file() for figure in report_figures
-        ),
+        figure_files_exist=figure_files_exist,
     )
 
 

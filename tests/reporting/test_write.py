@@ -122,6 +122,14 @@ def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path)
     assert "environment.json is damaged" in text
 
 
+def test_figure_files_of_an_earlier_report_are_not_linked(make_search, tmp_path):
+    search = make_search(trials=3)
+    for figures in (True, False):
+        page = write_report(search, tmp_path / "out", figures=figures).read_text()
+        assert ('href="figures/' in page) == figures
+        assert ("also in the folder figures/" in page) == figures
+
+
 def test_an_inactive_custom_hyperparameter_is_a_dash_in_its_trial(make_search, tmp_path):
     space = {
         "loss": "mine:loss",
