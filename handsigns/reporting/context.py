@@ -124,6 +124,7 @@ def make_report_figures(
 
 def _progress_figures(search: StoredSearch, timeline: Timeline) -> list[Figure]:
     objective = search.config.objective
+    has_rungs = search.config.scheduler.has_rungs
     points = optimization_history(search, timeline.last_seen)
     figures = []
     if len(points) > 1:
@@ -133,9 +134,12 @@ def _progress_figures(search: StoredSearch, timeline: Timeline) -> list[Figure]:
         ]
     figures += [
         search_figures.learning_curves(
-            with_result(search.ranked), objective, rungs(search.config, search.journal)
+            with_result(search.ranked),
+            objective,
+            rungs(search.config, search.journal),
+            has_rungs=has_rungs,
         ),
-        search_figures.rung_funnel(rung_stats(search)),
+        search_figures.rung_funnel(rung_stats(search), has_rungs=has_rungs),
     ]
     if timeline.slots:
         figures.append(search_figures.worker_timeline(timeline, search.journal.records))

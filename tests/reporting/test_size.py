@@ -26,10 +26,10 @@ TRIALS = [(100, 0.8, "completed"), (300, 0.9, "completed"), (400, 0.85, "complet
 def make_search(tmp_path):
     """Return a factory of searches of these trials, with or without measured latencies."""
 
-    def make(latency_ms):
-        stored = simulate_search(tmp_path, trials=0)
+    def make(latency_ms, trials=TRIALS):
+        stored = simulate_search(tmp_path, str(len(trials)), trials=0)
         journal = Journal(stored.paths.journal, writable=True)
-        for number, (parameters, accuracy, status) in enumerate(TRIALS):
+        for number, (parameters, accuracy, status) in enumerate(trials):
             trial_id = f"{number:04d}"
             network = NetworkProfile(parameters, 4 * parameters, latency_ms)
             journal.start_trial(dataclasses.replace(make_spec(trial_id), network=network))
@@ -48,6 +48,15 @@ def test_the_front_consists_of_trials_trained_to_the_end(make_search):
     assert [row["trial"] for row in figures[0].data["front"]] == ["0000", "0001"]
     assert len(figures[0].data["rows"]) == 4
     assert "trial 0001 90.0% at 300" in figures[0].alt
+
+
+def test_the_caption_says_which_trials_the_front_is_of(make_search):
+    for trials, text in (
+        (TRIALS, "the trials that trained to the end"),
+        (TRIALS[3:], "all trials"),
+    ):
+        (figure,) = size_figures(make_search(None, trials))
+        assert f"of {text}: no other one" in figure.caption
 
 
 def test_front_and_ring_consider_all_trials(make_search, monkeypatch):

@@ -15,6 +15,7 @@ from vl_convert import vegalite_to_svg
 
 from handsigns.cli import main
 from handsigns.cli.parser import parse
+from handsigns.config.sections import Scheduler
 from handsigns.data.findings import ImageRef
 from handsigns.errors import ResultsError
 from handsigns.reporting import page as page_module
@@ -120,6 +121,18 @@ def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path)
     text = write_report(search, tmp_path / "out", figures=False).read_text()
     assert "test.json is damaged" in text
     assert "environment.json is damaged" in text
+
+
+def test_figures_name_rungs_only_where_there_are_some(make_search, tmp_path):
+    search = make_search(trials=6)
+    for scheduler, has_rungs in (("asha", True), ("median", False), ("none", False)):
+        config = search.config.model_copy(update={"scheduler": Scheduler(name=scheduler)})
+        changed = dataclasses.replace(search, config=config)
+        page = write_report(changed, tmp_path / scheduler, figures=False)
+        text = page.read_text()
+        for named in ("Rungs at epochs", "rungs, where trials", "Trials per rung", "each rung"):
+            assert (named in text) == has_rungs
+        assert ("quarters of the epochs" in text) != has_rungs
 
 
 def test_figure_files_of_an_earlier_report_are_not_linked(make_search, tmp_path):

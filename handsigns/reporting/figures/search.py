@@ -79,9 +79,20 @@ def best_value_plot(
 
 
 def learning_curves(
-    ranked: Sequence[TrialRecord], objective: Objective, rungs: Sequence[int]
+    ranked: Sequence[TrialRecord],
+    objective: Objective,
+    rungs: Sequence[int],
+    *,
+    has_rungs: bool,
 ) -> Figure:
-    """Plot the objective over the epochs: a line per trial, coloured by rank, and the rungs."""
+    """Plot the objective over the epochs: a line per trial, coloured by rank, and the rungs.
+
+    Args:
+        ranked: trials, best first.
+        objective: objective of the search.
+        rungs: epochs of the rungs, or of the quarters of a search without; see `rungs`.
+        has_rungs: whether the scheduler has rungs.
+    """
     shown = _select_curves([r for r in ranked if r.epochs])
     rows: Rows = []
     for rank, record in shown:
@@ -104,7 +115,7 @@ def learning_curves(
         opacity=alt.condition("datum.rank == 1", alt.value(1.0), alt.value(0.75)),
         order="epoch:Q",
     )
-    winner = (
+    first = (
         curves.transform_filter("datum.rank == 1")
         .mark_line(strokeWidth=3.2, style="line")
         .encode(x=x, y=y, order="epoch:Q")
@@ -129,21 +140,23 @@ def learning_curves(
     return make_figure(
         "learning_curves",
         "Learning curves",
-        f"{objective.label} of {len(shown)} trials over the epochs; the winner's line is "
-        f"thick. Rungs at epochs: {', '.join(map(str, rungs)) or 'none'}.",
+        f"{objective.label} of {len(shown)} trials over the epochs; the line of rank 1 is thick. "
+        f"{'Rungs' if has_rungs else 'Quarters'} at epochs: "
+        f"{', '.join(map(str, rungs)) or 'none'}.",
         # Ranks and statuses have separate colour scales; only within a layer are legends merged.
-        (rung_lines + lines + winner + ends)
+        (rung_lines + lines + first + ends)
         .resolve_scale(color="independent", shape="independent")
         .properties(width="container", height=340),
         {"rows": rows, "rungs": [{"epoch": epoch} for epoch in rungs]},
-        _curves_caption(len(shown), sum(bool(r.epochs) for r in ranked)),
+        _curves_caption(len(shown), sum(bool(r.epochs) for r in ranked), has_rungs),
     )
 
 
-def _curves_caption(shown: int, total: int) -> str:
+def _curves_caption(shown: int, total: int, has_rungs: bool) -> str:
+    dashed = "rungs, where trials are compared" if has_rungs else "quarters of the epochs"
     text = (
-        "Better ranks are darker (brighter on a dark page). Dashed lines: rungs, where trials are "
-        "compared. Symbols: a trial's last epoch and its status."
+        f"Better ranks are darker (brighter on a dark page). Dashed lines: {dashed}. Symbols: a "
+        f"trial's last epoch and its status."
     )
     return text if shown == total else f"{text} {shown} of {total} trials are plotted."
 
@@ -199,8 +212,13 @@ def worker_timeline(timeline: Timeline, records: Sequence[TrialRecord]) -> Figur
     )
 
 
-def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
-    """Plot how many trials reached each rung, and how many were paused or stopped there."""
+def rung_funnel(rungs: Sequence[RungStats], *, has_rungs: bool) -> Figure:
+    """Plot how many trials reached each rung, and how many were paused or stopped there.
+
+    Args:
+        rungs: statistics of the rungs, or of the quarters of a search without.
+        has_rungs: whether the scheduler has rungs.
+    """
     rows: Rows = []
     for rung in rungs:
         label = f"epoch {rung.epoch}"
@@ -244,10 +262,12 @@ def rung_funnel(rungs: Sequence[RungStats]) -> Figure:
     )
     return make_figure(
         "rungs",
-        "Trials per rung",
+        f"Trials per {'rung' if has_rungs else 'epoch'}",
         "; ".join(f"{row['rung']}: {row['text']}" for row in labels),
         (bars + texts).properties(width="container", height=34 * max(1, len(rungs))),
         {"rows": rows, "labels": labels},
         f"Trials that reached each rung. The worse ones are {_ENDED_THERE} there, which leaves "
-        f"time for the better ones.",
+        f"time for the better ones."
+        if has_rungs
+        else "Trials that reached each epoch.",
     )

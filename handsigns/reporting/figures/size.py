@@ -63,7 +63,8 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
         if math.isfinite(getattr(record.epochs[-1], objective.score))
     ]
     # A trial that was stopped early would have become better.
-    finished = [row for row in rows if row["status"] == "completed"] or rows
+    completed = [row for row in rows if row["status"] == "completed"]
+    finished = completed or rows
     front = [finished[k] for k in pareto_front([(row["x"], row["score"]) for row in finished])]
     winner_id = search.winner.trial_id if search.winner else ""
     heading, title = _TITLES[name]
@@ -97,6 +98,7 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
         .mark_point(filled=False, size=140, strokeWidth=2.2, style="ring")
         .encode(x=x, y=y)
     )
+    members = "the trials that trained to the end" if completed else "all trials"
     listed = ", ".join(
         f"trial {row['trial']} {row['score']:.1%} at {row['x']:,}" for row in front[:8]
     )
@@ -110,7 +112,6 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
             "front": front,
             "winner": [row for row in rows if row["trial"] == winner_id],
         },
-        f"The line is the Pareto front of the trials that trained to the end: no other one is both "
-        f"{'faster' if name == 'latency_ms' else 'smaller'} and better. The winner is "
-        f"ringed.",
+        f"The line is the Pareto front of {members}: no other one is both "
+        f"{'faster' if name == 'latency_ms' else 'smaller'} and better. The winner is ringed.",
     )
