@@ -57,7 +57,10 @@ def _build_user_model(
     if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
         with error_context(config.architecture), torch.no_grad():
             model.eval()(torch.zeros(1, 3, size, size))  # initialises lazy layers
-    return model.train().to(memory_format=torch.channels_last)
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim == 4:  # Module.to would fail at those with five dimensions, as of Conv3d
+            tensor.data = tensor.data.to(memory_format=torch.channels_last)
+    return model.train()
 
 
 def _build_torchvision_model(name: str, classes: int) -> nn.Module:

@@ -92,6 +92,18 @@ def test_untrusted_user_code_is_not_run():
         build_model(TrialConfig(architecture="mine:build"), 5, 16, UserCode({}))
 
 
+def test_networks_may_have_convolutions_in_three_dimensions(check):
+    source = GOOD.replace(
+        "nn.Conv2d(3, shape.width, 3)",
+        "nn.Conv2d(3, shape.width, 3), nn.Unflatten(1, (1, -1)), nn.Conv3d(1, 2, 2)",
+    )
+    user_code = check(source, SPACE)
+    config = TrialConfig.from_params({"architecture": "mine:build", "custom.width": 4})
+    model = build_model(config, 5, 16, user_code)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model[2].weight.ndim == 5
+
+
 NETWORK = "from torch import nn\ndef build(config, classes, size):\n    "
 LOSS = GOOD.split("def loss")[0] + "def loss(logits, labels, config):\n    "
 WRONG = [
