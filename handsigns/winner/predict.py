@@ -92,7 +92,8 @@ class Winner:
             DataError: the images are of another type or shape.
         """
         validate_images(images, self.card.size)
-        batch = torch.tensor(images).to(self.device)
+        # PyTorch rejects the negative strides of reversed axes, as in `bgr[..., ::-1]`.
+        batch = torch.tensor(np.ascontiguousarray(images)).to(self.device)
         probs: npt.NDArray[np.float32] = predict_logits(self.model, batch).softmax(1).cpu().numpy()
         return probs
 

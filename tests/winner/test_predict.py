@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -50,3 +51,9 @@ def test_animations_are_noted_once(winner, folder, monkeypatch):
     (note,) = predict(winner, [folder]).notes
     assert note.startswith("3 of 5 images: only the first frame")
     assert "0.gif" in note
+
+
+def test_reversed_arrays_are_classified_like_their_copies(winner):
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    expected = winner.probabilities(images[..., ::-1].copy())
+    assert np.array_equal(winner.probabilities(images[..., ::-1]), expected)
