@@ -95,8 +95,9 @@ class EpochTrainer:
         images = self._images.index_select(0, inputs.order)
         labels = self._labels.index_select(0, inputs.order)
         with autocast_context(images.device):
-            logits = state.model(augment(images, inputs.augmentation))
-            loss = self._loss(logits, labels)
+            logits = state.model(augment(images, inputs.augmentation)).float()
+        # Outside of autocast, which forbids some functions that a user-defined loss may call.
+        loss = self._loss(logits, labels)
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
         if config.gradient_clip:

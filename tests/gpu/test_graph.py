@@ -89,6 +89,20 @@ def test_user_defined_networks_run_eagerly(plan, splits):
     assert state.execution == "eager: user-defined network mine:net"
 
 
+def test_user_defined_losses_may_call_what_autocast_forbids(plan, splits):
+    source = (
+        "import torch.nn.functional as F\n"
+        "def loss(logits, labels, config):\n"
+        "    targets = F.one_hot(labels, logits.shape[1]).float()\n"
+        "    return F.binary_cross_entropy(logits.sigmoid(), targets)\n"
+    )
+    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
+    config = CONFIG.model_copy(update={"loss": "mine:loss"})
+    state = init_state(replace(plan, config=config, user_code=user_code))
+    run(state, splits)
+    assert state.execution == "eager: user-defined loss mine:loss"
+
+
 class Synchronising(torch.nn.Module):
     """Network that reads a value back from the GPU, which no graph can contain."""
 

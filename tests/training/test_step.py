@@ -98,6 +98,21 @@ def test_two_epochs_equal_a_plain_loop(make_split):
         torch.testing.assert_close(actual, expected)
 
 
+def test_the_loss_is_computed_in_float32_without_autocast(make_split, monkeypatch):
+    seen = []
+
+    def loss(logits, labels):
+        seen.append((logits.dtype, torch.is_autocast_enabled("cpu")))
+        return F.cross_entropy(logits, labels)
+
+    monkeypatch.setattr(
+        "handsigns.training.step.autocast_context", lambda _: torch.autocast("cpu", torch.bfloat16)
+    )
+    monkeypatch.setattr("handsigns.training.step.make_loss", lambda *_: loss)
+    EpochTrainer(init_state(PLAN), *split_to_device(make_split(8), CPU)).train_epoch(1)
+    assert seen == [(torch.float32, False)]
+
+
 @pytest.mark.parametrize("reason", ["", "user-defined network mine:net"])
 def test_cpu_functions_run_eagerly_at_every_call(reason):
     calls = []
