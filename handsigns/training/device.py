@@ -50,6 +50,18 @@ def autocast_context(device: torch.device) -> contextlib.AbstractContextManager[
 
 
 @contextlib.contextmanager
+def local_torch_state(threads: int, device: torch.device) -> Iterator[None]:
+    """Use this many CPU threads; restore their number and the random state of the user."""
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+
+
+@contextlib.contextmanager
 def release_gpu_memory() -> Iterator[None]:
     """Return the GPU memory of what was trained in this context, for the next trial's process."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 
 import torch
@@ -14,7 +14,7 @@ from handsigns.data.dataset import DataSet
 from handsigns.data.folds import training_splits
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import TrialRecord
-from handsigns.training.device import describe_device, pick_device
+from handsigns.training.device import describe_device, local_torch_state, pick_device
 from handsigns.training.state import TrainingPlan, init_state
 from handsigns.training.train import DivergedError, train_epochs
 
@@ -38,7 +38,7 @@ def replay(
     data: DataSet,
     record: TrialRecord,
     user_code: UserCode | None = None,
-) -> Iterator[ReplayedEpoch]:
+) -> Generator[ReplayedEpoch, None, None]:
     """Retrain the record's configuration for its number of epochs, comparing each.
 
     Args:
@@ -47,27 +47,28 @@ def replay(
     Raises:
         ReplayError: only one of replay and record diverges.
     """
-    torch.set_num_threads(record.placement.threads if record.placement else 1)
+    device = _pick_device(record)
     plan = TrainingPlan(
         config=record.config,
         num_classes=len(data.info.classes),
         image_size=data.info.size,
         max_epochs=search_config.budget.max_epochs,
         seed=record.seed,
-        device=_pick_device(record),
+        device=device,
         user_code=user_code,
     )
-    replayed_epochs = train_epochs(
-        init_state(plan), *training_splits(record.fold, data.train, data.val)
-    )
-    try:
-        for recorded in record.epochs:
-            metrics = next(replayed_epochs)
-            yield ReplayedEpoch(metrics, metric_differences(recorded, metrics))
-    except DivergedError as error:
-        raise ReplayError(f"the replay diverged, unlike the record: {error}") from error
-    if record.status == "diverged":
-        _expect_divergence(replayed_epochs)
+    splits = training_splits(record.fold, data.train, data.val)
+    threads = record.placement.threads if record.placement else 1
+    with local_torch_state(threads, device):
+        replayed_epochs = train_epochs(init_state(plan), *splits)
+        try:
+            for recorded in record.epochs:
+                metrics = next(replayed_epochs)
+                yield ReplayedEpoch(metrics, metric_differences(recorded, metrics))
+        except DivergedError as error:
+            raise ReplayError(f"the replay diverged, unlike the record: {error}") from error
+        if record.status == "diverged":
+            _expect_divergence(replayed_epochs)
 
 
 def replay_device(record: TrialRecord) -> str:

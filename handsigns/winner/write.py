@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -29,7 +28,7 @@ from handsigns.results.winner import (
     SelectionMethod,
     write_retraining,
 )
-from handsigns.training.device import pick_device, release_gpu_memory
+from handsigns.training.device import local_torch_state, pick_device, release_gpu_memory
 from handsigns.training.device_data import split_to_device
 from handsigns.training.evaluate import evaluate
 from handsigns.winner.checkpoint import UntrainedError, load_trained_model
@@ -78,7 +77,7 @@ def write_winner(
     device = pick_device(0 if search.config.resources.gpus_per_trial == 0 else None)
     seed_runs: list[SeedRun] = []
     models: dict[int, nn.Module] = {}
-    with _all_cpus(device):
+    with local_torch_state(available_cpus(), device):
         images, labels = split_to_device(train_val, device)
         for number, run in enumerate(runs, 1):
             loss = None
@@ -152,18 +151,6 @@ def _load_model(
             f"the last checkpoint of run {run.trial_id} cannot be read: {error}\n"
             f"to train its seeds again, remove {paths.root}; then: {paths.resume_command}"
         ) from error
-
-
-@contextlib.contextmanager
-def _all_cpus(device: torch.device) -> Iterator[None]:
-    """Use all CPUs; restore number of threads and random state, which belong to the user."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(available_cpus())
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _lowest_loss(runs: list[SeedRun]) -> SeedRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -106,14 +107,16 @@ def replay_record(
     differences: list[Difference] = []
     failure = ""
     try:
-        for epoch in replay_epochs(config, data, record, user_code):
-            number = epoch.metrics.epoch
-            epochs.append(epoch.metrics)
-            differences += [
-                Difference(number, metric, recorded, replayed)
-                for metric, (recorded, replayed) in epoch.differences.items()
-            ]
-            on_epoch(number)
+        # Closed, as an interrupted replay must restore the number of threads, too.
+        with contextlib.closing(replay_epochs(config, data, record, user_code)) as replayed_epochs:
+            for epoch in replayed_epochs:
+                number = epoch.metrics.epoch
+                epochs.append(epoch.metrics)
+                differences += [
+                    Difference(number, metric, recorded, replayed)
+                    for metric, (recorded, replayed) in epoch.differences.items()
+                ]
+                on_epoch(number)
     except ReplayError as error:
         failure = str(error)
     diverged = record.status == "diverged"
