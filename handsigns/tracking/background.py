@@ -144,7 +144,7 @@ class _Worker(threading.Thread):
         """Hint on how to export what this tracker has missed."""
         if self.tool == "optuna":
             return f"complete its study with: {self._search.paths.command('dashboard')}"
-        return f"export later with: {self._search.paths.command('track', '--to', self.tool)}"
+        return f"export later with: {self._search.export_command(self.tool)}"
 
     def enqueue(self, record: TrialRecord) -> None:
         """Enqueue a changed trial; takes a microsecond."""

@@ -40,6 +40,12 @@ class TrackedSearch:
         with self.paths.journal.open("rb") as file:
             return short_digest(file.readline())
 
+    def export_command(self, tool: str) -> str:
+        """Return the command that exports the search to a tracker, on its server if it has one."""
+        address = getattr(self.config.tracking, tool)
+        target = f"{tool}={address}" if isinstance(address, str) else tool
+        return self.paths.command("track", "--to", target)
+
 
 class Tracker(Protocol):
     """Interface to an experiment tracker, which it keeps up to date with a search.

@@ -46,7 +46,7 @@ def register(
     if run_id is None:
         raise ResultsError(
             f"MLflow has no run of {search.name}; export it first: "
-            f"{search.paths.command('track', '--to', 'mlflow')}"
+            f"{search.export_command('mlflow')}"
         )
     digest = file_digest(search.paths.winner / MODEL_FILE)
     version = _find_version(runs, run_id, search.name, digest)

@@ -155,9 +155,9 @@ def _publish(search: TrackedSearch, tools: Sequence[str]) -> None:
         try:
             done = publish(tool, search)
         except Exception as error:  # no failure of a tracker may affect the winner
-            retry = search.paths.command("track", "--to", tool)
             done = (
-                f"export of the winner to {tool} failed: {summarize_error(error)}; retry: {retry}"
+                f"export of the winner to {tool} failed: {summarize_error(error)}; "
+                f"retry: {search.export_command(tool)}"
             )
         if done:
             print(done)

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from handsigns.tracking.background import tracking
 
 TOOLS = ("optuna",)
@@ -50,8 +52,11 @@ def test_trials_arrive_in_order_and_in_their_final_state(scripted):
     assert messages == []
 
 
-def test_a_failing_tracker_is_reported_once_and_disabled(make_scripted):
-    scripted = make_scripted(tracking={"mlflow": True})
+@pytest.mark.parametrize(
+    ("setting", "target"), [(True, "mlflow"), ("http://host:5000", "mlflow=http://host:5000")]
+)
+def test_a_failing_tracker_is_reported_once_and_disabled(make_scripted, setting, target):
+    scripted = make_scripted(tracking={"mlflow": setting})
     scripted.first_session()
 
     def fail(record):
@@ -71,7 +76,7 @@ def test_a_failing_tracker_is_reported_once_and_disabled(make_scripted):
     assert trackers["mlflow"].calls == ["open"]
     assert messages == [
         "mlflow was disabled: ConnectionError: server\\x1b[31m down; export later with: "
-        f"{scripted.paths.command('track', '--to', 'mlflow')}"
+        f"{scripted.paths.command('track', '--to', target)}"
     ]
 
 
