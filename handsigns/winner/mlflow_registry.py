@@ -18,6 +18,7 @@ from pathlib import Path
 
 from handsigns.errors import ResultsError
 from handsigns.io.digest import file_digest
+from handsigns.results.paths import user_code_dir
 from handsigns.results.winner import CONFIG_FILE, MODEL_FILE, ModelCard
 from handsigns.tracking.base import TrackedSearch
 from handsigns.tracking.mlflow_runs import MlflowRuns  # sets MLflow's environment first
@@ -48,15 +49,24 @@ def register(
             f"MLflow has no run of {search.name}; export it first: "
             f"{search.export_command('mlflow')}"
         )
-    digest = file_digest(search.paths.winner / MODEL_FILE)
+    digest = _model_digest(search.paths.winner)
     version = _find_version(runs, run_id, search.name, digest)
     version = version or _log_model(runs, run_id, search, card, digest)
     _log_winner_metrics(runs, run_id, search.name, version, winner_metrics)
     return f"mlflow: the winner is models:/{search.name}/{version}"
 
 
+def _model_digest(winner: Path) -> str:
+    """Return the digest of the weights and, of a user-defined network, the names of its sources.
+
+    The names have digests of the sources.
+    """
+    sources = sorted(path.name for path in user_code_dir(winner).glob("*.py"))
+    return " ".join([file_digest(winner / MODEL_FILE), *sources])
+
+
 def _find_version(runs: MlflowRuns, run_id: str, name: str, digest: str) -> str | None:
-    """Return the version of these weights registered by this search's run, if any."""
+    """Return the version of this model registered by this search's run, if any."""
     found = runs.client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     same = [version for version in found if version.tags.get(_DIGEST_TAG) == digest]
     return str(same[0].version) if same else None
@@ -110,6 +120,9 @@ def _copy_model_files(search: TrackedSearch, scratch: Path) -> str:
     folder.mkdir()
     for name in (MODEL_FILE, CONFIG_FILE):
         shutil.copy(search.paths.winner / name, folder / name)
+    user_code = user_code_dir(search.paths.winner)
+    if user_code.is_dir():
+        shutil.copytree(user_code, user_code_dir(folder))
     return str(folder)
 
 

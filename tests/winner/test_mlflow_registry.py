@@ -1,0 +1,72 @@
+"""The winner in MLflow's model registry, loaded by MLflow itself."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("mlflow")
+
+from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.user_code import UserCode, UserModule
+from handsigns.models import build_model
+from handsigns.results.winner import ModelCard
+from handsigns.tracking.background import update_tracker
+from handsigns.tracking.base import TrackedSearch
+from handsigns.tracking.mlflow_runs import MlflowRuns
+from handsigns.winner.mlflow_registry import register
+from handsigns.winner.model import save_model
+
+# MLflow's tables use a feature that SQLAlchemy 2.1 removes.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+]
+
+SOURCE = """
+from torch import nn
+
+def net(config, classes, size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * size * size, classes))
+"""
+USER_CODE = UserCode({"mine": UserModule("mine", SOURCE, Path("mine.py"))})
+CARD = ModelCard(
+    config=TrialConfig(architecture="mine:net"), classes=("a", "b"), size=16, epochs=7, seeds=(5,),
+    search="scripted", trial_id="0001", selected_by="rank", selected_after_test=False,
+    fingerprint="f00d", git_revision=None, user_code=USER_CODE.code_metadata(), trained_seeds=(5,),
+)  # fmt: skip
+
+
+@pytest.fixture
+def search(make_search):
+    """Search in MLflow whose winner is a user-defined network."""
+    stored = make_search(trials=2)
+    tracked = TrackedSearch(stored.paths, stored.config, stored.data.info)
+    tracker = MlflowRuns(tracked)
+    tracker.open(stored.journal.records)
+    update_tracker(tracker, stored.journal.records)
+    tracker.close(stored.journal.records)
+    stored.paths.winner.mkdir()
+    torch.manual_seed(0)
+    network = build_model(CARD.config, 2, 16, USER_CODE)
+    save_model(stored.paths.winner, {5: network}, CARD, USER_CODE)
+    return tracked
+
+
+def test_a_user_defined_network_is_registered_with_its_code(search, monkeypatch):
+    import mlflow
+    import pandas as pd
+
+    assert register(search, CARD, {}) == "mlflow: the winner is models:/scripted/1"
+    assert register(search, CARD, {}).endswith("/1"), "the same model is registered once"
+    (description,) = search.paths.mlflow.rglob("MLmodel")
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow adds the model's code to it
+    model = mlflow.pyfunc.load_model(str(description.parent))
+    content = io.BytesIO()
+    Image.new("RGB", (20, 20), "red").save(content, "PNG")
+    probabilities = model.predict(pd.DataFrame({"image": [content.getvalue()]}))
+    assert list(probabilities) == ["a", "b"]
+    assert probabilities.sum(axis=1).tolist() == pytest.approx([1.0])
