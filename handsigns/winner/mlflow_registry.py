@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from handsigns.cluster.isolation import environment
 from handsigns.errors import ResultsError
 from handsigns.io.digest import file_digest
 from handsigns.results.paths import user_code_dir
@@ -51,7 +52,9 @@ def register(
         )
     digest = _model_digest(search.paths.winner)
     version = _find_version(runs, run_id, search.name, digest)
-    version = version or _log_model(runs, run_id, search, card, digest)
+    if version is None:
+        with _connect_mlflow(runs.uri):
+            version = _log_model(runs, run_id, search, card, digest)
     _log_winner_metrics(runs, run_id, search.name, version, winner_metrics)
     return f"mlflow: the winner is models:/{search.name}/{version}"
 
@@ -76,12 +79,10 @@ def _log_model(
     runs: MlflowRuns, run_id: str, search: TrackedSearch, card: ModelCard, digest: str
 ) -> str:
     status = runs.client.get_run(run_id).info.status
-    mlflow.set_tracking_uri(runs.uri)
-    mlflow.set_registry_uri(runs.uri)
     with (
         _silence_mlflow(),
         tempfile.TemporaryDirectory() as scratch,
-        mlflow.start_run(run_id=run_id),
+        mlflow.start_run(run_id=run_id, nested=True),  # the user may have an active run
     ):
         logged = mlflow.pyfunc.log_model(
             name="winner",
@@ -112,6 +113,24 @@ def _silence_mlflow() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
+
+
+@contextlib.contextmanager
+def _connect_mlflow(uri: str) -> Iterator[None]:
+    """Connect MLflow's global functions to a server or database; restore the user's settings."""
+    is_set = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
+    tracking = mlflow.get_tracking_uri() if is_set else ""
+    registry = mlflow.get_registry_uri()
+    if registry == mlflow.get_tracking_uri():
+        registry = ""  # as it is if not set: that of the runs
+    with environment({}):  # MLflow also sets environment variables
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(tracking)
+            mlflow.set_registry_uri(registry)
 
 
 def _copy_model_files(search: TrackedSearch, scratch: Path) -> str:

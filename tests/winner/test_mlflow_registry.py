@@ -1,6 +1,7 @@
 """The winner in MLflow's model registry, loaded by MLflow itself."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from handsigns.config.user_code import UserCode, UserModule
 from handsigns.models import build_model
 from handsigns.results.winner import ModelCard
 from handsigns.tracking.background import update_tracker
-from handsigns.tracking.base import TrackedSearch
+from handsigns.tracking.base import TrackedSearch, mlflow_uri
 from handsigns.tracking.mlflow_runs import MlflowRuns
 from handsigns.winner.mlflow_registry import register
 from handsigns.winner.model import save_model
@@ -70,3 +71,21 @@ def test_a_user_defined_network_is_registered_with_its_code(search, monkeypatch)
     probabilities = model.predict(pd.DataFrame({"image": [content.getvalue()]}))
     assert list(probabilities) == ["a", "b"]
     assert probabilities.sum(axis=1).tolist() == pytest.approx([1.0])
+
+
+def test_the_users_own_run_and_settings_are_kept(search, tmp_path, monkeypatch):
+    import mlflow
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    own = f"sqlite:///{tmp_path}/own.db"
+    try:
+        mlflow.set_tracking_uri(mlflow_uri(search.paths, search.config))
+        with mlflow.start_run() as run:
+            mlflow.set_tracking_uri(own)
+            register(search, CARD, {})
+            assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == own
+            assert os.environ["MLFLOW_TRACKING_URI"] == own
+            assert mlflow.active_run().info.run_id == run.info.run_id
+            mlflow.set_tracking_uri(mlflow_uri(search.paths, search.config))
+    finally:
+        mlflow.set_tracking_uri(None)
