@@ -69,7 +69,7 @@ class WandbRuns:
                 self._finish_run(record, failed=True)
 
     def log_winner(self, config: Mapping[str, Any], results: Mapping[str, Any]) -> None:
-        """Write the winner as a separate run of the group, in place of an earlier offline one.
+        """Write the winner as a separate run of the group, in place of an earlier one.
 
         Args:
             config: hyperparameters of the winner.
@@ -77,6 +77,10 @@ class WandbRuns:
         """
         self._search_id = self._search.search_id()
         run = self._init_run("winner", dict(config))
+        # Of an earlier winner, if W&B has resumed its run.
+        for name in set(run.summary.keys()) - results.keys():
+            if not name.startswith("_"):
+                del run.summary[name]
         run.summary.update(dict(results))
         run.finish()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
+import math
 import shutil
 import tempfile
 import time
@@ -29,6 +30,8 @@ from mlflow.entities import Metric, RunTag  # isort: skip
 from mlflow.exceptions import MlflowException  # isort: skip
 
 _DIGEST_TAG = "handsigns.model_digest"
+_WINNER_TAG = "handsigns.winner."
+"""Prefix of the tags with the winner's metrics."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REQUIREMENTS = ("torch", "torchvision", "numpy", "pandas", "pillow", "pydantic", "pyyaml",
                  "safetensors")  # fmt: skip
@@ -169,18 +172,21 @@ def _log_winner_metrics(
     winner_metrics: Mapping[str, float | str],
 ) -> None:
     now = int(time.time() * 1000)
-    known = runs.client.get_run(run_id).data.metrics
+    run = runs.client.get_run(run_id).data
     numbers = {
         key: float(value)
         for key, value in winner_metrics.items()
-        if not isinstance(value, str) and known.get(key) != value
+        if not isinstance(value, str) and run.metrics.get(key) != value
     }
+    for tag in run.tags:
+        key = tag.removeprefix(_WINNER_TAG)
+        if key != tag and key not in winner_metrics:  # of an earlier winner, which was tested
+            runs.client.delete_tag(run_id, tag)
+            numbers[key] = math.nan  # a metric cannot be deleted
     runs.client.log_batch(
         run_id,
         metrics=[Metric(key, value, now, 0) for key, value in numbers.items()],
-        tags=[
-            RunTag(f"handsigns.winner.{key}", str(value)) for key, value in winner_metrics.items()
-        ],
+        tags=[RunTag(f"{_WINNER_TAG}{key}", str(value)) for key, value in winner_metrics.items()],
     )
     for key, value in winner_metrics.items():
         runs.client.set_model_version_tag(name, version, key, str(value))

@@ -3,10 +3,13 @@
 import json
 import struct
 import time
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("wandb")
+
+from handsigns.tracking import wandb_runs
 
 
 def read_records(folder):
@@ -86,3 +89,12 @@ def test_runs_match_the_journal_also_after_a_resume(scripted, monkeypatch):
     for trial_id in ("0004", "0005"):
         epochs = scripted.journal[trial_id].epochs
         assert read(after[trial_id])[1] == [(m.epoch, m.val_loss) for m in epochs]
+
+
+def test_a_later_winner_has_its_own_summary(scripted, monkeypatch):
+    scripted.first_session()
+    summary = {"test_accuracy": 0.9, "trial_id": "0000", "_runtime": 3}
+    resumed = SimpleNamespace(summary=summary, finish=lambda: None)
+    monkeypatch.setattr(wandb_runs.wandb, "init", lambda **_: resumed)
+    wandb_runs.WandbRuns(scripted.search).log_winner({}, {"trial_id": "0001"})
+    assert summary == {"trial_id": "0001", "_runtime": 3}

@@ -1,6 +1,7 @@
 """The winner in MLflow's model registry, loaded by MLflow itself."""
 
 import io
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from handsigns.results.winner import ModelCard
 from handsigns.tracking.background import update_tracker
 from handsigns.tracking.base import TrackedSearch, mlflow_uri
 from handsigns.tracking.mlflow_runs import MlflowRuns
+from handsigns.winner import mlflow_registry
 from handsigns.winner.mlflow_registry import register
 from handsigns.winner.model import save_model
 
@@ -89,3 +91,21 @@ def test_the_users_own_run_and_settings_are_kept(search, tmp_path, monkeypatch):
             mlflow.set_tracking_uri(mlflow_uri(search.paths, search.config))
     finally:
         mlflow.set_tracking_uri(None)
+
+
+def test_a_test_result_of_an_earlier_winner_is_removed(search, monkeypatch):
+    def log_model(runs, run_id, search, card, digest):
+        runs.client.create_registered_model(search.name)
+        tags = {mlflow_registry._DIGEST_TAG: digest}
+        source = f"runs:/{run_id}/winner"
+        return runs.client.create_model_version(search.name, source, run_id, tags).version
+
+    monkeypatch.setattr(mlflow_registry, "_log_model", log_model)
+    register(search, CARD, {"trial_id": "0000", "test_accuracy": 0.9})
+    register(search, CARD, {"trial_id": "0001"})
+    runs = MlflowRuns(search)
+    parent = runs.find_parent_run()
+    found = runs.client.get_run(parent).data
+    tags = {name: value for name, value in found.tags.items() if ".winner." in name}
+    assert tags == {"handsigns.winner.trial_id": "0001"}
+    assert math.isnan(found.metrics["test_accuracy"])
