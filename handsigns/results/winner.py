@@ -98,7 +98,7 @@ def read_model_card(folder: Path) -> ModelCard:
         document = load_yaml_document(path, _MAX_CARD_BYTES)
         return TypeAdapter(ModelCard).validate_python(document.values)
     except (ConfigError, ValueError) as error:
-        raise corrupt_file_error(path, error, _remedy(folder)) from error
+        raise corrupt_file_error(path, error, retraining_remedy(folder)) from error
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,12 @@ def read_retraining(folder: Path) -> RetrainingRecord:
     """
     path = folder / METRICS_FILE
     try:
-        return read_json(path, RetrainingRecord, _remedy(folder))
+        return read_json(path, RetrainingRecord, retraining_remedy(folder))
     except FileNotFoundError as error:
-        raise corrupt_file_error(path, error, _remedy(folder)) from error
+        raise corrupt_file_error(path, error, retraining_remedy(folder)) from error
 
 
-def _remedy(folder: Path) -> str:
+def retraining_remedy(folder: Path) -> str:
     """Return the remedy for damaged files of a winner."""
     return f"retrain: {_retrain_command(folder)}"
 

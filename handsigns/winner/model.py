@@ -16,7 +16,6 @@ from handsigns.config.user_code import (
     save_user_code,
     user_functions,
 )
-from handsigns.console.program import command
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import atomic_write
 from handsigns.models import Ensemble, build_model, inference_model
@@ -26,6 +25,7 @@ from handsigns.results.winner import (
     SEEDS_FOLDER,
     ModelCard,
     read_model_card,
+    retraining_remedy,
     write_model_card,
 )
 
@@ -69,7 +69,7 @@ def load_model(
     card = read_model_card(folder)
     user_code = _load_user_code(folder, card, allowed=trust_user_code)
     model = _combine([_build(card, user_code) for _ in card.seeds])
-    model = _load_weights(folder / MODEL_FILE, model, card, device)
+    model = _load_weights(folder, folder / MODEL_FILE, model, device)
     return inference_model(model, card.config).eval(), card
 
 
@@ -84,7 +84,7 @@ def load_seed_models(
     card = read_model_card(folder)
     user_code = _load_user_code(folder, card, allowed=trust_user_code)
     read = [
-        _load_weights(seed_weights_path(folder, seed), _build(card, user_code), card, device)
+        _load_weights(folder, seed_weights_path(folder, seed), _build(card, user_code), device)
         for seed in card.trained_seeds
     ]
     return [inference_model(model, card.config).eval() for model in read]
@@ -115,12 +115,13 @@ def _save_weights(path: Path, model: nn.Module) -> None:
         temporary.write_bytes(save(weights))
 
 
-def _load_weights(path: Path, model: nn.Module, card: ModelCard, device: torch.device) -> nn.Module:
+def _load_weights(folder: Path, path: Path, model: nn.Module, device: torch.device) -> nn.Module:
+    """Load the weights in `path` of the winner in `folder` into a model."""
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ResultsError(
             f"{path} is damaged or belongs to another architecture ({error}); "
-            f"retrain: {command('retrain', card.search)}"
+            f"{retraining_remedy(folder)}"
         ) from error
     return model.to(device)
