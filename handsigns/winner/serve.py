@@ -26,6 +26,23 @@ def check_extra() -> None:
         raise ResultsError("serve needs Ray Serve: pip install 'handsigns[serve]'")
 
 
+def check_model(winner: Path, *, trust_user_code: bool) -> None:
+    """Check that the model can be loaded: of a failing replica Ray reports no reason.
+
+    Args:
+        winner: folder of the retrained model.
+        trust_user_code: see `load_model`.
+
+    Raises:
+        ResultsError: the model is missing or damaged, or needs user code that is not trusted.
+    """
+    import torch
+
+    from handsigns.winner.model import load_model
+
+    load_model(winner, torch.device("cpu"), trust_user_code=trust_user_code)
+
+
 def check_port(port: int) -> None:
     """Check that a port is available.
 

@@ -23,17 +23,17 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
         trust_user_code: whether a user-defined model may be run.
 
     Raises:
-        ResultsError: there is no winner, or packages are missing.
-        ResourceError: the port is taken.
+        ResultsError: there is no winner, it cannot be loaded, packages are missing, or the port is
+            taken.
+        ResourceError: Ray Serve does not start.
     """
     from handsigns.cluster.session import ray_session
     from handsigns.console.capture import redirect_output
-    from handsigns.results.winner import read_model_card
-    from handsigns.winner.serve import HOST, check_extra, check_port, served
+    from handsigns.winner.serve import HOST, check_extra, check_model, check_port, served
 
     check_extra()
     ensure_winner(paths)
-    read_model_card(paths.winner)
+    check_model(paths.winner, trust_user_code=trust_user_code)
     check_port(port)
     print(f"starting; Ray's own output goes to {paths.ray_log}", flush=True)
     with _shutdown_event() as shutdown, redirect_output(paths.ray_log) as terminal:
