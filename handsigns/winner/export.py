@@ -33,6 +33,7 @@ from handsigns.winner.onnx_graph import (
     Metadata,
     RunGraph,
     example_args,
+    first_line,
     image_batches,
     open_onnx,
     write_onnx,
@@ -80,7 +81,8 @@ def export_winner(
         the largest difference between two probabilities, at most `TOLERANCE`.
 
     Raises:
-        ResultsError: the model is missing or damaged, or the graph differs; nothing is written.
+        ResultsError: the model is missing or damaged, has no equivalent in that format, or the
+            graph differs; nothing is written.
     """
     model, card = load_model(winner, torch.device("cpu"), trust_user_code=trust_user_code)
     # The graph uses the default memory format; channels last is for training.
@@ -118,7 +120,8 @@ def write_untrained(
     with torch.random.fork_rng(devices=[]):
         model = inference_model(build_model(config, classes, size, user_code), config)
     plain = model.requires_grad_(False).to(memory_format=torch.contiguous_format)
-    write_onnx(_ExportModule(plain).eval(), size, {}, out)
+    alternative = f"leave {config.architecture} out of the space, or remove limits.latency_ms"
+    write_onnx(_ExportModule(plain).eval(), size, {}, out, alternative)
 
 
 def _max_difference(model: nn.Module, run: RunGraph, images: Pixels) -> float:
@@ -132,7 +135,13 @@ def _max_difference(model: nn.Module, run: RunGraph, images: Pixels) -> float:
 
 
 def _export_torch(wrapped: _ExportModule, size: int, metadata: Metadata, path: Path) -> RunGraph:
-    program = torch.export.export(wrapped, example_args(size), dynamic_shapes=DYNAMIC_SHAPES)
+    try:
+        program = torch.export.export(wrapped, example_args(size), dynamic_shapes=DYNAMIC_SHAPES)
+    except Exception as error:  # of many types, also from within a user-defined network
+        raise ResultsError(
+            f"torch.export has no equivalent of the model ({first_line(error)}); change its code, "
+            f"such as branches that depend on values of tensors"
+        ) from error
     content = io.BytesIO()
     torch.export.save(program, content, extra_files={METADATA_FILE: json.dumps(metadata)})
     path.write_bytes(content.getvalue())

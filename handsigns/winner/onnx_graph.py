@@ -45,7 +45,13 @@ def check_extra(alternative: str = "use --format torch-export") -> None:
         )
 
 
-def write_onnx(network: nn.Module, size: int, metadata: Metadata, path: Path) -> None:
+def write_onnx(
+    network: nn.Module,
+    size: int,
+    metadata: Metadata,
+    path: Path,
+    alternative: str = "try --format torch-export",
+) -> None:
     """Write a network as an ONNX graph with the input `images` and the output `probabilities`.
 
     Args:
@@ -53,9 +59,10 @@ def write_onnx(network: nn.Module, size: int, metadata: Metadata, path: Path) ->
         size: height and width of the images in pixels.
         metadata: values for JSON; texts are stored as they are.
         path: the file to write.
+        alternative: what can be done if ONNX has no equivalent of the network.
 
     Raises:
-        ResultsError: ONNX has no equivalent of the network.
+        ResultsError: ONNX has none.
     """
     try:
         program = torch.onnx.export(
@@ -68,10 +75,8 @@ def write_onnx(network: nn.Module, size: int, metadata: Metadata, path: Path) ->
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ResultsError(
-            f"the model has no ONNX graph ({reason}); use --format torch-export"
-        ) from error
+        reason = first_line(error)
+        raise ResultsError(f"the model has no ONNX graph ({reason}); {alternative}") from error
     assert program is not None  # it is None only with dynamo=False
     for node in program.model.graph.all_nodes():
         # Stack traces, with paths of this machine, make up an eighth of a small file.
@@ -79,6 +84,11 @@ def write_onnx(network: nn.Module, size: int, metadata: Metadata, path: Path) ->
     for name, value in metadata.items():
         program.model.metadata_props[name] = value if isinstance(value, str) else json.dumps(value)
     program.save(path, external_data=False)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an exporter's error, of which the others are internals."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def open_onnx(path: Path) -> RunGraph:

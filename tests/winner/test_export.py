@@ -10,7 +10,13 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.models import build_model
 from handsigns.winner import export, onnx_graph
-from handsigns.winner.export import FORMATS, METADATA_FILE, TOLERANCE, export_winner
+from handsigns.winner.export import (
+    FORMATS,
+    METADATA_FILE,
+    TOLERANCE,
+    export_winner,
+    write_untrained,
+)
 from handsigns.winner.model import save_model
 from handsigns.winner.predict import load_winner
 from tests.support.winners import NAMES, SIZE, random_images, random_network, save_winner
@@ -96,3 +102,21 @@ def test_the_error_without_onnx_has_the_install_command(monkeypatch):
     monkeypatch.setattr(onnx_graph, "_PACKAGES", ("onnx", "no_such_package"))
     with pytest.raises(ResultsError, match=r"no_such_package: pip install 'handsigns\[onnx\]'"):
         onnx_graph.check_extra()
+
+
+def test_a_model_without_equivalent_is_reported_with_a_remedy(make_winner, monkeypatch, tmp_path):
+    def fail(*_, **__):
+        raise torch.onnx.OnnxExporterError("\nCould not guard on\ninternals")
+
+    monkeypatch.setattr(torch.export, "export", fail)
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    folder = make_winner("compact")
+    for export_format, message in {
+        "torch-export": r"equivalent of the model \(Could not guard on\); change its code",
+        "onnx": r"no ONNX graph \(Could not guard on\); try --format torch-export",
+    }.items():
+        with pytest.raises(ResultsError, match=message):
+            export_winner(folder, export_format, folder / "model.any", random_images(1))
+    message = r"leave compact out of the space, or remove limits\.latency_ms"
+    with pytest.raises(ResultsError, match=message):
+        write_untrained(TrialConfig(channel_width=4), 3, SIZE, None, tmp_path / "model.onnx")
