@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from handsigns.results.reevaluation import ReevaluatedTrial
+from handsigns.results.statistics import num_val_images
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.intervals import difference_interval, mean_confidence_interval
@@ -118,13 +119,13 @@ def _comparisons(
         for trial in reevaluated:
             yield trial.record, _paired(reevaluated[0], trial, score)
         return
-    num_val = sum(search.data.info.counts["val"])
     best = getattr(winner.epochs[-1], score)
     for record in search.journal.records:
         if record.trial_id == winner.trial_id or (record.status == "completed" and record.epochs):
             own = getattr(record.epochs[-1], score)
+            num_val = min(num_val_images(search, winner), num_val_images(search, record))
             interval = None
-            if score == "val_accuracy":  # others are no proportions of images
+            if num_val and score == "val_accuracy":  # others are no proportions of images
                 correct = round(best * num_val), round(own * num_val)
                 interval = difference_interval(*correct, num_val)
             yield record, (best - own, interval, 0)

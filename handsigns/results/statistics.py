@@ -26,7 +26,7 @@ class ValidationScore:
     Attributes:
         score: score in [0, 1]; see `Objective.score`.
         interval: 95 % Wilson interval; None for another score than accuracy, or if the number of
-            validation images is unknown.
+            validation images is unknown; see `num_val_images`.
         loss: loss in nats.
         epochs: number of epochs trained.
     """
@@ -87,8 +87,16 @@ class EarlyStoppingSavings:
         return self.saved_epochs / self.max_epochs_total if self.max_epochs_total else 0.0
 
 
-def num_val_images(search: StoredSearch) -> int:
-    """Return the size of the validation split; 0 if it is not recorded."""
+def num_val_images(search: StoredSearch, record: TrialRecord | None = None) -> int:
+    """Return the size of the validation split; 0 if it is not recorded.
+
+    Args:
+        search: the search.
+        record: trial that was validated; 0 is returned if the images have changed since.
+    """
+    sessions = [search.journal.sessions[number] for number in record.sessions] if record else []
+    if any(session.fingerprint != search.data.info.fingerprint for session in sessions):
+        return 0
     return sum(search.data.info.counts.get("val", ()))
 
 
@@ -114,7 +122,7 @@ def validation_score(
     last = record.last_epoch
     if last is None or not record.has_result:
         return None
-    score, total, interval = objective.score_of(last), num_val_images(search), None
+    score, total, interval = objective.score_of(last), num_val_images(search, record), None
     if total and objective.score == "val_accuracy":
         interval = wilson_interval(round(score * total), total)
     return ValidationScore(score, interval, last.val_loss, len(record.epochs))

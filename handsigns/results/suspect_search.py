@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from handsigns.config.sections import Objective
 from handsigns.console.sanitize import printable
 from handsigns.data.dataset import DataSet
 from handsigns.data.findings import ImageRef
@@ -19,11 +18,12 @@ from handsigns.data.validate import shared_images
 from handsigns.results.checkpoints import checkpoint_store
 from handsigns.results.paths import SearchPaths
 from handsigns.results.predictions import load_predictions, predictions_key
-from handsigns.results.statistics import validation_score
+from handsigns.results.statistics import num_val_images
 from handsigns.results.store import StoredSearch
 from handsigns.results.suspects import MIN_MODELS, LeakEffect, SuspectLabel, SuspectLabels
 from handsigns.results.trial import TrialRecord
 from handsigns.stats.confident_learning import confident_learning
+from handsigns.stats.intervals import wilson_interval
 
 _MAX_TRIALS = 50
 """Good trials whose predictions are read; more would not change the mean."""
@@ -67,12 +67,12 @@ def _good_runs(search: StoredSearch) -> Iterator[tuple[SearchPaths, TrialRecord]
     best may be less accurate than others. The runs are those of re-evaluated top trials.
     """
     completed = [record for record in search.ranked if record.status == "completed"]
-    accuracy = Objective(metric="val_accuracy", direction="maximize")
-    best = validation_score(search, completed[0], accuracy) if completed else None
-    least = best.interval[0] if best is not None and best.interval is not None else math.inf
+    total, least = num_val_images(search), math.inf
+    if completed and total:
+        # An approximation if the number of images has changed since.
+        least = wilson_interval(round(completed[0].epochs[-1].val_accuracy * total), total)[0]
     for record in completed[:_MAX_TRIALS]:
-        score = validation_score(search, record, accuracy)
-        if score is not None and score.score >= least:
+        if record.epochs[-1].val_accuracy >= least:
             yield search.paths, record
     for run in search.reevaluation_journal.records:
         if run.status == "completed":

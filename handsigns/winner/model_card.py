@@ -15,6 +15,7 @@ from handsigns.console.sanitize import escape_markdown
 from handsigns.data.imbalance import rare_classes
 from handsigns.io.atomic import write_text
 from handsigns.results.class_scores import confused_pairs, omission_note, worst_classes
+from handsigns.results.statistics import num_val_images
 from handsigns.results.store import StoredSearch
 from handsigns.results.test_result import TEST_FILE, TestResult, read_test_result
 from handsigns.results.trial import TrialRecord
@@ -170,13 +171,9 @@ def _describe_kept(card: ModelCard) -> str:
 def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult | None) -> str:
     lines = ["## Metrics", ""]
     if trial.last_epoch is not None:
-        total = sum(search.data.info.counts["val"])
-        num_correct = round(trial.last_epoch.val_accuracy * total)
-        interval = wilson_interval(num_correct, total)
+        accuracy = _validation_accuracy(search, trial, trial.last_epoch.val_accuracy)
         lines += [
-            f"- Validation accuracy in the search: {num_correct / total:.2%}, "
-            f"{num_correct}/{total} correct, "
-            f"95 % confidence interval {percent_interval(interval, 2)} (Wilson). This is "
+            f"- Validation accuracy in the search: {accuracy}. This is "
             f"optimistic: the configuration was selected on these images, among "
             f"{len(search.journal.records)} trials. It is the accuracy of the trial's model, not "
             f"of this one, which was trained on these images, too."
@@ -205,6 +202,18 @@ def _metrics_section(search: StoredSearch, trial: TrialRecord, test: TestResult 
     if note := omission_note(len(scores), len(test.classes), f"`{TEST_FILE}`"):
         lines += ["", f"These are {note}."]
     return "\n".join(lines)
+
+
+def _validation_accuracy(search: StoredSearch, trial: TrialRecord, accuracy: float) -> str:
+    total = num_val_images(search, trial)
+    if not total:
+        return f"{percent(accuracy)}, on images that have changed since"
+    num_correct = round(accuracy * total)
+    interval = wilson_interval(num_correct, total)
+    return (
+        f"{num_correct / total:.2%}, {num_correct}/{total} correct, "
+        f"95 % confidence interval {percent_interval(interval, 2)} (Wilson)"
+    )
 
 
 def _duplicates_note(test: TestResult) -> str:

@@ -68,6 +68,16 @@ def test_the_interval_of_single_runs_is_that_of_proportions(make_search):
     assert choice.describe().endswith("distinguishably worse")
 
 
+def test_trials_on_different_images_have_no_interval(make_search):
+    search = make_search({"0000": 0.97, "0002": 0.85})
+    journal = Journal(search.paths.journal, writable=True)
+    journal.start_session(Session("0ther", {}))
+    write(journal, "0003", 4, 0.5, 0.96)
+    journal.close()
+    choice = smallest_within(open_search(search.paths), 0.05, count)
+    assert (choice.record.trial_id, choice.interval) == ("0003", None)
+
+
 def test_reevaluated_trials_are_compared_run_by_run(make_search):
     search = make_search(
         {"0000": 0.97, "0001": 0.96, "0002": 0.97},

@@ -1,5 +1,7 @@
 """Statistics and timeline of a small search, checked by hand."""
 
+import dataclasses
+
 import pytest
 
 from handsigns.config.validate import validate_search_config
@@ -12,6 +14,7 @@ from handsigns.results.statistics import (
     ValidationScore,
     baseline,
     early_stopping_savings,
+    num_val_images,
     optimization_history,
     rung_stats,
     rungs,
@@ -132,6 +135,14 @@ def test_winner_baseline_and_runner_up_scores(search):
     assert score.interval == wilson_interval(6, 10)  # 0.55 of 10 images, rounded
     assert within_noise(score, validation_score(search, recipe))
     assert validation_score(search, search.trial("0002")) is None
+
+
+def test_scores_on_images_that_have_changed_have_no_interval(search):
+    info = dataclasses.replace(search.data.info, fingerprint="0ther")
+    changed = dataclasses.replace(search, data=dataclasses.replace(search.data, info=info))
+    assert num_val_images(changed) == num_val_images(search, search.trial(None)) == 10
+    assert num_val_images(changed, search.trial(None)) == 0
+    assert validation_score(changed, search.trial(None)).interval is None
 
 
 @pytest.mark.parametrize(("score", "expected"), [(0.7, False), (0.8, True), (0.95, False)])

@@ -25,7 +25,7 @@ from handsigns.results.test_result import (
     TestResult,
     read_test_result,
 )
-from handsigns.results.trial import Placement
+from handsigns.results.trial import Placement, Session
 from handsigns.results.winner import ModelCard, RetrainingRecord, SeedRun, read_retraining
 from handsigns.stats.calibration import Calibration
 from handsigns.winner.model_card import write_readme
@@ -34,11 +34,15 @@ from tests.support.records import make_spec
 HOSTILE_TEXT = "<script>alert(1)</script>[x](javascript:1)|`*_\n# head"
 
 
-@pytest.fixture
-def write_card(tmp_path):
-    """Write the card of a model with a class named HOSTILE_TEXT; return its text."""
+@pytest.fixture(params=["f1ng"])
+def write_card(tmp_path, request):
+    """Write the card of a model with a class named HOSTILE_TEXT; return its text.
+
+    The parameter is the fingerprint of the images that the trial was trained on.
+    """
     config, _ = validate_search_config({"space": {"learning_rate": 0.01}})
     journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_session(Session(request.param, {}))
     journal.start_trial(make_spec("0000", {"learning_rate": 0.01}))
     metrics = EpochMetrics(1, 0.1, 0.9, 0.3, 0.9, 0.9, 0.01, 1.0)
     journal.report_epoch("0000", metrics, Placement("laptop/1", "cpu", 1))
@@ -103,6 +107,12 @@ def test_card_before_the_test(write_card):
     assert "| learning\\_rate | 0\\.01 |" in text
     assert "| train | 60 | " in text
     assert "\nhandsigns predict first photo.jpg\n" in text
+
+
+@pytest.mark.parametrize("write_card", ["0ther"], indirect=True)
+def test_accuracy_on_images_that_have_changed_has_no_interval(write_card):
+    line = "in the search: 90.00%, on images that have changed since. This is optimistic"
+    assert line in write_card()
 
 
 def test_card_after_the_test(write_card):
