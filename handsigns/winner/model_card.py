@@ -31,6 +31,7 @@ from handsigns.results.winner import (
 from handsigns.stats.intervals import wilson_interval
 from handsigns.winner.model_card_data import data_section
 from handsigns.winner.model_card_exports import exports_section
+from handsigns.winner.model_card_usage import usage_section
 
 _MAX_CONFUSIONS = 5
 _MAX_CLASSES = 30
@@ -61,7 +62,7 @@ def write_readme(
     trial = search.trial(card.trial_id)
     parts = [
         _overview_section(card),
-        _usage_section(card),
+        usage_section(card),
         data_section(search.data.info),
         _training_section(card, training),
         _metrics_section(search, trial, test),
@@ -98,29 +99,6 @@ def _overview_section(card: ModelCard) -> str:
         f"revision: "
         f"{escape_markdown(card.git_revision or 'unknown')}."
     )
-
-
-def _usage_section(card: ModelCard) -> str:
-    # Search names have no other characters, but a manipulated card may.
-    name = "".join(c for c in card.search if c.isascii() and (c.isalnum() or c in "._-"))
-    return f"""## How to use it
-
-```
-{CONSOLE_SCRIPT} predict {name} photo.jpg
-{CONSOLE_SCRIPT} serve {name}
-{CONSOLE_SCRIPT} export {name} --format onnx
-```
-
-```python
-import handsigns
-
-winner = handsigns.load_winner("{name}")
-for prediction in handsigns.predict(winner, ["photo.jpg"]):
-    print(prediction.label, prediction.probabilities)
-```
-
-`model.safetensors` has the weights and `config.yaml` all that is needed to rebuild the network;
-loading them runs no code."""
 
 
 def _license_section(path: Path) -> str:

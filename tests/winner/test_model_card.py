@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from handsigns.cli.parser import parse
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
@@ -29,6 +30,7 @@ from handsigns.results.trial import Placement, Session
 from handsigns.results.winner import ModelCard, RetrainingRecord, SeedRun, read_retraining
 from handsigns.stats.calibration import Calibration
 from handsigns.winner.model_card import write_readme
+from handsigns.winner.model_card_usage import usage_section
 from tests.support.records import make_spec
 
 HOSTILE_TEXT = "<script>alert(1)</script>[x](javascript:1)|`*_\n# head"
@@ -91,6 +93,21 @@ def make_result(confusion_matrix=((1, 3), (0, 6)), **changes):
         fingerprint="f1ng",
     )
     return dataclasses.replace(result, **changes)
+
+
+def test_commands_for_a_user_defined_network_trust_its_code():
+    card = ModelCard(config=TrialConfig(architecture="mine:net"), classes=("a", "b"), size=16,
+                     epochs=7, seeds=(5,), search="first", trial_id="0000", selected_by="rank",
+                     selected_after_test=False, fingerprint="f1ng", git_revision=None,
+                     user_code={}, trained_seeds=(5,))  # fmt: skip
+    text = usage_section(card)
+    for line in text.splitlines():
+        if line.startswith("handsigns "):
+            parse(line.split()[1:])
+            assert line.endswith(" --trust-user-code")
+    assert 'load_winner("first", trust_user_code=True)' in text
+    assert "runs no code" not in text
+    assert "which loading the model runs" in text
 
 
 def make_profile(file_bytes):
