@@ -220,7 +220,14 @@ class SearchPaths:
 
 @dataclass(frozen=True)
 class ReevaluationPaths(SearchPaths):
-    """File paths of a re-evaluation, inside the folder of its search and laid out like one."""
+    """File paths of a re-evaluation, inside the folder of its search and laid out like one.
+
+    Attributes:
+        arguments: arguments of the command that resumes it, after the name of the search; empty:
+            those that user code needs.
+    """
+
+    arguments: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -240,7 +247,7 @@ class ReevaluationPaths(SearchPaths):
     @property
     def resume_command(self) -> str:
         """Command that resumes the re-evaluation."""
-        return self.command("reevaluate", *self.trust_options)
+        return self.command("reevaluate", *(self.arguments or self.trust_options))
 
 
 def _reject_path(results: Path, name: str) -> None:

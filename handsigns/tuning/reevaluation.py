@@ -12,6 +12,7 @@ from handsigns.errors import ConfigError, ResultsError
 from handsigns.monitor.live import SearchDisplay
 from handsigns.policy.planned import PlannedSource
 from handsigns.results.journal import Journal
+from handsigns.results.paths import ReevaluationPaths
 from handsigns.results.reevaluation import (
     ReevaluationPlan,
     feasible_folds,
@@ -49,6 +50,7 @@ def reevaluate(
     stored: StoredSearch,
     data: DataSet,
     plan: ReevaluationPlan,
+    paths: ReevaluationPaths,
     time_budget: float | None = None,
     address: str | None = None,
     user_code: UserCode | None = None,
@@ -63,6 +65,7 @@ def reevaluate(
         stored: the search, locked by this process.
         data: data set of the search.
         plan: runs to train and, from now on, to compare.
+        paths: its files.
         time_budget: seconds of this session; None sets no limit.
         address, user_code, exit_on_second_interrupt: see `SearchRequest`.
 
@@ -72,7 +75,6 @@ def reevaluate(
     Raises:
         ResultsError, ResourceError: see `SearchSession.run`.
     """
-    paths = stored.paths.reevaluation
     journal = prepare_runs(stored.config, paths, data.info.fingerprint, plan.run_ids)
     write_plan(paths, plan, journal.records)
     time_limit = None if time_budget is None else journal.elapsed + time_budget

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from handsigns.workflow.user_code import load_user_code_for_trials
 if TYPE_CHECKING:
     from handsigns.config.sections import Reevaluation
     from handsigns.data.dataset import DataSet
+    from handsigns.results.paths import ReevaluationPaths
     from handsigns.results.reevaluation import ReevaluationPlan
     from handsigns.results.store import StoredSearch
     from handsigns.tuning.request import SearchResult
@@ -68,12 +70,14 @@ def reevaluate(
         flush=True,
     )
     _print_deviation(plan, data, search.config.seed)
+    paths = reevaluation_paths(search, inputs, options)
     try:
         with search_lock(search.paths):
             outcome = run_reevaluation(
                 search,
                 data,
                 plan,
+                paths,
                 time_budget,
                 options.address,
                 user_code=user_code,
@@ -82,9 +86,17 @@ def reevaluate(
             search = reload(search)
             update_suspects(search, data)
     except KeyboardInterrupt as error:
-        resume_command = search.paths.reevaluation.resume_command
-        raise KeyboardInterrupt(f"interrupted; resume with: {resume_command}") from error
+        raise KeyboardInterrupt(f"interrupted; resume with: {paths.resume_command}") from error
     return search, outcome
+
+
+def reevaluation_paths(
+    search: StoredSearch, inputs: InputOptions, options: RunOptions
+) -> ReevaluationPaths:
+    """Return the file paths of a re-evaluation, with the command that resumes it."""
+    address = () if options.address is None else ("--address", options.address)
+    arguments = (*address, *inputs.arguments)
+    return dataclasses.replace(search.paths.reevaluation, arguments=arguments)
 
 
 def _print_deviation(plan: ReevaluationPlan, data: DataSet, search_seed: int) -> None:

@@ -98,9 +98,11 @@ def test_ctrl_c_before_the_first_run_prints_the_resume_command(
     monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: data)
     monkeypatch.setattr("handsigns.tuning.reevaluation.reevaluate", interrupt)
     root = str(search.paths.root.parent)
-    assert main(["reevaluate", search.paths.name, "--results", root]) == 130
+    options = ["--address", "host:6379", "--data", "moved"]
+    assert main(["reevaluate", search.paths.name, *options, "--results", root]) == 130
     output = capsys.readouterr()
-    assert "resume with: python -m handsigns reevaluate scripted" in output.err
+    command = f"python -m handsigns reevaluate scripted {' '.join(options)} --results"
+    assert f"resume with: {command}" in " ".join(output.err.split())
     note = "to keep groups together, the folds differ by up to 10 images of a class"
     assert note in " ".join(output.out.split())
 

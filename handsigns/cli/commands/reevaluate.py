@@ -19,7 +19,7 @@ from handsigns.cli.show import show_next, show_reevaluation
 from handsigns.cli.values import positive_int
 from handsigns.errors import INTERRUPTED
 from handsigns.workflow.data import InputOptions
-from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate
+from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate, reevaluation_paths
 from handsigns.workflow.searches import open_synced
 from handsigns.workflow.trials import RunOptions
 
@@ -88,9 +88,8 @@ def reevaluate_and_show(
     options = RunOptions(address, exit_on_second_interrupt=True)
     search, outcome = reevaluate(search, values, input_options, options)
     if outcome is not None and outcome.interrupted:
-        print(
-            f"interrupted; resume with: {search.paths.reevaluation.resume_command}", file=sys.stderr
-        )
+        paths = reevaluation_paths(search, input_options, options)
+        print(f"interrupted; resume with: {paths.resume_command}", file=sys.stderr)
         return search, INTERRUPTED
     show_reevaluation(search, outcome)
     return search, 0
