@@ -12,7 +12,7 @@ from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.searches import reload
 from handsigns.workflow.suspects import update_suspects
 from handsigns.workflow.trials import RunOptions
-from handsigns.workflow.user_code import load_user_code_for_trials
+from handsigns.workflow.user_code import load_user_code_for_trials, select_by_user_code
 
 if TYPE_CHECKING:
     from handsigns.config.sections import Reevaluation
@@ -59,7 +59,13 @@ def reevaluate(
     plan, time_budget = choose_plan(
         search, {name: values.get(name) for name in REEVALUATION_SETTINGS}
     )
-    planned = [search.trial(trial_id) for trial_id in plan.trial_ids]
+    planned, others = select_by_user_code(search, [search.trial(one) for one in plan.trial_ids])
+    plan = dataclasses.replace(plan, trial_ids=tuple(record.trial_id for record in planned))
+    for record in others:
+        print(
+            f"note: trial {record.trial_id} is not re-evaluated: it ran another version of your "
+            f"code than the best"
+        )
     user_code = load_user_code_for_trials(search, planned, allowed=inputs.trust_user_code)
     data = open_verified_data(search, inputs.data)
     many = "best trial" if len(plan.trial_ids) == 1 else f"best {len(plan.trial_ids)} trials"

@@ -113,29 +113,50 @@ def load_user_code_for_trial(
     Raises:
         ResultsError: they are not trusted, or the code is missing or damaged.
     """
-    sessions = [(journal or stored.journal).sessions[number] for number in record.sessions]
     functions = user_functions([record.config.architecture, record.config.loss])
-    code_metadata = _recorded_user_code(stored)
-    if sessions:
-        from handsigns.results.environment import recorded_user_code
-
-        code_metadata = recorded_user_code(sessions[-1].environment)
+    code_metadata = _trial_user_code(stored, record, journal)
     return load_saved_user_code(stored.paths.user_code, functions, code_metadata, trusted=allowed)
 
 
 def load_user_code_for_trials(
     stored: StoredSearch, records: Sequence[TrialRecord], *, allowed: bool
 ) -> UserCode | None:
-    """Load the modules that any of these trials ran; of several versions, that of the first.
+    """Load the modules that any of these trials ran, each in one version.
 
     Raises:
         ResultsError: they are not trusted, or the code is missing or damaged.
     """
     modules: dict[str, UserModule] = {}
-    for record in reversed(records):
+    for record in records:
         user_code = load_user_code_for_trial(stored, record, allowed=allowed)
         modules |= user_code.modules if user_code else {}
     return UserCode(modules) if modules else None
+
+
+def select_by_user_code(
+    stored: StoredSearch, records: Sequence[TrialRecord]
+) -> tuple[list[TrialRecord], list[TrialRecord]]:
+    """Split trials into those that can run in one session, and those of other versions of modules.
+
+    Args:
+        stored: the search.
+        records: trials; the versions of the first ones count.
+
+    Raises:
+        ResultsError: it is not recorded which version a trial ran.
+    """
+    versions: dict[str, str] = {}
+    selected, others = [], []
+    for record in records:
+        names = module_names(user_functions([record.config.architecture, record.config.loss]))
+        code_metadata = _trial_user_code(stored, record) if names else None
+        own = {name: recorded_digest(code_metadata, name) for name in names}
+        if any(versions.get(name, version) != version for name, version in own.items()):
+            others.append(record)
+        else:
+            versions |= own
+            selected.append(record)
+    return selected, others
 
 
 def smoke_test_networks(config: SearchConfig, user_code: UserCode | None, data: DataSet) -> None:
@@ -174,6 +195,19 @@ def _recorded_user_code(stored: StoredSearch) -> Any:
         return recorded_user_code(read_json(stored.paths.environment, dict[str, Any]))
     except FileNotFoundError as error:
         raise corrupt_file_error(stored.paths.environment, error) from error
+
+
+def _trial_user_code(
+    stored: StoredSearch, record: TrialRecord, journal: Journal | None = None
+) -> Any:
+    """Return the user-code metadata of the latest session of a trial; see `_recorded_user_code`."""
+    if not record.sessions:
+        return _recorded_user_code(stored)
+
+    from handsigns.results.environment import recorded_user_code
+
+    session = (journal or stored.journal).sessions[record.sessions[-1]]
+    return recorded_user_code(session.environment)
 
 
 def _existing_file(code_metadata: Any, name: str) -> Path | None:

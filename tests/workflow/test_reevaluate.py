@@ -125,3 +125,31 @@ def test_user_code_of_all_top_trials_is_loaded(make_search, tmp_path, capsys):
     arguments = ("reevaluate", paths.name, "--results", str(paths.root.parent), "--folds", "0")
     assert main(arguments) == 2
     assert "mine:net would run the code in" in capsys.readouterr().err
+
+
+def test_trials_of_another_version_of_user_code_are_left_out(
+    make_search, make_split, tmp_path, monkeypatch, capsys
+):
+    paths = make_search(trials=0).paths
+    journal = Journal(paths.journal, writable=True)
+    for trial_id, source in {"0000": "x = 1\n", "0001": "x = 2\n", "0002": "x = 1\n"}.items():
+        user_code = UserCode({"mine": UserModule("mine", source, tmp_path / "mine.py")})
+        save_user_code(paths.user_code, user_code)
+        journal.start_session(Session("f00d", {"user_code": user_code.code_metadata()}))
+        journal.start_trial(make_spec(trial_id, {"architecture": "mine:net"}))
+        journal.report_epoch(trial_id, make_epoch_metrics(1, 0.1 + int(trial_id)), HERE)
+        journal.end_trial(trial_id, "completed")
+    journal.close()
+    data = SimpleNamespace(train=make_split(30), val=make_split(9))
+    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: data)
+    called = []
+
+    def reevaluate(search, data, plan, *_, user_code, **__):
+        called.append((plan.trial_ids, user_code.modules["mine"].source))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("handsigns.tuning.reevaluation.reevaluate", reevaluate)
+    options = ("--folds", "0", "--trust-user-code", "--results", str(paths.root.parent))
+    assert main(("reevaluate", paths.name, *options)) == 130
+    assert called == [(("0000", "0002"), "x = 1\n")]
+    assert "trial 0001 is not re-evaluated" in capsys.readouterr().out
