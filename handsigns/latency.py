@@ -133,7 +133,15 @@ def _main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("device.csv"), help="table to write (default: device.csv)"
     )
-    out = parser.parse_args().out
+    parser.add_argument(
+        "graphs", nargs="*", type=Path, help="graphs to time instead, without a table"
+    )
+    options = parser.parse_args()
+    if options.graphs:
+        for graph, latency in zip(options.graphs, measure_latencies(options.graphs), strict=True):
+            print(f"{graph}: median {latency.median_ms:.3g} ms, p95 {latency.p95_ms:.3g} ms")
+        return
+    out = options.out
     measure_folder(
         Path(__file__).resolve().parent,
         out,

@@ -57,6 +57,16 @@ def test_slow_graphs_are_measured_in_one_block(measure):
     assert [one.runs for one in found] == [20, 20]
 
 
+def test_named_graphs_are_timed_without_a_table(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["latency.py", "model.onnx", "model.int8.onnx"])
+    found = [Latency(0.71234, 0.9, 400), Latency(0.5, 0.6, 400)]
+    monkeypatch.setattr(latency, "measure_latencies", lambda graphs: found[: len(graphs)])
+    latency._main()
+    assert capsys.readouterr().out.splitlines() == [
+        "model.onnx: median 0.712 ms, p95 0.9 ms", "model.int8.onnx: median 0.5 ms, p95 0.6 ms"
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_the_file_runs_on_a_device_without_handsigns(tmp_path):
     onnx = pytest.importorskip("onnx")
