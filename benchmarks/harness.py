@@ -153,7 +153,10 @@ def log_progress(message: str) -> None:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Create a temporary folder, and remove it at the end."""
-    with tempfile.TemporaryDirectory(prefix="handsigns-bench-") as folder:
+    # A process that was just killed may still write; that must not cost the figures.
+    with tempfile.TemporaryDirectory(
+        prefix="handsigns-bench-", ignore_cleanup_errors=True
+    ) as folder:
         yield Path(folder)
 
 
