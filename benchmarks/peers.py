@@ -2,7 +2,7 @@
 
     pip install -e '.[peers]'
     python benchmarks/peers.py
-    python benchmarks/peers.py --seconds 120 --repeats 10 --json peers.json
+    python benchmarks/peers.py --seconds 120 --repeats 5 --json peers.json
     python benchmarks/peers.py --methods "handsigns" "handsigns, no baseline"
 
 Each method runs for the same time from its first training step, seed by seed, with the methods
@@ -88,7 +88,7 @@ class RunResult:
 
 def main() -> int:
     """Run all methods, and print the table and targets."""
-    parser = make_parser(__doc__ or "", repeats=5)
+    parser = make_parser(__doc__ or "", repeats=10)
     parser.add_argument("--seconds", type=float, default=60.0, help="duration of each run")
     parser.add_argument(
         "--target", type=float, default=TARGET_LOSS, help="validation loss to reach"
