@@ -45,10 +45,13 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML dumper that quotes text which `_Loader` would not read as text, such as 1e3."""
+    """YAML dumper that quotes text which `_Loader` or YAML 1.1 would not read as text: 1e3, 010."""
 
 
-_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+_Dumper.yaml_implicit_resolvers = {
+    first: _Loader.yaml_implicit_resolvers.get(first, []) + resolvers
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def dump_yaml(tree: Tree, *, inline: bool = False) -> str:

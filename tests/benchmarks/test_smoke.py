@@ -13,10 +13,10 @@ from tests.benchmarks.conftest import BENCHMARKS
 pytestmark = pytest.mark.slow
 
 PROGRAMS = {path.stem for path in BENCHMARKS.glob("*.py") if "main() -> int" in path.read_text()}
-LIGHT = ("gpu", "improvement", "near_duplicates", "policy", "recipes")
+LIGHT = ("gpu", "near_duplicates", "recipes")
 LONG = (
-    *("curves", "faults", "memory", "objectives", "overhead", "peers", "plan", "scale"),
-    *("simulation", "startup", "suspects", "trackers", "training"),
+    *("curves", "faults", "improvement", "memory", "objectives", "overhead", "peers", "plan"),
+    *("policy", "scale", "simulation", "startup", "suspects", "trackers", "training"),
 )
 """Run by make bench-smoke and test-long only."""
 OPTIONS = {"trackers": ("optuna", "tensorboard")}

@@ -93,7 +93,14 @@ def test_an_empty_list_suggests_run(capsys):
     assert f"no search in results yet; start one: {program()} run" in capsys.readouterr().out
 
 
-def test_a_dry_run_for_a_cluster_ignores_this_machine(capsys):
+@pytest.fixture
+def few_hands(monkeypatch):
+    """Generate few synthetic hands."""
+    counts = {"train": 12, "val": 6, "test": 6}
+    monkeypatch.setattr("handsigns.data.dataset.SYNTHETIC_COUNTS", counts)
+
+
+def test_a_dry_run_for_a_cluster_ignores_this_machine(few_hands, capsys):
     cluster = ("--address", "10.0.0.1:6379", "--gpus-per-trial", "1", "--cpus-per-trial", "999")
     assert main(["search", QUICK, "--dry-run", *cluster]) == 0
     assert "would run on the cluster at 10.0.0.1:6379" in capsys.readouterr().out
@@ -112,10 +119,7 @@ def test_text_that_a_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", list_presets())
-def test_every_preset_passes_a_dry_run(name, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
-    )
+def test_every_preset_passes_a_dry_run(name, few_hands, capsys, tmp_path):
     assert main(["search", name, "--dry-run", "--gpus-per-trial", "0"]) == 0
     out = capsys.readouterr().out
     assert "would run " in out

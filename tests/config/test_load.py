@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -393,11 +394,12 @@ spaces = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("text", ["1e3", "0E0", "-.5e1", "no", "null", "2020-01-01", "5_0"])
+@pytest.mark.parametrize("text", ["1e3", "0E0", "-.5e1", "no", "null", "2020-01-01", "5_0", "0002"])
 def test_text_that_looks_like_another_type_stays_text(tmp_path, text):
     path = tmp_path / "tree.yaml"
     path.write_text(dump_yaml({"classes": [text]}), encoding="utf-8")
     assert load_yaml_document(path).values == {"classes": [text]}
+    assert yaml.safe_load(path.read_bytes()) == {"classes": [text]}
 
 
 @given(

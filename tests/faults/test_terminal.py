@@ -28,6 +28,7 @@ def test_search_survives_a_closed_terminal(workspace):
     assert "the terminal was closed" in log
 
 
+@pytest.mark.long
 def test_search_survives_a_closed_pipe(workspace):
     command = workspace.command("search", "tiny.yaml", *workspace.data, "--name", "piped")
     process = subprocess.Popen(

@@ -148,7 +148,6 @@ DISCRETE = {
         "batch_size": [8, 16, 32],
         "channel_width": [4, 8, 12],
         "dropout": [0.0, 0.2, 0.4],
-        "label_smoothing": [0.0, 0.05, 0.1],
     }.items()
 }
 
@@ -159,21 +158,21 @@ def rank(params):
 
 def test_every_configuration_of_a_discrete_space_is_tried(make_search_config, make_record):
     """TPE soon suggests nothing but the best again; then untried ones are drawn."""
-    records = run(Sampler(make_search_config(DISCRETE)), make_record, 100, rank)
-    assert len({record.config for record in records}) == len(records) == 81
+    records = run(Sampler(make_search_config(DISCRETE)), make_record, 40, rank)
+    assert len({record.config for record in records}) == len(records) == 27
 
 
 def test_a_resumed_search_of_a_discrete_space_continues_alike(make_search_config, make_record):
     config = make_search_config(DISCRETE)
     uninterrupted = Sampler(config)
-    records = run(uninterrupted, make_record, 40, rank)
+    records = run(uninterrupted, make_record, 15, rank)
     resumed = Sampler(config)
     for record in records:
         resumed.restore_trial(record)
         resumed.on_trial_complete(record)
-    further = [[r.params for r in run(s, make_record, 50, rank)] for s in (uninterrupted, resumed)]
+    further = [[r.params for r in run(s, make_record, 20, rank)] for s in (uninterrupted, resumed)]
     assert further[0] == further[1]
-    assert len(further[0]) == 41
+    assert len(further[0]) == 12
 
 
 def test_conditional_parameters_are_sampled_only_if_active(make_search_config, make_record):

@@ -29,7 +29,8 @@ class Payload:
 @pytest.fixture(scope="module")
 def finished(workspace):
     """Run a search with a retrained winner."""
-    workspace.run("run", "tiny.yaml", *workspace.data, "--name", "first", "--seeds", "1")
+    workspace.run("run", "tiny.yaml", *workspace.data, "--name", "first", "--seeds", "1",
+                  "--set", "reevaluation.top=1", "--set", "reevaluation.seeds=1")  # fmt: skip
     return workspace
 
 
