@@ -211,7 +211,7 @@ def test_the_keyboard_suffices_and_a_class_is_announced(browser, url, scenes, op
     page.wait_for_selector("#stage[data-state=idle]")
     page.keyboard.press("Tab")
     choosers = []
-    page.on("filechooser", choosers.append)
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
     for _ in range(20):  # a simulated key can click before Chromium knows of the user
         page.keyboard.press("Space")
         page.wait_for_timeout(1000)
