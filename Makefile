@@ -35,9 +35,9 @@ $(BIN)/uv:
 # pins are therefore constraints there, and the complete list otherwise.
 $(READY): requirements.txt pyproject.toml | $(BIN)/uv
 ifeq ($(TORCH),cpu)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
 else
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 endif
 	@rm -f $(VENV)/.ready-* $(VENV)/.dev-*
@@ -45,9 +45,9 @@ endif
 
 $(DEV): requirements-dev.txt $(READY)
 ifeq ($(TORCH),cpu)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements-dev.txt -e '.[dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend cpu -c requirements-dev.txt -e '.[dev]'
 else
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 endif
 	@touch $@
 
