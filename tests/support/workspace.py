@@ -32,6 +32,9 @@ resources: {cpus_per_trial: 1, gpus_per_trial: 0, max_concurrent_trials: 1}
 """
 """One trial at a time: each training process imports torch, which takes seconds of both cores."""
 
+_IGNORED_VARIABLES = {"PYTEST_CURRENT_TEST", *CREDENTIALS}
+"""Variables that do not matter to a command, or that the server has."""
+
 
 class Workspace:
     """Folder with images and a search space, in which commands run as for a user.
@@ -103,7 +106,8 @@ class Workspace:
 
     def _has_environment(self) -> bool:
         """Return whether a test set variables, which the processes of a shared Ray would lack."""
-        return self.environment | CREDENTIALS != os.environ | self._cache | CREDENTIALS
+        changed = self.environment.items() ^ (os.environ | self._cache).items()
+        return any(name not in _IGNORED_VARIABLES for name, _ in changed)
 
     def logs(self) -> str:
         """Return the end of each search's Ray log, for a failed test."""
