@@ -30,6 +30,8 @@ class CommandServer:
     """Server process, started with the first command."""
 
     def __init__(self) -> None:
+        self.environment = os.environ | CREDENTIALS
+        """Variables of the process."""
         self._process: subprocess.Popen[str] | None = None
 
     def run(
@@ -40,7 +42,7 @@ class CommandServer:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.command_server"],
                 cwd=REPOSITORY,
-                env=os.environ | CREDENTIALS,
+                env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

@@ -98,15 +98,15 @@ class Workspace:
 
     def run(self, *arguments: str, status: int = 0) -> str:
         """Run a command, assert its exit status and return its output."""
-        if self.server is None or self._has_environment():
+        if self.server is None or self._has_environment(self.server):
             return self.finish(self.start(*arguments), status)
         returned, output = self.server.run(arguments, self.root, self._cache)
         self.check(returned, output, status)
         return output
 
-    def _has_environment(self) -> bool:
+    def _has_environment(self, server: CommandServer) -> bool:
         """Return whether a test set variables, which the processes of a shared Ray would lack."""
-        changed = self.environment.items() ^ (os.environ | self._cache).items()
+        changed = self.environment.items() ^ (server.environment | self._cache).items()
         return any(name not in _IGNORED_VARIABLES for name, _ in changed)
 
     def logs(self) -> str:
