@@ -15,6 +15,9 @@ RUN_DATA := $(if $(DATA),--data "$(DATA)")
 PIN := $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links
 
+# Where Python may not cache bytecode, each process would compile its libraries.
+export UV_COMPILE_BYTECODE := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run test test-fast test-long test-faults test-cluster test-gpu test-versions check docs audit format lock clean
 .PHONY: bench bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu bench-policy bench-smoke
@@ -35,9 +38,9 @@ $(BIN)/uv:
 # pins are therefore constraints there, and the complete list otherwise.
 $(READY): requirements.txt pyproject.toml | $(BIN)/uv
 ifeq ($(TORCH),cpu)
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements.txt -e .
 else
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 endif
 	@rm -f $(VENV)/.ready-* $(VENV)/.dev-*
@@ -45,9 +48,9 @@ endif
 
 $(DEV): requirements-dev.txt $(READY)
 ifeq ($(TORCH),cpu)
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend cpu -c requirements-dev.txt -e '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu -c requirements-dev.txt -e '.[dev]'
 else
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
 endif
 	@touch $@
 
