@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,19 +87,32 @@ def _cell(text: str | None) -> str:
     return unescape_csv_formula((text or "").strip())
 
 
-def apply_corrections(data: DataSet, corrections: Sequence[Correction]) -> DataSet:
+def apply_corrections(
+    data: DataSet,
+    corrections: Sequence[Correction],
+    on_misfit: Callable[[str], None] | None = None,
+) -> DataSet:
     """Return the data set with corrected train and val splits and another fingerprint.
 
     Images are identified by their names, and by the digests of their pixels where these are known.
     Splits, folds' groups and the test split stay as they are.
 
+    Args:
+        data: the data set.
+        corrections: corrections of its labels.
+        on_misfit: called with the reason why a correction does not fit, which is then left out.
+
     Raises:
-        DataError: a correction fits no image of train or val, or no class, or leaves a class
-            without images; the message lists the rows.
+        DataError: a correction fits no image of train or val, or no class, and `on_misfit` is not
+            given, or a class is left without images; the message lists the rows.
     """
-    if problems := [problem for _, problem in misfits(data, corrections)]:
-        raise _rows_error(problems)
-    by_image = {correction.image: correction for correction in corrections}
+    unfit = dict(_misfits(data, corrections))
+    if on_misfit is not None:
+        for problem in unfit.values():
+            on_misfit(problem)
+    elif unfit:
+        raise _rows_error([*unfit.values()])
+    by_image = {c.image: c for c in corrections if c not in unfit}
     splits: dict[SplitName, Split] = {"train": data.train, "val": data.val}
     changes: list[tuple[str, str | None]] = []
     corrected: dict[SplitName, Split] = {}
@@ -118,7 +131,7 @@ def apply_corrections(data: DataSet, corrections: Sequence[Correction]) -> DataS
     return DataSet(info, corrected["train"], corrected["val"], cached)
 
 
-def misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple[Correction, str]]:
+def _misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple[Correction, str]]:
     """Yield each correction that fits no image of train or val, or no class, and the reason."""
     where = {
         printable(name): (split, index)

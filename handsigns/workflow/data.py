@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +44,9 @@ def open_data(
     skip_bad: bool,
     group_by: str | None = None,
     corrections: Sequence[Correction] = (),
+    on_misfit: Callable[[str], None] | None = None,
 ) -> DataSet:
-    """Open a data set, showing progress, with its labels corrected.
+    """Open a data set, showing progress, with its labels corrected; see `apply_corrections`.
 
     None generates synthetic hands.
     """
@@ -61,7 +62,7 @@ def open_data(
 
     with progress("generating hands" if folder is None else "reading images") as report:
         data = open_set(folder, size=size, skip_bad=skip_bad, group_by=group_by, progress=report)
-    return apply_corrections(data, corrections) if corrections else data
+    return apply_corrections(data, corrections, on_misfit) if corrections else data
 
 
 def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> DataSet:
@@ -71,17 +72,15 @@ def open_search_data(search: StoredSearch, data_folder: Path | None = None) -> D
         search: the search.
         data_folder: current folder of its images; None: the recorded one.
     """
-    from handsigns.data.corrections import apply_corrections, misfits
+
+    def on_misfit(problem: str) -> None:
+        # It fitted the original images, so the fingerprint differs too.
+        note(f"a correction of {search.paths.name} no longer fits and is left out: {problem}")
 
     record = search.data
     folder = data_folder or (Path(record.folder) if record.folder else None)
     group_by = search.config.data.group_by
-    data = open_data(folder, record.size, record.skip_bad, group_by)
-    # They fitted the original images, so the fingerprint differs too.
-    unfit = dict(misfits(data, record.corrections))
-    for problem in unfit.values():
-        note(f"a correction of {search.paths.name} no longer fits and is left out: {problem}")
-    return apply_corrections(data, [c for c in record.corrections if c not in unfit])
+    return open_data(folder, record.size, record.skip_bad, group_by, record.corrections, on_misfit)
 
 
 def open_verified_data(
