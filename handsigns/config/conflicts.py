@@ -37,14 +37,6 @@ def conflicts(config: SearchConfig) -> list[Conflict]:
             (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; omit it")
         )
     found += _searcher_conflicts(config)
-    if searcher.name == "grid" and config.budget.trials > MAX_TRIALS:
-        message = f"the grid has {config.budget.trials} configurations, of which at most"
-        found.append(
-            (
-                ("budget", "trials"),
-                f"{message} {MAX_TRIALS} are tried; set trials, or coarser steps",
-            )
-        )
     if any(name.startswith(CUSTOM_PREFIX) for name in config.space) and not config.user_functions:
         message = "nothing uses them: neither architecture nor loss is a user function"
         found.append((("space", "custom"), f"{message} (module:function)"))
@@ -87,7 +79,10 @@ def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
 
 def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
     found: list[Conflict] = []
-    name = config.searcher.name
+    name, trials = config.searcher.name, config.budget.trials
+    if name == "grid" and trials > MAX_TRIALS:  # by default they are all configurations
+        remedy = f"of which at most {MAX_TRIALS} are tried; set trials, or coarser steps"
+        found.append((("budget", "trials"), f"the grid has {trials} configurations, {remedy}"))
     for key, parameter in config.space.items():
         if name == "grid" and parameter.values() is None:
             found.append(

@@ -93,6 +93,7 @@ class Objective(_Section):
 
 
 MAX_TRIALS = 1_000_000
+"""Largest number of trials, which is also that of a grid."""
 
 
 class Budget(_Section):
