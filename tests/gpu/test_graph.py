@@ -75,6 +75,15 @@ def test_resumed_training_is_bit_for_bit_identical(plan, splits):
     assert before + run(resumed, splits) == uninterrupted
 
 
+def execution_with_user_code(plan, splits, source, **functions):
+    """Train with functions of the module `mine`; return how the steps ran."""
+    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
+    config = CONFIG.model_copy(update=functions)
+    state = init_state(replace(plan, config=config, user_code=user_code))
+    run(state, splits)
+    return state.execution
+
+
 def test_user_defined_networks_run_eagerly(plan, splits):
     source = (
         "import torch\n"
@@ -82,11 +91,8 @@ def test_user_defined_networks_run_eagerly(plan, splits):
         "    return torch.nn.Sequential(torch.nn.Flatten(), "
         "torch.nn.Linear(3 * size**2, classes))\n"
     )
-    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
-    config = CONFIG.model_copy(update={"architecture": "mine:net"})
-    state = init_state(replace(plan, config=config, user_code=user_code))
-    run(state, splits)
-    assert state.execution == "eager: user-defined network mine:net"
+    execution = execution_with_user_code(plan, splits, source, architecture="mine:net")
+    assert execution == "eager: user-defined network mine:net"
 
 
 def test_user_defined_losses_may_call_what_autocast_forbids(plan, splits):
@@ -96,11 +102,8 @@ def test_user_defined_losses_may_call_what_autocast_forbids(plan, splits):
         "    targets = F.one_hot(labels, logits.shape[1]).float()\n"
         "    return F.binary_cross_entropy(logits.sigmoid(), targets)\n"
     )
-    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
-    config = CONFIG.model_copy(update={"loss": "mine:loss"})
-    state = init_state(replace(plan, config=config, user_code=user_code))
-    run(state, splits)
-    assert state.execution == "eager: user-defined loss mine:loss"
+    execution = execution_with_user_code(plan, splits, source, loss="mine:loss")
+    assert execution == "eager: user-defined loss mine:loss"
 
 
 class Synchronising(torch.nn.Module):
