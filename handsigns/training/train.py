@@ -62,20 +62,22 @@ def train_epochs(state: TrainingState, train: Split, val: Split | None) -> Itera
         epoch = state.epoch + 1
         loss, accuracy = trainer.train_epoch(epoch)
         _require_finite(loss, epoch, "training loss")
-        val_loss = val_accuracy = val_balanced_accuracy = val_macro_f1 = math.nan
+        val_loss = val_accuracy = best_val_accuracy = math.nan
+        val_balanced_accuracy = val_macro_f1 = math.nan
         if evaluator is not None:
             scores = evaluator()
             val_loss = _require_finite(scores.loss, epoch, "validation loss")
             val_accuracy = scores.accuracy
+            best_before = state.history[-1].best_val_accuracy if state.history else 0.0
+            best_val_accuracy = max(best_before, val_accuracy)
             val_balanced_accuracy, val_macro_f1 = scores.balanced_accuracy, scores.macro_f1
-        best_before = state.history[-1].best_val_accuracy if state.history else 0.0
         metrics = EpochMetrics(
             epoch=epoch,
             train_loss=loss,
             train_accuracy=accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            best_val_accuracy=max(best_before, val_accuracy),
+            best_val_accuracy=best_val_accuracy,
             learning_rate=learning_rate(plan, epoch, steps - 1, steps),
             epoch_seconds=time.perf_counter() - started,
             val_balanced_accuracy=val_balanced_accuracy,

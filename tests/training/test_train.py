@@ -122,6 +122,7 @@ def test_validation_metrics_are_nan_without_validation_split(train):
     metrics = next(train_epochs(init_state(PLAN), train, None))
     assert np.isnan(metrics.val_loss)
     assert np.isnan(metrics.val_accuracy)
+    assert np.isnan(metrics.best_val_accuracy)
 
 
 def test_batch_size_is_limited_to_the_split_size(train, val):
