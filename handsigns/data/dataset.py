@@ -21,12 +21,8 @@ from handsigns.data.findings import DataCheck
 from handsigns.data.folders import absolute_path
 from handsigns.data.group_names import group_names
 from handsigns.data.holdout import SPLIT_SEED
-from handsigns.data.images import (
-    InvalidImageError,
-    decode_with_remarks,
-    decoding_options,
-    read_bytes,
-)
+from handsigns.data.image_files import InvalidImageError, decoding_options, read_bytes
+from handsigns.data.images import decode_with_remarks
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import parallel_map

@@ -15,7 +15,7 @@ from handsigns.data.check_findings import (
     size_findings,
 )
 from handsigns.data.findings import DataCheck
-from handsigns.data.images import read_header
+from handsigns.data.image_files import read_header
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import Indices, find_groups
 from handsigns.data.parallel import parallel_map

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TypeVar
 
 from handsigns.console.progress import ProgressCallback, no_progress
-from handsigns.data.images import file_size
+from handsigns.data.image_files import file_size
 from handsigns.data.listing import ImageFile
 
 Result = TypeVar("Result")

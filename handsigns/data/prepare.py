@@ -16,13 +16,8 @@ from handsigns.console.sanitize import printable
 from handsigns.data.folders import expand_home
 from handsigns.data.group_names import GroupNames, group_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
-from handsigns.data.images import (
-    InvalidImageError,
-    Pixels,
-    decode,
-    decode_with_remarks,
-    read_bytes,
-)
+from handsigns.data.image_files import InvalidImageError, read_bytes
+from handsigns.data.images import Pixels, decode, decode_with_remarks
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups

@@ -13,7 +13,7 @@ from typing import Any
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import absolute_path, entries, find_images
-from handsigns.data.images import file_size
+from handsigns.data.image_files import file_size
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.splits import SplitName
 from handsigns.errors import DataError, ResultsError

@@ -12,13 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from handsigns.data.images import (
-    InvalidImageError,
-    Pixels,
-    decode_with_remarks,
-    prepare_image,
-    read_bytes,
-)
+from handsigns.data.image_files import InvalidImageError, read_bytes
+from handsigns.data.images import Pixels, decode_with_remarks, prepare_image
 from handsigns.data.listing import BadFile
 from handsigns.errors import DataError
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from handsigns.data.images import MAX_FILE_BYTES, InvalidImageError
+from handsigns.data.image_files import MAX_FILE_BYTES, InvalidImageError
 
 _MAX_PARTS = 100
 """Limit on the parts of a form that are searched for a file."""

@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from handsigns.cluster.ray_compat import serve_on_loopback
-from handsigns.data.images import MAX_FILE_BYTES, InvalidImageError, Pixels, decode
+from handsigns.data.image_files import MAX_FILE_BYTES, InvalidImageError
+from handsigns.data.images import Pixels, decode
 from handsigns.host import available_cpus
 from handsigns.results.winner import ModelCard
 from handsigns.winner.page import PAGE_HEADERS, load_page

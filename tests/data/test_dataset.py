@@ -135,7 +135,7 @@ def test_too_large_images_are_rejected(signs_folder, monkeypatch):
     text = error_message(signs_folder)
     assert "0_bomb.png: too large: 900 megapixels to decode, limit 100" in text
     assert "raise the limit (HANDSIGNS_MAX_MEGAPIXELS=900)" in text
-    monkeypatch.setattr("handsigns.data.images.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("handsigns.data.image_files.MAX_FILE_BYTES", 1000)
     bomb.write_bytes(b"x" * 1001)
     assert "train_signs/0_bomb.png: too large: 0 MiB" in error_message(signs_folder)
 

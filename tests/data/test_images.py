@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handsigns.data.greyscale import EIGHT_BITS, NEARLY_BLACK, OWN_RANGE, TWELVE_BITS
-from handsigns.data.images import (
-    FIRST_FRAME,
-    InvalidImageError,
-    decode,
-    decode_with_remarks,
-    read_bytes,
-    read_header,
-)
+from handsigns.data.image_files import InvalidImageError, read_bytes, read_header
+from handsigns.data.images import FIRST_FRAME, decode, decode_with_remarks
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsigns.data.images import InvalidImageError
+from handsigns.data.image_files import InvalidImageError
 from handsigns.winner.request_body import extract_image
 
 
