@@ -10,7 +10,6 @@ suggestions that an uninterrupted one would have made.
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
 from handsigns.io.digest import hash_to_int
 from handsigns.policy.limited_space import LimitedSpace
+from handsigns.policy.optuna_samplers import make_optuna_sampler
 from handsigns.policy.optuna_space import suggest_params, to_excluded_trial, to_frozen_trial
 from handsigns.policy.optuna_storage import PausedTrialsStorage
 from handsigns.policy.untried import UntriedConfigs
@@ -226,7 +226,7 @@ class Sampler:
             return trial, suggest_params(self._config, trial)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        return _optuna_sampler(self._config, seed, self._num_excluded)
+        return make_optuna_sampler(self._config, seed, self._num_excluded)
 
     def _register(self, trial: Trial, config: TrialConfig) -> str:
         trial_id = f"{self._num_suggested:04d}"
@@ -252,40 +252,3 @@ class Sampler:
             if self._can_start(TrialConfig.from_params(params)):
                 return None
         return None
-
-
-def _optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -> BaseSampler:
-    """Return the search's Optuna sampler, seeded for one suggestion.
-
-    Args:
-        search_config: resolved configuration of the search.
-        seed: seed of the suggestion.
-        num_excluded: number of trials that only show what is excluded.
-    """
-    startup = search_config.searcher.startup_trials
-    match search_config.searcher.name:
-        case "tpe":
-            # Each hyperparameter by itself, which the simulations favour over multivariate TPE;
-            # running trials count as poor (constant liar), so that concurrent trials differ.
-            # Excluded trials are poor ones; they count neither as startup trials nor in the number
-            # of good ones, Optuna's default for the others.
-            return optuna.samplers.TPESampler(
-                n_startup_trials=(startup or 0) + num_excluded,
-                gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
-                multivariate=False,
-                constant_liar=True,
-                seed=seed,
-            )
-        case "cmaes":
-            return optuna.samplers.CmaEsSampler(
-                n_startup_trials=startup, warn_independent_sampling=False, seed=seed
-            )
-        case "gp":
-            return optuna.samplers.GPSampler(n_startup_trials=startup, seed=seed)
-        case "qmc":
-            # One scrambled sequence for the whole search, so the seed is that of the search.
-            return optuna.samplers.QMCSampler(
-                scramble=True, warn_independent_sampling=False, seed=search_config.seed
-            )
-        case _:
-            return optuna.samplers.RandomSampler(seed=seed)

@@ -1,0 +1,47 @@
+"""Samplers of Optuna, as a search sets them."""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+from optuna.samplers import BaseSampler
+
+from handsigns.config.search import SearchConfig
+
+
+def make_optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -> BaseSampler:
+    """Return the search's Optuna sampler, seeded for one suggestion.
+
+    Args:
+        search_config: resolved configuration of the search.
+        seed: seed of the suggestion.
+        num_excluded: number of trials that only show what is excluded.
+    """
+    startup = search_config.searcher.startup_trials
+    match search_config.searcher.name:
+        case "tpe":
+            # Each hyperparameter by itself, which the simulations favour over multivariate TPE;
+            # running trials count as poor (constant liar), so that concurrent trials differ.
+            # Excluded trials are poor ones; they count neither as startup trials nor in the number
+            # of good ones, Optuna's default for the others.
+            return optuna.samplers.TPESampler(
+                n_startup_trials=(startup or 0) + num_excluded,
+                gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
+                multivariate=False,
+                constant_liar=True,
+                seed=seed,
+            )
+        case "cmaes":
+            return optuna.samplers.CmaEsSampler(
+                n_startup_trials=startup, warn_independent_sampling=False, seed=seed
+            )
+        case "gp":
+            return optuna.samplers.GPSampler(n_startup_trials=startup, seed=seed)
+        case "qmc":
+            # One scrambled sequence for the whole search, so the seed is that of the search.
+            return optuna.samplers.QMCSampler(
+                scramble=True, warn_independent_sampling=False, seed=search_config.seed
+            )
+        case _:
+            return optuna.samplers.RandomSampler(seed=seed)
