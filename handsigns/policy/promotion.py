@@ -9,8 +9,8 @@ back.
 
 Towards the end of a time budget, when a new trial could not be trained to its end, the best paused
 trials that can still finish are continued instead, whatever their share of their rung. Once
-no new trial can be started, the best of each rung is continued in any case, so that a search of few
-trials trains its best one to the end.
+no new trial can be started, the best of each rung that has not failed is continued in any case, so
+that a search of few trials trains its best one to the end.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class _Rung:
         """Return the best paused trial among the first `num_ranked` of the rung."""
         return next((trial for _, trial in self.ranked[:num_ranked] if trial in self.paused), None)
 
+    def best_if_paused(self, failed: set[str]) -> str | None:
+        """Return the best trial of those that have not failed, if it is paused."""
+        best = next((trial for _, trial in self.ranked if trial not in failed), None)
+        return best if best in self.paused else None
+
 
 class PromotionASHA:
     """Rule that pauses trials at rungs and promotes the best; see `StoppingRule`.
@@ -67,6 +72,7 @@ class PromotionASHA:
             for epoch in rung_epochs(scheduler.grace_period, self._factor, self._max_epochs)
         ]
         self._epoch_seconds: dict[str, float] = {}
+        self._failed: set[str] = set()
 
     def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
         """See `StoppingRule`."""
@@ -90,7 +96,9 @@ class PromotionASHA:
     def next_promotion(self, *, can_start: bool, remaining_seconds: float | None) -> str | None:
         """See `StoppingRule`."""
         for rung in reversed(self._rungs):
-            trial_id = rung.best_paused(max(self._quota(rung), 0 if can_start else 1))
+            trial_id = rung.best_paused(self._quota(rung))
+            if trial_id is None and not can_start:
+                trial_id = rung.best_if_paused(self._failed)
             if trial_id is not None:
                 return self._promote(rung, trial_id)
         if can_start and remaining_seconds is not None and self._full_seconds() > remaining_seconds:
@@ -110,6 +118,10 @@ class PromotionASHA:
         """See `StoppingRule`."""
         for rung in self._rungs:
             rung.paused.discard(trial_id)
+
+    def on_failure(self, trial_id: str) -> None:
+        """See `StoppingRule`."""
+        self._failed.add(trial_id)
 
     def _quota(self, rung: _Rung) -> int:
         return math.floor(len(rung.ranked) / self._factor)

@@ -25,6 +25,9 @@ class StoppingRule(Protocol):
     def restore_running(self, trial_id: str) -> None:
         """Note that a trial of an earlier session was promoted, though it reported no epoch."""
 
+    def on_failure(self, trial_id: str) -> None:
+        """Note that a trial has failed or diverged."""
+
 
 class NoPromotion:
     """Part of a rule that never pauses a trial."""
@@ -35,6 +38,9 @@ class NoPromotion:
 
     def restore_running(self, trial_id: str) -> None:
         """Do nothing: no trial is promoted."""
+
+    def on_failure(self, trial_id: str) -> None:
+        """Do nothing: no other trial takes its place."""
 
 
 class NoStopping(NoPromotion):

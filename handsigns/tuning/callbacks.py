@@ -128,6 +128,8 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         with self._stopping.abort_on_write_error():
             record = self._journal.end_trial(trial_id, status, error)
             self._source.on_trial_complete(record)
+            if status in ("failed", "diverged"):
+                self._scheduler.on_failure(trial_id)
             self._retention.add(record)
             for observer in self._observers:
                 observer.on_trial_end(record)

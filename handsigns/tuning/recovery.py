@@ -105,6 +105,8 @@ def trials_to_resume(
         if record.status == "paused":
             continue
         rule.restore_running(record.trial_id)
+        if record.status in ("failed", "diverged"):
+            rule.on_failure(record.trial_id)
         if record.is_terminal:
             continue
         if record.trial_id in reached:

@@ -125,6 +125,7 @@ class MedianRuleWithVerdict(NoPromotion):
 
     def __init__(self, search_config: SearchConfig) -> None:
         self._grace_period = search_config.scheduler.grace_period or 1
+        self._max_epochs = search_config.budget.max_epochs
         self._rule = MedianStoppingRule(
             grace_period=self._grace_period,
             min_samples_required=_MIN_MEDIAN_SAMPLES,
@@ -139,6 +140,8 @@ class MedianRuleWithVerdict(NoPromotion):
         action = _action(self._rule.on_trial_result(None, trial, vars(metrics)))
         if epoch < self._grace_period:
             return action, None
+        if epoch >= self._max_epochs:
+            return "continue", None
         best, means = ray_compat.median_comparison(self._rule, trial, epoch)
         if len(means) < _MIN_MEDIAN_SAMPLES:
             return action, None
@@ -159,6 +162,10 @@ class ReplayableScheduler(NotPickled, FIFOScheduler):  # type: ignore[misc]
         for report in reports:
             self._apply_rule(report.trial_id, report.metrics)
         self._verdicts.clear()
+
+    def on_failure(self, trial_id: str) -> None:
+        """Note that a trial has failed or diverged."""
+        self._rule.on_failure(trial_id)
 
     def pop_verdict(self, trial_id: str, epoch: int) -> Verdict | None:
         """Return and remove the verdict after an epoch; None if none was due."""

@@ -92,10 +92,13 @@ class _Rung:
     values: dict[str, float] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
 
-    def best(self, factor: float, at_least: int = 0) -> list[str]:
-        """Return the best 1/factor of the trials, but at least so many, best first."""
-        ranked = sorted(self.values, key=lambda trial: (self.values[trial], trial))
-        return ranked[: max(int(len(ranked) / factor), at_least)]
+    def ranked(self) -> list[str]:
+        """Return the trials, best first."""
+        return sorted(self.values, key=lambda trial: (self.values[trial], trial))
+
+    def best(self, factor: float) -> list[str]:
+        """Return the best 1/factor of the trials, best first."""
+        return self.ranked()[: int(len(self.values) / factor)]
 
 
 class _PromotionAudit:
@@ -108,6 +111,7 @@ class _PromotionAudit:
         self._factor = config.scheduler.reduction_factor or 0.0
         self._epoch_seconds: dict[str, float] = {}
         self._num_started = 0
+        self._failed: set[str] = set()
         # Of the session: a search may have been extended since.
         self._trials, self._time_budget = config.budget.trials, config.budget.time_budget
         self._rungs: list[_Rung] = []
@@ -127,8 +131,7 @@ class _PromotionAudit:
                 case TrialResumed():
                     yield from self._check_promotion(event)
                 case TrialEnded():
-                    # Trials that wait when a search ends are not promoted if it is extended.
-                    self._leave(event.trial_id)
+                    self._end(event)
                 case TrialReset():
                     self._leave(event.trial_id)
                     for rung in self._rungs:
@@ -159,20 +162,30 @@ class _PromotionAudit:
             return
         expected = [self._promotable()]
         if self._all_started():
-            expected.append(self._promotable(at_least=1))
+            expected.append(self._promotable(at_least_one=True))
         may_be_any = expected == [None] and self._is_ending(event.elapsed)
         if event.trial_id not in expected and not may_be_any:
             reason = f"{expected[-1]} was better" if expected[-1] else "it was to wait"
             yield f"trial {event.trial_id} was promoted, though {reason}"
         self._leave(event.trial_id)
 
+    def _end(self, event: TrialEnded) -> None:
+        # Trials that wait when a search ends are not promoted if it is extended.
+        self._leave(event.trial_id)
+        if event.status in ("failed", "diverged"):
+            self._failed.add(event.trial_id)
+
     def _leave(self, trial_id: str) -> None:
         for rung in self._rungs:
             rung.waiting.discard(trial_id)
 
-    def _promotable(self, at_least: int = 0) -> str | None:
+    def _promotable(self, at_least_one: bool = False) -> str | None:
+        """Return the trial to promote; `at_least_one`: if need be the best that has not failed."""
         for rung in reversed(self._rungs):
-            for trial_id in rung.best(self._factor, at_least):
+            candidates = rung.best(self._factor)
+            if at_least_one:
+                candidates += [one for one in rung.ranked() if one not in self._failed][:1]
+            for trial_id in candidates:
                 if trial_id in rung.waiting:
                     return trial_id
         return None

@@ -164,3 +164,14 @@ def test_replayed_reports_restore_the_rule(make_rule, make_epoch_metrics):
             else:
                 assert restored.decide(event[1], event[2])[0] == event[3]
     assert sum(event[0] == "epoch" and event[3] == "pause" for event in log) > 50
+
+
+def test_the_next_best_takes_the_place_of_a_failed_trial(make_rule, report):
+    rule = make_rule()
+    assert report(rule, "a", 0.5) == "pause"
+    assert report(rule, "b", 0.4) == "pause"
+    assert next_trial(rule, can_start=False) == "b"
+    assert next_trial(rule, can_start=False) is None, "only the best continues in any case"
+    rule.on_failure("b")
+    assert next_trial(rule) is None
+    assert next_trial(rule, can_start=False) == "a"

@@ -211,3 +211,13 @@ def test_the_first_pending_trial_runs_next(make_search_config):
     assert scheduler.choose_trial_to_run(Controller()).config == {"trial_id": "0008"}
     Controller.live.clear()
     assert scheduler.choose_trial_to_run(Controller()) is None
+
+
+def test_median_rule_stops_no_trial_at_its_last_epoch(make_search_config, make_epoch_metrics):
+    config = make_search_config(scheduler={"name": "median"}, budget={"max_epochs": 2})
+    scheduler = ReplayableScheduler(make_stopping_rule(config))
+    good = [(str(i), epoch, 0.1 * i) for i in range(1, 4) for epoch in (1, 2)]
+    play(scheduler, good, make_epoch_metrics)
+    late = [("8", 1, 0.1), ("8", 2, 5.0), ("9", 1, 5.0)]
+    assert play(scheduler, late, make_epoch_metrics) == ["CONTINUE", "CONTINUE", "STOP"]
+    assert scheduler.pop_verdict("8", 2) is None

@@ -241,6 +241,18 @@ def test_once_all_started_the_best_of_each_rung_continues(tmp_path):
     assert list(check_decisions(open_search(stored.paths))) == []
 
 
+def test_the_next_best_may_follow_a_failed_trial(tmp_path):
+    stored = simulate_search(tmp_path, trials=0)
+    journal = Journal(stored.paths.journal, writable=True)
+    journal.start_session(Session("f00d", {}, trials=2))
+    _pause_trials(journal, 2)
+    journal.resume_trial("0000")
+    journal.end_trial("0000", "diverged")
+    journal.resume_trial("0001")
+    journal.close()
+    assert list(check_decisions(open_search(stored.paths))) == []
+
+
 def _pause_trials(journal: Journal, count: int) -> None:
     """Start trials at once that pause at epoch 3, each poorer than the one before."""
     trial_ids = [f"{number:04d}" for number in range(count)]
