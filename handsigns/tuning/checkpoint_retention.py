@@ -39,8 +39,9 @@ class CheckpointRetention:
         self._objective = objective
         self._num_kept = num_kept
         self._best: list[TrialRecord] = []
+        self._paused: dict[str, TrialRecord] = {}
         records = list(records)
-        self._paused = {r.trial_id: r for r in records if r.status == "paused"}
+        self._keep_paused(record for record in records if record.status == "paused")
         self._prune(record for record in records if record.is_terminal)
 
     def add(self, record: TrialRecord) -> None:
@@ -59,17 +60,22 @@ class CheckpointRetention:
             OSError: checkpoints cannot be deleted from a file system.
         """
         self._checkpoints.remove_previous(record.trial_id)
-        self._paused[record.trial_id] = record
-        if self._num_kept is not None and len(self._paused) > NUM_PAUSED_KEPT:
-            ranked = rank(self._paused.values(), self._objective)
-            # One that has come further is more promising.
-            poorest = max(enumerate(ranked), key=lambda item: (-len(item[1].epochs), item[0]))[1]
-            del self._paused[poorest.trial_id]
-            self._remove(poorest.trial_id)
+        self._keep_paused([record])
 
     def remove_running(self, trial_id: str) -> None:
         """Keep the checkpoint of a trial that runs, as it is in use."""
         self._paused.pop(trial_id, None)
+
+    def _keep_paused(self, paused: Iterable[TrialRecord]) -> None:
+        self._paused |= {record.trial_id: record for record in paused}
+        if self._num_kept is None or len(self._paused) <= NUM_PAUSED_KEPT:
+            return
+        # One that has come further is more promising.
+        ranked = rank(self._paused.values(), self._objective)
+        ranked.sort(key=lambda record: -len(record.epochs))
+        for poor in ranked[NUM_PAUSED_KEPT:]:
+            del self._paused[poor.trial_id]
+            self._remove(poor.trial_id)
 
     def _prune(self, ended: Iterable[TrialRecord]) -> None:
         ranked = rank([*self._best, *ended], self._objective)

@@ -29,3 +29,19 @@ def test_failed_deletion_in_a_folder_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(FolderStorage, "remove", fail)
     with pytest.raises(OSError, match="connection lost"):
         retention_without_space(FolderStorage(tmp_path)).add(make_record("0001"))
+
+
+def test_the_most_promising_paused_trials_keep_theirs_after_a_resume(monkeypatch, tmp_path):
+    monkeypatch.setattr("handsigns.tuning.checkpoint_retention.NUM_PAUSED_KEPT", 2)
+    store = CheckpointStore(FolderStorage(tmp_path))
+    paused = [make_record(f"{n:04d}", [1 - n / 10], status="paused") for n in range(6)]
+    kept = [record.trial_id for record in paused[-2:]]
+
+    def pause(retention, records):
+        for record in records:
+            store.save(record.trial_id, b"weights")
+            retention.add_paused(record)
+
+    pause(CheckpointRetention(store, Objective(), []), paused[:3])
+    pause(CheckpointRetention(store, Objective(), paused[:3]), paused[3:])
+    assert sorted(path.name.split(".")[0] for path in tmp_path.iterdir()) == kept
