@@ -71,6 +71,11 @@ class LimitedSpace:
         return len(self.included) / self.sample_size
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the sample is the whole space."""
+        return self._config.space.size() == self.sample_size
+
+    @property
     def sample_size(self) -> int:
         """Number of configurations in the sample."""
         return len(self.included) + len(self.excluded)

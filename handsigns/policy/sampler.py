@@ -68,7 +68,7 @@ class Sampler:
         self._tried_configs: set[TrialConfig] = set()
         self._num_suggested = 0
         self._exhausted = False
-        self._untried = None if limited_space else UntriedConfigs.of(search_config.space)
+        self._untried = UntriedConfigs.of(search_config.space, limited_space)
         self._num_excluded = 0
         points = self._initial_points(warm_start.enqueued_params if warm_start else ())
         self._queue = deque(itertools.islice(points, search_config.budget.trials))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.space import Space
+from handsigns.policy.limited_space import LimitedSpace
 from handsigns.results.trial import Params
 
 _MAX_ENUMERATED = 4096
@@ -19,14 +21,20 @@ class UntriedConfigs:
     would have ended.
     """
 
-    def __init__(self, space: Space) -> None:
-        self._params = {TrialConfig.from_params(params): params for params in space.grid_params()}
+    def __init__(self, configs: Iterable[Params]) -> None:
+        self._params = {TrialConfig.from_params(params): params for params in configs}
 
     @classmethod
-    def of(cls, space: Space) -> UntriedConfigs | None:
-        """Return the configurations of a space; None if it is continuous or too large."""
+    def of(cls, space: Space, limited_space: LimitedSpace | None) -> UntriedConfigs | None:
+        """Return the configurations of a space, or of its part within limits.
+
+        Returns:
+            None if the space is continuous or too large.
+        """
+        if limited_space is not None:
+            return cls(limited_space.included) if limited_space.is_complete else None
         size = space.size()
-        return None if size is None or size > _MAX_ENUMERATED else cls(space)
+        return None if size is None or size > _MAX_ENUMERATED else cls(space.grid_params())
 
     def __len__(self) -> int:
         return len(self._params)

@@ -57,13 +57,13 @@ def limit_space(
         profiler.latencies = _latencies(config, profiler, sample, saved)
     space = LimitedSpace(config, sample, profiler)
     if not space.share:
-        raise ConfigError(_nothing_left(config, space, map(profiler, trial_configs(sample))))
+        raise ConfigError(_nothing_left(space, map(profiler, trial_configs(sample))))
     return space, profiler.latencies
 
 
 def print_limits(config: SearchConfig, space: LimitedSpace) -> None:
     """Print which share of the space is within the limits, and where the recipe was moved."""
-    what = "configurations" if _is_complete(config, space) else "sampled configurations"
+    what = "configurations" if space.is_complete else "sampled configurations"
     text = f"limits: {space.share:.0%} of {space.sample_size} {what} are within them"
     if space.exceeded:
         ((name, count),) = space.exceeded.most_common(1)
@@ -127,14 +127,8 @@ def _report_missing(table: str, missing: Mapping[Network, object], total: int) -
     print_note(f"{text}; their configurations are not started. To include them, {remedy}")
 
 
-def _is_complete(config: SearchConfig, space: LimitedSpace) -> bool:
-    return config.space.size() == space.sample_size
-
-
-def _nothing_left(
-    config: SearchConfig, space: LimitedSpace, profiles: Iterable[NetworkProfile]
-) -> str:
-    what = "" if _is_complete(config, space) else "sampled "
+def _nothing_left(space: LimitedSpace, profiles: Iterable[NetworkProfile]) -> str:
+    what = "" if space.is_complete else "sampled "
     profiles = list(profiles)
     smallest = [f"{min(p.parameters for p in profiles):,} parameters"]
     smallest.append(format_bytes(min(p.model_bytes for p in profiles)))

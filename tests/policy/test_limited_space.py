@@ -154,3 +154,24 @@ def test_tpe_is_shown_what_is_excluded(make_search_config, make_record, monkeypa
         return sum(config.channel_width > 8 for config in asked)
 
     assert num_rejected(64) < 0.75 * num_rejected(0)
+
+
+def test_every_configuration_within_the_limits_is_tried(
+    make_search_config, make_record, monkeypatch
+):
+    monkeypatch.setattr(limited_space, "SAMPLE_SIZE", 1024)
+    space = {
+        "channel_width": {"type": "integer", "low": 4, "high": 128},
+        "batch_size": {"type": "choice", "values": [8, 16, 32, 64]},
+        "dropout": {"type": "choice", "values": [0.1, 0.3]},
+    }
+    config = make_search_config(
+        space,
+        seed=0,
+        budget=MANY,
+        limits={"parameters": 400},
+        searcher={"name": "random"},
+        baseline=False,
+    )
+    records = run(Sampler(config, None, limit(config)), make_record, 100)
+    assert len(records) == 8, "width 4 only"
