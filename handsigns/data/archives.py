@@ -6,24 +6,14 @@ written, and only below the target; links and special files are not created.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
-import os
 import shutil
-import stat
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
 
 from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
+from handsigns.data.archive_formats import DAMAGED, Member, open_archive, refusal
 from handsigns.data.cache_dir import cache_dir
 from handsigns.data.file_types import is_image_name, is_system_file
 from handsigns.errors import DataError, ResultsError
@@ -41,29 +31,7 @@ much, while bombs grow by a thousand times and more."""
 _MAX_FILES = 2_000_000
 _MAX_FILE_BYTES = 200 * 2**20
 """Larger files are no images that the decoder would accept."""
-_MAX_READ_BYTES = 4 * 2**20
-"""Limit on a single read of a tar file, which would hold a header of any length in memory."""
-_MAX_PADDING_READS = 16
-_DECOMPRESSORS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
-    (b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)
-)  # fmt: skip
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
-            EOFError)  # fmt: skip
 _RECORD = ".archive.json"
-_UTF8_NAME, _ENCRYPTED = 0x800, 0x1
-"""Flags of a file in a zip."""
-
-
-@dataclass(frozen=True)
-class _Member:
-    """File in an archive; `done` and `total` are the progress when it is reached."""
-
-    name: str
-    size: int
-    is_regular: bool
-    open: Callable[[], IO[bytes] | None]
-    done: int
-    total: int
 
 
 def unpack(archive: Path, progress: ProgressCallback) -> Path:
@@ -91,13 +59,13 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
                 limit = min(
                     _MIN_LIMIT + _MAX_RATIO * status.st_size, shutil.disk_usage(staging).free
                 )
-                with _open(archive) as members:
+                with open_archive(archive) as members:
                     _write(shown, members, staging, limit, progress)
                 write_json(staging / _RECORD, record)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
     except NotImplementedError as error:
-        raise _refusal(shown, f"has a compression that is not supported ({error})") from error
+        raise refusal(shown, f"has a compression that is not supported ({error})") from error
     except OSError as error:
         if _record(folder) != record:  # otherwise another process has unpacked it at the same time
             reason = printable(error.strerror or str(error))
@@ -112,87 +80,8 @@ def _record(folder: Path) -> dict[str, int] | None:
     return None
 
 
-def _refusal(shown: str, problem: str) -> DataError:
-    return DataError(f"{shown} {problem}; unpack it and pass the folder (--data DIR)")
-
-
-@contextlib.contextmanager
-def _open(archive: Path) -> Iterator[Iterator[_Member]]:
-    """Yield the files in an archive, to be read in order."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield _zip_members(opened)
-        return
-    with archive.open("rb") as file:
-        head = file.read(6)
-        file.seek(0)
-        decompress = next((fn for magic, fn in _DECOMPRESSORS if head.startswith(magic)), None)
-        with decompress(file) if decompress else contextlib.nullcontext(file) as stream:
-            yield _tar_members(printable(str(archive)), _BoundedReads(stream), file)
-
-
-def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    for number, entry in enumerate(entries):
-        if entry.flag_bits & _ENCRYPTED:
-            raise _refusal(printable(str(archive.filename)), "is encrypted")
-        name = entry.filename
-        if not entry.flag_bits & _UTF8_NAME:  # which macOS does not set
-            with contextlib.suppress(UnicodeError):
-                name = name.encode("cp437").decode()
-        mode = entry.external_attr >> 16
-        is_regular = stat.S_IFMT(mode) in (0, stat.S_IFREG)
-        opener = partial(archive.open, entry)
-        yield _Member(name, entry.file_size, is_regular, opener, number, len(entries))
-
-
-def _tar_members(shown: str, stream: _BoundedReads, file: IO[bytes]) -> Iterator[_Member]:
-    size = os.fstat(file.fileno()).st_size
-    try:
-        archive = tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
-    except tarfile.ReadError as error:
-        raise _refusal(shown, "is damaged, or neither a zip nor a tar file") from error
-    for entry in archive:
-        if not entry.isdir():
-            opener = partial(archive.extractfile, entry)
-            done = 100 * file.tell() // size
-            yield _Member(entry.name, entry.size, entry.isreg(), opener, done, 100)
-        archive.members = []  # would hold every entry in memory
-    stream.check_end()
-
-
-class _BoundedReads:
-    """Stream of a tar file that refuses to read much at once."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._last = b""
-        self.seek, self.tell = stream.seek, stream.tell
-
-    def read(self, size: int) -> bytes:
-        if size > _MAX_READ_BYTES:
-            raise tarfile.ReadError(f"a header has {size} bytes")
-        self._last = self._stream.read(size)
-        return self._last
-
-    def check_end(self) -> None:
-        """Check that the archive ends with zeros, and the checksum of a compressed one.
-
-        `tarfile` takes a damaged header for the end.
-
-        Raises:
-            ReadError: it does not.
-        """
-        if self._last.strip(b"\0"):
-            raise tarfile.ReadError("a header is damaged")
-        for _ in range(_MAX_PADDING_READS):
-            if not self._stream.read(_MAX_READ_BYTES):
-                return
-        raise tarfile.ReadError("it does not end")
-
-
 def _write(
-    shown: str, members: Iterator[_Member], target: Path, limit: int, progress: ProgressCallback
+    shown: str, members: Iterator[Member], target: Path, limit: int, progress: ProgressCallback
 ) -> None:
     """Write the files that can be part of a data set.
 
@@ -207,7 +96,7 @@ def _write(
     for number, member in enumerate(members, start=1):
         size += member.size
         if size > limit or number > _MAX_FILES:
-            raise _refusal(
+            raise refusal(
                 shown,
                 f"unpacks to more than {limit / 2**30:.0f} GiB or {_MAX_FILES:,} files, or more "
                 f"than the disk of the cache has free",
@@ -215,7 +104,7 @@ def _write(
         parts = _parts(shown, member.name)
         if _is_wanted(parts) and not _is_too_large(shown, member):
             if not member.is_regular:
-                raise _refusal(shown, f"has a link or special file, {printable(member.name)}")
+                raise refusal(shown, f"has a link or special file, {printable(member.name)}")
             _write_file(shown, member, target.joinpath(*parts))
         progress(member.done, member.total)
 
@@ -241,20 +130,20 @@ def _is_wanted(parts: list[str]) -> bool:
     return is_image_name(name) is not False or name.lower().endswith(".csv")
 
 
-def _is_too_large(shown: str, member: _Member) -> bool:
+def _is_too_large(shown: str, member: Member) -> bool:
     """Return whether a file is too large to be an image; refuse one that is named like an image."""
     if member.size <= _MAX_FILE_BYTES:
         return False
     if is_image_name(member.name):
-        raise _refusal(shown, f"has an image of {member.size >> 20} MiB, {printable(member.name)}")
+        raise refusal(shown, f"has an image of {member.size >> 20} MiB, {printable(member.name)}")
     return True
 
 
-def _write_file(shown: str, member: _Member, target: Path) -> None:
+def _write_file(shown: str, member: Member, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with target.open("xb") as file, member.open() or contextlib.nullcontext() as source:
             if source is not None:
                 shutil.copyfileobj(source, file)
     except FileExistsError:
-        raise _refusal(shown, f"has two files called {printable(member.name)}") from None
+        raise refusal(shown, f"has two files called {printable(member.name)}") from None
