@@ -35,7 +35,7 @@ _RECORD = ".archive.json"
 
 
 def unpack(archive: Path, progress: ProgressCallback) -> Path:
-    """Return a folder in the cache with the images of an archive, unpacked unless it exists.
+    """Return the resolved folder in the cache of an archive's images, unpacked unless it exists.
 
     Args:
         archive: resolved path of a zip file, or of a tar file, also with gzip, bzip2 or xz.
@@ -70,7 +70,7 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
         if _record(folder) != record:  # otherwise another process has unpacked it at the same time
             reason = printable(error.strerror or str(error))
             raise DataError(f"{shown} cannot be unpacked into the cache: {reason}") from error
-    return folder
+    return folder.resolve()
 
 
 def _record(folder: Path) -> dict[str, int] | None:

@@ -18,7 +18,10 @@ def cache_dir() -> Path:
     """
     override = os.environ.get("HANDSIGNS_CACHE")
     if override:
-        return Path(override)
+        try:
+            return Path(override).expanduser()
+        except RuntimeError as error:
+            raise OSError(f"HANDSIGNS_CACHE={override}: {error}") from error
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "handsigns"

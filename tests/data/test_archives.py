@@ -274,3 +274,16 @@ def test_archive_can_be_prepared(class_folder, tmp_path):
     result = prepare(archive, tmp_path / "small", size=8)
     assert result.counts == {"train": 12, "val": 4, "test": 4}
     assert open_data(tmp_path / "small", size=8).info.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("setting", ["link", "relative", "~/tilde"])
+def test_cache_path_may_be_linked_or_relative(class_folder, tmp_path, monkeypatch, setting):
+    archive = pack(class_folder, tmp_path / "a.zip")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HANDSIGNS_CACHE", setting)
+    listing = list_images(archive)
+    assert (len(listing.images["train"]), listing.bad) == (20, [])
+    assert (tmp_path / setting.removeprefix("~/") / "archives").is_dir()
