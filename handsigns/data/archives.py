@@ -14,7 +14,7 @@ from pathlib import Path
 from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.data.archive_formats import DAMAGED, Member, open_archive, refusal
-from handsigns.data.cache_dir import cache_dir
+from handsigns.data.cache_dir import cache_dir, make_cache_dir
 from handsigns.data.file_types import is_image_name, is_system_file
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import staged_folder
@@ -55,6 +55,7 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     try:
         if _record(folder) != record:
             shutil.rmtree(folder, ignore_errors=True)  # of the archive before it was changed
+            make_cache_dir()
             with staged_folder(folder) as staging:
                 limit = min(
                     _MIN_LIMIT + _MAX_RATIO * status.st_size, shutil.disk_usage(staging).free

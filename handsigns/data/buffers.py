@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import numpy.typing as npt
 
-from handsigns.data.cache_dir import cache_dir
+from handsigns.data.cache_dir import cache_dir, make_cache_dir
 
 MAX_ANONYMOUS_BYTES = 512 * 2**20
 """Size up to which images are kept in anonymous memory. Pages of a file can be written out and read
@@ -32,9 +32,8 @@ def allocate_images(count: int, size: int) -> npt.NDArray[np.uint8]:
 
 
 def _map_file(shape: tuple[int, ...], num_bytes: int) -> npt.NDArray[np.uint8]:
-    folder = cache_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    make_cache_dir()
+    with tempfile.TemporaryFile(dir=cache_dir()) as file:
         if hasattr(os, "posix_fallocate"):
             # On a full disk this fails; writing to the mapping would kill the process.
             os.posix_fallocate(file.fileno(), 0, num_bytes)

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from handsigns.console.sanitize import printable
-from handsigns.data.cache_dir import cache_dir
+from handsigns.data.cache_dir import cache_dir, make_cache_dir
 from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.errors import DataError
@@ -150,6 +150,7 @@ def _write_cache(folder: Path, built: BuiltDataSet) -> None:
     """Write atomically; of two concurrent writers the first wins, with equal content."""
     info, splits, check = built.info, built.splits, built.check
     try:
+        make_cache_dir()
         with staged_folder(folder) as staging:
             for name in SPLIT_NAMES:
                 np.save(staging / f"{name}_images.npy", splits[name].images, allow_pickle=False)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from handsigns.io.home import fallback_home
+from handsigns.io.output_marker import make_output_folder
 
 
 def cache_dir() -> Path:
@@ -26,3 +27,12 @@ def cache_dir() -> Path:
     if base:
         return Path(base) / "handsigns"
     return (fallback_home() or Path.home()) / ".cache" / "handsigns"
+
+
+def make_cache_dir() -> None:
+    """Create the cache folder, marked, as it may be in a folder that is read as a data set.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    make_output_folder(cache_dir())

@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 
 MARKER = ".handsigns"
-"""Marker file in each folder of results or reports."""
+"""Marker file in each folder of results or reports, and in the cache."""
 
 
 def make_output_folder(folder: Path) -> None:
-    """Create and mark a folder for results or reports; raises OSError on failure."""
+    """Create and mark a folder for results, reports or the cache; raises OSError on failure."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / MARKER).exists():
         text = "Written by handsigns; this folder is never read as a data set.\n"
@@ -18,7 +18,7 @@ def make_output_folder(folder: Path) -> None:
 
 
 def is_output_folder(folder: Path) -> bool:
-    """Return whether a folder holds results or reports written by this program."""
+    """Return whether a folder holds results, reports or the cache of this program."""
     with contextlib.suppress(OSError):
         return (folder / MARKER).is_file()
     return False

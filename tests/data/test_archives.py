@@ -5,6 +5,7 @@ import stat
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_only_images_and_tables_are_unpacked(class_folder, tmp_path, cache):
     listing = list_images(archive)
     assert [image.name for image in listing.images["train"]] == sorted(files)
     assert (listing.bad, listing.ignored) == ([], ())
-    written = {p.name for p in cache.rglob("*") if p.is_file()}
+    written = {p.name for p in (cache / "archives").rglob("*") if p.is_file()}
     assert written == {"0.png", "1.png", "2.png", ".archive.json"}
 
 
@@ -287,3 +288,14 @@ def test_cache_path_may_be_linked_or_relative(class_folder, tmp_path, monkeypatc
     listing = list_images(archive)
     assert (len(listing.images["train"]), listing.bad) == (20, [])
     assert (tmp_path / setting.removeprefix("~/") / "archives").is_dir()
+
+
+def test_cache_in_the_data_folder_is_never_data(class_folder, tmp_path, monkeypatch):
+    root = class_folder / "train"
+    archive = Path(shutil.make_archive(str(tmp_path / "a"), "zip", root))
+    monkeypatch.setenv("HANDSIGNS_CACHE", str(root / "cache"))
+    list_images(archive)
+    assert list_images(root).classes == ("cat", "dog")
+    shutil.rmtree(root / "cache")
+    open_data(root, size=8)
+    assert list_images(root).classes == ("cat", "dog")

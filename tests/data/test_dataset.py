@@ -16,6 +16,7 @@ from PIL import Image
 from handsigns.data.dataset import open_data
 from handsigns.data.splits import DataInfo
 from handsigns.errors import DataError
+from handsigns.io.output_marker import MARKER
 
 
 def error_message(source, **options):
@@ -315,7 +316,7 @@ def test_fingerprint_depends_on_content_alone(signs_folder, tmp_path):
 def test_damaged_cache_entry_is_rebuilt(signs_folder, cache, damage):
     before = open_data(signs_folder, size=8)
     pixels = before.val.images.copy()  # the original is memory-mapped from the damaged file
-    (folder,) = cache.iterdir()
+    (folder,) = cache.glob("[!.]*")
     file = folder / ("info.json" if damage == "info" else "val_images.npy")
     content = file.read_bytes()
     if damage == "remove":
@@ -332,7 +333,7 @@ def test_damaged_cache_entry_is_rebuilt(signs_folder, cache, damage):
 
 def test_pickle_in_the_cache_is_not_loaded(signs_folder, cache):
     open_data(signs_folder, size=8)
-    (folder,) = cache.iterdir()
+    (folder,) = cache.glob("[!.]*")
     np.save(folder / "val_images.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     assert open_data(signs_folder, size=8).val.images.dtype == np.uint8
 
@@ -355,7 +356,7 @@ def test_concurrent_cache_writers(signs_folder, cache):
     for thread in threads:
         thread.join()
     assert infos == [infos[0]] * 4
-    assert len(list(cache.iterdir())) == 1, "no partial entries are left"
+    assert len({p.name for p in cache.iterdir()} - {MARKER}) == 1, "no partial entries are left"
 
 
 def test_splits_are_pickled_without_a_copy(signs_folder, cache):
