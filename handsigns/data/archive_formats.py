@@ -26,6 +26,7 @@ _MAX_PADDING_READS = 16
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
     (b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)
 )  # fmt: skip
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
             EOFError)  # fmt: skip
 """Errors while files are read that mean that the archive is damaged."""
@@ -62,14 +63,16 @@ def open_archive(archive: Path) -> Iterator[Iterator[Member]]:
     Raises:
         DataError: it is neither a zip nor a tar file, or encrypted; also while it is read.
     """
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            yield _zip_members(opened)
-        return
     with archive.open("rb") as file:
-        head = file.read(6)
-        file.seek(0)
+        head = file.read(512)
         decompress = next((fn for magic, fn in _DECOMPRESSORS if head.startswith(magic)), None)
+        # A zip is recognised by its end, which may also be that of the last file in a tar.
+        is_tar = decompress is not None or head[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC)
+        if not is_tar and zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as opened:
+                yield _zip_members(opened)
+            return
+        file.seek(0)
         with decompress(file) if decompress else contextlib.nullcontext(file) as stream:
             yield _tar_members(printable(str(archive)), _BoundedReads(stream), file)
 

@@ -299,3 +299,11 @@ def test_cache_in_the_data_folder_is_never_data(class_folder, tmp_path, monkeypa
     shutil.rmtree(root / "cache")
     open_data(root, size=8)
     assert list_images(root).classes == ("cat", "dog")
+
+
+def test_tar_may_end_with_a_zip(class_folder, tmp_path):
+    zip_of(class_folder / "train" / "z.zip", {"x/1.png": b"x", "y/1.png": b"x"})
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name in ("cat", "dog", "z.zip"):
+            tar.add(class_folder / "train" / name, name)
+    assert list_images(tmp_path / "a.tar").classes == ("cat", "dog")
