@@ -78,7 +78,8 @@ def open_archive(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # Some programs for Windows write backslashes.
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith(("/", "\\"))]
     for number, entry in enumerate(entries):
         if entry.flag_bits & _ENCRYPTED:
             raise refusal(printable(str(archive.filename)), "is encrypted")

@@ -307,3 +307,9 @@ def test_tar_may_end_with_a_zip(class_folder, tmp_path):
         for name in ("cat", "dog", "z.zip"):
             tar.add(class_folder / "train" / name, name)
     assert list_images(tmp_path / "a.tar").classes == ("cat", "dog")
+
+
+def test_zip_may_list_folders_with_backslashes(tmp_path):
+    files = {"cat\\": b"", "cat\\0.png": b"x", "dog\\": b"", "dog\\0.png": b"x"}
+    listing = list_images(zip_of(tmp_path / "a.zip", files))
+    assert [image.name for image in listing.images["train"]] == ["cat/0.png", "dog/0.png"]
