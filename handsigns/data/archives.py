@@ -68,6 +68,8 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     except NotImplementedError as error:
         raise refusal(shown, f"has a compression that is not supported ({error})") from error
     except OSError as error:
+        if error.errno is None:  # raised by `bz2`, not by the system
+            raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
         if _record(folder) != record:  # otherwise another process has unpacked it at the same time
             reason = printable(error.strerror or str(error))
             raise DataError(f"{shown} cannot be unpacked into the cache: {reason}") from error

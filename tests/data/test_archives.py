@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import shutil
 import stat
 import tarfile
@@ -313,3 +314,14 @@ def test_zip_may_list_folders_with_backslashes(tmp_path):
     files = {"cat\\": b"", "cat\\0.png": b"x", "dog\\": b"", "dog\\0.png": b"x"}
     listing = list_images(zip_of(tmp_path / "a.zip", files))
     assert [image.name for image in listing.images["train"]] == ["cat/0.png", "dog/0.png"]
+
+
+def test_damaged_bzip2_in_a_zip_is_reported(tmp_path, cache):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as opened:
+        opened.writestr("cat/0.png", os.urandom(1000))
+    content = bytearray(archive.read_bytes())
+    at = content.find(b"BZh")
+    content[at + 4 : at + 10] = b"damage"
+    archive.write_bytes(content)
+    assert "a.zip is damaged: Invalid data stream" in error_message(archive)
