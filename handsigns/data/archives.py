@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from handsigns.console.progress import ProgressCallback
@@ -34,6 +35,21 @@ _MAX_FILE_BYTES = 200 * 2**20
 _RECORD = ".archive.json"
 
 
+@dataclass(frozen=True)
+class _Record:
+    """Archive that a folder was unpacked from, and what the folder then had.
+
+    Attributes:
+        size, modified: the archive's bytes, and its modification time in ns.
+        num_files, num_bytes: of the unpacked files.
+    """
+
+    size: int
+    modified: int
+    num_files: int
+    num_bytes: int
+
+
 def unpack(archive: Path, progress: ProgressCallback) -> Path:
     """Return the resolved folder in the cache of an archive's images, unpacked unless it exists.
 
@@ -51,10 +67,10 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
         folder = cache_dir() / "archives" / digest(str(archive))
     except OSError as error:
         raise DataError(f"{shown} cannot be unpacked: {printable(str(error))}") from error
-    record = {"size": status.st_size, "modified": status.st_mtime_ns}
+    version = status.st_size, status.st_mtime_ns
     try:
-        if _record(folder) != record:
-            shutil.rmtree(folder, ignore_errors=True)  # of the archive before it was changed
+        if not _is_unpacked(folder, version):
+            shutil.rmtree(folder, ignore_errors=True)  # incomplete, or of another version
             make_cache_dir()
             with staged_folder(folder) as staging:
                 limit = min(
@@ -62,7 +78,7 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
                 )
                 with open_archive(archive) as members:
                     _write(shown, members, staging, limit, progress)
-                write_json(staging / _RECORD, record)
+                write_json(staging / _RECORD, asdict(_Record(*version, *_content(staging))))
     except DAMAGED as error:
         raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
     except NotImplementedError as error:
@@ -70,17 +86,24 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     except OSError as error:
         if error.errno is None:  # raised by `bz2`, not by the system
             raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
-        if _record(folder) != record:  # otherwise another process has unpacked it at the same time
+        if not _is_unpacked(folder, version):  # otherwise another process has done it meanwhile
             reason = printable(error.strerror or str(error))
             raise DataError(f"{shown} cannot be unpacked into the cache: {reason}") from error
     return folder.resolve()
 
 
-def _record(folder: Path) -> dict[str, int] | None:
-    """Return the size and modification time of the archive that was unpacked into a folder."""
+def _is_unpacked(folder: Path, version: tuple[int, int]) -> bool:
+    """Return whether a folder has all files of an archive with this size and modification time."""
     with contextlib.suppress(OSError, ResultsError):
-        return read_json(folder / _RECORD, dict[str, int])
-    return None
+        return read_json(folder / _RECORD, _Record) == _Record(*version, *_content(folder))
+    return False
+
+
+def _content(folder: Path) -> tuple[int, int]:
+    """Return the number of unpacked files, and their bytes."""
+    files = (path for path in folder.rglob("*") if path.name != _RECORD and path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    return len(sizes), sum(sizes)
 
 
 def _write(

@@ -6,6 +6,7 @@ import stat
 import tarfile
 import threading
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -325,3 +326,12 @@ def test_damaged_bzip2_in_a_zip_is_reported(tmp_path, cache):
     content[at + 4 : at + 10] = b"damage"
     archive.write_bytes(content)
     assert "a.zip is damaged: Invalid data stream" in error_message(archive)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, partial(Path.write_bytes, data=b"")])
+def test_archive_with_changed_files_is_unpacked_again(class_folder, tmp_path, change):
+    archive = pack(class_folder, tmp_path / "a.zip")
+    before = list_images(archive)
+    change(before.images["train"][3].path)
+    assert list_images(archive) == before
+    assert open_data(archive, size=8).info.counts["train"] == (6, 6)
