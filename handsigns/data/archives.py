@@ -21,6 +21,7 @@ from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest
 from handsigns.io.json_file import read_json, write_json
+from handsigns.io.lock import wait_for_lock
 from handsigns.io.output_marker import MARKER
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z",
@@ -70,15 +71,11 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     version = status.st_size, status.st_mtime_ns
     try:
         if not _is_unpacked(folder, version):
-            shutil.rmtree(folder, ignore_errors=True)  # incomplete, or of another version
             make_cache_dir()
-            with staged_folder(folder) as staging:
-                limit = min(
-                    _MIN_LIMIT + _MAX_RATIO * status.st_size, shutil.disk_usage(staging).free
-                )
-                with open_archive(archive) as members:
-                    _write(shown, members, staging, limit, progress)
-                write_json(staging / _RECORD, asdict(_Record(*version, *_content(staging))))
+            folder.parent.mkdir(exist_ok=True)
+            with wait_for_lock(folder.with_suffix(".lock")):
+                if not _is_unpacked(folder, version):  # by another process meanwhile
+                    _unpack(archive, folder, version, progress)
     except DAMAGED as error:
         raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
     except NotImplementedError as error:
@@ -86,10 +83,21 @@ def unpack(archive: Path, progress: ProgressCallback) -> Path:
     except OSError as error:
         if error.errno is None:  # raised by `bz2`, not by the system
             raise DataError(f"{shown} is damaged: {printable(str(error))}") from error
-        if not _is_unpacked(folder, version):  # otherwise another process has done it meanwhile
-            reason = printable(error.strerror or str(error))
-            raise DataError(f"{shown} cannot be unpacked into the cache: {reason}") from error
+        reason = printable(error.strerror or str(error))
+        raise DataError(f"{shown} cannot be unpacked into the cache: {reason}") from error
     return folder.resolve()
+
+
+def _unpack(
+    archive: Path, folder: Path, version: tuple[int, int], progress: ProgressCallback
+) -> None:
+    """Replace a folder, which may be incomplete or of another version, by the archive's content."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with staged_folder(folder) as staging:
+        limit = min(_MIN_LIMIT + _MAX_RATIO * version[0], shutil.disk_usage(staging).free)
+        with open_archive(archive) as members:
+            _write(printable(str(archive)), members, staging, limit, progress)
+        write_json(staging / _RECORD, asdict(_Record(*version, *_content(staging))))
 
 
 def _is_unpacked(folder: Path, version: tuple[int, int]) -> bool:

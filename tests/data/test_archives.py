@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from handsigns.data import archives
 from handsigns.data.dataset import open_data
 from handsigns.data.layouts import list_images
 from handsigns.data.prepare import prepare
@@ -41,10 +42,15 @@ def error_message(archive):
     return str(caught.value)
 
 
+def unpacked(cache):
+    """Return the folders of archives in the cache, also partial ones."""
+    return [path for path in (cache / "archives").iterdir() if path.is_dir()]
+
+
 def nothing_is_left(tmp_path, cache):
     """Return whether no file was written outside the cache, and no partial folder in it."""
     names = {path.name for path in tmp_path.iterdir()} - {"cache"}
-    return names <= {"a.zip", "a.tar", "a.tar.gz"} and not list((cache / "archives").iterdir())
+    return names <= {"a.zip", "a.tar", "a.tar.gz"} and not unpacked(cache)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
@@ -92,7 +98,7 @@ def test_archive_is_unpacked_once_and_again_when_changed(
     write_image(class_folder / "train" / "cat" / "new.png")
     pack(class_folder, archive)
     assert len(list_images(archive).images["train"]) == 21
-    assert len(list((cache / "archives").iterdir())) == 1
+    assert len(unpacked(cache)) == 1
 
 
 def test_processes_may_unpack_at_the_same_time(class_folder, tmp_path):
@@ -118,7 +124,7 @@ def test_only_images_and_tables_are_unpacked(class_folder, tmp_path, cache):
     listing = list_images(archive)
     assert [image.name for image in listing.images["train"]] == sorted(files)
     assert (listing.bad, listing.ignored) == ([], ())
-    written = {p.name for p in (cache / "archives").rglob("*") if p.is_file()}
+    written = {p.name for p in unpacked(cache)[0].rglob("*") if p.is_file()}
     assert written == {"0.png", "1.png", "2.png", ".archive.json"}
 
 
@@ -241,7 +247,7 @@ def test_damaged_archives_are_refused(signs_folder, tmp_path, cache, kind):
     for damaged in (content[: len(content) // 2 + 100], flipped, b"PK", b""):
         archive.write_bytes(damaged)
         assert " damaged" in error_message(archive)
-        assert not list((cache / "archives").iterdir())
+        assert not unpacked(cache)
 
 
 def test_encrypted_and_unknown_archives_need_unpacking(tmp_path, cache):
@@ -335,3 +341,20 @@ def test_archive_with_changed_files_is_unpacked_again(class_folder, tmp_path, ch
     change(before.images["train"][3].path)
     assert list_images(archive) == before
     assert open_data(archive, size=8).info.counts["train"] == (6, 6)
+
+
+def test_folder_that_another_process_unpacked_stays(class_folder, tmp_path, monkeypatch):
+    archive = pack(class_folder, tmp_path / "a.zip")
+    unpack_first = [lambda: list_images(archive)]
+    is_unpacked = archives._is_unpacked
+
+    def race(*args):
+        found = is_unpacked(*args)
+        while unpack_first:
+            unpack_first.pop()()
+        return found
+
+    monkeypatch.setattr(archives, "_is_unpacked", race)
+    seen = []
+    list_images(archive, lambda done, total: seen.append(done))
+    assert not seen
