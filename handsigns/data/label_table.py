@@ -55,9 +55,13 @@ def list_table(root: Path, table: Path) -> ImageListing:
     folders; otherwise all images are train.
 
     Raises:
-        DataError: the table cannot be read, lacks columns, or has no train images.
+        DataError: the table cannot be read, lacks columns or rows, or has no train images.
     """
     rows = list(_read_rows(table))
+    if not rows:
+        raise DataError(
+            f"{printable(str(table))} has no rows below the names of its columns; add one per image"
+        )
     # Labels such as 7 and 07 have the same key, and a set has no order.
     labels = sorted({row.label for row in rows if row.label})
     classes = tuple(sorted(labels, key=natural_sort_key))

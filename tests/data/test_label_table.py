@@ -145,6 +145,8 @@ def test_unusable_tables_are_rejected(folder):
     assert "labels.csv needs a first line that names its columns: file and label" in text
     assert "(found: 0.png, cat)" in text
     assert "(found: nothing)" in error_message(write_table(folder, ""))
+    text = error_message(write_table(folder, "file,label,split"))
+    assert "labels.csv has no rows below the names of its columns" in text
     text = error_message(write_table(folder, "file,label", "0.png,cat", "1.png,Cat"))
     assert "labels Cat and cat differ only in case" in text
     text = error_message(write_table(folder, "file,label", "0.png,Käse", encoding="utf-16"))
