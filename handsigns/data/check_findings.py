@@ -86,6 +86,22 @@ def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Fin
         )
 
 
+def class_findings(classes: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding on names of classes that are probably spellings of one."""
+    spellings: dict[str, list[str]] = {}
+    for label in classes:
+        spellings.setdefault(label.casefold(), []).append(label)
+    repeated = [printable(" and ".join(same)) for same in spellings.values() if len(same) > 1]
+    if repeated:
+        yield Finding(
+            "class_spellings",
+            len(repeated),
+            f"classes {repeated[0]} differ only in case",
+            "move the images into one folder if they are one class",
+            tuple(repeated[:_MAX_EXAMPLES]),
+        )
+
+
 def count_findings(
     classes: Sequence[str], counts: Mapping[SplitName, Sequence[int]]
 ) -> Iterator[Finding]:

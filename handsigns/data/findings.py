@@ -9,8 +9,8 @@ from typing import Literal
 from handsigns.data.splits import SplitName
 
 FindingKind = Literal[
-    "unusable_files", "ignored_images", "missing_class", "few_images", "imbalance",
-    "across_splits", "within_split", "conflicting_labels",
+    "unusable_files", "ignored_images", "class_spellings", "missing_class", "few_images",
+    "imbalance", "across_splits", "within_split", "conflicting_labels",
     "uniform", "dark", "bright", "blurred", "enlarged", "suspect_labels",
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from handsigns.data.check_findings import (
     CheckedImages,
+    class_findings,
     count_findings,
     file_findings,
     group_findings,
@@ -48,6 +49,7 @@ def inspect(
     groups.sort(key=lambda g: (-len({images.splits[i] for i in g}), -len(g), g[0]))
     findings = (
         *file_findings(listing, bad),
+        *class_findings(info.classes),
         *count_findings(info.classes, info.counts),
         *leak_findings(splits, named=named),
         *group_findings(groups, images),

@@ -86,6 +86,15 @@ def test_counts_and_files(folder):
     assert found["imbalance"].message == "class 0 has 1 training image, 1 20"
 
 
+def test_classes_that_differ_only_in_case_are_named(folder):
+    for split in ("train", "val", "test"):
+        (folder / split / "0").rename(folder / split / "Fist")
+        (folder / split / "1").rename(folder / split / "fist")
+    (finding,) = check_data(folder).findings
+    assert finding.kind == "class_spellings"
+    assert finding.message == "classes Fist and fist differ only in case"
+
+
 def test_poor_images(folder):
     path = folder / "train" / "0" / "3.png"
     image = Image.open(path).copy()
