@@ -16,7 +16,7 @@ from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.data.archive_formats import DAMAGED, Member, open_archive, refusal
 from handsigns.data.cache_dir import cache_dir, make_cache_dir
-from handsigns.data.file_types import is_image_name, is_system_file
+from handsigns.data.file_types import is_image_name, is_leftover, is_system_file
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest
@@ -159,8 +159,10 @@ def _is_wanted(parts: list[str]) -> bool:
     *folders, name = parts
     if any(map(is_system_file, folders)):
         return False
-    if is_system_file(name):
-        return name == MARKER
+    if is_leftover(name):
+        return False
+    if name.startswith("."):
+        return name == MARKER or is_image_name(name) is True
     return is_image_name(name) is not False or name.lower().endswith(".csv")
 
 

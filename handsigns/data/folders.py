@@ -10,7 +10,7 @@ from pathlib import Path
 from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.data.archives import ARCHIVE_SUFFIXES, unpack
-from handsigns.data.file_types import is_image, is_system_file
+from handsigns.data.file_types import is_image, is_image_name, is_leftover, is_system_file
 from handsigns.errors import DataError
 from handsigns.io.output_marker import is_output_folder
 
@@ -100,11 +100,21 @@ def images_in(folder: Path) -> list[os.DirEntry[str]]:
     return [e for e in entries(folder) if not _is_folder(e) and is_image(folder / e.name)]
 
 
+def hidden_images(folder: Path) -> list[str]:
+    """Return the names of the hidden images in a folder, sorted, by their suffix."""
+    names = [entry.name for entry in _scan(folder) if entry.name.startswith(".")]
+    return [name for name in names if is_image_name(name) and not is_leftover(name)]
+
+
 def entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return the entries of a folder, sorted by name, without hidden and system files."""
+    return [entry for entry in _scan(folder) if not is_system_file(entry.name)]
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
-            return sorted((e for e in found if not is_system_file(e.name)), key=lambda e: e.name)
+            return sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{printable(str(folder))} cannot be read: {error.strerror}") from error
 

@@ -21,6 +21,8 @@ from handsigns.data.listing import (
     UnusableFileError,
     add_image,
     find_images_in,
+    hidden_in,
+    links_in,
 )
 from handsigns.data.naming import natural_sort_key, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
@@ -32,6 +34,8 @@ _FILE_COLUMNS = ("file", "filename", "image", "imagename", "path", "filepath", "
 _LABEL_COLUMNS = ("label", "labels", "class", "classname", "labelname", "category", "target")
 _SPLIT_COLUMNS = ("split", "subset", "partition", "set")
 """Names of columns, the preferred first, in lower case without spaces and underscores."""
+_MAX_NAMED = 3
+"""Skipped files and folders that are named where an image is missing."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,15 @@ def list_table(root: Path, table: Path) -> ImageListing:
     labels = sorted({row.label for row in rows if row.label})
     classes = tuple(sorted(labels, key=natural_sort_key))
     _reject_spellings(table, classes)
-    images = [image for folder in walk_folders(root) for image in find_images_in(root, folder)]
-    rows_of, bad = _match(rows, _Index(images))
+    folders = list(walk_folders(root))
+    images = [image for folder in folders for image in find_images_in(root, folder)]
+    skipped = [name for f in folders for name in (*hidden_in(root, f), *links_in(root, f))]
+    rows_of, bad = _match(rows, _Index(images, skipped))
     if bad and not rows_of:
+        remedy = f"; {bad[0].remedy}" if bad[0].remedy else ""
         raise DataError(
             f"{printable(str(table))}: no row names an image of the folder: "
-            f"{printable(bad[0].name)}: {bad[0].reason}"
+            f"{printable(bad[0].name)}: {bad[0].reason}{remedy}"
         )
     splits = _with_splits(table, rows_of)
     listing = ImageListing("table", classes, {split: [] for split in splits}, bad)
@@ -83,7 +90,7 @@ def list_table(root: Path, table: Path) -> ImageListing:
             except UnusableFileError as error:
                 listing.bad.append(BadFile(image.name, *error.args))
     unlisted = tuple(image.name for image in images if image.name not in rows_of)
-    return replace(listing, ignored=unlisted)
+    return replace(listing, ignored=(*unlisted, *skipped))
 
 
 def reject_contradiction(root: Path, table: Path, listing: ImageListing) -> None:
@@ -181,7 +188,8 @@ def _reject_spellings(table: Path, classes: tuple[str, ...]) -> None:
 class _Index:
     """Images by path; and by the end of it, without regard to case, with or without suffix."""
 
-    def __init__(self, images: Sequence[FoundImage]) -> None:
+    def __init__(self, images: Sequence[FoundImage], skipped: Sequence[str]) -> None:
+        self._skipped = ", ".join(map(printable, skipped[:_MAX_NAMED]))
         self._by_path = {_plain(image.name): image for image in images}
         self._by_name: dict[str, list[FoundImage]] = {}
         for image in images:
@@ -203,7 +211,9 @@ class _Index:
             return self._by_path[plain]
         found = self._by_name.get(plain.casefold(), [])
         if not found:
-            raise UnusableFileError(f"named in {TABLE_NAME}, but not in the folder")
+            reason = f"named in {TABLE_NAME}, but not in the folder"
+            skipped = f"hidden images and linked folders are not read: {self._skipped}"
+            raise UnusableFileError(reason, skipped if self._skipped else "")
         if len(found) > 1:
             raise UnusableFileError(
                 f"{found[0].name} and {found[1].name} have this name; give the path in {TABLE_NAME}"

@@ -4,7 +4,7 @@ Three layouts are supported: that of CS230 (``train_signs/3_IMG_5864.jpg``), cla
 (``train/cat/1.jpg``, or ``cat/1.jpg`` without splits), which are searched recursively, and a table
 of the labels (``labels.csv``). Each may be in a zip or tar archive. An image that is not part of
 the data set is listed with the reason; only files left behind by operating systems and by this
-program are skipped silently.
+program, and those in hidden folders, are skipped silently.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from handsigns.data.folders import (
     walk_folders,
 )
 from handsigns.data.label_table import TABLE_NAME, find_table, list_table, reject_contradiction
-from handsigns.data.listing import ImageListing, UnusableFileError, add_images
+from handsigns.data.listing import ImageListing, UnusableFileError, add_images, hidden_in, links_in
 from handsigns.data.naming import natural_sort_key, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
@@ -122,7 +122,7 @@ def _with_ignored(
     Raises:
         DataError: the table and the class folders disagree.
     """
-    ignored = [entry.name for entry in images_in(root)]
+    ignored = [entry.name for entry in images_in(root)] + hidden_in(root, root)
     if table := find_table(root):
         if listing.layout == "classes":
             reject_contradiction(root, table, listing)
@@ -130,7 +130,7 @@ def _with_ignored(
     if splits:
         others = (f for f in subfolders(root).values() if f not in splits.values())
         ignored += [f"{folder.name}/" for folder in others if has_images(folder)]
-    return replace(listing, ignored=tuple(ignored))
+    return replace(listing, ignored=(*ignored, *listing.ignored))
 
 
 def _split_folders(
@@ -170,9 +170,14 @@ def _layout_error(source: Path, root: Path, problem: str, inside: Mapping[str, P
 
 def _list_signs(root: Path, folders: Mapping[SplitName, Path]) -> ImageListing:
     listing = ImageListing("signs", SIGN_CLASSES, {s: [] for s in SPLIT_NAMES if s in folders})
+    ignored = []
     for split in listing.images:
-        add_images(listing, split, root, folders[split], _sign_label)
-    return listing
+        folder = folders[split]
+        add_images(listing, split, root, folder, _sign_label)
+        ignored += hidden_in(root, folder)
+        inside = subfolders(folder).items()
+        ignored += [f"{folder.name}/{name}/" for name, below in inside if has_images(below)]
+    return replace(listing, ignored=tuple(ignored))
 
 
 def _sign_label(name: str) -> str:
@@ -195,14 +200,17 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> ImageListing:
         raise _layout_error(root, root, "no class folders", inside)
     _reject_detection(root, {name.lower() for name in classes})
     listing = ImageListing("classes", classes, {split: [] for split in folders})
+    ignored = []
     for split, by_class in folders.items():
         if splits[split] != root:
             add_images(listing, split, root, splits[split], _no_label)
+            ignored += hidden_in(root, splits[split])
         for label in sorted(by_class, key=natural_sort_key):
             for folder in by_class[label]:
                 for below in walk_folders(folder):
                     add_images(listing, split, root, below, _folder_label(label, classes))
-    return listing
+                    ignored += hidden_in(root, below) + links_in(root, below)
+    return replace(listing, ignored=tuple(ignored))
 
 
 def _class_folders(folder: Path) -> dict[str, list[Path]]:

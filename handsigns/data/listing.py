@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from handsigns.data.file_types import unsupported_format
-from handsigns.data.folders import images_in, links_outside
+from handsigns.data.folders import hidden_images, images_in, links_outside, subfolders
 from handsigns.data.splits import SplitName
 
 
@@ -38,7 +38,8 @@ class ImageListing:
         classes: class names, in the order of the labels.
         images: images by split; a split that is missing in the folder is missing here.
         bad: unusable files.
-        ignored: images, and folders with images (with a slash), that are not part of the layout.
+        ignored: images, and folders with images (with a slash), that are not part of the layout;
+            hidden images and links to folders (with the reason).
     """
 
     layout: str
@@ -68,12 +69,28 @@ class FoundImage:
 
 def find_images_in(root: Path, folder: Path) -> Iterator[FoundImage]:
     """Yield the images of one folder, sorted by name."""
-    within = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
+    within = _within(root, folder)
     folder_is_outside = links_outside(folder, root)
     for entry in images_in(folder):
         path = folder / entry.name
         is_outside = folder_is_outside or (entry.is_symlink() and links_outside(path, root))
         yield FoundImage(path, f"{within}{entry.name}", is_outside)
+
+
+def hidden_in(root: Path, folder: Path) -> list[str]:
+    """Return the hidden images of one folder, for `ImageListing.ignored`."""
+    return [f"{_within(root, folder)}{name} (hidden)" for name in hidden_images(folder)]
+
+
+def links_in(root: Path, folder: Path) -> list[str]:
+    """Return the links to folders in one folder, for `ImageListing.ignored`."""
+    links = [name for name, path in subfolders(folder).items() if path.is_symlink()]
+    return [f"{_within(root, folder)}{name}/ (link)" for name in links]
+
+
+def _within(root: Path, folder: Path) -> str:
+    """Return what the names of the images in a folder start with."""
+    return "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
 
 
 def add_images(

@@ -128,6 +128,12 @@ def test_only_images_and_tables_are_unpacked(class_folder, tmp_path, cache):
     assert written == {"0.png", "1.png", "2.png", ".archive.json"}
 
 
+def test_hidden_images_of_an_archive_are_listed(tmp_path):
+    files = ["cat/1.png", "cat/.0.png", "cat/._1.png", "dog/1.png"]
+    archive = zip_of(tmp_path / "a.zip", dict.fromkeys(files, b"x"))
+    assert list_images(archive).ignored == ("cat/.0.png (hidden)",)
+
+
 def test_packed_output_folders_are_never_data(class_folder, tmp_path, write_image):
     make_output_folder(class_folder / "results")
     write_image(class_folder / "results" / "mine" / "00.png")

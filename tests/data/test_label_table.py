@@ -140,6 +140,20 @@ def test_links_out_of_the_folder_are_not_followed(folder, tmp_path, write_image)
     )  # fmt: skip
 
 
+def test_linked_folders_are_mentioned_where_images_are_missing(folder, tmp_path):
+    complete(folder, row="images/{}.png,{}")
+    (tmp_path / "elsewhere").mkdir()
+    for path in folder.glob("*.png"):
+        path.rename(tmp_path / "elsewhere" / path.name)
+    (folder / "images").symlink_to(tmp_path / "elsewhere")
+    assert "linked folders are not read: images/ (link)" in error_message(folder)
+    shutil.copy(tmp_path / "elsewhere" / "0.png", folder)
+    write_table(folder, "file,label", "0.png,cat", "images/1.png,dog")
+    listing = list_images(folder)
+    assert listing.bad[0].remedy.endswith(": images/ (link)")
+    assert "images/ (link)" in listing.ignored
+
+
 def test_unusable_tables_are_rejected(folder):
     text = error_message(write_table(folder, "0.png,cat", "1.png,dog"))
     assert "labels.csv needs a first line that names its columns: file and label" in text

@@ -221,6 +221,22 @@ def test_ignored_images_are_listed(tmp_path):
     assert list_images(tmp_path).ignored == ("cover.png", "extra/")
 
 
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_hidden_images_and_links_to_folders_are_listed(tmp_path, split):
+    touch(tmp_path, "x/1.jpg", f"d/{split}cat/1.jpg", f"d/{split}cat/.0.png", f"d/{split}dog/1.jpg")
+    touch(tmp_path / "d", f"{split}.1.jpg", "cat/._1.jpg", "cat/.DS_Store", ".git/1.jpg")
+    (tmp_path / "d" / split / "cat" / "more").symlink_to(tmp_path / "x")
+    listing = list_images(tmp_path / "d")
+    assert (listing.ignored, listing.bad) == (
+        (f"{split}.1.jpg (hidden)", f"{split}cat/.0.png (hidden)", f"{split}cat/more/ (link)"), []
+    )  # fmt: skip
+
+
+def test_folders_in_the_cs230_layout_are_listed(tmp_path):
+    touch(tmp_path, "train_signs/0_a.jpg", "train_signs/more/1_b.jpg", "train_signs/.2_c.jpg")
+    assert list_images(tmp_path).ignored == ("train_signs/.2_c.jpg (hidden)", "train_signs/more/")
+
+
 @pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".JPG", ".ppm", "", ".bak", ".jpg_large"])
 def test_images_with_unknown_suffix_are_detected_by_content(tmp_path, write_image, suffix):
     for label in "ab":
