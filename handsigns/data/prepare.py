@@ -67,6 +67,7 @@ class _Job:
     image: ImageFile
     split: SplitName
     target: Path
+    number: int
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,13 @@ def prepare(
     images, split_notes = split_off_missing(usable, seed, loose)
     notes += split_notes
     check_complete(str(source), images, listing.classes, provided=usable)
-    jobs = _jobs(dest, listing.layout, images)
     if listing.layout != "signs":
         check_folder_names(listing.classes)
     folder = PreparedFolder(dest, listing, {"size": size, "seed": seed})
     try:
         folder.init()
+        jobs = _jobs(dest, listing.layout, images, folder)
+        folder.numbers = {printable(j.image.name): j.number for j in jobs if j.number > 1}
         folder.check_no_foreign_images({job.target for job in jobs})
         converted = _convert_all(jobs, size, progress)
         bad += converted.bad
@@ -189,22 +191,28 @@ def _without(images: ImagesBySplit, bad: Sequence[BadFile]) -> ImagesBySplit:
     }
 
 
-def _jobs(dest: Path, layout: str, images: ImagesBySplit) -> list[_Job]:
-    """Return the target of each image; colliding names get a number.
+def _jobs(dest: Path, layout: str, images: ImagesBySplit, previous: PreparedFolder) -> list[_Job]:
+    """Return the target of each image; colliding names get a number, as in the previous run.
 
     Names are compared case-insensitively, as on some file systems.
     """
     jobs: dict[str, _Job] = {}
-    for split, members in images.items():
-        for image in members:
-            folder = dest / SIGN_FOLDERS[split]
-            if layout != "signs":
-                folder = dest / split / image.label
-            target, number = folder / f"{image.path.stem}.jpg", 2
-            while str(target).casefold() in jobs:
-                target, number = folder / f"{image.path.stem}-{number}.jpg", number + 1
-            jobs[str(target).casefold()] = _Job(image, split, target)
+    members = [(split, image) for split in images for image in images[split]]
+    # What was unusable may be new, and must not take the name of an image that exists.
+    members.sort(key=lambda member: printable(member[1].name) in previous.unusable)
+    for split, image in members:
+        folder = dest / SIGN_FOLDERS[split]
+        if layout != "signs":
+            folder = dest / split / image.label
+        number = previous.numbers.get(printable(image.name), 1)
+        while str(target := _target(folder, image, number)).casefold() in jobs:
+            number += 1
+        jobs[str(target).casefold()] = _Job(image, split, target, number)
     return list(jobs.values())
+
+
+def _target(folder: Path, image: ImageFile, number: int) -> Path:
+    return folder / (f"{image.path.stem}-{number}.jpg" if number > 1 else f"{image.path.stem}.jpg")
 
 
 def _convert_all(jobs: Sequence[_Job], size: int, progress: ProgressCallback) -> _Converted:

@@ -32,12 +32,18 @@ class PreparedFolder:
         dest: the folder.
         listing: images of the source.
         settings: settings that a rerun must share.
+
+    Attributes:
+        unusable: printable names of the files that the previous run could not use.
+        numbers: numbers that tell images of equal stem apart, by their printable names.
     """
 
     def __init__(self, dest: Path, listing: ImageListing, settings: Mapping[str, Any]) -> None:
         self._dest = dest
         self._listing = listing
         self._settings = settings
+        self.unusable: frozenset[str] = frozenset()
+        self.numbers: dict[str, int] = {}
 
     def init(self) -> None:
         """Create the folder, or check that it is empty or has the same source and settings.
@@ -55,8 +61,9 @@ class PreparedFolder:
             return
         try:
             found = read_json(self._dest / _MANIFEST, dict[str, Any])
-            source = self._source_digest(set(found.get("unusable", ())))
-            expected = {"source": source, **self._settings}
+            self.unusable = frozenset(found.get("unusable", ()))
+            self.numbers = found.get("numbers", {})
+            expected = {"source": self._source_digest(self.unusable), **self._settings}
             differing = [key for key, value in expected.items() if found[key] != value]
         except (OSError, KeyError, ResultsError) as error:
             raise DataError(
@@ -96,6 +103,7 @@ class PreparedFolder:
             "source": self._source_digest(set(unusable)),
             **self._settings,
             "unusable": unusable,
+            "numbers": self.numbers,
             "complete": counts is not None,
         }
         write_json(self._dest / _MANIFEST, manifest | ({"images": counts} if counts else {}))

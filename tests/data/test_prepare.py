@@ -305,3 +305,29 @@ def test_first_frames_are_noted(raw, tmp_path):
     frames = [Image.new("RGB", (90, 60), colour) for colour in ("red", "blue")]
     frames[0].save(raw / "test_signs" / "0_a.webp", save_all=True, append_images=frames[1:])
     assert run_prepare(raw, tmp_path).notes[-1].startswith("1 of 67 images: only the first frame")
+
+
+def test_a_removed_file_renames_no_other_image(split, tmp_path, write_image):
+    """Images of equal stem are numbered in the order of their names."""
+    bad = split / "train_signs" / "0_a.jpg"
+    bad.write_bytes(b"no image")
+    for suffix in ("png", "webp"):
+        write_image(bad.with_suffix(f".{suffix}"))
+    assert "0_a.jpg" in error_message(split, tmp_path / "small")
+    before = {p: p.read_bytes() for p in (tmp_path / "small").rglob("0_a*.jpg")}
+    bad.unlink()
+    result = run_prepare(split, tmp_path)
+    assert (len(before), result.num_written) == (2, 0)
+    assert before == {p: p.read_bytes() for p in result.folder.rglob("0_a*.jpg")}
+
+
+def test_a_mended_file_takes_no_name_of_another(split, tmp_path, write_image):
+    outside, link = write_image(tmp_path / "b.png"), split / "train_signs" / "0_a.bmp"
+    link.symlink_to(outside)
+    write_image(link.with_suffix(".png"))
+    run_prepare(split, tmp_path, skip_bad=True)
+    link.unlink()
+    write_image(link)
+    result = run_prepare(split, tmp_path)
+    assert result.num_written == 1
+    assert len({path.read_bytes() for path in result.folder.rglob("0_a*.jpg")}) == 2
