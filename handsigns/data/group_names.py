@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
 from handsigns.data.delimiter import find_delimiter
-from handsigns.data.listing import ImageListing
+from handsigns.data.listing import BadFile, ImageListing
 from handsigns.errors import DataError
 
 FOLDER = "folder"
@@ -63,6 +63,20 @@ def unnamed_note(names: GroupNames, listing: ImageListing) -> list[str]:
     named = ", ".join(map(printable, unnamed[:_MAX_NAMED]))
     more = ", …" if len(unnamed) > _MAX_NAMED else ""
     return [f"{pluralize(len(unnamed), 'image')} in no named group: {named}{more}"]
+
+
+def unwritable_names(names: GroupNames) -> list[BadFile]:
+    """Return the images with a group whose names are not UTF-8, as `prepare` writes its table."""
+    reason = "the name is not UTF-8, as groups.csv must be; rename it"
+    return [BadFile(name, reason) for name in names if not _is_utf8(name)]
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _by_folder(listing: ImageListing) -> GroupNames:

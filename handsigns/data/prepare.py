@@ -14,7 +14,7 @@ from PIL import Image
 from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.console.sanitize import printable
 from handsigns.data.folders import expand_home
-from handsigns.data.group_names import GroupNames, group_names
+from handsigns.data.group_names import GroupNames, group_names, unwritable_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
 from handsigns.data.image_files import InvalidImageError, read_bytes
 from handsigns.data.images import Pixels, decode, decode_with_remarks
@@ -96,8 +96,8 @@ def prepare(
     stratified by class and sampled with `seed`; near-duplicates and the groups of `group_by` (see
     `group_names`) are kept together, and the groups are written to `groups.csv`. Bad files are
     reported before anything is written if a split is split off, for which all usable images must
-    be known; otherwise after all good ones are written. A rerun with these files fixed or removed,
-    or with `skip_bad`, resumes from there.
+    be known, or a name cannot be written to `groups.csv`; otherwise after all good ones are
+    written. A rerun with these files fixed or removed, or with `skip_bad`, resumes from there.
 
     Raises:
         DataError: the source cannot be used or has bad files, or `dest` cannot be written or
@@ -109,10 +109,11 @@ def prepare(
     check_complete(str(source), listing.images, listing.classes)
     named = group_names(source, listing, group_by)
     groups, undecodable = _groups(listing, named, progress)
-    bad = [*listing.bad, *undecodable]
-    if bad and _lacks_split(listing) and not skip_bad:
+    unwritable = unwritable_names(named)
+    bad = [*listing.bad, *undecodable, *unwritable]
+    if bad and (unwritable or _lacks_split(listing)) and not skip_bad:
         raise bad_files_error(str(source), bad)
-    usable = _without(listing.images, undecodable)
+    usable = _without(listing.images, [*undecodable, *unwritable])
     check_complete(str(source), usable, listing.classes)
     loose, notes = (groups, []) if named else loosen(usable, groups)
     images, split_notes = split_off_missing(usable, seed, loose)

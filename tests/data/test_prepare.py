@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -331,3 +332,13 @@ def test_a_mended_file_takes_no_name_of_another(split, tmp_path, write_image):
     result = run_prepare(split, tmp_path)
     assert result.num_written == 1
     assert len({path.read_bytes() for path in result.folder.rglob("0_a*.jpg")}) == 2
+
+
+def test_groups_of_undecodable_names_are_refused_up_front(split, tmp_path):
+    path = min((split / "train_signs").iterdir())
+    path.rename(path.with_name(os.fsdecode(b"0_caf\xe9.jpg")))
+    text = error_message(split, tmp_path / "small", group_by=r"^(.*)\.")
+    assert r"0_caf\udce9.jpg: the name is not UTF-8, as groups.csv must be" in text
+    assert not (tmp_path / "small").exists()
+    result = run_prepare(split, tmp_path, group_by=r"^(.*)\.", skip_bad=True)
+    assert sum(result.counts.values()) == 65
