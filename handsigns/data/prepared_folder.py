@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import absolute_path, entries, find_images
-from handsigns.data.image_files import file_size
-from handsigns.data.listing import BadFile, ImageListing
+from handsigns.data.image_files import InvalidImageError, read_bytes
+from handsigns.data.listing import BadFile, ImageFile, ImageListing
+from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import SplitName
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import atomic_write
-from handsigns.io.digest import hasher
+from handsigns.io.digest import digest, hasher
 from handsigns.io.json_file import read_json, write_json
 
 GROUPS = "groups.csv"
@@ -120,15 +122,29 @@ class PreparedFolder:
                 writer.writerow((path.relative_to(self._dest).as_posix(), group))
 
     def _source_digest(self, unusable: Collection[str]) -> str:
-        """Return the digest of names and file sizes, enough to detect a different source."""
-        digest = hasher()
+        """Return the digest of names and contents, as uncompressed files may have equal sizes."""
+        state = hasher()
         for split, members in self._listing.images.items():
             for image in members:
                 if unusable and printable(image.name) in unusable:
                     continue
-                text = f"{split}/{image.name}/{file_size(image.path)}\n"
-                digest.update(text.encode(errors="surrogateescape"))
-        return digest.hexdigest()
+                text = f"{split}/{image.name}/{self._contents[image.name]}\n"
+                state.update(text.encode(errors="surrogateescape"))
+        return state.hexdigest()
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        """Digest of each image file by name; empty if it cannot be read."""
+
+        def content(image: ImageFile) -> str:
+            try:
+                return digest(read_bytes(image.path))
+            except InvalidImageError:
+                return ""
+
+        images = self._listing.all_images
+        digests = parallel_map(content, images)
+        return {image.name: d for image, d in zip(images, digests, strict=True)}
 
 
 def check_not_nested(source: Path, dest: Path) -> None:

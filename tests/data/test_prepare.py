@@ -342,3 +342,10 @@ def test_groups_of_undecodable_names_are_refused_up_front(split, tmp_path):
     assert not (tmp_path / "small").exists()
     result = run_prepare(split, tmp_path, group_by=r"^(.*)\.", skip_bad=True)
     assert sum(result.counts.values()) == 65
+
+
+def test_other_pixels_of_equal_file_size_are_noticed(split, tmp_path, write_image):
+    path = write_image(split / "train_signs" / "0_a.bmp")
+    run_prepare(split, tmp_path)
+    write_image(path)
+    assert "was created with a different source" in error_message(split, tmp_path / "small")
