@@ -49,9 +49,9 @@ def read_corrections(relabel: Sequence[Path], exclude: Sequence[Path]) -> tuple[
     rows: dict[str, str] = {}
     problems = [f"{c.row}: no class to relabel it with" for c in found if c.label == ""]
     for correction in found:
-        if first := rows.get(correction.image):
+        if first := rows.get(_key(correction.image)):
             problems.append(f"{correction.row}: {printable(correction.image)} is also in {first}")
-        rows[correction.image] = correction.row
+        rows[_key(correction.image)] = correction.row
     if problems:
         raise _rows_error(problems)
     return tuple(found)
@@ -112,7 +112,7 @@ def apply_corrections(
             on_misfit(problem)
     elif unfit:
         raise _rows_error([*unfit.values()])
-    by_image = {c.image: c for c in corrections if c not in unfit}
+    by_image = {_key(c.image): c for c in corrections if c not in unfit}
     splits: dict[SplitName, Split] = {"train": data.train, "val": data.val}
     changes: list[tuple[str, str | None]] = []
     corrected: dict[SplitName, Split] = {}
@@ -131,19 +131,24 @@ def apply_corrections(
     return DataSet(info, corrected["train"], corrected["val"], cached)
 
 
+def _key(image: str) -> str:
+    """Return the name by which tables find an image: printable, and in NFC."""
+    return unicodedata.normalize("NFC", printable(image))
+
+
 def _misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple[Correction, str]]:
     """Yield each correction that fits no image of train or val, or no class, and the reason."""
     where = {
-        printable(name): (split, index)
+        _key(name): (split, index)
         for split in (data.train, data.val)
         for index, name in enumerate(split.names)
     }
     for correction in corrections:
         shown = f"{correction.row}: {printable(correction.image)}"
-        if correction.image not in where:
+        if _key(correction.image) not in where:
             yield correction, f"{shown} is no image of train or val; test labels are not corrected"
             continue
-        split, index = where[correction.image]
+        split, index = where[_key(correction.image)]
         if correction.label is not None and correction.label not in data.info.classes:
             label = printable(correction.label)
             yield correction, f"{correction.row}: there is no class {label}"
@@ -164,7 +169,7 @@ def _correct(
     """Return a split with its corrections, and add digest and label of each changed image."""
     labels, kept = split.labels.copy(), np.ones(len(split), np.bool_)
     for index, name in enumerate(split.names):
-        correction = by_image.get(printable(name))
+        correction = by_image.get(_key(name))
         if correction is None or correction.label == classes[labels[index]]:
             continue
         if correction.label is None:

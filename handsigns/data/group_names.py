@@ -42,9 +42,8 @@ def group_names(source: Path, listing: ImageListing, group_by: str | None) -> Gr
         found = _by_folder(listing)
         missing = "no image lies in a folder below its class folder"
     elif group_by.lower().endswith(".csv"):
-        found = _from_table(
-            _table_path(source, listing, group_by), {*names, *(b.name for b in listing.bad)}
-        )
+        known = [*names, *(b.name for b in listing.bad)]
+        found = _from_table(_table_path(source, listing, group_by), known)
         missing = "it names no image"
     else:
         found = _by_pattern(names, _compile(group_by))
@@ -127,7 +126,7 @@ def _table_path(source: Path, listing: ImageListing, file: str) -> Path:
     return source.expanduser() / file
 
 
-def _from_table(path: Path, known: set[str]) -> GroupNames:
+def _from_table(path: Path, known: Sequence[str]) -> GroupNames:
     """Read the groups from a table, whose rows must name images.
 
     Raises:
@@ -146,22 +145,23 @@ def _from_table(path: Path, known: set[str]) -> GroupNames:
     if not rows or rows[0][1] != _COLUMNS or any(len(row) != 2 for _, row in rows):
         raise DataError(f"group_by: {shown} needs two columns with the header image,group")
     found = _groups_of_rows(shown, rows[1:])
-    unknown = [name for name in found if name not in known]
+    plain = {name: _plain(name) for name in known}
+    unknown = sorted(found.keys() - set(plain.values()))
     if unknown:
         raise DataError(
             f"group_by: {shown} names {pluralize(len(unknown), 'image')} that are not there, such "
             f"as {printable(unknown[0])}; write the path below the data folder, such as "
             f"{printable(min(known, default='train/cat/1.jpg'))}"
         )
-    return {name: group for name, group in found.items() if group}
+    return {name: group for name in known if (group := found.get(plain[name]))}
 
 
 def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupNames:
-    """Return the groups of rows with their lines; an image may be repeated in the same group."""
+    """Return the groups of rows by plain name; an image may be repeated in the same group."""
     found: GroupNames = {}
     lines: dict[str, int] = {}
     for line, (file, group) in rows:
-        name = file.replace("\\", "/")
+        name = _plain(file)
         if found.setdefault(name, group) != group:
             raise DataError(
                 f"group_by: {shown} gives {printable(name)} different groups in lines "
@@ -169,3 +169,8 @@ def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupN
             )
         lines.setdefault(name, line)
     return found
+
+
+def _plain(file: str) -> str:
+    """Return a path with slashes, as on Windows it may have others, and in NFC."""
+    return unicodedata.normalize("NFC", file.replace("\\", "/"))

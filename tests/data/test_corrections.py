@@ -1,6 +1,7 @@
 """Corrections of labels: relabelled and excluded images, without touching files."""
 
 import os
+import unicodedata
 
 import pytest
 
@@ -163,3 +164,14 @@ def test_missing_and_binary_tables_are_explained(tmp_path):
     for name in ("none.csv", "binary.csv"):
         with pytest.raises(DataError, match=f"{name} cannot be read as a CSV file in UTF-8"):
             read_corrections([], [tmp_path / name])
+
+
+def test_a_table_may_compose_letters_otherwise_than_file_names(class_folder, write_table):
+    """macOS decomposes them."""
+    for path in (class_folder / "train" / "cat").iterdir():
+        path.rename(path.with_name(f"e\u0301{path.name}"))
+    data = open_data(class_folder, size=8)
+    (name, *_) = data.train.names
+    table = write_table("image,suggested", f"{unicodedata.normalize('NFC', name)},dog")
+    corrected = apply_corrections(data, read_corrections([table], []))
+    assert label_of(corrected.train, name, data.info.classes) == "dog"

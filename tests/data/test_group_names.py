@@ -109,3 +109,13 @@ def test_a_class_in_too_few_groups_cannot_be_split_off(people):
 def test_synthetic_hands_have_no_named_groups():
     with pytest.raises(DataError, match="group_by applies to a folder of images"):
         open_data(None, size=16, group_by="folder")
+
+
+def test_a_table_may_compose_letters_otherwise_than_file_names(people):
+    """macOS decomposes them."""
+    for i in range(2):
+        path = people / "cat" / "p0" / f"p0_cat{i}.png"
+        path.rename(path.with_name(f"e\u0301{i}.png"))
+    write_table(people, [f"cat/p0/\u00e9{i}.png,a" for i in range(2)])
+    notes = open_data(people, size=16, group_by="groups.csv").info.notes
+    assert any(note.startswith("30 images in no named group") for note in notes)
