@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +47,13 @@ def read_corrections(relabel: Sequence[Path], exclude: Sequence[Path]) -> tuple[
         *(correction for path in exclude for correction in _read(path, relabel=False)),
     ]
     rows: dict[str, str] = {}
-    problems = [f"{c.row}: no class to relabel it with" for c in found if c.label == ""]
+    unlabelled = [c for c in found if c.label is not None and not c.label.strip()]
+    problems = [f"{c.row}: no class to relabel it with" for c in unlabelled]
     for correction in found:
-        if first := rows.get(_key(correction.image)):
-            problems.append(f"{correction.row}: {printable(correction.image)} is also in {first}")
-        rows[_key(correction.image)] = correction.row
+        image = _key(correction.image.strip())
+        if first := rows.get(image):
+            problems.append(f"{correction.row}: {printable(image)} is also in {first}")
+        rows[image] = correction.row
     if problems:
         raise _rows_error(problems)
     return tuple(found)
@@ -84,7 +86,7 @@ def _read(path: Path, *, relabel: bool) -> Iterator[Correction]:
 
 
 def _cell(text: str | None) -> str:
-    return unescape_csv_formula((text or "").strip())
+    return unescape_csv_formula(text or "")
 
 
 def apply_corrections(
@@ -106,13 +108,14 @@ def apply_corrections(
         DataError: a correction fits no image of train or val, or no class, and `on_misfit` is not
             given, or a class is left without images; the message lists the rows.
     """
+    corrections = _without_spaces(data, corrections)
     unfit = dict(_misfits(data, corrections))
     if on_misfit is not None:
         for problem in unfit.values():
             on_misfit(problem)
     elif unfit:
         raise _rows_error([*unfit.values()])
-    by_image = {_key(c.image): c for c in corrections if c not in unfit}
+    by_image = {c.image: c for c in corrections if c not in unfit}
     splits: dict[SplitName, Split] = {"train": data.train, "val": data.val}
     changes: list[tuple[str, str | None]] = []
     corrected: dict[SplitName, Split] = {}
@@ -136,6 +139,23 @@ def _key(image: str) -> str:
     return unicodedata.normalize("NFC", printable(image))
 
 
+def _without_spaces(data: DataSet, corrections: Sequence[Correction]) -> list[Correction]:
+    """Strip images and labels of the spaces around them, unless the data set has these."""
+    images = {_key(name) for split in (data.train, data.val) for name in split.names}
+
+    def strip(text: str, known: Collection[str]) -> str:
+        return text if text in known else text.strip()
+
+    return [
+        dataclasses.replace(
+            correction,
+            image=strip(_key(correction.image), images),
+            label=correction.label and strip(correction.label, data.info.classes),
+        )
+        for correction in corrections
+    ]
+
+
 def _misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple[Correction, str]]:
     """Yield each correction that fits no image of train or val, or no class, and the reason."""
     where = {
@@ -145,10 +165,10 @@ def _misfits(data: DataSet, corrections: Sequence[Correction]) -> Iterator[tuple
     }
     for correction in corrections:
         shown = f"{correction.row}: {printable(correction.image)}"
-        if _key(correction.image) not in where:
+        if correction.image not in where:
             yield correction, f"{shown} is no image of train or val; test labels are not corrected"
             continue
-        split, index = where[_key(correction.image)]
+        split, index = where[correction.image]
         if correction.label is not None and correction.label not in data.info.classes:
             label = printable(correction.label)
             yield correction, f"{correction.row}: there is no class {label}"

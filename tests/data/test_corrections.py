@@ -175,3 +175,23 @@ def test_a_table_may_compose_letters_otherwise_than_file_names(class_folder, wri
     table = write_table("image,suggested", f"{unicodedata.normalize('NFC', name)},dog")
     corrected = apply_corrections(data, read_corrections([table], []))
     assert label_of(corrected.train, name, data.info.classes) == "dog"
+
+
+def test_spaces_of_names_and_labels_are_kept(class_folder, write_table):
+    root = class_folder / "train"
+    for label in ("cat", "dog"):
+        (root / label).rename(root / f" {label} ")
+    data = open_data(root, size=8)
+    name = next(name for name in data.train.names if name.startswith(" cat"))
+    table = write_table("image,suggested", f"{name}, dog ")
+    corrected = apply_corrections(data, read_corrections([table], []))
+    assert label_of(corrected.train, name, data.info.classes) == " dog "
+
+
+def test_spaces_around_names_and_labels_are_passed_over(data, write_table):
+    def correct(row):
+        return apply_corrections(data, read_corrections([write_table("image,label", row)], []))
+
+    spaced = correct(f" {IMAGE} , 4 ")
+    assert label_of(spaced.train, IMAGE, data.info.classes) == "4"
+    assert spaced.info.fingerprint == correct(f"{IMAGE},4").info.fingerprint
