@@ -64,7 +64,8 @@ def staged_folder(
 
 
 def _temporary_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    # The name is cut so that this one stays below the limit of file systems, 255 bytes.
+    return path.with_name(f".{path.name[:50]}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def remove_temporary_files(folder: Path, prefix: str = "", *, recursive: bool = False) -> None:

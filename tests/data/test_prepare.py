@@ -349,3 +349,9 @@ def test_other_pixels_of_equal_file_size_are_noticed(split, tmp_path, write_imag
     run_prepare(split, tmp_path)
     write_image(path)
     assert "was created with a different source" in error_message(split, tmp_path / "small")
+
+
+@pytest.mark.parametrize("name", ["x" * 245, "猫" * 81])
+def test_images_with_long_names_are_prepared(raw, tmp_path, write_image, name):
+    write_image(raw / "train_signs" / f"0_{name}.jpg")
+    assert len(list(run_prepare(raw, tmp_path).folder.rglob(f"0_{name}.jpg"))) == 1
