@@ -10,7 +10,7 @@ program, and those in hidden folders, are skipped silently.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,7 +198,12 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> ImageListing:
     if {name.lower() for name in classes} == {"images"}:
         inside = {"images": splits["train"] / classes[0]}
         raise _layout_error(root, root, "no class folders", inside)
-    _reject_detection(root, {name.lower() for name in classes})
+    if is_detection(classes):
+        raise DataError(
+            f"{printable(str(root))} looks like an object-detection data set (folders "
+            f"{' and '.join(map(printable, classes))}), but classification needs one class per "
+            f"image: sort the images into one folder per class; {_LAYOUTS}"
+        )
     listing = ImageListing("classes", classes, {split: [] for split in folders})
     ignored = []
     for split, by_class in folders.items():
@@ -237,13 +242,9 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _reject_detection(root: Path, classes: set[str]) -> None:
-    if classes in _DETECTION:
-        raise DataError(
-            f"{printable(str(root))} looks like an object-detection data set (folders "
-            f"{' and '.join(sorted(classes))}), but classification needs one class per image: "
-            f"sort the images into one folder per class; {_LAYOUTS}"
-        )
+def is_detection(folders: Iterable[str]) -> bool:
+    """Return whether folders are those of an object-detection data set, rather than classes."""
+    return {name.lower() for name in folders} in _DETECTION
 
 
 def _no_label(_: str) -> str:

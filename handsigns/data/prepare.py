@@ -106,6 +106,8 @@ def prepare(
     dest = expand_home(dest)
     listing = list_images(source, progress)
     check_not_nested(source, dest)
+    if listing.layout != "signs":
+        check_folder_names(listing.classes)
     check_complete(str(source), listing.images, listing.classes)
     named = group_names(source, listing, group_by)
     groups, undecodable = _groups(listing, named, progress)
@@ -119,8 +121,6 @@ def prepare(
     images, split_notes = split_off_missing(usable, seed, loose)
     notes += split_notes
     check_complete(str(source), images, listing.classes, provided=usable)
-    if listing.layout != "signs":
-        check_folder_names(listing.classes)
     folder = PreparedFolder(dest, listing, {"size": size, "seed": seed})
     try:
         folder.init()

@@ -15,6 +15,7 @@ from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import absolute_path, entries, find_images
 from handsigns.data.image_files import InvalidImageError, read_bytes
+from handsigns.data.layouts import is_detection
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import SplitName
@@ -158,6 +159,11 @@ def check_not_nested(source: Path, dest: Path) -> None:
 
 def check_folder_names(classes: Sequence[str]) -> None:
     """Reject class names, which a label table may have, that are no names of class folders."""
+    if is_detection(classes):
+        raise DataError(
+            f"folders {' and '.join(map(printable, classes))}, which prepare would create, look "
+            f"like those of an object-detection data set; rename a class in the label table"
+        )
     for label in classes:
         if is_system_file(label) or {"/", "\\", "\0"} & {*label} or len(label.encode()) > 255:
             raise DataError(

@@ -212,6 +212,15 @@ def test_prepare_writes_no_folder_outside(folder, tmp_path, label):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_prepare_refuses_labels_that_look_like_object_detection(folder, tmp_path):
+    write_table(
+        folder, "file,label", *(f"{i}.png,{('Images', 'labels')[i % 2]}" for i in range(10))
+    )
+    with pytest.raises(DataError, match="folders Images and labels, which prepare would create"):
+        prepare(folder, tmp_path / "small", size=8)
+    assert not (tmp_path / "small").exists()
+
+
 def test_a_table_without_a_row_for_any_image_is_rejected(folder):
     write_table(folder, "file,label", "other/0.png,cat", "other/1.png,dog")
     assert "no row names an image of the folder: other/0.png: named in labels" in error_message(
