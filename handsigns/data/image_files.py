@@ -69,6 +69,8 @@ def file_size(path: Path) -> int:
 
 def read_header(path: Path) -> tuple[str, str] | None:
     """Return the size (``3024x4032``) and Pillow's mode of a file; None if it cannot be read."""
+    if not path.is_file():
+        return None  # a pipe or device might never end
     with _SUPPRESS_WARNINGS:
         try:
             with path.open("rb") as file, _open_header(file) as image:

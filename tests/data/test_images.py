@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 import re
 import struct
 import sys
@@ -295,6 +296,13 @@ def test_headers_are_read_of_every_format(tmp_path):
     assert read_header(tmp_path / "a.png") == ("64x64", "L")
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic")
     assert read_header(tmp_path / "a.heic") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_headers_of_pipes_are_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "a.jpg")
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("opened"))
+    assert read_header(tmp_path / "a.jpg") is None
 
 
 def test_damaged_and_large_heic_are_rejected(monkeypatch):
