@@ -44,9 +44,11 @@ def prepare(path, size):
     kind = image.format
     if kind in ("JPEG", "MPO"):  # a large one is decoded at a fraction of its size
         image.draft("RGB", (4 * size, 4 * size))
+    is_white_zero = kind == "TIFF" and image.tag_v2.get(262) == 0
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(to_8_bits(np.asarray(image, np.float32), image.mode, kind))
+        grey = to_8_bits(np.asarray(image, np.float32), image.mode, kind)
+        image = Image.fromarray(255 - grey if is_white_zero else grey)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

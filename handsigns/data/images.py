@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from handsigns.data.greyscale import to_8_bits
 from handsigns.data.image_files import check_megapixels, invalid_image_errors, open_image
@@ -12,7 +13,7 @@ from handsigns.data.image_files import check_megapixels, invalid_image_errors, o
 FIRST_FRAME = "only the first frame of an animation, or page of a document, is used"
 
 Pixels = npt.NDArray[np.uint8]
-_ORIENTATION = 0x0112
+_ORIENTATION, _PHOTOMETRIC_INTERPRETATION = 0x0112, 0x0106
 _EXIF_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -92,15 +93,17 @@ def _orientation(image: Image.Image) -> int:
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
     """Return an image upright and in RGB, and a remark on its scale, if any."""
     file_format, remark = image.format, ""
-    if file_format == "TIFF":
+    is_white_zero = False
+    if isinstance(image, TiffImageFile):
         image.load()  # turns it upright
+        is_white_zero = image.tag_v2.get(_PHOTOMETRIC_INTERPRETATION) == 0
     transposition = _EXIF_TRANSPOSE.get(_orientation(image))
     if transposition is not None:
         image = image.transpose(transposition)
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow's own conversion would clip.
         grey, remark = to_8_bits(np.asarray(image), image.mode, file_format)
-        image = Image.fromarray(grey)
+        image = Image.fromarray(255 - grey if is_white_zero else grey)
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")

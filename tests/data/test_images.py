@@ -215,6 +215,13 @@ def test_eight_bit_values_in_sixteen_bits_are_kept():
     assert remarks == (EIGHT_BITS,)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_tiff_whose_zero_is_white_is_inverted(kind):
+    values = (LEVELS * (257 if kind == np.uint16 else 1)).astype(kind)
+    assert np.array_equal(grey_tiff(values)[0], LEVELS)
+    assert np.array_equal(grey_tiff(values, tiffinfo={262: 0})[0], LEVELS[::-1])
+
+
 @pytest.mark.parametrize("scale", [1, 1 / 255])
 def test_floats_up_to_one_or_255_have_that_range(scale):
     pixels, remarks = grey_tiff((LEVELS * scale).astype(np.float32))

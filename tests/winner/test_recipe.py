@@ -87,6 +87,11 @@ IMAGES = {
     "16-bit grey": (Image.fromarray(noise(50, 70, high=65536, dtype=np.uint16)), "PNG", {}),
     "dark 16-bit grey": (Image.fromarray(noise(50, 70, high=200, dtype=np.uint16)), "PNG", {}),
     "16-bit grey TIFF": (Image.fromarray(noise(50, 70, high=65536, dtype=np.uint16)), "TIFF", {}),
+    "16-bit grey TIFF whose zero is white": (
+        Image.fromarray(noise(50, 70, high=65536, dtype=np.uint16)),
+        "TIFF",
+        {"tiffinfo": {262: 0}},
+    ),
     "32-bit grey": (Image.fromarray(noise(50, 70, high=65536, dtype=np.int32)), "TIFF", {}),
     "32-bit grey of 8 bits": (Image.fromarray(noise(50, 70, dtype=np.int32)), "TIFF", {}),
     "float": (Image.fromarray(noise(50, 70, dtype=np.float32)), "TIFF", {}),
