@@ -47,8 +47,11 @@ def prepare(path, size):
     is_white_zero = kind == "TIFF" and image.tag_v2.get(262) == 0
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        grey = to_8_bits(np.asarray(image, np.float32), image.mode, kind)
-        image = Image.fromarray(255 - grey if is_white_zero else grey)
+        values = np.asarray(image, np.float32)
+        grey = to_8_bits(values, image.mode, kind)
+        grey = 255 - grey if is_white_zero else grey
+        grey[values == image.info.get("transparency", np.nan)] = 255
+        image = Image.fromarray(grey)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -102,8 +102,13 @@ def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
         image = image.transpose(transposition)
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow's own conversion would clip.
-        grey, remark = to_8_bits(np.asarray(image), image.mode, file_format)
-        image = Image.fromarray(255 - grey if is_white_zero else grey)
+        values = np.asarray(image)
+        grey, remark = to_8_bits(values, image.mode, file_format)
+        if is_white_zero:
+            grey = 255 - grey
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
+        image = Image.fromarray(grey)
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")

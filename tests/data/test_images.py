@@ -342,6 +342,14 @@ def test_transparent_colour_becomes_white(mode, transparent):
     assert (decode(encode(image, transparency=transparent), 16) == 255).all()
 
 
+def test_transparent_sixteen_bit_grey_becomes_white():
+    image = Image.new("I;16", (16, 16), 20000)
+    image.paste(25700, (0, 0, 16, 8))
+    pixels = decode(encode(image, transparency=20000), 16)
+    assert (pixels[:8] == 100).all()
+    assert (pixels[8:] == 255).all()
+
+
 def test_eps_files_are_not_passed_to_ghostscript():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
     with pytest.raises(InvalidImageError, match="not an image"):

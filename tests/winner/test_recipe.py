@@ -85,6 +85,11 @@ IMAGES = {
     "black and white": (Image.fromarray(noise(40, 50)).convert("1"), "PNG", {}),
     "grey": (Image.fromarray(noise(33, 65)), "PNG", {}),
     "16-bit grey": (Image.fromarray(noise(50, 70, high=65536, dtype=np.uint16)), "PNG", {}),
+    "transparent 16-bit grey": (
+        Image.fromarray(noise(9, 9, high=2, dtype=np.uint16) * 20000),
+        "PNG",
+        {"transparency": 20000},
+    ),
     "dark 16-bit grey": (Image.fromarray(noise(50, 70, high=200, dtype=np.uint16)), "PNG", {}),
     "16-bit grey TIFF": (Image.fromarray(noise(50, 70, high=65536, dtype=np.uint16)), "TIFF", {}),
     "16-bit grey TIFF whose zero is white": (
