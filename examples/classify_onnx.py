@@ -12,9 +12,7 @@ from PIL import Image, ImageOps
 
 def to_8_bits(values, mode, kind):
     """Scale greyscale of more than 8 bits, where Pillow would clip; what is no number is black."""
-    limits = [255, 65535] if mode == "I" else [1, 255] if mode == "F" else [65535]
-    if kind == "TIFF" and mode != "F":
-        limits = [255, 4095, 65535]
+    limits = [1, 255] if mode == "F" else [255, 4095, 65535] if kind == "TIFF" else [65535]
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     limit = next((limit for limit in limits if low >= 0 and high <= limit), None)

@@ -67,8 +67,8 @@ def _limits(mode: str, file_format: str | None) -> tuple[int, ...]:
         return 1, 255
     if file_format == "TIFF":
         return 255, 4095, 65535
-    # Mode I;16 always has 16 bits. I is used for 16 bits and for 8.
-    return (65535,) if mode.startswith("I;16") else (255, 65535)
+    # Mode I;16 has 16 bits, as has PGM, whose maximum Pillow scales. I is used for 8 bits too.
+    return (65535,) if mode.startswith("I;16") or file_format == "PPM" else (255, 65535)
 
 
 def _remark(limit: int, mode: str, file_format: str | None, high: float) -> str:

@@ -350,6 +350,12 @@ def test_transparent_sixteen_bit_grey_becomes_white():
     assert (pixels[8:] == 255).all()
 
 
+@pytest.mark.parametrize(("largest", "value", "grey"), [(65535, 200, 1), (1000, 3, 1)])
+def test_dark_sixteen_bit_pgm_is_scaled_by_its_maximum(largest, value, grey):
+    header = f"P5 16 16 {largest}\n".encode()
+    assert (decode(header + value.to_bytes(2) * 256, 16) == grey).all()
+
+
 def test_eps_files_are_not_passed_to_ghostscript():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
     with pytest.raises(InvalidImageError, match="not an image"):

@@ -97,6 +97,7 @@ IMAGES = {
         "TIFF",
         {"tiffinfo": {262: 0}},
     ),
+    "dark 16-bit PGM": (Image.fromarray(noise(50, 70, dtype=np.uint16)), "PPM", {}),
     "32-bit grey": (Image.fromarray(noise(50, 70, high=65536, dtype=np.int32)), "TIFF", {}),
     "32-bit grey of 8 bits": (Image.fromarray(noise(50, 70, dtype=np.int32)), "TIFF", {}),
     "float": (Image.fromarray(noise(50, 70, dtype=np.float32)), "TIFF", {}),
