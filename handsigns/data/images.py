@@ -83,9 +83,15 @@ def _has_more_frames(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation; 1 (upright) if it cannot be read."""
+    """Return the EXIF orientation of a loaded image; 1 (upright) if it cannot be read.
+
+    The texts of a PNG, in which Pillow looks too, are passed over, as `open_image` strips them.
+    """
+    metadata = Image.Image()
+    kept = ("exif",) if "XML:com.adobe.xmp" in image.info else ("exif", "xmp")
+    metadata.info = {key: image.info[key] for key in kept if key in image.info}
     try:
-        return int(image.getexif()[_ORIENTATION])
+        return int(metadata.getexif()[_ORIENTATION])
     except Exception:  # Pillow's reader raises nearly anything on odd metadata
         return 1
 
@@ -93,10 +99,10 @@ def _orientation(image: Image.Image) -> int:
 def _as_rgb(image: Image.Image) -> tuple[Image.Image, str]:
     """Return an image upright and in RGB, and a remark on its scale, if any."""
     file_format, remark = image.format, ""
-    is_white_zero = False
-    if isinstance(image, TiffImageFile):
-        image.load()  # turns it upright
-        is_white_zero = image.tag_v2.get(_PHOTOMETRIC_INTERPRETATION) == 0
+    image.load()  # turns a TIFF upright, and reads what a PNG has after its pixels
+    is_white_zero = (
+        isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC_INTERPRETATION) == 0
+    )
     transposition = _EXIF_TRANSPOSE.get(_orientation(image))
     if transposition is not None:
         image = image.transpose(transposition)

@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from handsigns.data.greyscale import EIGHT_BITS, NEARLY_BLACK, OWN_RANGE, TWELVE_BITS
 from handsigns.data.image_files import InvalidImageError, read_bytes, read_header
-from handsigns.data.images import FIRST_FRAME, decode, decode_with_remarks
+from handsigns.data.images import FIRST_FRAME, decode, decode_with_remarks, prepare_image
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
+ROTATED = Image.Exif()
+ROTATED[0x0112] = 3
 
 
 def encode(image, image_format="PNG", **options):
@@ -354,6 +357,32 @@ def test_transparent_sixteen_bit_grey_becomes_white():
 def test_dark_sixteen_bit_pgm_is_scaled_by_its_maximum(largest, value, grey):
     header = f"P5 16 16 {largest}\n".encode()
     assert (decode(header + value.to_bytes(2) * 256, 16) == grey).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Raw profile type exif", f"\nexif\n 9\n{ROTATED.tobytes().hex()}\n"),
+        ("XML:com.adobe.xmp", '<x tiff:Orientation="3"/>'),
+    ],
+    ids=["profile", "XMP"],
+)
+def test_orientation_in_texts_of_a_png_is_ignored(name, text):
+    texts = PngInfo()
+    texts.add_itxt(name, text)
+    content = encode(red_above_blue(), pnginfo=texts)
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.getexif()[0x0112] == 3
+        assert np.array_equal(prepare_image(image, 16), decode(content, 16))
+        assert np.array_equal(prepare_image(image.copy(), 16), decode(content, 16))
+
+
+def test_orientation_after_the_pixels_of_a_png_counts():
+    png = encode(red_above_blue())
+    content = png[:-12] + chunk(b"eXIf", ROTATED.tobytes()[6:]) + png[-12:]
+    assert decode(content, 16)[13, 8, 0] == 255
+    with Image.open(io.BytesIO(content)) as image:
+        assert prepare_image(image, 16)[13, 8, 0] == 255
 
 
 def test_eps_files_are_not_passed_to_ghostscript():
