@@ -30,8 +30,8 @@ def check(
         group_by: see `search`.
         search: name of a search on these images, whose models judge the labels.
         results: folder of all searches.
-        reports: folder of all reports; the page with the images is in its subfolder ``check-DATA``.
-            None: write no page.
+        reports: folder of all reports; the page with the images is in its subfolder
+            ``check-DATA-DIGEST``, with a digest of the path. None: write no page.
 
     Returns:
         Counts, findings with advice, and groups of near-duplicates.

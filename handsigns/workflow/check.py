@@ -13,6 +13,7 @@ from handsigns.console.program import command
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResultsError
+from handsigns.io.digest import short_digest
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -90,7 +91,7 @@ def print_check(source: Path, check: DataCheck, *, size: int, group_by: str | No
 
 
 def write_page(check: DataCheck, reports: Path) -> Path:
-    """Write the page of a check into a folder named after the data; return its path.
+    """Write the page of a check into a folder of its own for each data folder; return its path.
 
     Raises:
         ResultsError: the page's path holds something that is not such a page.
@@ -98,5 +99,6 @@ def write_page(check: DataCheck, reports: Path) -> Path:
     """
     from handsigns.reporting.data_check import write_check_page
 
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(check.source).name)[:100]
-    return write_check_page(check, reports / f"check-{name}")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(check.source).name)[:100].strip("-")
+    parts = ("check", name, short_digest(check.source)[:8])
+    return write_check_page(check, reports / "-".join(part for part in parts if part))

@@ -1,6 +1,7 @@
 """Check of a data set: each fault is found, and a good set has none."""
 
 import base64
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from handsigns.data.check import check_data
 from handsigns.data.image_quality import find_defects
 from handsigns.data.synthetic import CLASSES, generate_hands
 from handsigns.errors import DataError
+from handsigns.workflow.check import write_page
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +164,18 @@ def test_command_prints_json_and_writes_a_page(folder, tmp_path, monkeypatch, ca
     assert {image["name"] for image in printed["groups"][0]["images"]} == {
         "train/0/3.png", "val/0/<b>.png"
     }  # fmt: skip
-    page = (tmp_path / "reports" / "check-hands" / "index.html").read_text()
+    (page,) = (path.read_text() for path in tmp_path.glob("reports/check-hands-*/index.html"))
     assert "val/0/&lt;b&gt;.png" in page
     assert "<script" not in page
     assert main(["check", str(folder), "--strict", "--no-report"]) == 1
     (folder / "val" / "0" / "<b>.png").unlink()
     assert main(["check", str(folder), "--strict", "--no-report"]) == 0
     assert "nothing was found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("names", [("a/photos", "b/photos"), ("猫", "犬")])
+def test_pages_of_different_folders_are_both_kept(folder, tmp_path, names):
+    check = check_data(folder)
+    checks = [dataclasses.replace(check, source=str(tmp_path / name)) for name in names]
+    pages = {write_page(check, tmp_path / "reports") for check in (*checks, *checks)}
+    assert len(pages) == 2
