@@ -68,6 +68,8 @@ class PreparedFolder:
             self.numbers = found.get("numbers", {})
             expected = {"source": self._source_digest(self.unusable), **self._settings}
             differing = [key for key, value in expected.items() if found[key] != value]
+            if "numbers" not in found:
+                differing = ["version of handsigns"]
         except (OSError, KeyError, ResultsError) as error:
             raise DataError(
                 f"{shown} is not empty and was not created by prepare; pass a new folder"

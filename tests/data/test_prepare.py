@@ -89,6 +89,16 @@ def test_different_settings_need_a_new_folder(raw, tmp_path, write_image):
         run_prepare(raw, tmp_path)
 
 
+def test_folders_of_earlier_versions_are_named_as_such(raw, tmp_path):
+    run_prepare(raw, tmp_path)
+    (manifest,) = (tmp_path / "small").glob("*.json")
+    recorded = json.loads(manifest.read_text())
+    del recorded["numbers"]
+    manifest.write_text(json.dumps(recorded))
+    with pytest.raises(DataError, match="was created with a different version of handsigns"):
+        run_prepare(raw, tmp_path)
+
+
 def test_bad_files_are_listed_and_can_be_skipped(raw, tmp_path):
     (raw / "train_signs" / "0_bad.jpg").write_bytes(b"")
     (raw / "train_signs" / "9_bad.jpg").write_bytes(b"")
