@@ -182,8 +182,8 @@ def group_findings(groups: Sequence[Sequence[int]], images: CheckedImages) -> It
         yield Finding(
             "within_split",
             surplus,
-            f"{pluralize(surplus, 'image')} repeat another of the same split, in "
-            f"{pluralize(len(within), 'group')}",
+            f"{pluralize(surplus, 'image')} {'repeats' if surplus == 1 else 'repeat'} another of "
+            f"the same split, in {pluralize(len(within), 'group')}",
             "they count as more than they are worth; splits that are split off, and folds, keep "
             "them together",
         )

@@ -66,7 +66,7 @@ def test_near_duplicates_across_and_within_splits(folder):
     )
     assert found["across_splits"].examples == ("test/0/again.jpg", "test/0/same.png")
     assert [image.label for image in found["conflicting_labels"].images] == ["0", "1"]
-    assert found["within_split"].count == 1
+    assert found["within_split"].message == "1 image repeats another of the same split, in 1 group"
     first, second = check.groups
     assert (first.splits, first.size, first.identical) == (("train", "test"), 3, False)
     assert (second.labels, second.size, second.identical) == (("0", "1"), 2, True)
