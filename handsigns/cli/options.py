@@ -138,13 +138,13 @@ def add_results(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_search_storage(parser: ArgumentParser) -> None:
-    """Add the option for the storage of a new search."""
+def add_search_storage(parser: ArgumentParser, note: str = "") -> None:
+    """Add the option for the storage of a new search; `note` ends its help."""
     parser.add_argument(
         "--storage",
         metavar="URL",
         help="storage of checkpoints and a copy of the results, accessible to all nodes: a shared "
-        "folder, s3://bucket/runs, gs://bucket/runs",
+        f"folder, s3://bucket/runs, gs://bucket/runs{note}",
     )
 
 

@@ -31,7 +31,7 @@ _EXAMPLES = {
     "run default --data my/photographs": "the same on your own images",
     "search default --set space.learning_rate.low=1e-4 --dry-run": "",
     "leaderboard NAME --top 10": "",
-    "COMMAND --help": "the options of a command, with examples",
+    "COMMAND --help": "the options of a command, with an example",
 }
 _EXAMPLE_WIDTH = 35
 

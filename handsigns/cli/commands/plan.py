@@ -32,7 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--from",
         dest="name",
         metavar="NAME",
-        help="search whose trials are the recorded learning curves; a short one is enough",
+        help="required: search whose trials are the recorded learning curves; a short one is "
+        "enough",
     )
     parser.add_argument(
         "--workers",

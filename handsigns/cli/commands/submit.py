@@ -31,9 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="URL",
         help="address of the cluster's dashboard, which accepts jobs: http://HOST:8265",
     )
-    add_search_settings(parser, "folder, zip or tar of images on the cluster's head node")
+    add_search_settings(parser, "absolute path of a folder, zip or tar of images on the head node")
     add_results(parser)
-    add_search_storage(parser)
+    add_search_storage(parser, "; required, here or in the search space")
     add_retraining(parser)
 
 

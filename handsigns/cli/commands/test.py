@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
     from handsigns.results.store import StoredSearch
 
-SUMMARY = "test the retrained winner: the only command that opens the test split"
+SUMMARY = (
+    "test the retrained winner, as the last step of `run` and `submit` does; nothing else opens "
+    "the test split"
+)
 EXAMPLE = "test first"
 
 
