@@ -1,7 +1,7 @@
 """Hyperparameters of a trial, with their defaults and limits.
 
-This is the only list of hyperparameters. To add one, add a field here and use it in `training/` or
-`models/`; search spaces, overrides, tables and replay follow.
+This is the only list of hyperparameters; search spaces, overrides, tables and replay follow from
+it. CONTRIBUTING.md says how to add one.
 """
 
 from __future__ import annotations
