@@ -60,7 +60,7 @@ def load_winner(
 
     Args:
         name: name of the search.
-        trust_user_code: run a user-defined model.
+        trust_user_code: run a user-defined network.
         results: folder of all searches.
 
     Raises:
@@ -128,7 +128,7 @@ def export(
         out: path of a new file; None: a file beside the model, which is overwritten.
         data: current folder of the images, if they were moved.
         storage: storage to pull its copy from; None: the recorded one, if any.
-        trust_user_code: run a user-defined model.
+        trust_user_code: run a user-defined network.
         results: folder of all searches.
 
     Returns:

@@ -18,7 +18,7 @@ def load_winner(paths: SearchPaths, *, trust_user_code: bool = False) -> Winner:
 
     Args:
         paths: paths of the search.
-        trust_user_code: whether a user-defined model may be run.
+        trust_user_code: whether a user-defined network may be run.
 
     Raises:
         ResultsError: there is none, it is damaged, or its code is not trusted.

@@ -20,7 +20,7 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
     Args:
         paths: paths of the search.
         port: port to listen on, on loopback.
-        trust_user_code: whether a user-defined model may be run.
+        trust_user_code: whether a user-defined network may be run.
 
     Raises:
         ResultsError: there is no winner, it cannot be loaded, packages are missing, or the port is
