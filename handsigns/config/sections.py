@@ -29,10 +29,10 @@ class Data(_Section):
     """Images that belong together."""
 
     group_by: Annotated[str, Field(min_length=1)] | None = None
-    """Groups that what is split off, and every fold, keep together, besides near-duplicates:
-    ``folder`` (the path below the class folder), the name of a CSV file in the data folder (columns
-    image and group), or a regular expression searched in file names, whose first group, or whole
-    match, names the group."""
+    """Groups of images that held-out splits and folds keep together, in addition to
+    near-duplicates: ``folder`` (the path below the class folder), the name of a CSV file in the
+    data folder (columns image and group), or a regular expression searched in file names, whose
+    first group, or whole match, names the group."""
 
 
 class Objective(_Section):
@@ -135,10 +135,11 @@ class Searcher(_Section):
     """Sampler of the configurations to try."""
 
     name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
-    """Sampling algorithm; ``tpe`` samples each hyperparameter by itself."""
+    """Sampling algorithm; ``tpe`` is univariate: it samples each hyperparameter independently."""
     startup_trials: Annotated[ConfigInt, Field(ge=1)] | None = None
-    """Number of trials that have ended or paused before the sampler uses their results; before, the
-    recommended recipe and random configurations are tried; by default 10."""
+    """Number of trials that must have ended or paused before the sampler uses results; until then,
+    the recommended recipe and random configurations are tried (``tpe``, ``cmaes``, ``gp``; default
+    10)."""
 
 
 def _timeout(value: object) -> object:
@@ -166,7 +167,7 @@ class Resources(_Section):
     mps: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """Whether trials that share a GPU run on it at the same time, by NVIDIA's MPS. ``auto`` starts
     its daemon for a search on this machine unless another process uses a GPU, and else lets trials
-    take turns; ``on`` starts it in any case, and without it there is no search; ``off`` starts none
+    take turns; ``on`` starts it even then, and refuses to search without it; ``off`` starts none
     (docs/tutorials/cluster.md)."""
 
     @model_validator(mode="after")
@@ -257,8 +258,8 @@ class Limits(_Section):
     `1 MB`."""
     latency_ms: Annotated[float, BeforeValidator(parse_milliseconds)] | None = None
     """Largest latency of the float32 ONNX graph: the median time for a single image on one CPU
-    thread, in milliseconds. The untrained network is exported once and timed on this machine,
-    before the search, or was on the device of `latency_table`."""
+    thread, in milliseconds. Each untrained network is exported and timed once on this machine
+    before the search; with `latency_table`, that table's latencies are used instead."""
     latency_table: Annotated[str, Field(min_length=1)] | None = None
     """Path of the table of latencies that `handsigns latency SPACE` measured, on this machine or on
     another device, relative to the current folder."""

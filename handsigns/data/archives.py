@@ -28,7 +28,7 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz
                     ".rar")  # fmt: skip
 """Suffixes of archives, supported or not."""
 _MIN_LIMIT, _MAX_RATIO = 2**30, 100
-"""Unpacked, an archive may have 1 GiB and 100 times its size: images of one colour shrink that
+"""Unpacked, an archive may have 1 GiB plus 100 times its size: images of one colour shrink that
 much, while bombs grow by a thousand times and more."""
 _MAX_FILES = 2_000_000
 _MAX_FILE_BYTES = 200 * 2**20
