@@ -170,7 +170,7 @@ def main() -> int:
     recorded = sorted(path.stem for path in CURVES.glob("*.parquet"))
     parser.add_argument("--data", nargs="+", choices=recorded, default=recorded)
     parser.add_argument("--workers", nargs="+", type=int, default=[2])
-    parser.add_argument("--seeds", type=int, default=50, help="simulated searches of each cell")
+    parser.add_argument("--seeds", type=int, default=100, help="simulated searches of each cell")
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--group", nargs="+", default=[], help="groups of policies, beside ours")
     parser.add_argument("--policies", nargs="+", default=[], help="parts of names of policies")

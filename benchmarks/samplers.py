@@ -169,6 +169,20 @@ class MultivariateTPE(Sampler):
         )
 
 
+class SobolFirst(Sampler):
+    """TPE whose first trials are points of a Sobol sequence, not random ones."""
+
+    def _make_sampler(self, seed: int) -> BaseSampler:
+        ended = self._optuna_study.get_trials(
+            deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)
+        )
+        if len(ended) >= (self._config.searcher.startup_trials or 0):
+            return super()._make_sampler(seed)
+        return optuna.samplers.QMCSampler(
+            scramble=True, warn_independent_sampling=False, seed=self._config.seed
+        )
+
+
 class NoConstantLiar(Sampler):
     """TPE that disregards running trials."""
 

@@ -18,6 +18,7 @@ from samplers import (
     OptunaDefaults,
     PausedAsComplete,
     PausedAsExtrapolated,
+    SobolFirst,
     StockOptunaSearch,
 )
 
@@ -26,11 +27,12 @@ from handsigns.metrics import EpochMetrics
 from handsigns.policy.promotion import PromotionASHA
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.source import TrialSource
-from handsigns.policy.stopping_rule import NoPromotion, NoStopping, StoppingRule
+from handsigns.policy.stopping_rule import NoPromotion, StoppingRule
 from handsigns.results.trial import Action, Verdict
 from handsigns.tuning.scheduler import make_stopping_rule
 
 Decider = tuple[TrialSource, StoppingRule]
+FIRST_TRIAL = "0000"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def ours(
     factor: float = 3.0,
     baseline: bool = True,
     source: type[Sampler] = Sampler,
+    rule: Callable[[SearchConfig], StoppingRule] = make_stopping_rule,
 ) -> Decider:
     """Return the objects of a real search with these settings.
 
@@ -69,6 +72,7 @@ def ours(
         factor: reduction factor.
         baseline: whether the recommended recipe is tried first.
         source: class of the sampler.
+        rule: makes the early-stopping rule.
     """
     epochs = max(1, round(grace * config.budget.max_epochs))
     settings = {"name": scheduler, "grace_period": epochs, "reduction_factor": factor}
@@ -81,8 +85,7 @@ def ours(
             "baseline": baseline,
         }
     )
-    rule = NoStopping() if scheduler == "none" else make_stopping_rule(config)
-    return source(config), rule
+    return source(config), rule(config)
 
 
 class OptunaAlone(NoPromotion):
@@ -118,6 +121,18 @@ def one_rung(config: SearchConfig, *, factor: float = 20.0, **options: Any) -> D
     return source, rule
 
 
+class RecipeToItsEnd(PromotionASHA):
+    """Promoting ASHA that never pauses the first trial, which has the recommended recipe."""
+
+    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
+        """Continue the first trial whatever its rank."""
+        action, verdict = super().decide(trial_id, metrics)
+        if trial_id != FIRST_TRIAL or action != "pause":
+            return action, verdict
+        self.restore_running(trial_id)
+        return "continue", None
+
+
 _STOCK_RAY = partial(
     ours, scheduler="asha", grace=0.0, factor=4.0, baseline=False, source=StockOptunaSearch
 )
@@ -125,7 +140,9 @@ _PRUNERS = optuna.pruners
 
 POLICIES = [
     Policy("ours: TPE, promoting ASHA", ours, "ours"),
-    Policy("ours, no baseline", partial(ours, baseline=False), "ours"),
+    Policy("without the recipe", partial(ours, baseline=False), "recipe"),
+    *(Policy(f"the recipe trained to its end at once, factor {factor:g}",
+             partial(ours, factor=factor, rule=RecipeToItsEnd), "recipe") for factor in (3.0, 2.0)),
     Policy("before: multivariate TPE, stopping ASHA",
            partial(ours, scheduler="asha", grace=1 / 6, source=MultivariateTPE), "before"),
     Policy("stock Ray: OptunaSearch, ASHA", _STOCK_RAY, "peer"),
@@ -172,5 +189,6 @@ POLICIES = [
     Policy("TPE, 5 random first", partial(ours, startup=5), "sampler"),
     Policy("TPE, 20 random first", partial(ours, startup=20), "sampler"),
     Policy("TPE, 40 random first", partial(ours, startup=40), "sampler"),
+    Policy("TPE, 10 of Sobol first", partial(ours, source=SobolFirst), "sampler"),
 ]  # fmt: skip
 """Policies by group; every other one of ours differs from the first in what its name says."""
