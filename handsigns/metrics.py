@@ -9,6 +9,8 @@ from typing import Literal
 Metric = Literal["val_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"]
 """Metrics of the validation split, by which trials can be compared."""
 Direction = Literal["minimize", "maximize"]
+SCORE_TOLERANCE = 1e-6
+"""Tolerance of thresholds of scores, which are recorded as float32: 19 of 20 as 0.949999988."""
 
 
 @dataclass(frozen=True)

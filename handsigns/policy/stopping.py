@@ -10,7 +10,7 @@ from handsigns.config.search import SearchConfig
 from handsigns.console.failure import parse_failure
 from handsigns.console.format import format_duration, pluralize
 from handsigns.io.remedies import os_error_remedy
-from handsigns.metrics import EpochMetrics
+from handsigns.metrics import SCORE_TOLERANCE, EpochMetrics
 from handsigns.policy.improvement import (
     AUTO_PATIENCE_CHANCE,
     AUTO_PATIENCE_SHARE,
@@ -149,7 +149,7 @@ class StoppingCriteria(Observer):
         target = self._config.budget.target
         if self.reason is not None or target is None:
             return
-        if self._config.objective.score_of(metrics) >= target:
+        if self._config.objective.score_of(metrics) >= target - SCORE_TOLERANCE:
             self.reason = f"trial {trial_id} reached the target of {target:.2%}"
 
     def on_trial_end(self, record: TrialRecord) -> None:

@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from handsigns.metrics import SCORE_TOLERANCE
 from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.statistics import num_val_images
 from handsigns.results.store import StoredSearch
@@ -100,7 +101,7 @@ def smallest_within(
         )
         for record, comparison in _comparisons(search, winner)
     ]
-    within = [choice for choice in choices if choice.difference <= margin + 1e-9]
+    within = [choice for choice in choices if choice.difference <= margin + SCORE_TOLERANCE]
     return min(within, key=_rank)
 
 

@@ -1,6 +1,7 @@
 import io
 import signal
 
+import numpy as np
 import pytest
 
 from handsigns.policy.stopping import StoppingCriteria, describe_outlook
@@ -49,6 +50,14 @@ def test_reaching_the_target_stops_the_search(make_search_config, make_record, c
     stopping.on_epoch(make_record("0001", [0.5], "running", accuracy=0.98))
     assert stopping.should_stop()
     assert stopping.reason == "trial 0001 reached the target of 98.00%"
+
+
+def test_an_accuracy_rounded_to_float32_reaches_its_target(make_search_config, make_record):
+    rounded = float(np.float32(19 / 20))
+    assert rounded < 0.95
+    stopping = StoppingCriteria(make_search_config(budget={"target": 0.95}))
+    stopping.on_epoch(make_record("0000", [0.5], "running", accuracy=rounded))
+    assert stopping.should_stop()
 
 
 def test_the_target_is_one_of_the_objective(make_search_config, make_record, clock):

@@ -1,5 +1,6 @@
 """Choice of the smallest network within a margin of the winner's accuracy."""
 
+import numpy as np
 import pytest
 
 from handsigns.results.journal import Journal
@@ -57,6 +58,13 @@ def make_search(tmp_path):
 def test_single_runs_are_compared_by_their_accuracy(make_search, margin, trial_id):
     search = make_search({"0000": 0.97, "0001": 0.96, "0002": 0.92})
     assert smallest_within(search, margin, count).record.trial_id == trial_id
+
+
+def test_accuracies_rounded_to_float32_are_within_an_exact_margin(make_search):
+    best, other = (float(np.float32(count / 400)) for count in (377, 357))
+    assert best - other > 0.05 + 1e-9
+    search = make_search({"0000": best, "0002": other})
+    assert smallest_within(search, 0.05, count).record.trial_id == "0002"
 
 
 def test_the_interval_of_single_runs_is_that_of_proportions(make_search):
