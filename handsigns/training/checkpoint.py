@@ -92,7 +92,8 @@ def _metadata(data: bytes) -> dict[str, str]:
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
     total = 0
     for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].numpy().reshape(-1).view("uint8").data, total)
+        # Viewed as bytes in torch, since numpy has no bfloat16.
+        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
     return f"{total:08x}"
 
 

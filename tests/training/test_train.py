@@ -1,4 +1,5 @@
 import io
+import zlib
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,12 @@ import torch
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import UserCode, UserModule
-from handsigns.training.checkpoint import CheckpointError, dump_checkpoint, load_checkpoint
+from handsigns.training.checkpoint import (
+    CheckpointError,
+    _checksum,
+    dump_checkpoint,
+    load_checkpoint,
+)
 from handsigns.training.state import TrainingPlan, init_state
 from handsigns.training.train import DivergedError, train_epochs
 
@@ -199,3 +205,23 @@ def test_user_loss_and_custom_hyperparameters_have_an_effect(train, val):
 
     losses = {run()} | {run(loss="mine:loss", **{"custom.weight": w}) for w in (0.5, 1.0)}
     assert len(losses) == 3
+
+
+def test_networks_with_bfloat16_buffers_can_be_checkpointed(train, val):
+    source = (
+        "import torch\n"
+        "def build(config, classes, size):\n"
+        "    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * size**2, classes))\n"
+        "    net.register_buffer('scale', torch.ones((), dtype=torch.bfloat16))\n"
+        "    return net\n"
+    )
+    user_code = UserCode({"mine": UserModule("mine", source, Path("mine.py"))})
+    plan = replace(plan_with(architecture="mine:build"), user_code=user_code)
+    resumed = load_checkpoint(dump_checkpoint(init_state(plan)), plan, "saved")
+    assert resumed.model.scale.dtype == torch.bfloat16
+
+
+def test_checksums_of_checkpoints_stay_the_same():
+    tensors = {"b": torch.arange(6.0).view(2, 3), "a": torch.tensor(7), "c": torch.ones(0)}
+    content = torch.tensor(7).numpy().tobytes() + torch.arange(6.0).numpy().tobytes()
+    assert _checksum(tensors) == f"{zlib.crc32(content):08x}"
