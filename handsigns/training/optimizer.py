@@ -29,7 +29,7 @@ class Optimizer:
 
     Args:
         config: gives the method, momentum (Adam's beta1) and weight decay.
-        parameters: float32, on one device; each needs a gradient at every step.
+        parameters: float32, on one device; a missing gradient counts as zero.
     """
 
     def __init__(self, config: TrialConfig, parameters: Iterable[nn.Parameter]) -> None:
@@ -132,7 +132,7 @@ class _ParamGroup:
 
     @property
     def grads(self) -> list[Tensor]:
-        return [p.grad for p in self.parameters]  # type: ignore[misc]
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
 
 
 def schedule_factor(schedule: Schedule, progress: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +17,14 @@ from handsigns.training.ema import ExponentialMovingAverage
 from handsigns.training.loss import make_loss
 
 _BATCH_SIZE = 4
+_MAX_PASSES = 20
+"""Passes in which a parameter must be used at least once; with random depth not in each."""
 
 
 def check_user_code(
     search_config: SearchConfig, user_code: UserCode, classes: int, size: int
 ) -> None:
-    """Build each network and compute each loss of the search space once.
+    """Build each network and compute each loss of the search space.
 
     Each is checked in the configuration nearest to the recommended recipe.
 
@@ -58,13 +62,13 @@ def _check_config(config: TrialConfig, user_code: UserCode, classes: int, size: 
         logits = model(images)
     if ":" in config.architecture:
         _check_network(config, user_code, model, logits, (_BATCH_SIZE, classes))
-    loss = make_loss(config, user_code)
+    loss, labels = make_loss(config, user_code), torch.arange(_BATCH_SIZE) % classes
     with error_context(f"{config.loss}, given logits {(_BATCH_SIZE, classes)} and labels,"):
-        value = loss(logits, torch.arange(_BATCH_SIZE) % classes)
+        value = loss(logits, labels)
     if ":" in config.loss:
         _check_loss(config, user_code, value)
     if ":" in config.architecture:
-        _check_gradients(config, user_code, model, value)
+        _check_gradients(config, user_code, model, lambda: loss(model(images), labels))
 
 
 def _check_network(
@@ -103,13 +107,19 @@ def _check_loss(config: TrialConfig, user_code: UserCode, value: object) -> None
 
 
 def _check_gradients(
-    config: TrialConfig, user_code: UserCode, model: nn.Module, loss: Tensor
+    config: TrialConfig,
+    user_code: UserCode,
+    model: nn.Module,
+    compute_loss: Callable[[], Tensor],
 ) -> None:
     location = source_location(load_user_function(config.architecture, user_code))
-    with error_context(f"{config.architecture}, in the backward pass,"):
-        loss.backward()  # type: ignore[no-untyped-call]
-    unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    if unused:
+    for _ in range(_MAX_PASSES):
+        with error_context(f"{config.architecture}, in the backward pass,"):
+            compute_loss().backward()  # type: ignore[no-untyped-call]
+        unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+        if not unused:
+            break
+    else:
         raise ConfigError(
             f"{location}: the loss does not depend on parameters of the model "
             f"{config.architecture} ({', '.join(unused[:3])}{', …' if unused[3:] else ''}); remove "

@@ -158,6 +158,30 @@ def test_every_choice_of_the_space_is_checked(check):
         check(NETWORK + "return 1 / 0\n", space)
 
 
+RANDOM_DEPTH = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, size):
+        super().__init__()
+        self.first, self.second = nn.Linear(3 * size**2, classes), nn.Linear(classes, classes)
+
+    def forward(self, images):
+        logits = self.first(images.flatten(1))
+        return logits + self.second(logits) if torch.rand(()) < 0.2 else logits
+
+def build(config, classes, size):
+    torch.manual_seed(SEED)
+    return Net(classes, size)
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_depth_is_accepted(check, seed):
+    check(RANDOM_DEPTH.replace("SEED", str(seed)), SPACE)
+
+
 def test_missing_module_error_lists_searched_folders(tmp_path):
     with pytest.raises(
         ConfigError, match=rf"no not_there.py in {tmp_path}, and it is not installed"

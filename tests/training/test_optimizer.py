@@ -77,6 +77,19 @@ def test_biases_and_norms_are_not_decayed():
         assert torch.equal(updated, initial) == (updated.ndim <= 1)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_missing_gradient_counts_as_zero(optimizer):
+    config = TrialConfig(optimizer=optimizer, weight_decay=0.1)
+    missing, zero = (torch.nn.Linear(2, 2) for _ in range(2))
+    zero.load_state_dict(missing.state_dict())
+    missing.weight.grad, zero.weight.grad = torch.ones(2, 2), torch.ones(2, 2)
+    zero.bias.grad = torch.zeros(2)
+    for model in (missing, zero):
+        Optimizer(config, model.parameters()).step(torch.tensor(0.1))
+    assert torch.equal(missing.weight, zero.weight)
+    assert torch.equal(missing.bias, zero.bias)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_training_does_not_load_the_compiler(optimizer):
