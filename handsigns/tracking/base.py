@@ -112,4 +112,6 @@ def mlflow_uri(paths: SearchPaths, search_config: SearchConfig) -> str:
     server = search_config.tracking.mlflow
     if isinstance(server, str):
         return server
-    return f"sqlite:///{(paths.mlflow / 'mlflow.db').resolve()}"
+    path = str((paths.mlflow / "mlflow.db").resolve())
+    # Nothing else: MLflow also creates the folder of the encoded path.
+    return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")

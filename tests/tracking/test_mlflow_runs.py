@@ -106,3 +106,11 @@ def test_restarted_trials_and_copied_searches_get_new_runs(scripted):
     locations = [e.artifact_location for e in client(copy).search_experiments()]
     own = [location for location in locations if location.startswith(copy.paths.root.as_uri())]
     assert len(own) == 1, "artifacts of the copy do not go into the original's folder"
+
+
+def test_the_path_of_the_database_may_have_special_characters(scripted):
+    scripted.first_session()
+    copy = scripted.copy("50%25 & c?")
+    copy.export_to("mlflow")
+    assert (copy.paths.mlflow / "mlflow.db").is_file()
+    assert len(runs(copy)[1]) == 5
