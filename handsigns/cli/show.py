@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -166,10 +167,12 @@ def show_trackers(paths: SearchPaths, config: SearchConfig) -> None:
     from handsigns.tracking.base import mlflow_uri
 
     uri = mlflow_uri(paths, config)
+    mlflow_command = f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    runs = f"{shlex.quote(str(paths.wandb))}/offline-run-*"
     commands = {
-        "tensorboard": f"tensorboard --logdir {paths.tensorboard}",
-        "mlflow": uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}",
-        "wandb": f"wandb sync {paths.wandb}/offline-run-*   (uploads them to Weights & Biases)",
+        "tensorboard": f"tensorboard --logdir {shlex.quote(str(paths.tensorboard))}",
+        "mlflow": uri if uri.startswith("http") else mlflow_command,
+        "wandb": f"wandb sync {runs}   (uploads them to Weights & Biases)",
     }
     for tool in tools:
         print(f"{tool + ':':13}{printable(commands[tool])}")

@@ -7,7 +7,7 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.cli.commands.predict import _show_table
-from handsigns.cli.show import show_failures, show_test
+from handsigns.cli.show import show_failures, show_test, show_trackers
 from handsigns.results.paths import SearchPaths
 from handsigns.results.test_result import (
     Misclassified,
@@ -113,6 +113,16 @@ def test_list_shows_the_status_of_each_winner(make_search, add_scripted_winner, 
     assert lines["retrained"].endswith("retrained")
     assert lines["tested"].endswith("test accuracy 94.44%")
     assert lines["damaged"].endswith("test.json is damaged")
+
+
+def test_commands_of_trackers_are_quoted(tmp_path, capsys, make_search_config):
+    config = make_search_config(tracking=dict.fromkeys(("tensorboard", "mlflow", "wandb"), True))
+    root = tmp_path / "my results" / "one"
+    show_trackers(SearchPaths(root), config)
+    tensorboard, mlflow, wandb = capsys.readouterr().out.splitlines()
+    assert tensorboard.endswith(f"tensorboard --logdir '{root}/tensorboard'")
+    assert mlflow.endswith(f"mlflow ui --backend-store-uri 'sqlite:///{root}/mlflow/mlflow.db'")
+    assert f"wandb sync '{root}/wandb'/offline-run-* " in wandb
 
 
 def test_predicted_classes_named_like_columns_keep_theirs(capsys):
