@@ -52,7 +52,7 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
         The settings of the search with only these trackers.
 
     Raises:
-        ConfigError: a tracker is unknown, or not installed.
+        ConfigError: no tracker is given, or one is unknown or not installed.
         ResultsError: a tracker fails, or the search is running.
         ResourceError: the storage of its copy cannot be read.
     """
@@ -66,6 +66,10 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
     config = load_search_config(
         search.paths.search_config, [*disabled, *tracking_overrides(chosen)]
     )
+    if not config.tracking.enabled:
+        raise ConfigError(
+            f"no experiment tracker is given; pass any of {', '.join(TRACKERS)} (--to mlflow)"
+        )
     ensure_installed(config.tracking.enabled)
     tracked = TrackedSearch(search.paths, config, search.data.info)
     with search_lock(search.paths):

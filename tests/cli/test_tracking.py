@@ -178,6 +178,8 @@ def test_exporting_a_search_to_tensorboard_is_idempotent(scripted, capsys):
             ["track", "scripted", "--to", "mlflow=nowhere"],
             "'nowhere' is neither true nor false nor",
         ),
+        (["track", "scripted", "--to", ""], "no experiment tracker is given; pass any of tensor"),
+        (["track", "scripted", "--to", "mlflow=false"], "no experiment tracker is given"),
         (["track", "none", "--to", "mlflow"], "no search named none"),
         (["dashboard", "none"], "no search named none"),
         (["search", "quick", "--track", "tensorbord"], "'tensorbord' is not an experiment tracker"),
