@@ -6,6 +6,7 @@ import time
 
 from handsigns.config.search import SearchConfig
 from handsigns.console.sanitize import printable
+from handsigns.errors import ConfigError
 from handsigns.host import is_local_process
 from handsigns.io.storage import FolderStorage, Storage, open_storage
 from handsigns.results.paths import SearchPaths
@@ -45,8 +46,18 @@ def running_elsewhere(paths: SearchPaths) -> str:
 
 
 def copy_in_storage(paths: SearchPaths, storage: str) -> RemoteCopy | None:
-    """Return the copy in the given storage; None if that is the search's own folder."""
-    return _remote_copy(paths, open_storage(storage).joinpath(paths.name))
+    """Return the copy in the given storage; None if that is the search's own folder.
+
+    Raises:
+        ConfigError: the storage is invalid, or inside that folder, which would contain its copy.
+    """
+    copy = open_storage(storage).joinpath(paths.name)
+    if isinstance(copy, FolderStorage) and paths.root.resolve() in copy.path.resolve().parents:
+        raise ConfigError(
+            f"the storage {storage} is in the search's own folder {paths.root}; choose a folder "
+            f"outside of it"
+        )
+    return _remote_copy(paths, copy)
 
 
 def _remote_copy(paths: SearchPaths, storage: Storage) -> RemoteCopy | None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from handsigns.errors import ResultsError
+from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.storage import open_storage
 from handsigns.io.throttle import Throttle
 from handsigns.results.background_sync import follow_remote, keep_synced
@@ -360,6 +360,12 @@ def test_results_folder_inside_the_storage_has_no_copy(tmp_path):
     paths = SearchPaths(tmp_path / "first")
     assert copy_in_storage(paths, str(tmp_path)) is None
     assert copy_in_storage(paths, str(tmp_path / "other")) is not None
+
+
+@pytest.mark.parametrize("inside", [".", "backup"])
+def test_storage_inside_the_folder_of_the_search_is_refused(paths, inside):
+    with pytest.raises(ConfigError, match=r"is in the search's own folder .* choose a folder outs"):
+        copy_in_storage(paths, str(paths.root / inside))
 
 
 def test_deleted_copy_is_recreated(tmp_path, paths):
