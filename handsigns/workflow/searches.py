@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,18 @@ def reload(search: StoredSearch) -> StoredSearch:
 
 
 def open_all(results: Path) -> list[StoredSearch | tuple[str, HandsignsError]]:
-    """Open all searches of a results folder; return name and error for a damaged one."""
+    """Open all searches of a results folder; return name and error for a damaged one.
+
+    Raises:
+        ResultsError: it is a file, or the folder of a search.
+    """
+    if results.exists() and not results.is_dir():
+        raise ResultsError(
+            f"{results} is not a folder; pass the one that contains the searches (--results)"
+        )
+    if SearchPaths(results).journal.is_file():
+        parent = shlex.quote(str(results.resolve().parent))
+        raise ResultsError(f"{results} is a search; list it with --results {parent}")
     found: list[StoredSearch | tuple[str, HandsignsError]] = []
     for paths in SearchPaths.list_all(results):
         try:

@@ -125,6 +125,14 @@ def test_commands_of_trackers_are_quoted(tmp_path, capsys, make_search_config):
     assert f"wandb sync '{root}/wandb'/offline-run-* " in wandb
 
 
+def test_list_refuses_what_is_no_folder_of_searches(make_search, capsys):
+    paths = make_search("one", trials=1).paths
+    assert main(["list", "--results", str(paths.journal)]) == 2
+    assert f"{paths.journal} is not a folder; pass the one" in capsys.readouterr().err
+    assert main(["list", "--results", str(paths.root)]) == 2
+    assert f"list it with --results {paths.root.parent}" in capsys.readouterr().err
+
+
 def test_predicted_classes_named_like_columns_keep_theirs(capsys):
     _show_table([Prediction(Path("a.png"), {"image": 0.25, "label": 0.75})])
     header, row = capsys.readouterr().out.splitlines()
