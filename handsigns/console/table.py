@@ -93,7 +93,17 @@ def _wrap_text(
             return
         minimum = max(_MIN_TEXT_WIDTH, *map(_display_width, headers[name]))
         target = max(minimum, int(_column_width(headers[name], cells[name]) - excess))
-        cells[name] = [textwrap.wrap(lines[0], target) or [""] for lines in cells[name]]
+        cells[name] = [_wrap(lines[0], target) for lines in cells[name]]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Wrap text at words to a display width; a longer word is broken."""
+    if _display_width(text) == len(text):
+        return textwrap.wrap(text, width) or [""]
+    from rich.console import Console
+    from rich.text import Text
+
+    return [line.plain.rstrip() for line in Text(text).wrap(Console(), width)]
 
 
 def _fold_header(name: str) -> list[str]:

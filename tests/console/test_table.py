@@ -91,6 +91,14 @@ def test_text_and_headers_are_wrapped_between_words(terminal, width):
     assert all(word in text for word in ("class", "precision", "recall", *names[0].split()))
 
 
+def test_wide_letters_are_wrapped_by_their_display_width():
+    layout = fit_table(
+        {"class": ["漢字 " * 20, "手" * 30], "images": ["1", "2"]}, 41, text=["class"]
+    )
+    assert max(cell_len(line) for row in layout.body for line in row) <= 41
+    assert "".join(layout.body[1]).count("手") == 30
+
+
 def test_table_without_rows_or_without_space():
     assert fit_table({"a": [], "b": []}).body == []
     layout = fit_table({"name": ["x" * 30], "value": ["1"]}, 20, droppable=["value"])
