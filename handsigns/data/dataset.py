@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from handsigns.console.progress import ProgressCallback, no_progress
 from handsigns.data.assembly import assemble, make_info
@@ -21,11 +19,11 @@ from handsigns.data.findings import DataCheck
 from handsigns.data.folders import absolute_path
 from handsigns.data.group_names import group_names
 from handsigns.data.holdout import SPLIT_SEED
-from handsigns.data.image_files import InvalidImageError, decoding_options, read_bytes
+from handsigns.data.image_files import decoding_options, read_bytes
 from handsigns.data.images import decode_with_remarks
 from handsigns.data.layouts import list_images
-from handsigns.data.listing import BadFile, ImageFile, ImageListing
-from handsigns.data.parallel import parallel_map
+from handsigns.data.listing import ImageFile, ImageListing
+from handsigns.data.parallel import content_digests, map_images
 from handsigns.data.splits import DataInfo, Split, SplitName
 from handsigns.data.validate import (
     bad_files_error,
@@ -36,8 +34,6 @@ from handsigns.io.digest import digest
 
 SYNTHETIC_COUNTS: dict[SplitName, int] = {"train": 1500, "val": 300, "test": 300}
 SYNTHETIC_SOURCE = "synthetic hands"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,7 +141,7 @@ def _open_folder(
             images[rows[image.name]], remarks = decode_with_remarks(read_bytes(image.path), size)
             return remarks
 
-        remarks_by_name, undecodable = _map_images(listing, decode, progress)
+        remarks_by_name, undecodable = map_images(listing, decode, progress)
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
@@ -162,39 +158,13 @@ def _open_folder(
 
 def _content_key(listing: ImageListing) -> tuple[object, ...]:
     """Return everything about the folder that determines the decoded data set."""
-    digests, unreadable = _map_images(listing, _digest)
+    digests, unreadable = content_digests(listing)
     images = [
         (split, image.name, image.label, digests.get(image.name))
         for split, members in listing.images.items()
         for image in members
     ]
     return listing.classes, images, listing.bad, listing.ignored, unreadable
-
-
-def _digest(image: ImageFile) -> str:
-    return digest(read_bytes(image.path))
-
-
-def _map_images(
-    listing: ImageListing, fn: Callable[[ImageFile], T], progress: ProgressCallback = no_progress
-) -> tuple[dict[str, T], list[BadFile]]:
-    """Apply `fn` to each image; return the results by name, and the files it rejects."""
-
-    def attempt(image: ImageFile) -> T | BadFile:
-        try:
-            return fn(image)
-        except InvalidImageError as error:
-            return BadFile(image.name, str(error))
-
-    images = listing.all_images
-    results: dict[str, T] = {}
-    bad = []
-    for image, result in zip(images, parallel_map(attempt, images, progress), strict=True):
-        if isinstance(result, BadFile):
-            bad.append(result)
-        else:
-            results[image.name] = result
-    return results, bad
 
 
 def _cache_key(*parts: object) -> str:

@@ -8,8 +8,9 @@ from contextlib import closing
 from typing import TypeVar
 
 from handsigns.console.progress import ProgressCallback, no_progress
-from handsigns.data.image_files import file_size
-from handsigns.data.listing import ImageFile
+from handsigns.data.image_files import InvalidImageError, file_size, read_bytes
+from handsigns.data.listing import BadFile, ImageFile, ImageListing
+from handsigns.io.digest import digest
 
 Result = TypeVar("Result")
 
@@ -34,6 +35,37 @@ def parallel_map(
             results.append(result)
             progress(len(results), len(images))
     return results
+
+
+def map_images(
+    listing: ImageListing,
+    fn: Callable[[ImageFile], Result],
+    progress: ProgressCallback = no_progress,
+) -> tuple[dict[str, Result], list[BadFile]]:
+    """Apply `fn` to each image; return the results by name, and the files it rejects."""
+
+    def attempt(image: ImageFile) -> Result | BadFile:
+        try:
+            return fn(image)
+        except InvalidImageError as error:
+            return BadFile(image.name, str(error))
+
+    images = listing.all_images
+    results: dict[str, Result] = {}
+    bad = []
+    for image, result in zip(images, parallel_map(attempt, images, progress), strict=True):
+        if isinstance(result, BadFile):
+            bad.append(result)
+        else:
+            results[image.name] = result
+    return results, bad
+
+
+def content_digests(
+    listing: ImageListing, progress: ProgressCallback = no_progress
+) -> tuple[dict[str, str], list[BadFile]]:
+    """Return the digests of the image files by name, and the files that cannot be read."""
+    return map_images(listing, lambda image: digest(read_bytes(image.path)), progress)
 
 
 def _sequential(

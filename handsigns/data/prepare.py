@@ -121,15 +121,15 @@ def prepare(
     images, split_notes = split_off_missing(usable, seed, loose)
     notes += split_notes
     check_complete(str(source), images, listing.classes, provided=usable)
-    folder = PreparedFolder(dest, listing, {"size": size, "seed": seed})
+    folder = PreparedFolder(dest, listing, {"size": size, "seed": seed}, progress)
     try:
         folder.init()
         jobs = _jobs(dest, listing.layout, images, folder)
-        folder.numbers = {printable(j.image.name): j.number for j in jobs if j.number > 1}
+        numbers = {printable(j.image.name): j.number for j in jobs if j.number > 1}
         folder.check_no_foreign_images({job.target for job in jobs})
         converted = _convert_all(jobs, size, progress)
         bad += converted.bad
-        folder.write_manifest(bad)
+        folder.write_manifest(bad, numbers)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
         written = _without(images, converted.bad)
@@ -138,7 +138,7 @@ def prepare(
             folder.write_groups({j.target: named[n] for j in jobs if (n := j.image.name) in named})
             notes.append(f"its groups are in {GROUPS}: search with --group-by {GROUPS}")
         counts = _counts(jobs, converted.bad)
-        folder.write_manifest(bad, counts)
+        folder.write_manifest(bad, numbers, counts)
     except OSError as error:
         raise DataError(
             f"{printable(str(dest))} cannot be written: {error.strerror or error}; fix that, then "

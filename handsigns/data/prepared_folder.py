@@ -11,17 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from handsigns.console.progress import ProgressCallback
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_system_file
 from handsigns.data.folders import absolute_path, entries, find_images
-from handsigns.data.image_files import InvalidImageError, read_bytes
 from handsigns.data.layouts import is_detection
-from handsigns.data.listing import BadFile, ImageFile, ImageListing
-from handsigns.data.parallel import parallel_map
+from handsigns.data.listing import BadFile, ImageListing
+from handsigns.data.parallel import content_digests
 from handsigns.data.splits import SplitName
 from handsigns.errors import DataError, ResultsError
 from handsigns.io.atomic import atomic_write
-from handsigns.io.digest import digest, hasher
+from handsigns.io.digest import hasher
 from handsigns.io.json_file import read_json, write_json
 
 GROUPS = "groups.csv"
@@ -35,16 +35,24 @@ class PreparedFolder:
         dest: the folder.
         listing: images of the source.
         settings: settings that a rerun must share.
+        progress: called while the images of the source are read.
 
     Attributes:
         unusable: printable names of the files that the previous run could not use.
-        numbers: numbers that tell images of equal stem apart, by their printable names.
+        numbers: numbers by which it told images of equal stem apart, by their printable names.
     """
 
-    def __init__(self, dest: Path, listing: ImageListing, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        dest: Path,
+        listing: ImageListing,
+        settings: Mapping[str, Any],
+        progress: ProgressCallback,
+    ) -> None:
         self._dest = dest
         self._listing = listing
         self._settings = settings
+        self._progress = progress
         self.unusable: frozenset[str] = frozenset()
         self.numbers: dict[str, int] = {}
 
@@ -60,7 +68,7 @@ class PreparedFolder:
             raise DataError(f"{shown} is a file; pass a new folder")
         self._dest.mkdir(parents=True, exist_ok=True)
         if not entries(self._dest):
-            self.write_manifest([])
+            self.write_manifest([], {})
             return
         try:
             found = read_json(self._dest / _MANIFEST, dict[str, Any])
@@ -95,12 +103,16 @@ class PreparedFolder:
             )
 
     def write_manifest(
-        self, bad: Sequence[BadFile], counts: Mapping[SplitName, int] | None = None
+        self,
+        bad: Sequence[BadFile],
+        numbers: Mapping[str, int],
+        counts: Mapping[SplitName, int] | None = None,
     ) -> None:
         """Record the source and which of its files are bad: a rerun accepts that these change.
 
         Args:
             bad: the bad files.
+            numbers: numbers by which images of equal stem are told apart, by printable name.
             counts: number of images by split once the folder is complete.
         """
         unusable = sorted(printable(file.name) for file in bad)
@@ -108,7 +120,7 @@ class PreparedFolder:
             "source": self._source_digest(set(unusable)),
             **self._settings,
             "unusable": unusable,
-            "numbers": self.numbers,
+            "numbers": dict(numbers),
             "complete": counts is not None,
         }
         write_json(self._dest / _MANIFEST, manifest | ({"images": counts} if counts else {}))
@@ -131,23 +143,13 @@ class PreparedFolder:
             for image in members:
                 if unusable and printable(image.name) in unusable:
                     continue
-                text = f"{split}/{image.name}/{self._contents[image.name]}\n"
+                text = f"{split}/{image.name}/{self._digests.get(image.name)}\n"
                 state.update(text.encode(errors="surrogateescape"))
         return state.hexdigest()
 
     @cached_property
-    def _contents(self) -> dict[str, str]:
-        """Digest of each image file by name; empty if it cannot be read."""
-
-        def content(image: ImageFile) -> str:
-            try:
-                return digest(read_bytes(image.path))
-            except InvalidImageError:
-                return ""
-
-        images = self._listing.all_images
-        digests = parallel_map(content, images)
-        return {image.name: d for image, d in zip(images, digests, strict=True)}
+    def _digests(self) -> dict[str, str]:
+        return content_digests(self._listing, self._progress)[0]
 
 
 def check_not_nested(source: Path, dest: Path) -> None:

@@ -60,7 +60,7 @@ def test_rerun_keeps_existing_images(raw, tmp_path):
 
 def test_interrupted_run_resumes(raw, tmp_path, monkeypatch):
     def interrupt(done, total):
-        if done == 20 and (tmp_path / "small").exists():  # not while images are compared
+        if done == 20 and (tmp_path / "small" / "train_signs").exists():  # while images are written
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -87,6 +87,14 @@ def test_different_settings_need_a_new_folder(raw, tmp_path, write_image):
     write_image(raw / "train_signs" / "0_new.jpg")
     with pytest.raises(DataError, match="was created with a different source"):
         run_prepare(raw, tmp_path)
+
+
+def test_the_source_is_read_with_progress(raw, tmp_path):
+    reported = []
+    prepare(raw, tmp_path / "small", size=16, progress=lambda done, _: reported.append(done))
+    reported.clear()
+    prepare(raw, tmp_path / "small", size=16, progress=lambda done, _: reported.append(done))
+    assert reported.count(66) >= 2, "once compared with what exists, once converted"
 
 
 def test_folders_of_earlier_versions_are_named_as_such(raw, tmp_path):
