@@ -109,8 +109,10 @@ def _is_unpacked(folder: Path, version: tuple[int, int]) -> bool:
 
 def _content(folder: Path) -> tuple[int, int]:
     """Return the number of unpacked files, and their bytes."""
-    files = (path for path in folder.rglob("*") if path.name != _RECORD and path.is_file())
-    sizes = [path.stat().st_size for path in files]
+    files = (path for path in folder.rglob("*") if path.is_file())
+    sizes = [
+        path.stat().st_size for path in files if path.name != _RECORD and not is_leftover(path.name)
+    ]
     return len(sizes), sum(sizes)
 
 

@@ -349,6 +349,15 @@ def test_archive_with_changed_files_is_unpacked_again(class_folder, tmp_path, ch
     assert open_data(archive, size=8).info.counts["train"] == (6, 6)
 
 
+def test_files_of_the_operating_system_cause_no_unpacking(class_folder, tmp_path):
+    archive = pack(class_folder, tmp_path / "a.zip")
+    image = list_images(archive).images["train"][3].path
+    (image.parent / ".DS_Store").write_bytes(b"written by a file manager")
+    unpacked_at = image.stat().st_ctime_ns
+    list_images(archive)
+    assert image.stat().st_ctime_ns == unpacked_at
+
+
 def test_folder_that_another_process_unpacked_stays(class_folder, tmp_path, monkeypatch):
     archive = pack(class_folder, tmp_path / "a.zip")
     unpack_first = [lambda: list_images(archive)]
