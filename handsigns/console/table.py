@@ -100,10 +100,10 @@ def _wrap(text: str, width: int) -> list[str]:
     """Wrap text at words to a display width; a longer word is broken."""
     if _display_width(text) == len(text):
         return textwrap.wrap(text, width) or [""]
-    from rich.console import Console
+    from rich import get_console
     from rich.text import Text
 
-    return [line.plain.rstrip() for line in Text(text).wrap(Console(), width)]
+    return [line.plain.rstrip() for line in Text(text).wrap(get_console(), width)]
 
 
 def _fold_header(name: str) -> list[str]:

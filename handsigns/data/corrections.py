@@ -144,7 +144,7 @@ def _without_spaces(data: DataSet, corrections: Sequence[Correction]) -> list[Co
     images = {_key(name) for split in (data.train, data.val) for name in split.names}
 
     def strip(text: str, known: Collection[str]) -> str:
-        return text if text in known else text.strip()
+        return text if text in known else unescape_csv_formula(text.strip())
 
     return [
         dataclasses.replace(

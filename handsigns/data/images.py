@@ -63,7 +63,8 @@ def prepare_image(image: Image.Image, size: int) -> Pixels:
     """Convert an image in memory to uint8 (size, size, 3), in the way of `decode`.
 
     The image itself is unchanged. A large JPEG opened by Pillow is decoded at its full size, so
-    that its pixels differ slightly from those of `decode`.
+    that its pixels differ slightly from those of `decode`; and a copy of a TIFF no longer says
+    whether its zero is white.
 
     Raises:
         InvalidImageError: its file is truncated, or it has more pixels than the limit.
