@@ -29,7 +29,8 @@ def serve(file: Path, port: int, on_ready: Callable[[str], None]) -> None:
     from optuna.storages.journal import JournalFileBackend
     from optuna_dashboard import wsgi
 
-    app = wsgi(JournalStorage(JournalFileBackend(str(file))))
+    # The path of the lock must be absolute, as for `tracking.optuna_study`.
+    app = wsgi(JournalStorage(JournalFileBackend(str(file.absolute()))))
     try:
         server = make_server(HOST, port, _loopback_only(app), _Server, _QuietHandler)
     except OSError as error:

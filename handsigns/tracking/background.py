@@ -100,6 +100,7 @@ class TrackingObserver(Observer):
             _wait(self._workers, notify)
         for worker in self._workers:
             if worker.is_alive():
+                worker.abandon()
                 waited = round(time.monotonic() - started)
                 notify(f"{worker.tool} did not finish within {waited} s; {worker.recovery_hint}")
 
@@ -138,6 +139,7 @@ class _Worker(threading.Thread):
         self._lock = threading.Lock()
         self._has_updates = threading.Event()
         self._finished = threading.Event()
+        self._abandoned = threading.Event()
 
     @property
     def recovery_hint(self) -> str:
@@ -160,6 +162,10 @@ class _Worker(threading.Thread):
         self._finished.set()
         self._has_updates.set()
 
+    def abandon(self) -> None:
+        """Report nothing from now on: nobody waits any more, and the output may be closed."""
+        self._abandoned.set()
+
     def run(self) -> None:
         """Process pending records until the search is over."""
         try:
@@ -176,9 +182,10 @@ class _Worker(threading.Thread):
                 self._has_updates.wait()
             tracker.close(self._records)
         except Exception as error:  # no failure of a tool may end the search
-            self._notify(
-                f"{self.tool} was disabled: {summarize_error(error)}; {self.recovery_hint}"
-            )
+            if not self._abandoned.is_set():
+                self._notify(
+                    f"{self.tool} was disabled: {summarize_error(error)}; {self.recovery_hint}"
+                )
 
     def _take_pending(self) -> list[TrialRecord]:
         self._has_updates.clear()

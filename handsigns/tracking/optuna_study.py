@@ -221,8 +221,9 @@ class _BufferedJournalBackend(BaseJournalBackend):  # type: ignore[misc]
                 JournalFileBackend(str(temporary)).append_logs(self._unwritten)
             self._overwrite = False
         else:
-            name = str(self._path)
-            # Held for milliseconds, unless its holder is killed meanwhile.
+            # Held for milliseconds, unless its holder is killed meanwhile. Optuna links the lock to
+            # the file, and cannot read the age of a lock whose relative link leads nowhere.
+            name = str(self._path.absolute())
             lock = JournalFileSymlinkLock(name, grace_period=_LOCK_GRACE_PERIOD_S)
             JournalFileBackend(name, lock).append_logs(self._unwritten)
         self._unwritten = []

@@ -94,3 +94,22 @@ def test_a_hanging_tracker_never_delays_the_search(scripted, monkeypatch):
         assert len(observer._workers[0]._pending) <= 5, "only the latest record of each trial"
     gate.set()
     assert "optuna did not finish within" in messages[-1]
+
+
+def test_an_abandoned_tracker_reports_nothing_more(scripted, monkeypatch):
+    monkeypatch.setattr("handsigns.tracking.background._DRAIN_TIMEOUT_S", 0.1)
+    gate = threading.Event()
+    messages = []
+
+    def fail_late(record):
+        gate.wait(60)
+        raise OSError("the folder is gone")
+
+    tracker = RecordingTracker(update=fail_late)
+    with tracking(
+        scripted.search, TOOLS, scripted.journal, messages.append, lambda *_: tracker
+    ) as observer:
+        scripted.first_session()
+    gate.set()
+    observer._workers[0].join(60)
+    assert "optuna did not finish within" in messages[-1]

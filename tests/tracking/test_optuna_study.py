@@ -1,13 +1,16 @@
 """The Optuna study in the search's folder, read by Optuna itself."""
 
 import json
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
+
+from handsigns.tracking.optuna_study import _BufferedJournalBackend
 
 
 def load(scripted):
@@ -146,3 +149,16 @@ def test_the_lock_of_a_killed_writer_is_ignored(scripted):
     scripted.export_to("optuna")
     assert len(load(scripted).trials) == 6
     assert not lock.is_symlink()
+
+
+def test_the_age_of_a_lock_is_readable_with_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    backend = _BufferedJournalBackend(Path("results/optuna.log"), overwrite=True)
+    backend.append_logs([{"op_code": 0}])
+    backend.flush()
+    # As if killed while it writes.
+    monkeypatch.setattr(JournalFileSymlinkLock, "release", lambda lock: None)
+    backend.append_logs([{"op_code": 0}])
+    backend.flush()
+    assert Path("results/optuna.log.lock").exists(), "Optuna would wait for it forever"
