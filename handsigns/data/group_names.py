@@ -12,6 +12,7 @@ from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
 from handsigns.data.delimiter import find_delimiter
 from handsigns.data.listing import BadFile, ImageListing
+from handsigns.data.naming import plain_path
 from handsigns.errors import DataError
 
 FOLDER = "folder"
@@ -145,7 +146,7 @@ def _from_table(path: Path, known: Sequence[str]) -> GroupNames:
     if not rows or rows[0][1] != _COLUMNS or any(len(row) != 2 for _, row in rows):
         raise DataError(f"group_by: {shown} needs two columns with the header image,group")
     found = _groups_of_rows(shown, rows[1:])
-    plain = {name: _plain(name) for name in known}
+    plain = {name: plain_path(name) for name in known}
     unknown = sorted(found.keys() - set(plain.values()))
     if unknown:
         raise DataError(
@@ -161,7 +162,7 @@ def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupN
     found: GroupNames = {}
     lines: dict[str, int] = {}
     for line, (file, group) in rows:
-        name = _plain(file)
+        name = plain_path(file)
         if found.setdefault(name, group) != group:
             raise DataError(
                 f"group_by: {shown} gives {printable(name)} different groups in lines "
@@ -169,8 +170,3 @@ def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupN
             )
         lines.setdefault(name, line)
     return found
-
-
-def _plain(file: str) -> str:
-    """Return a path with slashes, as on Windows it may have others, and in NFC."""
-    return unicodedata.normalize("NFC", file.replace("\\", "/"))

@@ -21,10 +21,9 @@ from handsigns.data.listing import (
     UnusableFileError,
     add_image,
     find_images_in,
-    hidden_in,
-    links_in,
+    skipped_in,
 )
-from handsigns.data.naming import natural_sort_key, split_of
+from handsigns.data.naming import natural_sort_key, plain_path, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
 
@@ -72,7 +71,7 @@ def list_table(root: Path, table: Path) -> ImageListing:
     _reject_spellings(table, classes)
     folders = list(walk_folders(root))
     images = [image for folder in folders for image in find_images_in(root, folder)]
-    skipped = [name for f in folders for name in (*hidden_in(root, f), *links_in(root, f))]
+    skipped = [name for f in folders for name in skipped_in(root, f)]
     rows_of, bad = _match(rows, _Index(images, skipped))
     if bad and not rows_of:
         remedy = f"; {bad[0].remedy}" if bad[0].remedy else ""
@@ -222,8 +221,7 @@ class _Index:
 
 
 def _plain(file: str) -> str:
-    """Return a path with slashes, as on Windows it may have others, and in NFC."""
-    return unicodedata.normalize("NFC", str(PurePosixPath(file.replace("\\", "/"))))
+    return str(PurePosixPath(plain_path(file)))
 
 
 def _match(rows: Sequence[_Row], index: _Index) -> tuple[dict[str, list[_Row]], list[BadFile]]:

@@ -25,7 +25,13 @@ from handsigns.data.folders import (
     walk_folders,
 )
 from handsigns.data.label_table import TABLE_NAME, find_table, list_table, reject_contradiction
-from handsigns.data.listing import ImageListing, UnusableFileError, add_images, hidden_in, links_in
+from handsigns.data.listing import (
+    ImageListing,
+    UnusableFileError,
+    add_images,
+    hidden_in,
+    skipped_in,
+)
 from handsigns.data.naming import natural_sort_key, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
@@ -214,7 +220,7 @@ def _list_classes(root: Path, splits: Mapping[SplitName, Path]) -> ImageListing:
             for folder in by_class[label]:
                 for below in walk_folders(folder):
                     add_images(listing, split, root, below, _folder_label(label, classes))
-                    ignored += hidden_in(root, below) + links_in(root, below)
+                    ignored += skipped_in(root, below)
     return replace(listing, ignored=tuple(ignored))
 
 

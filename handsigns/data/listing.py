@@ -82,10 +82,11 @@ def hidden_in(root: Path, folder: Path) -> list[str]:
     return [f"{_within(root, folder)}{name} (hidden)" for name in hidden_images(folder)]
 
 
-def links_in(root: Path, folder: Path) -> list[str]:
-    """Return the links to folders in one folder, for `ImageListing.ignored`."""
+def skipped_in(root: Path, folder: Path) -> list[str]:
+    """Return the hidden images and the links to folders in one folder, likewise."""
     links = [name for name, path in subfolders(folder).items() if path.is_symlink()]
-    return [f"{_within(root, folder)}{name}/ (link)" for name in links]
+    within = _within(root, folder)
+    return hidden_in(root, folder) + [f"{within}{name}/ (link)" for name in links]
 
 
 def _within(root: Path, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from handsigns.data.splits import SplitName
 
@@ -20,6 +21,11 @@ def split_of(name: str) -> SplitName | None:
     word = re.sub(r"[\s_.-]+", "", name.lower())
     plain = _SPLIT_NOUNS.sub("", word)
     return next((s for s, words in _SPLIT_WORDS.items() if {word, plain} & {*words}), None)
+
+
+def plain_path(file: str) -> str:
+    """Return a path of a table with slashes, as on Windows it may have others, and in NFC."""
+    return unicodedata.normalize("NFC", file.replace("\\", "/"))
 
 
 def natural_sort_key(name: str) -> tuple[tuple[int, int, str], ...]:
