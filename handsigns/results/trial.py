@@ -15,6 +15,8 @@ from handsigns.results.networks import NetworkProfile, network_from_dict, networ
 Params = dict[str, Scalar]
 
 Status = Literal["running", "completed", "stopped", "paused", "interrupted", "diverged", "failed"]
+FAILURES: tuple[Status, ...] = ("failed", "diverged")
+"""Statuses of trials that have ended without a result."""
 """Status of a trial: ``completed`` trained all its epochs, ``stopped`` was stopped early by the
 scheduler, ``paused`` waits at a rung until the scheduler promotes it, ``interrupted`` ended with
 the search and can be resumed, ``diverged`` had a non-finite loss, ``failed`` raised an error or
@@ -216,7 +218,7 @@ class TrialRecord:
     @property
     def has_result(self) -> bool:
         """Whether the trial can be ranked: it has an epoch and neither diverged nor failed."""
-        return bool(self.epochs) and self.status not in ("diverged", "failed")
+        return bool(self.epochs) and self.status not in FAILURES
 
     @property
     def seconds(self) -> float:

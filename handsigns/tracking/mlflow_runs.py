@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from handsigns.metrics import METRICS
-from handsigns.results.trial import TrialRecord, rank
+from handsigns.results.trial import FAILURES, TrialRecord, rank
 from handsigns.tracking.base import (
     TRACKED_METRICS,
     TrackedSearch,
@@ -109,7 +109,7 @@ class MlflowRuns:
         Their names start with ``best_trial_``; ``best_val_accuracy`` is the maximum within a trial.
         """
         for best in rank(records, self._search.config.objective)[:1]:
-            if best.last_epoch is not None and best.status not in ("failed", "diverged"):
+            if best.last_epoch is not None and best.status not in FAILURES:
                 self._log_best_trial(best, len(records))
         done = all(record.is_terminal for record in records)
         self.client.set_terminated(self.parent_run_id, "FINISHED" if done else "KILLED")

@@ -22,7 +22,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 from tensorboard.plugins.hparams.summary_v2 import HParam, Metric, hparams_config_pb, hparams_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from handsigns.results.trial import TrialRecord
+from handsigns.results.trial import FAILURES, TrialRecord
 from handsigns.tracking.base import (
     TRACKED_METRICS,
     TrackedSearch,
@@ -161,9 +161,7 @@ def _version_event(timestamp: float) -> Any:
 
 def _session_end_event(record: TrialRecord) -> Any:
     status = (
-        SessionStatus.STATUS_FAILURE
-        if record.status in ("failed", "diverged")
-        else SessionStatus.STATUS_SUCCESS
+        SessionStatus.STATUS_FAILURE if record.status in FAILURES else SessionStatus.STATUS_SUCCESS
     )
     ended_at = record.ended_at or record.started_at
     content = HParamsPluginData(

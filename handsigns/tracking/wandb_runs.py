@@ -14,7 +14,7 @@ from typing import Any
 
 import wandb
 
-from handsigns.results.trial import TrialRecord
+from handsigns.results.trial import FAILURES, TrialRecord
 from handsigns.tracking.base import TRACKED_METRICS, TrackedSearch, metric_values, trial_attributes
 
 PROJECT = "handsigns"
@@ -54,7 +54,7 @@ class WandbRuns:
             run.log(metric_values(metrics), step=metrics.epoch)
         self._logged[trial_id] = len(record.epochs)
         if record.is_terminal:
-            self._finish_run(record, failed=record.status in ("failed", "diverged"))
+            self._finish_run(record, failed=record.status in FAILURES)
             self._finished.add(trial_id)
             for folder in self._run_dirs(trial_id):
                 (folder / _COMPLETE_MARKER).touch()

@@ -17,7 +17,7 @@ from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.checkpoints import CheckpointStore
 from handsigns.results.journal import Journal
 from handsigns.results.observer import Observer
-from handsigns.results.trial import LossScope, Placement, Status
+from handsigns.results.trial import FAILURES, LossScope, Placement, Status
 from handsigns.tuning.checkpoint_retention import CheckpointRetention
 from handsigns.tuning.not_pickled import NotPickled
 from handsigns.tuning.protocol import TrialReport
@@ -128,7 +128,7 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         with self._stopping.abort_on_write_error():
             record = self._journal.end_trial(trial_id, status, error)
             self._source.on_trial_complete(record)
-            if status in ("failed", "diverged"):
+            if status in FAILURES:
                 self._scheduler.on_failure(trial_id)
             self._retention.add(record)
             for observer in self._observers:

@@ -17,7 +17,7 @@ from handsigns.results.checkpoints import CheckpointStore, checkpoint_store
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.statistics import winner_changes
-from handsigns.results.trial import Session, Status, TrialRecord
+from handsigns.results.trial import FAILURES, Session, Status, TrialRecord
 from handsigns.tuning.table_writer import TableWriter
 
 
@@ -105,7 +105,7 @@ def trials_to_resume(
         if record.status == "paused":
             continue
         rule.restore_running(record.trial_id)
-        if record.status in ("failed", "diverged"):
+        if record.status in FAILURES:
             rule.on_failure(record.trial_id)
         if record.is_terminal:
             continue

@@ -22,6 +22,7 @@ from handsigns.results.events import (
     TrialStarted,
     read_events,
 )
+from handsigns.results.trial import FAILURES
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -172,7 +173,7 @@ class _PromotionAudit:
     def _end(self, event: TrialEnded) -> None:
         # Trials that wait when a search ends are not promoted if it is extended.
         self._leave(event.trial_id)
-        if event.status in ("failed", "diverged"):
+        if event.status in FAILURES:
             self._failed.add(event.trial_id)
 
     def _leave(self, trial_id: str) -> None:
