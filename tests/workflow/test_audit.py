@@ -227,10 +227,7 @@ def test_several_rungs_may_be_passed_in_one_epoch(tmp_path):
 
 def test_once_all_started_the_best_of_each_rung_continues(tmp_path):
     """One worker: the only trial of the second rung continues before others of the first."""
-    stored = simulate_search(tmp_path, trials=0)
-    journal = Journal(stored.paths.journal, writable=True)
-    journal.start_session(Session("f00d", {}, trials=6))
-    _pause_trials(journal, 6)
+    paths, journal = _all_paused(tmp_path, 6)
     journal.resume_trial("0000")
     for epoch in range(4, 10):
         verdict = Verdict(9, 0.5, None, 0, "pause") if epoch == 9 else None
@@ -238,19 +235,25 @@ def test_once_all_started_the_best_of_each_rung_continues(tmp_path):
         journal.report_epoch("0000", metrics, Placement("here/1", "cpu", 1), verdict)
     journal.resume_trial("0000")
     journal.close()
-    assert list(check_decisions(open_search(stored.paths))) == []
+    assert list(check_decisions(open_search(paths))) == []
 
 
 def test_the_next_best_may_follow_a_failed_trial(tmp_path):
-    stored = simulate_search(tmp_path, trials=0)
-    journal = Journal(stored.paths.journal, writable=True)
-    journal.start_session(Session("f00d", {}, trials=2))
-    _pause_trials(journal, 2)
+    paths, journal = _all_paused(tmp_path, 2)
     journal.resume_trial("0000")
     journal.end_trial("0000", "diverged")
     journal.resume_trial("0001")
     journal.close()
-    assert list(check_decisions(open_search(stored.paths))) == []
+    assert list(check_decisions(open_search(paths))) == []
+
+
+def _all_paused(tmp_path: Path, trials: int) -> tuple[SearchPaths, Journal]:
+    """Return a search of which all trials are paused, and its open journal."""
+    paths = simulate_search(tmp_path, trials=0).paths
+    journal = Journal(paths.journal, writable=True)
+    journal.start_session(Session("f00d", {}, trials=trials))
+    _pause_trials(journal, trials)
+    return paths, journal
 
 
 def _pause_trials(journal: Journal, count: int) -> None:
