@@ -39,7 +39,7 @@ class PreparedFolder:
 
     Attributes:
         unusable: printable names of the files that the previous run could not use.
-        numbers: numbers by which it told images of equal stem apart, by their printable names.
+        numbers: suffixes by which it distinguished images of equal stem, by their printable names.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class PreparedFolder:
 
         Args:
             bad: the bad files.
-            numbers: numbers by which images of equal stem are told apart, by printable name.
+            numbers: suffixes that distinguish images of equal stem, by printable name.
             counts: number of images by split once the folder is complete.
         """
         unusable = sorted(printable(file.name) for file in bad)
