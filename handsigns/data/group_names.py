@@ -12,7 +12,7 @@ from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
 from handsigns.data.delimiter import find_delimiter
 from handsigns.data.listing import BadFile, ImageListing
-from handsigns.data.naming import plain_path
+from handsigns.data.naming import is_utf8, plain_path
 from handsigns.errors import DataError
 
 FOLDER = "folder"
@@ -68,15 +68,7 @@ def unnamed_note(names: GroupNames, listing: ImageListing) -> list[str]:
 def unwritable_names(names: GroupNames) -> list[BadFile]:
     """Return the images with a group whose names are not UTF-8, as `prepare` writes its table."""
     reason = "the name is not UTF-8, as groups.csv must be; rename it"
-    return [BadFile(name, reason) for name in names if not _is_utf8(name)]
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return [BadFile(name, reason) for name in names if not is_utf8(name)]
 
 
 def _by_folder(listing: ImageListing) -> GroupNames:

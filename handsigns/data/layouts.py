@@ -32,7 +32,7 @@ from handsigns.data.listing import (
     hidden_in,
     skipped_in,
 )
-from handsigns.data.naming import natural_sort_key, split_of
+from handsigns.data.naming import is_utf8, natural_sort_key, split_of
 from handsigns.data.splits import SPLIT_NAMES, SplitName
 from handsigns.errors import DataError
 
@@ -80,10 +80,8 @@ def list_images(source: Path, progress: ProgressCallback = no_progress) -> Image
 
 
 def _reject_undecodable(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"{printable(str(path))}: the path is not UTF-8; rename it") from error
+    if not is_utf8(str(path)):
+        raise DataError(f"{printable(str(path))}: the path is not UTF-8; rename it")
 
 
 def _unwrapped(root: Path) -> Path:
@@ -233,12 +231,10 @@ def _class_folders(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     undecodable = []
     for name, path in subfolders(folder).items():
-        try:
-            name.encode()
-        except UnicodeEncodeError:
+        if is_utf8(name):
+            found.setdefault(unicodedata.normalize("NFC", name), []).append(path)
+        else:
             undecodable.append(printable(name))
-            continue
-        found.setdefault(unicodedata.normalize("NFC", name), []).append(path)
     if undecodable:
         raise DataError(
             f"{printable(str(folder))}: class folder names are not UTF-8: "

@@ -23,6 +23,15 @@ def split_of(name: str) -> SplitName | None:
     return next((s for s, words in _SPLIT_WORDS.items() if {word, plain} & {*words}), None)
 
 
+def is_utf8(name: str) -> bool:
+    """Return whether a file name, as Python decoded it, is valid UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def plain_path(file: str) -> str:
     """Return a path of a table with slashes, as on Windows it may have others, and in NFC."""
     return unicodedata.normalize("NFC", file.replace("\\", "/"))
