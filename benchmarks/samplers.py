@@ -16,6 +16,7 @@ from handsigns.config.hyperparameters import Scalar
 from handsigns.config.parameters import Fixed, Parameter
 from handsigns.config.search import SearchConfig
 from handsigns.policy.optuna_space import to_distribution
+from handsigns.policy.optuna_storage import PausedTrialsStorage
 from handsigns.policy.sampler import Sampler
 from handsigns.results.trial import Params, TrialRecord
 
@@ -155,6 +156,9 @@ class StockOptunaSearch(StoppedAsComplete):
     def _make_sampler(self, seed: int) -> BaseSampler:
         return optuna.samplers.TPESampler(seed=seed)
 
+    def _make_storage(self) -> PausedTrialsStorage:
+        return PausedTrialsStorage()
+
 
 class MultivariateTPE(Sampler):
     """Multivariate TPE, grouped where hyperparameters are conditional."""
@@ -193,6 +197,13 @@ class NoConstantLiar(Sampler):
             constant_liar=False,
             seed=seed,
         )
+
+
+class FewTrialsRead(Sampler):
+    """TPE that reads of its trials the 25 best and 75 of the others."""
+
+    def _make_storage(self) -> PausedTrialsStorage:
+        return PausedTrialsStorage(max_others=75)
 
 
 class OptunaDefaults(StockOptunaSearch):

@@ -10,6 +10,7 @@ from typing import Any
 
 import optuna
 from samplers import (
+    FewTrialsRead,
     MultivariateTPE,
     NearBest,
     NearBoth,
@@ -190,5 +191,6 @@ POLICIES = [
     Policy("TPE, 20 random first", partial(ours, startup=20), "sampler"),
     Policy("TPE, 40 random first", partial(ours, startup=40), "sampler"),
     Policy("TPE, 10 of Sobol first", partial(ours, source=SobolFirst), "sampler"),
+    Policy("TPE, 100 trials read", partial(ours, source=FewTrialsRead), "history"),
 ]  # fmt: skip
 """Policies by group; every other one of ours differs from the first in what its name says."""

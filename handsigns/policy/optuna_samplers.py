@@ -8,6 +8,7 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from handsigns.config.search import SearchConfig
+from handsigns.policy.optuna_storage import MAX_GOOD_TRIALS
 
 
 def make_optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -> BaseSampler:
@@ -27,7 +28,7 @@ def make_optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: in
             # of good ones, Optuna's default for the others.
             return optuna.samplers.TPESampler(
                 n_startup_trials=(startup or 0) + num_excluded,
-                gamma=lambda count: min(math.ceil(0.1 * (count - num_excluded)), 25),
+                gamma=lambda n: min(math.ceil(0.1 * (n - num_excluded)), MAX_GOOD_TRIALS),
                 multivariate=False,
                 constant_liar=True,
                 seed=seed,

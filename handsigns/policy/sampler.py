@@ -37,6 +37,8 @@ _MAX_ATTEMPTS = 32
 """Suggestions of the sampler, after which one is drawn at random: TPE repeats what is best."""
 _MAX_RANDOM_ATTEMPTS = 1000
 """Random configurations after which a space that is not enumerated counts as exhausted."""
+_MAX_OTHERS = 500
+"""Trials that TPE reads, beside the best and the number of random ones; see the storage."""
 _MAX_EXCLUDED = 64
 """Configurations beyond the limits that TPE is shown: enough to outline what is excluded."""
 
@@ -58,7 +60,7 @@ class Sampler:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config, self._limited_space = search_config, limited_space
-        self._storage = PausedTrialsStorage()
+        self._storage = self._make_storage()
         self._optuna_study = optuna.create_study(
             storage=self._storage,
             study_name="search",  # Optuna's Hyperband assigns brackets by this name
@@ -227,6 +229,13 @@ class Sampler:
 
     def _make_sampler(self, seed: int) -> BaseSampler:
         return make_optuna_sampler(self._config, seed, self._num_excluded)
+
+    def _make_storage(self) -> PausedTrialsStorage:
+        searcher = self._config.searcher
+        is_bounded = searcher.name == "tpe"
+        return PausedTrialsStorage(
+            _MAX_OTHERS + (searcher.startup_trials or 0) if is_bounded else None
+        )
 
     def _register(self, trial: Trial, config: TrialConfig) -> str:
         trial_id = f"{self._num_suggested:04d}"

@@ -1,4 +1,4 @@
-"""A paused trial: running for Optuna's storage, pruned for its samplers."""
+"""What samplers read: paused trials as pruned, and of many trials the best and a share."""
 
 import optuna
 import pytest
@@ -45,3 +45,42 @@ def test_tpe_learns_from_paused_trials():
         pause(study, trial, {1: trial.suggest_float("x", 0, 1)})
     suggested = [trial.params["x"] for trial in study.trials]
     assert sum(suggested[30:]) < 0.5 * sum(suggested[:30])
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_of_many_trials_the_best_and_a_share_are_read(direction):
+    """The best are those that TPE would take: completed ones, then those of the last epochs."""
+    study = optuna.create_study(storage=PausedTrialsStorage(max_others=20), direction=direction)
+    for k in range(100):
+        trial, value = study.ask(), (k + 1) / 100 if direction == "minimize" else -(k + 1) / 100
+        if k % 10 == 0:
+            study.tell(trial, value)
+        elif k % 10 == 1:
+            study.tell(trial, state=TrialState.FAIL)
+        elif k % 10 < 5:
+            pause(study, trial, {1: value, 3: value})
+        elif k % 10 < 8:
+            pause(study, trial, {1: value})
+    read = study.get_trials(deepcopy=False)
+    assert len(read) == 25 + 20
+    assert {trial.state for trial in read} == set(TrialState) - {
+        TrialState.FAIL,
+        TrialState.WAITING,
+    }
+    numbers = [trial.number for trial in read]
+    completed = range(0, 100, 10)
+    deepest = [k for k in range(100) if k % 10 in (2, 3, 4)][:15]
+    assert {*completed, *deepest} <= set(numbers)
+    others = [k for k in numbers if k not in (*completed, *deepest)]
+    assert len([k for k in others if k >= 50]) == pytest.approx(10, abs=2), "evenly spaced"
+    assert len(study.trials) == 100
+
+
+def test_all_of_few_trials_are_read():
+    study = optuna.create_study(storage=PausedTrialsStorage(max_others=20))
+    for _ in range(45):
+        study.tell(study.ask(), 0.5)
+    assert len(study.get_trials(deepcopy=False)) == 45
+    study.tell(study.ask(), 0.4)
+    assert len(study.get_trials(deepcopy=False)) == 45
+    assert study.get_trials(deepcopy=False)[-1].number == 45, "the new one is the best"

@@ -241,6 +241,23 @@ def test_a_resumed_search_suggests_the_same_trials(
     assert [r.params for r in rest] == [r.params for r in uninterrupted[known:]]
 
 
+def test_a_resumed_search_of_many_trials_continues_alike(
+    make_search_config, make_record, space, monkeypatch
+):
+    config = make_search_config(space, searcher={"name": "tpe", "startup_trials": 5})
+    unbounded = run(Sampler(config), make_record, 70)
+    monkeypatch.setattr("handsigns.policy.sampler._MAX_OTHERS", 8)
+    uninterrupted = run(Sampler(config), make_record, 70)
+    assert uninterrupted[:38] == unbounded[:38]
+    assert uninterrupted[-1].params != unbounded[-1].params
+    resumed = Sampler(config)
+    for record in uninterrupted[:60]:
+        resumed.restore_trial(record)
+        resumed.on_trial_complete(record)
+    rest = run(resumed, make_record, 10)
+    assert [r.params for r in rest] == [r.params for r in uninterrupted[60:]]
+
+
 def test_restored_running_trials_can_end(make_search_config, make_record):
     params = {"learning_rate": 1e-3, "dropout": 0.1, "batch_size": 8}
     ended = make_record("0000", [0.5], params=params)
