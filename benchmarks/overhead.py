@@ -89,7 +89,7 @@ def main() -> int:
         log_progress(f"leaderboard of {args.simulated} trials")
         board, board_targets = large_leaderboard(folder, args.repeats, args.simulated)
         log_progress("suggestions of TPE")
-        tpe = sampler_latency(folder, min(2000, args.simulated))
+        tpe = sampler_latency(folder, min(5000, args.simulated))
     targets = [*search_targets, *many_targets, *board_targets]
     return finish([search, many, tpe, board], targets, args)
 

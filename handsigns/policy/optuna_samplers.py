@@ -11,24 +11,24 @@ from handsigns.config.search import SearchConfig
 from handsigns.policy.optuna_storage import MAX_GOOD_TRIALS
 
 
-def make_optuna_sampler(search_config: SearchConfig, seed: int, num_excluded: int) -> BaseSampler:
+def make_optuna_sampler(search_config: SearchConfig, seed: int, num_ended: int) -> BaseSampler:
     """Return the search's Optuna sampler, seeded for one suggestion.
 
     Args:
         search_config: resolved configuration of the search.
         seed: seed of the suggestion.
-        num_excluded: number of trials that only show what is excluded.
+        num_ended: number of trials to learn from, without those that only show what is excluded.
     """
     startup = search_config.searcher.startup_trials
     match search_config.searcher.name:
-        case "tpe":
+        case "tpe" if num_ended >= (startup or 0):
             # Each hyperparameter by itself, which the simulations favour over multivariate TPE;
             # running trials count as poor (constant liar), so that concurrent trials differ.
-            # Excluded trials are poor ones; they count neither as startup trials nor in the number
-            # of good ones, Optuna's default for the others.
+            # The number of good ones is Optuna's default, but TPE would count the trials that it
+            # reads: excluded ones as well, and of many trials a share.
             return optuna.samplers.TPESampler(
-                n_startup_trials=(startup or 0) + num_excluded,
-                gamma=lambda n: min(math.ceil(0.1 * (n - num_excluded)), MAX_GOOD_TRIALS),
+                n_startup_trials=0,
+                gamma=lambda _: min(math.ceil(0.1 * num_ended), MAX_GOOD_TRIALS),
                 multivariate=False,
                 constant_liar=True,
                 seed=seed,

@@ -37,6 +37,7 @@ class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
         self._max_others = max_others
         self._paused: dict[int, FrozenTrial] = {}
         self._ranks: dict[int, _Rank] = {}
+        self._running: set[int] = set()
         self._shown: list[FrozenTrial] | None = None
 
     def pause_trial(self, trial_id: int, values: Mapping[int, float]) -> None:
@@ -85,6 +86,10 @@ class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
             trials = self._shown
         return trials if states is None else [trial for trial in trials if trial.state in states]
 
+    def num_ended(self) -> int:
+        """Return the number of trials that samplers learn from: complete, pruned or paused."""
+        return len(self._ranks)
+
     def _all_trials(self, study_id: int, deepcopy: bool) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = super().get_all_trials(study_id, deepcopy)
         for number, paused in self._paused.items():
@@ -93,21 +98,25 @@ class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
 
     def _on_change(self, trial: FrozenTrial) -> None:
         self._shown = None
-        if trial.state.is_finished():
-            self._paused.pop(trial.number, None)
-        if trial.state in (TrialState.FAIL, TrialState.WAITING):
-            self._ranks.pop(trial.number, None)
+        number = trial.number
+        if trial.state == TrialState.RUNNING:
+            self._running.add(number)
             return
-        self._ranks[trial.number] = _rank(trial)
+        self._running.discard(number)
+        self._paused.pop(number, None)
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            self._ranks[number] = _rank(trial)
+        else:
+            self._ranks.pop(number, None)
 
     def _thin_out(self, study_id: int, max_others: int) -> list[FrozenTrial]:
         trials = self._all_trials(study_id, deepcopy=False)
-        if len(self._ranks) <= MAX_GOOD_TRIALS + max_others:
+        if len(self._ranks) + len(self._running) <= MAX_GOOD_TRIALS + max_others:
             return trials
         sign = 1 if self.get_study_directions(study_id) == [StudyDirection.MINIMIZE] else -1
         ranks = [(state, step, sign * value, k) for k, (state, step, value) in self._ranks.items()]
         good = {number for *_, number in heapq.nsmallest(MAX_GOOD_TRIALS, ranks)}
-        others = sorted(self._ranks.keys() - good)
+        others = sorted(self._running | self._ranks.keys() - good)
         spacing = len(others) / max_others
         shown = good.union(others[int(k * spacing)] for k in range(max_others))
         return [trials[number] for number in sorted(shown)]

@@ -38,9 +38,10 @@ _MAX_ATTEMPTS = 32
 _MAX_RANDOM_ATTEMPTS = 1000
 """Random configurations after which a space that is not enumerated counts as exhausted."""
 _MAX_OTHERS = 500
-"""Trials that TPE reads, beside the best and the number of random ones; see the storage."""
-_MAX_EXCLUDED = 64
-"""Configurations beyond the limits that TPE is shown: enough to outline what is excluded."""
+"""Number of trials that TPE reads beside the best; see the storage."""
+_MAX_EXCLUDED = 128
+"""Configurations beyond the limits that TPE is shown, at most half of them from a sample of the
+space, the others from a warm start: enough to outline what is excluded."""
 
 
 class Sampler:
@@ -75,12 +76,12 @@ class Sampler:
         points = self._initial_points(warm_start.enqueued_params if warm_start else ())
         self._queue = deque(itertools.islice(points, search_config.budget.trials))
         if limited_space is not None and search_config.searcher.name == "tpe":
-            for params in limited_space.excluded[:_MAX_EXCLUDED]:
+            for params in limited_space.excluded[: _MAX_EXCLUDED // 2]:
                 self._exclude(params)
         for prior_trial in warm_start.prior_trials if warm_start else ():
             if self._allows(TrialConfig.from_params(prior_trial.params)):
                 self._optuna_study.add_trial(to_frozen_trial(search_config, prior_trial))
-            else:
+            elif self._num_excluded < _MAX_EXCLUDED:
                 self._exclude(prior_trial.params)
 
     @classmethod
@@ -120,6 +121,8 @@ class Sampler:
         """Return a new trial; None when the budget or the search space is exhausted."""
         if not self.remaining:
             return None
+        rejected: list[Trial] = []
+        suggestion = None
         for attempt in range(self._max_attempts):
             if self._config.searcher.name == "grid" and not self._queue:
                 break
@@ -128,14 +131,15 @@ class Sampler:
             trial, params = self._ask(attempt)
             config = TrialConfig.from_params(params)
             if self._can_start(config):
-                seed = trial_seed(self._config.seed, config)
-                network = self._limited_space.profile(config) if self._limited_space else None
-                trial_id = self._register(trial, config)
-                return TrialSpec(trial_id, params, config, seed, network=network)
-            # A duplicate has the same seed, hence the same result: a waste of time.
+                suggestion = self._start(trial, params, config)
+                break
+            # A duplicate has the same seed, hence the same result: a waste of time. It counts as
+            # running during the next attempts, which then differ (constant liar).
+            rejected.append(trial)
+        for trial in rejected:
             self._optuna_study.tell(trial, state=TrialState.FAIL)
-        self._exhausted = True
-        return None
+        self._exhausted = self._exhausted or suggestion is None
+        return suggestion
 
     def on_trial_complete(self, record: TrialRecord) -> None:
         """Report a trial's result to Optuna."""
@@ -228,14 +232,16 @@ class Sampler:
             return trial, suggest_params(self._config, trial)
 
     def _make_sampler(self, seed: int) -> BaseSampler:
-        return make_optuna_sampler(self._config, seed, self._num_excluded)
+        num_ended = self._storage.num_ended() - self._num_excluded
+        return make_optuna_sampler(self._config, seed, num_ended)
 
     def _make_storage(self) -> PausedTrialsStorage:
-        searcher = self._config.searcher
-        is_bounded = searcher.name == "tpe"
-        return PausedTrialsStorage(
-            _MAX_OTHERS + (searcher.startup_trials or 0) if is_bounded else None
-        )
+        return PausedTrialsStorage(_MAX_OTHERS if self._config.searcher.name == "tpe" else None)
+
+    def _start(self, trial: Trial, params: Params, config: TrialConfig) -> TrialSpec:
+        seed = trial_seed(self._config.seed, config)
+        network = self._limited_space.profile(config) if self._limited_space else None
+        return TrialSpec(self._register(trial, config), params, config, seed, network=network)
 
     def _register(self, trial: Trial, config: TrialConfig) -> str:
         trial_id = f"{self._num_suggested:04d}"

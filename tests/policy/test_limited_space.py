@@ -1,5 +1,8 @@
 """Limits on the network: no configuration beyond them is started."""
 
+import math
+import statistics
+
 import pytest
 
 from handsigns.config.hyperparameters import TrialConfig
@@ -135,6 +138,21 @@ def test_a_warm_start_is_moved_within_the_limits(make_search_config, make_record
     records = run(sampler, make_record, 12)
     assert records[0].params == {"learning_rate": 0.02, "channel_width": 12}
     assert max(record.config.channel_width for record in records) <= 12
+
+
+def test_tpe_learns_beside_many_excluded_trials(make_search_config, make_record):
+    config = make_search_config(SPACE, budget=MANY, limits=LIMIT, searcher={"startup_trials": 5})
+    excluded = tuple(
+        PriorTrial({"learning_rate": 10 ** (-4 + k / 200), "channel_width": 32}, (0.1,), True)
+        for k in range(600)
+    )
+    sampler = Sampler(config, WarmStart("earlier", excluded, (), ()), limit(config))
+    errors = []
+    for _ in range(50):
+        spec = sampler.suggest()
+        errors.append(abs(math.log10(spec.config.learning_rate) + 2.5))
+        sampler.on_trial_complete(make_record(spec.trial_id, [errors[-1]], params=spec.params))
+    assert statistics.median(errors[25:]) < 0.5, "that of random ones is 0.75"
 
 
 def test_tpe_is_shown_what_is_excluded(make_search_config, make_record, monkeypatch):

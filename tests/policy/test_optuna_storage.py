@@ -63,6 +63,7 @@ def test_of_many_trials_the_best_and_a_share_are_read(direction):
             pause(study, trial, {1: value})
     read = study.get_trials(deepcopy=False)
     assert len(read) == 25 + 20
+    assert study._storage.num_ended() == 70
     assert {trial.state for trial in read} == set(TrialState) - {
         TrialState.FAIL,
         TrialState.WAITING,
