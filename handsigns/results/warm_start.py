@@ -32,7 +32,8 @@ class PriorTrial:
     Attributes:
         params: active parameters of the new space.
         intermediate_values: objective value after each epoch.
-        completed: whether it trained all epochs; otherwise it was stopped early.
+        completed: whether it trained all epochs; otherwise it was stopped or paused early, or the
+            search was interrupted.
     """
 
     params: Params
@@ -83,9 +84,9 @@ def make_warm_start(
         raise ConfigError(
             "--warm-start has no effect with searcher grid, which tries all values; use tpe"
         )
-    usable = [record for record in records if record.status in ("completed", "stopped")]
+    usable = [record for record in records if record.has_result]
     if not usable:
-        raise ResultsError(f"no trial of {name} has finished with a result yet")
+        raise ResultsError(f"no trial of {name} has a result yet")
     best = [
         record for record in rank(usable, source_config.objective) if record.status == "completed"
     ]

@@ -2,8 +2,13 @@
 
 import pytest
 
+from handsigns.errors import ResultsError
 from handsigns.policy.sampler import Sampler
 from handsigns.results.warm_start import make_warm_start
+
+
+def params_of(learning_rate):
+    return {"learning_rate": learning_rate, "dropout": 0.1, "batch_size": 16}
 
 
 @pytest.mark.parametrize("baseline", [True, False])
@@ -21,7 +26,7 @@ def test_notice_matches_the_suggested_trials(
     make_search_config, make_record, baseline, trials, with_baseline, without_baseline
 ):
     config = make_search_config(baseline=baseline, budget={"trials": trials})
-    params = [{"learning_rate": 0.01 * n, "dropout": 0.1, "batch_size": 16} for n in range(1, 4)]
+    params = [params_of(0.01 * n) for n in range(1, 4)]
     records = [make_record(f"{n:04d}", [0.1 * n], params=p) for n, p in enumerate(params)]
     warm_start = make_warm_start(config, "f", config, "f", records, "first")
     prefix = "the recommended recipe is tried first, then " if baseline else "tried first: "
@@ -40,3 +45,22 @@ def test_earlier_text_becomes_the_middle_of_a_range(make_search_config, make_rec
     records = [make_record("0000", params={"loss": "mine:loss", "custom.act": "relu"})]
     warm_start = make_warm_start(config, "f", config, "f", records, "first")
     assert warm_start.enqueued_params[0]["custom.act"] == 0.5
+
+
+@pytest.mark.parametrize("status", ["paused", "interrupted", "stopped"])
+def test_unfinished_trials_with_epochs_are_used(make_search_config, make_record, status):
+    config = make_search_config()
+    records = [
+        make_record(f"{n:04d}", [0.5] * min(n, 1), status=status, params=params_of(0.001 * (n + 1)))
+        for n in range(31)
+    ]
+    warm_start = make_warm_start(config, "f", config, "f", records, "first")
+    assert len(warm_start.prior_trials) == 30
+    assert warm_start.notes[1] == "the sampler uses 30 of its 30 trials"
+
+
+def test_a_search_without_any_result_is_refused(make_search_config, make_record):
+    config = make_search_config()
+    records = [make_record("0000", [], status="paused"), make_record("0001", status="diverged")]
+    with pytest.raises(ResultsError, match="no trial of first has a result yet"):
+        make_warm_start(config, "f", config, "f", records, "first")
