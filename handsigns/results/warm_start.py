@@ -87,12 +87,12 @@ def make_warm_start(
     usable = [record for record in records if record.has_result]
     if not usable:
         raise ResultsError(f"no trial of {name} has a result yet")
-    best = [
-        record for record in rank(usable, source_config.objective) if record.status == "completed"
-    ]
+    ranked = rank(usable, source_config.objective)
+    completed = [record for record in ranked if record.status == "completed"]
+    best = completed or sorted(ranked, key=lambda record: len(record.epochs), reverse=True)
     first = tuple(
         search_config.space.nearest_params(record.config.hyperparameters())
-        for record in (best or usable)[:NUM_ENQUEUED]
+        for record in best[:NUM_ENQUEUED]
     )
     notes = [_enqueue_note(search_config, first, name)]
     differing = _differences(search_config, fingerprint, source_config, source_fingerprint)

@@ -64,3 +64,16 @@ def test_a_search_without_any_result_is_refused(make_search_config, make_record)
     records = [make_record("0000", [], status="paused"), make_record("0001", status="diverged")]
     with pytest.raises(ResultsError, match="no trial of first has a result yet"):
         make_warm_start(config, "f", config, "f", records, "first")
+
+
+def test_longest_trained_then_best_are_tried_without_completed_trials(
+    make_search_config, make_record
+):
+    config = make_search_config()
+    curves = [[0.1], [0.9, 0.8], [0.9, 0.6], [0.9, 0.7], [0.2]]
+    records = [
+        make_record(f"{n:04d}", curve, status="paused", params=params_of(0.001 * (n + 1)))
+        for n, curve in enumerate(curves)
+    ]
+    warm_start = make_warm_start(config, "f", config, "f", records, "first")
+    assert warm_start.enqueued_params == tuple(map(params_of, (0.003, 0.004, 0.002)))
