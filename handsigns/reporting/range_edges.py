@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, Scalar, TrialConfig
@@ -93,7 +95,10 @@ def _extended_range(
         step = (high - low) * _EXTENSION_FRACTION
         wanted = low - step if side == "lower" else high + step
     is_integer = isinstance(parameter, Integer)
-    bound = _clip_to_limits(name, _round(wanted, parameter, low))
+    if isinstance(parameter, LogUniform) or is_log(parameter) or parameter.step is None:
+        bound = _clip_to_limits(name, _round(wanted, is_integer))
+    else:
+        bound = _step_within_limits(name, low, parameter.step, wanted)
     beyond = bound is not None and (bound < low if side == "lower" else bound > high)
     if bound is None or not beyond:
         return None
@@ -109,14 +114,27 @@ def _extended_range(
     return fields
 
 
-def _round(wanted: float, parameter: Parameter, low: float) -> float:
-    """Round to two digits, or to the steps of the range."""
-    step = None if isinstance(parameter, (LogUniform, Choice, Fixed)) else parameter.step
-    if step is not None and not is_log(parameter):
-        return low + round((wanted - low) / step) * step
+def _round(wanted: float, is_integer: bool) -> float:
+    """Round to two digits."""
     rounded = float(f"{wanted:.2g}")
     # A logarithmic range of integers begins at 1 or above.
-    return max(1.0, float(round(rounded))) if isinstance(parameter, Integer) else rounded
+    return max(1.0, float(round(rounded))) if is_integer else rounded
+
+
+def _step_within_limits(name: str, low: float, step: float, wanted: float) -> float:
+    """Return the valid value nearest to `wanted` that is a number of steps from `low`."""
+    # In decimals, as 0.7 - 3 * 0.2 and 0.3 + 6 * 0.1 are not the floats nearest to 0.1 and 0.9.
+    start, increment = Decimal(repr(low)), Decimal(repr(math.copysign(step, wanted - low)))
+    multiples = range(1, round(abs(wanted - low) / step) + 1)
+
+    def value(multiple: int) -> float:
+        return float(start + multiple * increment)
+
+    def is_invalid(multiple: int) -> bool:
+        return _clip_to_limits(name, value(multiple)) != value(multiple)
+
+    num_valid = bisect_left(multiples, True, key=is_invalid)
+    return value(num_valid)
 
 
 def _clip_to_limits(name: str, wanted: float) -> float | None:

@@ -42,6 +42,28 @@ def test_ranges_do_not_exceed_the_hyperparameters_limits():
     assert edges_of(dropout=0.0) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "low", "high", "step", "value", "next_range"),
+    [
+        ("channel_width", 8, 64, 8, 8, None),
+        ("channel_width", 10, 66, 8, 10, (2, 66)),
+        ("channel_width", 480, 508, 4, 508, (480, 512)),
+        ("dropout", 0.1, 0.7, 0.2, 0.1, None),
+        ("dropout", 0.3, 0.7, 0.1, 0.3, (0.1, 0.7)),
+        ("dropout", 0.3, 0.8, 0.1, 0.8, (0.3, 0.9)),
+        ("dropout", 0.15, 0.45, 0.05, 0.15, (0.0, 0.45)),
+        ("dropout", 0.5, 0.9, 0.1, 0.9, None),
+        ("scale", 1e-5, 4e-5, 1e-5, 1e-5, (0.0, 4e-5)),
+    ],
+)
+def test_next_range_stays_on_the_steps(name, low, high, step, value, next_range):
+    kind = "integer" if isinstance(low, int) else "uniform"
+    space = {name: {"type": kind, "low": low, "high": high, "step": step}}
+    config, _ = validate_search_config({"space": space})
+    found = [edge.next_range for edge in find_edges(config.space, {name: value})]
+    assert [(r["low"], r["high"]) for r in found] == ([next_range] if next_range else [])
+
+
 @pytest.mark.parametrize(("low", "next_low"), [(1, None), (2, 1)])
 def test_logarithmic_integers_are_extended_down_to_one(low, next_low):
     depth = {"type": "integer", "low": low, "high": 100, "log": True}
