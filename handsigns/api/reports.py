@@ -53,7 +53,7 @@ def compare(
     Args:
         names: names of two or more searches.
         results: folder of all searches.
-        reports: folder of all reports; the page is in its subfolder ``compare-A-B``. None: write
+        reports: folder of all reports; the page is in its subfolder ``compare-A+B``. None: write
             no page.
 
     Returns:

@@ -10,6 +10,7 @@ from handsigns.console.format import pluralize
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import note, printable
 from handsigns.errors import ConfigError
+from handsigns.io.digest import short_digest
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.searches import open_at
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 REPORTS = Path("reports")
 """Default folder of reports."""
 _MAX_NAME_LENGTH = 100
-"""Maximum length of a comparison's folder name; beyond it, only the searches' number is given."""
+"""Maximum length of a comparison's folder name; beyond it, a digest stands for the names."""
 
 
 def write_report(search: StoredSearch, reports: Path = REPORTS) -> Path:
@@ -88,6 +89,7 @@ def compare(
 
 
 def _comparison_dirname(names: Sequence[str]) -> str:
-    full = "-".join(["compare", *names])
-    short = f"compare-{names[0][:60]}-and-{len(names) - 1}"
+    listed = "+".join(names)  # names of searches contain no "+"
+    full = f"compare-{listed}"
+    short = f"compare-{names[0][:60]}-and-{len(names) - 1}-{short_digest(listed)}"
     return full if len(full) <= _MAX_NAME_LENGTH else short

@@ -10,6 +10,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.store import open_search
 from handsigns.results.test_result import read_test_result, write_test_result
 from handsigns.results.trial import Placement
+from handsigns.workflow import report
 from tests.support.records import make_epoch_metrics, make_spec
 
 OTHER = {
@@ -104,7 +105,7 @@ def test_compare_command_writes_page_and_figures(make_search, tmp_path, capsys):
     assert main(["compare", "first", "second", "empty", *options]) == 0
     out = capsys.readouterr().out
     assert "val_accuracy" in out
-    page = tmp_path / "reports" / "compare-first-second-empty" / "index.html"
+    page = tmp_path / "reports" / "compare-first+second+empty" / "index.html"
     assert str(page) in out.replace("\n", "")
     assert "Search spaces and settings" in page.read_text()
     assert (page.parent / "figures" / "best_over_time.svg").is_file()
@@ -114,3 +115,20 @@ def test_compare_command_writes_page_and_figures(make_search, tmp_path, capsys):
 def test_compare_requires_two_existing_searches(make_search, tmp_path, names):
     make_search("first", trials=2)
     assert main(["compare", *names, "--results", str(tmp_path / "results")]) == 2
+
+
+@pytest.mark.parametrize("prefix", ["", "n" * 70 + "-"])
+def test_comparisons_of_different_searches_have_different_folders(
+    make_search, tmp_path, monkeypatch, prefix
+):
+    monkeypatch.setattr(
+        "handsigns.reporting.compare.write_comparison", lambda comparison, searches, folder: folder
+    )
+    for name in ("a-b", "c", "a", "b-c"):
+        make_search(prefix + name, trials=0)
+    folders = [
+        report.compare([prefix + name for name in pair], tmp_path / "results")[1]
+        for pair in (("a-b", "c"), ("a", "b-c"))
+    ]
+    assert folders[0] != folders[1]
+    assert all(len(folder.name) <= 100 for folder in folders)

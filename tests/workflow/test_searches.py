@@ -71,7 +71,7 @@ def test_report_and_compare_in_python(scripted, make_search, tmp_path):
     assert handsigns.report("scripted") == Path("reports/scripted/index.html")
     comparison = handsigns.compare(["scripted", "other", "other"])
     assert comparison.names == ["scripted", other.paths.name]
-    assert (tmp_path / "reports" / "compare-scripted-other" / "index.html").is_file()
+    assert (tmp_path / "reports" / "compare-scripted+other" / "index.html").is_file()
     with pytest.raises(ConfigError, match="at least two searches"):
         handsigns.compare(["scripted"], reports=None)
     with pytest.raises(ResultsError, match="no retrained winner in results/scripted/winner"):
