@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from handsigns.config.sections import Objective
 from handsigns.metrics import METRICS, EpochMetrics, Metric
 from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.store import StoredSearch
-from handsigns.stats.intervals import mean_confidence_interval
+from handsigns.stats.intervals import ROUNDING, mean_confidence_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,12 +64,19 @@ def _summarize(reevaluated: ReevaluatedTrial) -> ReevaluationSummary:
 def _mean(reevaluated: ReevaluatedTrial, metric: Metric) -> MeanEstimate:
     values = reevaluated.values(metric)
     mean = statistics.fmean(values)
-    interval = mean_confidence_interval(values, reevaluated.test_train_ratio)
+    interval = mean_confidence_interval(
+        values, reevaluated.test_train_ratio, _scale(metric, values)
+    )
     if interval is None:
         return MeanEstimate(mean, None)
     # Student's t is unbounded; a loss has a lower bound, a score two.
     upper = 1.0 if METRICS[metric].is_score else math.inf
     return MeanEstimate(mean, (max(0.0, interval[0]), min(upper, interval[1])))
+
+
+def _scale(metric: Metric, values: Sequence[float]) -> float:
+    """Return the size of a metric's values, to which rounding errors are relative."""
+    return 1.0 if METRICS[metric].is_score else max(values)
 
 
 def reevaluation_frame(search: StoredSearch) -> pd.DataFrame:
@@ -122,19 +129,30 @@ def _describe_runs(reevaluated: ReevaluatedTrial) -> str:
 
 def _difference(first: ReevaluatedTrial, second: ReevaluatedTrial, objective: Objective) -> str:
     """Compare two trials run by run: both had the same seeds and images."""
-    pairs = zip(first.values(objective.metric), second.values(objective.metric), strict=True)
-    differences = [a - b for a, b in pairs]
+    metric = objective.metric
+    values, others = first.values(metric), second.values(metric)
+    differences = [a - b for a, b in zip(values, others, strict=True)]
     name = f"trial {second.record.trial_id}"
     indistinguishable = f"It is statistically indistinguishable from the runner-up, {name}"
     if len(differences) < 2:
         return f"{indistinguishable}, with one run each."
-    text = f"{objective.metric} differs by {statistics.fmean(differences):+.4f}"
-    interval = mean_confidence_interval(differences, first.test_train_ratio)
+    scale = _scale(metric, [*values, *others])
+    if max(map(abs, differences)) <= ROUNDING * scale:
+        return f"{indistinguishable}: {metric} is the same in every run."
+    mean = statistics.fmean(differences)
+    interval = mean_confidence_interval(differences, first.test_train_ratio, scale)
+    shown = [mean, *(interval or ())]
+    # Differences of tiny losses would be shown as 0.0000.
+    digits = ".4f" if max(map(abs, shown)) >= 5e-4 else ".2g"
+    by, *ends = (f"{value:+{digits}}" for value in shown)
+    text = f"{metric} differs by {by}"
     if interval is None:
-        return f"{indistinguishable}: {text} in every run."
-    low, high = interval
-    text = f"{text}, 95 % confidence interval {low:+.4f} to {high:+.4f}"
-    if low <= 0 <= high:
+        return (
+            f"Compared with the runner-up, {name}, {text} in every run, so that no interval can be "
+            "stated."
+        )
+    text = f"{text}, 95 % confidence interval {' to '.join(ends)}"
+    if interval[0] <= 0 <= interval[1]:
         return f"{indistinguishable}: {text}."
     return f"It is significantly better than the runner-up, {name}: {text}."
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 INTERVAL_METHOD = "Wilson score, 95 %"
 _Z95 = 1.959963984540054
-_SAME_WITHIN = 1e-6
-"""Values that differ by less are the same: accuracies differ by rounding, where the same number of
-images separates them."""
+ROUNDING = 1e-6
+"""Values that differ by no more than this, relative to their scale, are the same: accuracies differ
+by rounding, where the same number of images separates them."""
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -31,7 +31,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 
 
 def mean_confidence_interval(
-    values: Sequence[float], test_train_ratio: float = 0.0
+    values: Sequence[float], test_train_ratio: float = 0.0, scale: float = 1.0
 ) -> tuple[float, float] | None:
     """Return the 95 % Student t interval of a mean.
 
@@ -43,8 +43,12 @@ def mean_confidence_interval(
         test_train_ratio: for values measured on folds, the ratio of held-out to training images:
             as folds share training data, the interval is widened after Nadeau & Bengio, "Inference
             for the Generalization Error", 2003. 0 for independent values.
+        scale: size of the measured quantity, in the unit of the values; see `ROUNDING`. For
+            differences of losses, it is the size of the losses.
     """
-    if len(values) < 2 or math.isnan(sum(values)) or max(values) - min(values) < _SAME_WITHIN:
+    if len(values) < 2 or math.isnan(sum(values)):
+        return None
+    if max(values) - min(values) <= ROUNDING * scale:
         return None
 
     # scipy.special loads much faster than scipy.stats.

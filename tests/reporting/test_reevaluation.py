@@ -92,11 +92,29 @@ def test_a_single_run_has_no_interval(reevaluate):
     assert math.isnan(reevaluation_frame(search).loc[0, "val_loss_low"])
 
 
-def test_identical_runs_have_no_interval(reevaluate):
+def test_equal_differences_have_no_interval(reevaluate):
     search = reevaluate([[0.10, 0.10], [0.11, 0.11]])
-    assert "indistinguishable from the runner-up" in verdict(search)
-    assert "in every run" in verdict(search)
+    assert "indistinguishable" not in verdict(search)
+    assert verdict(search).endswith(
+        "differs by -0.0100 in every run, so that no interval can be stated."
+    )
     assert table_rows(search)[0][4] == "–"
+
+
+@pytest.mark.parametrize("losses", [[0.1, 0.2], [0.0, 0.0]])
+def test_identical_runs_are_indistinguishable(reevaluate, losses):
+    text = verdict(reevaluate([losses, losses]))
+    assert "indistinguishable from the runner-up" in text
+    assert text.endswith("val_loss is the same in every run.")
+
+
+def test_tiny_losses_are_compared_on_their_own_scale(reevaluate):
+    text = verdict(reevaluate([[1e-7, 2e-7, 3e-7], [2e-7, 4e-7, 8e-7]]))
+    assert text.endswith(
+        "val_loss differs by -2.7e-07, 95 % confidence interval -7.8e-07 to +2.5e-07."
+    )
+    text = verdict(reevaluate([[1e-7, 2e-7, 3e-7], [5e-7, 7e-7, 8e-7]]))
+    assert "significantly better" in text
 
 
 def test_reevaluation_on_different_images_is_ignored(reevaluate):

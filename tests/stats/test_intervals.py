@@ -49,3 +49,9 @@ def test_rounding_errors_do_not_count_as_a_spread():
     differences = correct / 200 - (correct - 2) / 200
     assert len(set(differences)) > 1
     assert mean_confidence_interval([float(d) for d in differences]) is None
+
+
+def test_rounding_is_relative_to_the_scale():
+    assert mean_confidence_interval([1e-7, 2e-7]) is None
+    assert mean_confidence_interval([1e-7, 2e-7], scale=1e-7) is not None
+    assert mean_confidence_interval([0.0, 0.0], scale=0.0) is None
