@@ -324,6 +324,15 @@ def test_report_is_a_function_beside_the_reporting_package():
         handsigns.serach  # noqa: B018
 
 
+@pytest.mark.parametrize("size", [0, 8, 2000])
+def test_an_image_size_out_of_bounds_is_refused(size, tmp_path):
+    message = f"size: {size} is not between 16 and 1024 pixels"
+    with pytest.raises(ConfigError, match=message):
+        handsigns.search("quick", size=size, results=tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        handsigns.check(tmp_path, size=size, reports=None)
+
+
 def test_every_public_name_is_callable():
     public = set(handsigns.__all__) - {"__version__"}
     assert public < set(importlib.import_module("handsigns.api").__all__)

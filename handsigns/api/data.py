@@ -26,7 +26,7 @@ def check(
 
     Args:
         data: folder of images.
-        size: height and width in pixels at which images are compared.
+        size: height and width, 16 to 1024 pixels, at which images are compared.
         group_by: see `search`.
         search: name of a search on these images, whose models judge the labels.
         results: folder of all searches.
@@ -37,6 +37,7 @@ def check(
         Counts, findings with advice, and groups of near-duplicates.
 
     Raises:
+        ConfigError: the size is out of bounds.
         DataError: it is not a folder of images in a supported layout.
         ResultsError: the page's path holds something that is not a report; or the search was on
             other images, or knows no suspect labels.

@@ -93,7 +93,7 @@ def search(
         space: search-space file, or name of a preset (``quick``, ``default``, …).
         data: folder, zip or tar of images; None: synthetic hands.
         name: name of the search; None: name of the space with a timestamp.
-        size: height and width of the images in pixels.
+        size: height and width of the images, 16 to 1024 pixels.
         skip_bad: skip files that cannot be used.
         group_by: groups of images that are kept together when splitting: ``folder``, a CSV file
             in the data folder, or a regular expression over file names.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+from handsigns.data.splits import MAX_SIZE, MIN_SIZE
+
 
 def image_size(text: str) -> int:
     """Parse the height and width of the images in pixels."""
     number = int(text)
-    if not 16 <= number <= 1024:
-        raise ArgumentTypeError(f"{number} is not between 16 and 1024")
+    if not MIN_SIZE <= number <= MAX_SIZE:
+        raise ArgumentTypeError(f"{number} is not between {MIN_SIZE} and {MAX_SIZE}")
     return number
 
 

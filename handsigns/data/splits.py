@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "val", "test")
+MIN_SIZE, MAX_SIZE = 16, 1024
+"""Limits on the height and width of the images of a search in pixels."""
 
 
 @dataclass(frozen=True)

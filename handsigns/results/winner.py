@@ -13,6 +13,7 @@ from pydantic import Field, FiniteFloat, TypeAdapter
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.yaml_document import dump_yaml, load_yaml_document
+from handsigns.data.splits import MAX_SIZE, MIN_SIZE
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.json_file import corrupt_file_error, read_json, write_json
@@ -61,7 +62,7 @@ class ModelCard:
 
     config: TrialConfig
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
-    size: Annotated[int, Field(ge=16, le=1024)]
+    size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
     epochs: int
     seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
     search: str

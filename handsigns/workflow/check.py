@@ -14,6 +14,7 @@ from handsigns.console.progress import progress
 from handsigns.console.sanitize import printable
 from handsigns.errors import ResultsError
 from handsigns.io.digest import short_digest
+from handsigns.workflow.data import check_size
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -27,8 +28,11 @@ def check_folder(source: Path, *, size: int, group_by: str | None) -> DataCheck:
     """Check a folder of images, showing progress.
 
     Raises:
+        ConfigError: the size is out of bounds.
         DataError: it is not a folder of images in a supported layout.
     """
+    check_size(size)
+
     from handsigns.data.check import check_data
 
     with progress("reading images") as report:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.console.sanitize import note
-from handsigns.errors import DataError
+from handsigns.data.splits import MAX_SIZE, MIN_SIZE
+from handsigns.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from handsigns.data.correction import Correction
@@ -36,6 +37,16 @@ class InputOptions:
         """Command-line arguments for these inputs."""
         data = () if self.data is None else ("--data", str(self.data))
         return (*data, *(("--trust-user-code",) if self.trust_user_code else ()))
+
+
+def check_size(size: int) -> None:
+    """Check the height and width in pixels that are requested of the images.
+
+    Raises:
+        ConfigError: it is out of bounds.
+    """
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise ConfigError(f"size: {size} is not between {MIN_SIZE} and {MAX_SIZE} pixels")
 
 
 def open_data(

@@ -15,7 +15,7 @@ from handsigns.console.sanitize import printable
 from handsigns.errors import ResourceError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.check import print_check
-from handsigns.workflow.data import open_data
+from handsigns.workflow.data import check_size, open_data
 from handsigns.workflow.limits import limit_space, print_limits
 from handsigns.workflow.searches import open_by_name
 from handsigns.workflow.sync import ensure_name_free
@@ -63,6 +63,9 @@ class NewSearchRequest:
         relabel, exclude: CSV files of images to relabel or leave out, see `read_corrections`.
         warm_start: name of an earlier search to start from.
         trust_user_code: whether the functions that the space names may be run.
+
+    Raises:
+        ConfigError: the size is out of bounds.
     """
 
     space: str
@@ -78,6 +81,9 @@ class NewSearchRequest:
     exclude: Sequence[Path] = ()
     warm_start: str | None = None
     trust_user_code: bool = False
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
 
     @property
     def resolved_name(self) -> str:
