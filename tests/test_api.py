@@ -333,6 +333,12 @@ def test_an_image_size_out_of_bounds_is_refused(size, tmp_path):
         handsigns.check(tmp_path, size=size, reports=None)
 
 
+@pytest.mark.parametrize("seeds", [0, 1001])
+def test_a_number_of_seeds_out_of_bounds_is_refused(seeds, tmp_path):
+    with pytest.raises(ConfigError, match=f"--seeds: {seeds} is not between 1 and 1000"):
+        handsigns.retrain("one", seeds=seeds, results=tmp_path)
+
+
 def test_every_public_name_is_callable():
     public = set(handsigns.__all__) - {"__version__"}
     assert public < set(importlib.import_module("handsigns.api").__all__)

@@ -88,7 +88,7 @@ def retrain(
     Args:
         name: name of the search.
         trial: ID of the trial; None: the best.
-        seeds: number of models to train; the one with the lowest training loss is kept.
+        seeds: number of models to train, 1 to 1000; the one with the lowest training loss is kept.
         ensemble: keep all of them instead, as a model that averages their probabilities.
         smallest_within: train, in place of the best, the trial with the fewest parameters whose
             validation accuracy is at most this fraction below, such as 0.005.
@@ -101,16 +101,15 @@ def retrain(
         The winner, ready to classify.
 
     Raises:
-        ConfigError: both a trial and `smallest_within` are given, or it is not in [0, 1).
+        ConfigError: `seeds` or `smallest_within` is out of bounds, or both a trial and
+            `smallest_within` are given.
         ResultsError: there is no such search or trial, a run failed, or every seed diverged.
         DataError: the data have changed.
         ResourceError: a run requires more resources than are available.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}; it must be at least 1")
+    inputs = InputOptions(as_path(data), trust_user_code)
+    request = retraining.RetrainRequest(inputs, seeds, ensemble, trial, smallest_within)
     with open_synced(Path(results), name) as search:
-        inputs = InputOptions(as_path(data), trust_user_code)
-        request = retraining.RetrainRequest(inputs, seeds, ensemble, trial, smallest_within)
         retraining.retrain(search, request, RunOptions(address))
         return load_winner(search.paths, trust_user_code=trust_user_code)
 

@@ -19,6 +19,8 @@ GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 ``asha_promotion``: from a sixth on, the averaged weights predict a trial's final result
 (docs/explanation/evidence.md); a trial that is only paused can be judged earlier
 (docs/explanation/search-policy.md)."""
+MAX_SEEDS = 1000
+"""Limit on the seeds of a re-evaluation or a retraining."""
 
 
 class _Section(BaseModel):
@@ -232,7 +234,7 @@ class Reevaluation(_Section):
 
     top: ConfigInt = Field(default=3, ge=0, le=1000)
     """Number of top configurations; 0 disables re-evaluation, and the leaderboard's first wins."""
-    seeds: ConfigInt = Field(default=3, ge=1, le=1000)
+    seeds: ConfigInt = Field(default=3, ge=1, le=MAX_SEEDS)
     """Number of fresh seeds, the same for each configuration."""
     folds: ConfigInt = Field(default=0, ge=0, le=100)
     """Number of folds for cross-validation over training and validation images, repeated for every

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from handsigns.config.hyperparameters import derive_seed
-from handsigns.config.sections import Objective
+from handsigns.config.sections import MAX_SEEDS, Objective
 from handsigns.data.folds import Fold
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ResultsError
@@ -77,7 +77,7 @@ class ReevaluationPlan:
     """
 
     trial_ids: Annotated[tuple[str, ...], Field(max_length=1000)]
-    seeds: Annotated[int, Field(ge=1, le=1000)]
+    seeds: Annotated[int, Field(ge=1, le=MAX_SEEDS)]
     folds: Annotated[int, Field(ge=0, le=100)]
     previous: ReevaluationPlan | None = field(default=None, compare=False)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, TypeAdapter
 
 from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.sections import MAX_SEEDS
 from handsigns.config.yaml_document import dump_yaml, load_yaml_document
 from handsigns.data.splits import MAX_SIZE, MIN_SIZE
 from handsigns.errors import ConfigError, ResultsError
@@ -64,7 +65,7 @@ class ModelCard:
     classes: Annotated[tuple[str, ...], Field(min_length=1, max_length=100_000)]
     size: Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
     epochs: int
-    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=1000)]
+    seeds: Annotated[tuple[int, ...], Field(min_length=1, max_length=MAX_SEEDS)]
     search: str
     trial_id: str
     selected_by: SelectionMethod

@@ -31,6 +31,9 @@ class RetrainRequest:
         trial: trial ID; None: the best, after a re-evaluation the best of that.
         smallest_within: accuracy in [0, 1] that the smallest network may be worse, which is trained
             in place of the best; see `results.smallest`.
+
+    Raises:
+        ConfigError: the number of models is out of bounds.
     """
 
     inputs: InputOptions
@@ -38,6 +41,12 @@ class RetrainRequest:
     ensemble: bool = False
     trial: str | None = None
     smallest_within: float | None = None
+
+    def __post_init__(self) -> None:
+        from handsigns.config.sections import MAX_SEEDS
+
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"--seeds: {self.seeds} is not between 1 and {MAX_SEEDS}")
 
     def arguments(self, address: str | None) -> tuple[str, ...]:
         """Return the arguments of the command, after the name of the search."""

@@ -45,6 +45,8 @@ def elsewhere(tmp_path, monkeypatch):
         (["resume", "none"], "no search named none"),
         (["watch", "none"], "no search named none"),
         (["retrain", "none"], "no search named none"),
+        (["retrain", "none", "--seeds", "1001"], "--seeds: 1001 is not between 1 and 1000"),
+        (["run", QUICK, "--seeds", "1001"], "--seeds: 1001 is not between 1 and 1000"),
         (["test", "none"], "no search named none"),
         (["predict", "none", "x.jpg"], "no search named none"),
         (["export", "none", "--format", "onnx"], "no search named none"),

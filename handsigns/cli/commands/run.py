@@ -40,6 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Run the whole pipeline, from a search space to a tested winner and a report."""
+    inputs = InputOptions(trust_user_code=options.trust_user_code)
+    request = RetrainRequest(inputs, options.seeds, options.ensemble)
     new = plan_from_options(options)
     if new is None:
         return 0
@@ -47,23 +49,23 @@ def run(options: Namespace) -> int:
         finished = start_search(new, run_options(options))
         search, status = finished.search, show_run(finished)
         if status == 0:
-            search, status = _select_and_test(search, options)
+            search, status = _select_and_test(search, request, options.address)
         write_final_report(search, options)
         if status:
             show_next(search)
     return status
 
 
-def _select_and_test(search: StoredSearch, options: Namespace) -> tuple[StoredSearch, int]:
+def _select_and_test(
+    search: StoredSearch, request: RetrainRequest, address: str | None
+) -> tuple[StoredSearch, int]:
     """Re-evaluate the top trials, retrain the best of them and test it."""
-    input_options = InputOptions(trust_user_code=options.trust_user_code)
     if search.config.reevaluation.top:
-        search, status = reevaluate_and_show(search, {}, input_options, address=options.address)
+        search, status = reevaluate_and_show(search, {}, request.inputs, address=address)
         if status:
             return search, status
-    request = RetrainRequest(input_options, options.seeds, options.ensemble)
-    retrain_and_show(search, request, address=options.address)
-    evaluate_and_show(search, input_options)
+    retrain_and_show(search, request, address=address)
+    evaluate_and_show(search, request.inputs)
     _print_artifacts(search.paths)
     return search, 0
 
