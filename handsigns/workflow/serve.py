@@ -36,10 +36,12 @@ def serve(paths: SearchPaths, port: int, *, trust_user_code: bool = False) -> No
     check_model(paths.winner, trust_user_code=trust_user_code)
     check_port(port)
     print(f"starting; Ray's own output goes to {paths.ray_log}", flush=True)
-    with _shutdown_event() as shutdown, redirect_output(paths.ray_log) as terminal:
+    with redirect_output(paths.ray_log) as terminal:
         with (
             ray_session(None, 0),
             served(paths.winner, port, trust_user_code=trust_user_code),
+            # Last: Ray installs handlers of its own, and its start is to remain interruptible.
+            _shutdown_event() as shutdown,
         ):
             address = f"http://{HOST}:{port}"
             print(
