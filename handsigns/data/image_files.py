@@ -54,6 +54,8 @@ def read_bytes(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidImageError(f"unreadable: {error.strerror}") from error
+    except ValueError as error:  # a path with a null byte
+        raise InvalidImageError(f"unreadable: {error}") from error
     if not content:
         raise InvalidImageError("empty: 0 bytes")
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def _expand(source: Path) -> list[Path]:
         raise DataError(f"{shown} is a URL; download it, and pass the file")
     if is_leftover(source.name):
         return []
-    if not source.is_dir():
+    if not os.path.isdir(source):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long
         return [source]
     found = find_images(source)
     if not found:

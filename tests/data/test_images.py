@@ -427,6 +427,8 @@ def test_unreadable_files_are_rejected_with_a_reason(tmp_path):
         ("", "not a regular file"),
         ("nowhere", "unreadable: No such file or directory"),
         ("empty", "empty: 0 bytes"),
+        ("n" * 300, "unreadable: File name too long"),
+        ("null\0byte", "unreadable: embedded null byte"),
     ):
         with pytest.raises(InvalidImageError) as caught:
             read_bytes(tmp_path / name)

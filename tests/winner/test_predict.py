@@ -43,6 +43,13 @@ def test_leftovers_of_a_system_are_passed_over(winner, folder):
     assert predict(winner, []).predictions == ()
 
 
+def test_paths_that_no_file_can_have_are_unreadable(winner, folder):
+    names = ["n" * 300, "null\0byte"]
+    found = predict(winner, [*map(folder.joinpath, names), folder / "1.jpg"])
+    assert [bad.name for bad in found.unreadable] == [str(folder / name) for name in names]
+    assert len(found.predictions) == 1
+
+
 def test_animations_are_noted_once(winner, folder, monkeypatch):
     monkeypatch.setattr(inputs, "_BATCH_SIZE", 2)
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
