@@ -13,6 +13,7 @@ _MAX_PARTS = 100
 """Limit on the parts of a form that are searched for a file."""
 _MAX_HEAD_BYTES = 16 * 2**10
 """Limit on the headers of a part, which say whether it is a file."""
+_QUOTED = re.compile(rb'"(?:\\.|[^"\\])*"?', re.DOTALL)
 _FILE = re.compile(rb";\s*filename\*?=", re.IGNORECASE)
 
 
@@ -50,16 +51,21 @@ def extract_image(body: bytes, content_type: str) -> bytes:
     """Return the image in a request: its body, or the first file of a multipart form (RFC 7578).
 
     Raises:
-        InvalidImageError: the form has no file.
+        InvalidImageError: the form has no file, or an invalid boundary.
     """
     header = email.message.Message()
     header["content-type"] = content_type
     if header.get_content_type() != "multipart/form-data":
         return body
-    if boundary := str(header.get_boundary("")).encode():
+    try:
+        boundary = str(header.get_boundary("")).encode()
+    except (LookupError, ValueError) as error:  # an encoded boundary (RFC 2231) that is malformed
+        raise InvalidImageError("the form has an invalid boundary") from error
+    if boundary:
         for start, end in _parts(body, boundary):
             content = body.find(b"\r\n\r\n", start, min(end, start + _MAX_HEAD_BYTES)) + 4
-            if content > start and _FILE.search(body[start:content]):
+            # The quoted name of a field may have any text.
+            if content > start and _FILE.search(_QUOTED.sub(b"", body[start:content])):
                 return body[content:end]
     raise InvalidImageError("the form has no file")
 

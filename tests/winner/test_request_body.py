@@ -48,6 +48,19 @@ def test_a_text_field_named_filename_is_no_file():
     assert extract_image(body, "multipart/form-data; boundary=b") == b"image"
 
 
+@pytest.mark.parametrize("name", ["t; filename=q", '\\"; filename=q'])
+def test_the_name_of_a_text_field_may_be_anything(name):
+    field = f'Content-Disposition: form-data; name="{name}"'.encode()
+    body = form(b"b", (field, b"text"), (FILE, b"image"))
+    assert extract_image(body, "multipart/form-data; boundary=b") == b"image"
+
+
+@pytest.mark.parametrize("boundary", ["idna''xn--", "idna''%ff", "utf-8''%ff"])
+def test_a_malformed_boundary_is_an_error(boundary):
+    with pytest.raises(InvalidImageError):
+        extract_image(b"--b--", f"multipart/form-data;boundary*={boundary}")
+
+
 def test_a_form_of_very_many_parts_needs_little_memory():
     body = b"--b\r\n" * 200_000 + form(b"b", (FILE, b"image"))
     tracemalloc.start()
