@@ -54,6 +54,15 @@ _Dumper.yaml_implicit_resolvers = {
 }
 
 
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Other styles write a "next line" (U+0085) as it is, and it is read as a line feed.
+    style = '"' if "\x85" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def dump_yaml(tree: Tree, *, inline: bool = False) -> str:
     """Return YAML that `load_yaml_document` loads as the same values.
 

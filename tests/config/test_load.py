@@ -402,6 +402,14 @@ def test_text_that_looks_like_another_type_stays_text(tmp_path, text):
     assert yaml.safe_load(path.read_bytes()) == {"classes": [text]}
 
 
+@pytest.mark.parametrize("inline", [False, True])
+def test_text_of_several_lines_survives_a_round_trip(tmp_path, inline):
+    path = tmp_path / "tree.yaml"
+    text = "a\x85b\u2028c\u2029d\ne\tf " * 20
+    path.write_text(dump_yaml({"classes": [text, "\x85"]}, inline=inline), encoding="utf-8")
+    assert load_yaml_document(path).values == {"classes": [text, "\x85"]}
+
+
 @given(
     spaces,
     st.integers(1, 99),
