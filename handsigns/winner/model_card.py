@@ -54,7 +54,9 @@ def write_readme(
     training: RetrainingRecord,
     test: TestResult | None,
 ) -> None:
-    """Write the model card into `folder`, keeping the user's text under Licence.
+    """Write the model card into `folder`.
+
+    The text under Licence that the user wrote into the card of the current winner is kept.
 
     Args:
         test: test result; None if the winner has not been tested yet.
@@ -68,7 +70,7 @@ def write_readme(
         _metrics_section(search, trial, test),
         exports_section(folder),
         _limitations_section(test),
-        _license_section(folder / README_FILE),
+        _license_section(search.paths.winner / README_FILE),
     ]
     write_text(folder / README_FILE, "\n\n".join(filter(None, parts)) + "\n")
 

@@ -172,7 +172,9 @@ def test_the_card_is_short_with_many_classes(write_card, make_search, add_script
 
 @pytest.mark.parametrize("heading", ["## Licence\n\n", "## Licence\n", "## Licence \r\n\r\n"])
 def test_the_licence_text_of_the_user_is_kept(write_card, tmp_path, heading):
-    path = tmp_path / "README.md"
+    """The new card is of another folder, as in a retraining."""
+    path = tmp_path / "winner" / "README.md"
+    path.parent.mkdir()
     own = write_card().split("## Licence")[0] + f"{heading}CC BY 4.0, *all of it*.\n"
     path.write_bytes(own.encode())
     text = write_card(make_result())
