@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.config.user_code import UserCode
+from handsigns.config.user_code import UserCode, recorded_digest
 from handsigns.data.images import Pixels, preprocessing
 from handsigns.errors import ResultsError
 from handsigns.io.atomic import atomic_write
@@ -156,8 +156,14 @@ def _export_torch(wrapped: _ExportModule, size: int, metadata: Metadata, path: P
 
 
 def _metadata(card: ModelCard) -> Metadata:
-    """Return the model card with the graph's input, preprocessing and output."""
+    """Return the model card with the graph's input, preprocessing and output.
+
+    Of user code it has the digests; the paths of its files would say where the model was trained.
+    """
     return card.to_dict() | {
+        "user_code": {
+            name: {"digest": recorded_digest(card.user_code, name)} for name in card.user_code
+        },
         "input": f"images: uint8 (N, {card.size}, {card.size}, 3), RGB",
         "preprocessing": preprocessing(card.size),
         "output": f"probabilities: float32 (N, {len(card.classes)}), in the order of classes",

@@ -1,5 +1,6 @@
 """Exported graphs, run by their runtimes and compared with the model."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -9,6 +10,7 @@ import torch
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ResultsError
 from handsigns.models import build_model
+from handsigns.results.winner import write_model_card
 from handsigns.winner import export, onnx_graph
 from handsigns.winner.export import (
     FORMATS,
@@ -73,6 +75,17 @@ def test_a_torch_program_matches_the_model(make_winner, architecture):
         assert found == pytest.approx(winner.probabilities(random_images(count)), abs=1e-4)
     assert json.loads(extra[METADATA_FILE])["classes"] == list(NAMES)
     assert zipfile.is_zipfile(out)
+
+
+def test_metadata_have_no_paths_of_user_code(make_winner):
+    folder = make_winner("compact")
+    card = load_winner(folder).card
+    user_code = {"mine": {"digest": "0" * 32, "file": "/home/me/secret/mine.py"}}
+    write_model_card(folder, dataclasses.replace(card, user_code=user_code))
+    export_winner(folder, "torch-export", folder / "model.pt2", random_images(2))
+    extra = {METADATA_FILE: ""}
+    torch.export.load(folder / "model.pt2", extra_files=extra)
+    assert json.loads(extra[METADATA_FILE])["user_code"] == {"mine": {"digest": "0" * 32}}
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
