@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def predict(
     images: PathLike | Iterable[PathLike],
     *,
     skip_bad: bool = False,
+    trust_user_code: bool = False,
     results: PathLike = "results",
 ) -> list[Prediction]:
     """Classify image files of any size.
@@ -83,24 +85,37 @@ def predict(
         winner: name of a search, or a loaded winner (`load_winner`), faster for repeated calls.
         images: file or folder, or several of them.
         skip_bad: skip files that are not usable images instead of raising an error.
+        trust_user_code: run a user-defined network, where `winner` is a name.
         results: folder of all searches, where `winner` is a name.
 
     Returns:
         One prediction per image.
 
     Raises:
-        ResultsError: there is no winner.
-        DataError: lists every file that is not a usable image; or a folder has no images.
+        ResultsError: there is no winner, or it needs user code that is not trusted.
+        DataError: lists every file that is not a usable image; a folder has no images; or images
+            are given in place of their files.
     """
-    loaded = load_winner(winner, results=results) if isinstance(winner, str) else winner
-    files = [images] if isinstance(images, str | Path) else images
-    outcome = predicting.predict(loaded, map(Path, files))
+    files = images if isinstance(images, Iterable) and not isinstance(images, str) else [images]
+    paths = [_file_path(file) for file in files]
+    if isinstance(winner, str):
+        winner = load_winner(winner, trust_user_code=trust_user_code, results=results)
+    outcome = predicting.predict(winner, paths)
     if outcome.unreadable and not skip_bad:
         listed = "\n".join(f"  {bad.name}: {bad.reason}" for bad in outcome.unreadable)
         raise DataError(
             f"no usable images:\n{listed}\nskip them to classify the others (skip_bad=True)"
         )
     return list(outcome.predictions)
+
+
+def _file_path(file: object) -> Path:
+    if not isinstance(file, str | os.PathLike):
+        raise DataError(
+            f"images must be paths of files or folders, not {type(file).__name__}; for images in "
+            f"memory use load_winner(name).predict(images)"
+        )
+    return Path(file)
 
 
 def export(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import handsigns
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import DataError
 from handsigns.winner import inputs
@@ -41,6 +42,30 @@ def test_it_returns_what_a_classifier_of_scikit_learn_does(winner):
     assert labels.tolist() == [NAMES[label] for label in SPLIT.labels]
     assert labels.tolist() == winner.classes_[probs.argmax(1)].tolist()
     assert np.array_equal(probs, winner.probabilities(SPLIT.images))
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"),
+    [
+        (SPLIT.images, "ndarray"),
+        (Image.new("RGB", (9, 9)), "Image"),
+        ([Image.new("L", (9, 9))], "Image"),
+    ],
+)
+def test_the_function_for_files_refuses_images_in_memory(winner, images, kind):
+    message = rf"not {kind}; for images in memory use load_winner\(name\)\.predict\(images\)"
+    with pytest.raises(DataError, match=message):
+        handsigns.predict(winner, images)
+
+
+def test_user_code_is_trusted_as_the_caller_says(winner, files, monkeypatch):
+    def load(paths, *, trust_user_code):
+        assert trust_user_code
+        return winner
+
+    monkeypatch.setattr("handsigns.workflow.predict.load_winner", load)
+    monkeypatch.setattr("handsigns.results.paths.SearchPaths.existing", lambda *_: None)
+    assert len(handsigns.predict("one", files[:2], trust_user_code=True)) == 2
 
 
 def test_files_arrays_and_pillow_images_agree(winner, files):
