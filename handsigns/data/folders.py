@@ -14,6 +14,8 @@ from handsigns.data.file_types import is_image, is_image_name, is_leftover, is_s
 from handsigns.errors import DataError
 from handsigns.io.output_marker import is_output_folder
 
+_URL = re.compile(r"([a-z][a-z0-9+]*):/", re.IGNORECASE)
+
 
 def resolve_data_folder(source: Path, progress: ProgressCallback) -> Path:
     """Return the resolved folder of a data set, that of an archive in the cache.
@@ -26,10 +28,7 @@ def resolve_data_folder(source: Path, progress: ProgressCallback) -> Path:
         DataError: it is a URL, another file or does not exist; with a remedy.
     """
     shown = printable(str(source))
-    if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
-        raise DataError(
-            f"{shown} is a URL; download it, then pass the folder or archive (--data DIR)"
-        )
+    check_is_path(source, "download it, then pass the folder or archive (--data DIR)")
     try:
         source = source.expanduser()
         if not source.exists():
@@ -41,6 +40,18 @@ def resolve_data_folder(source: Path, progress: ProgressCallback) -> Path:
         return source.resolve()
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{shown} cannot be read: {error}") from error
+
+
+def check_is_path(source: Path, remedy: str) -> None:
+    """Check that what was given as a path is not a URL.
+
+    Raises:
+        DataError: it is one.
+    """
+    if _URL.match(str(source)):
+        # A `Path` has one slash where the URL has two.
+        url = _URL.sub(r"\1://", str(source), count=1)
+        raise DataError(f"{printable(url)} is a URL; {remedy}")
 
 
 def absolute_path(path: Path) -> Path:

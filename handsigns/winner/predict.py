@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import nn
 
 from handsigns.console.sanitize import printable
 from handsigns.data.file_types import is_leftover
-from handsigns.data.folders import find_images
+from handsigns.data.folders import check_is_path, find_images
 from handsigns.data.images import Pixels
 from handsigns.data.listing import BadFile
 from handsigns.data.validate import remark_notes
@@ -174,16 +173,16 @@ def _expand(source: Path) -> list[Path]:
     Raises:
         DataError: the folder has none, or the source is a URL.
     """
-    shown = printable(str(source))
-    if re.match(r"[a-z][a-z0-9+]*:/", str(source), re.IGNORECASE):
-        raise DataError(f"{shown} is a URL; download it, and pass the file")
+    check_is_path(source, "download it, and pass the file")
     if is_leftover(source.name):
         return []
     if not os.path.isdir(source):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long
         return [source]
     found = find_images(source)
     if not found:
-        raise DataError(f"{shown} has no images; pass image files, or a folder with images")
+        raise DataError(
+            f"{printable(str(source))} has no images; pass image files, or a folder with images"
+        )
     return found
 
 

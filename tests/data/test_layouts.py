@@ -300,7 +300,8 @@ def test_unsupported_layout_is_rejected_with_a_remedy(tmp_path, files, advice):
 
 
 def test_urls_are_rejected_with_a_remedy():
-    assert "is a URL; download it, then pass the" in error_message("https://example.org/photos")
+    url = "https://example.org/photos"
+    assert f"{url} is a URL; download it, then pass the" in error_message(url)
 
 
 def test_tilde_expands_to_the_home_folder(tmp_path, monkeypatch):

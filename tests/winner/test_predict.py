@@ -1,5 +1,6 @@
 """Which files of a folder are classified, and what is said about them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,11 @@ def test_paths_that_no_file_can_have_are_unreadable(winner, folder):
     found = predict(winner, [*map(folder.joinpath, names), folder / "1.jpg"])
     assert [bad.name for bad in found.unreadable] == [str(folder / name) for name in names]
     assert len(found.predictions) == 1
+
+
+def test_urls_are_refused_as_they_were_given(winner):
+    with pytest.raises(DataError, match=r"http://x/y\.jpg is a URL; download it"):
+        predict(winner, [Path("http://x/y.jpg")])
 
 
 def test_animations_are_noted_once(winner, folder, monkeypatch):
