@@ -24,8 +24,7 @@ def search_lock(paths: SearchPaths) -> Iterator[None]:
             stack.enter_context(lock.try_lock(paths.lock))
         except lock.LockedError as error:
             raise ResultsError(
-                f"{paths.name} is being run by {printable(str(error))}; wait for it, or choose "
-                f"another --name"
+                f"{paths.name} is being run by {printable(str(error))}; wait for it to finish"
             ) from error
         except OSError as error:
             raise ResultsError(

@@ -62,7 +62,9 @@ def test_a_search_that_is_run_is_neither_exported_nor_tested(make_search, add_sc
     add_scripted_winner(search)
     (search.paths.winner / CONFIG_FILE).touch()
     with search_lock(search.paths):
-        with pytest.raises(ResultsError, match="scripted is being run by"):
+        with pytest.raises(
+            ResultsError, match=r"scripted is being run by .*; wait for it to finish$"
+        ):
             export(search, ExportRequest("torch-export", INPUTS))
         with pytest.raises(ResultsError, match="scripted is being run by"):
             evaluate_on_test(search, INPUTS)
