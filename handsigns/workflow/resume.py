@@ -106,7 +106,8 @@ def _record_end(search: StoredSearch, config: SearchConfig, reason: str, more: s
     """Record the end of a search that was killed after its last trial.
 
     Raises:
-        ResultsError: the end is already recorded.
+        ResultsError: the end is already recorded, or the search is running.
+        ResourceError: its storage cannot be read.
     """
     if search.journal.stop_reason:
         raise ResultsError(f"{reason}; {more}")
@@ -116,6 +117,7 @@ def _record_end(search: StoredSearch, config: SearchConfig, reason: str, more: s
     from handsigns.tuning.request import SearchResult
 
     with search_lock(search.paths):
+        ensure_not_running_elsewhere(search.paths)
         mark_finished(config, search.paths, reason)
     search = reload(search)
     return FinishedRun(

@@ -13,6 +13,8 @@ from handsigns.cli import main
 from handsigns.cli.parser import COMMANDS
 from handsigns.config.presets import list_presets
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.io.storage import open_storage
+from handsigns.results.sync import RemoteCopy
 
 pytestmark = pytest.mark.slow
 
@@ -50,13 +52,17 @@ def test_a_rejected_resume_opens_the_search_once(scripted, capsys, count_opening
     assert "all 12 trials of scripted are done; to run more: " in capsys.readouterr().err
 
 
-def test_resuming_a_killed_finished_search_reloads_it_once(
-    make_search, tmp_path, monkeypatch, capsys, count_openings
-):
+@pytest.fixture
+def killed(make_search, tmp_path, monkeypatch):
+    """Paths of the search `killed`, which was killed after its last trial."""
     monkeypatch.chdir(tmp_path)
-    search = make_search("killed", 4, with_failures=False)
-    lines = search.paths.journal.read_bytes().splitlines(keepends=True)
-    search.paths.journal.write_bytes(b"".join(lines[:-1]))
+    paths = make_search("killed", 4, with_failures=False).paths
+    lines = paths.journal.read_bytes().splitlines(keepends=True)
+    paths.journal.write_bytes(b"".join(lines[:-1]))
+    return paths
+
+
+def test_resuming_a_killed_finished_search_reloads_it_once(killed, capsys, count_openings):
     assert main(["resume", "killed", "--no-report"]) == 0
     assert count_openings() == 2
     output = capsys.readouterr().out
@@ -64,6 +70,17 @@ def test_resuming_a_killed_finished_search_reloads_it_once(
     assert "to run more: " in output
     with pytest.raises(ResultsError, match="all 4 trials of killed are done"):
         handsigns.resume("killed")
+
+
+def test_resume_leaves_a_finished_search_running_elsewhere(killed, capsys, monkeypatch):
+    Path("shared").mkdir()
+    with monkeypatch.context() as other_machine:
+        other_machine.setattr("socket.gethostname", lambda: "elsewhere")
+        RemoteCopy(killed, open_storage("shared/killed")).push(running=True)
+    before = killed.journal.read_bytes()
+    assert main(["resume", "killed", "--no-report"]) == 2
+    assert "killed is being run by process" in capsys.readouterr().err
+    assert killed.journal.read_bytes() == before
 
 
 def test_report_and_compare_in_python(scripted, make_search, tmp_path):
