@@ -125,7 +125,7 @@ class TrialConfig(BaseModel):
     sampling: Sampling = "shuffle"
     """Images of an epoch: ``shuffle`` draws each at most once; ``balanced`` draws every class with
     the same probability, and its images with replacement, in as many steps."""
-    gradient_clip: float = Field(default=0.0, ge=0.0)
+    gradient_clip: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """Maximum gradient norm; 0 disables clipping."""
     ema_epochs: float = Field(default=1.0, ge=0.0, le=1000.0)
     """Averaging horizon, in epochs, of the exponential moving average of the weights that is used

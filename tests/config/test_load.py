@@ -154,6 +154,14 @@ INVALID = {
         "space: {dropout: {type: uniform, low: 0.1, high: 1.5}}",
         "space.dropout.high: 1.5 is out of bounds; it must be below 1",
     ),
+    "infinite fixed value": (
+        "space: {gradient_clip: .inf}",
+        "line 1, space.gradient_clip: inf is not a finite number",
+    ),
+    "infinite choice": (
+        "space: {gradient_clip: {type: choice, values: [0, 1e400]}}",
+        "space.gradient_clip.values: inf is not a finite number",
+    ),
     "fixed value out of bounds": ("space: {batch_size: 0}", "space.batch_size: 0 is out of bounds"),
     "continuous range for a whole number": (
         "space: {batch_size: {type: uniform, low: 8, high: 64}}",
