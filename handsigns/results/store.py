@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +135,10 @@ class StoredSearch:
                 )
             return winner
         for record in ranked:
-            if record.trial_id == trial_id.zfill(4):
+            if trial_id and record.trial_id == trial_id.zfill(4):
                 return record
         known = f"trials are 0000 to {len(ranked) - 1:04d}" if ranked else "it has no trials yet"
-        raise ResultsError(f"no trial {trial_id} in {self.paths.name}; {known}")
+        raise ResultsError(f"no trial {shlex.quote(trial_id)} in {self.paths.name}; {known}")
 
     @property
     def _no_result_reason(self) -> str:

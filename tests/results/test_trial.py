@@ -1,9 +1,10 @@
-"""Ranking of trials."""
+"""Ranking of trials, and their choice by ID."""
 
 import dataclasses
 
 import pytest
 
+from handsigns.errors import ResultsError
 from handsigns.results.trial import rank
 
 
@@ -52,3 +53,10 @@ def test_diverged_failed_and_empty_trials_rank_last(make_search_config, make_rec
         make_record("0003", [9.0], "stopped"),
     ]
     assert ranked_ids(records, make_search_config())[0] == "0003"
+
+
+def test_trial_ids_may_lack_leading_zeros_but_not_be_empty(make_search):
+    search = make_search(trials=2)
+    assert search.trial("1").trial_id == "0001"
+    with pytest.raises(ResultsError, match="no trial '' in scripted; trials are 0000 to 0001"):
+        search.trial("")
