@@ -17,6 +17,8 @@ Tree = dict[str, Any]
 
 _MAX_BYTES = 2**20
 _MAX_DEPTH = 20
+_TAG_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError)
+"""Errors that PyYAML raises for a value that does not suit its tag, such as ``!!bool maybe``."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -179,7 +181,7 @@ def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
         return [_value(item, path, document) for item in node.value]
     try:
         return _Loader("").construct_object(node)
-    except (yaml.YAMLError, ValueError):
+    except _TAG_ERRORS:
         shown = str(node.value)[:40]
         document.problems.append((_line(node), f"{shown!r} ({node.tag}) is not a plain value"))
         return None

@@ -324,6 +324,10 @@ def test_all_problems_are_reported_at_once(load):
         ("budget.trials=[", "it is not a valid YAML value"),
         ("budget.trials=*a", "it is not a valid YAML value"),
         ("budget.trials=", "expected a whole number, got ''"),
+        ("baseline=!!bool maybe", "'maybe' (tag:yaml.org,2002:bool) is not a plain value"),
+        ("seed=!!int", "'' (tag:yaml.org,2002:int) is not a plain value"),
+        ("seed=!!timestamp x", "'x' (tag:yaml.org,2002:timestamp) is not a plain value"),
+        ("seed=!!float 1" + ":1" * 200, " (tag:yaml.org,2002:float) is not a plain value"),
     ],
 )
 def test_invalid_override_is_named(load, override, message):
