@@ -45,6 +45,11 @@ class _Range(_ParameterBase):
             raise ValueError(f"low and high are both {self.low:g}; write the value alone to fix it")
         if self.low > self.high:
             raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
+        if not math.isfinite(self.high - self.low):
+            raise ValueError(
+                f"the difference of low {self.low:g} and high {self.high:g} is not a finite "
+                f"number; narrow the range"
+            )
         return self
 
 
@@ -68,11 +73,11 @@ class Uniform(_Range):
         """Return all values; None if there are infinitely or too many."""
         if self.step is None:
             return None
-        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        if count > _MAX_ENUMERATED_VALUES:
+        steps = (self.high - self.low) / self.step + 1e-9
+        if steps >= _MAX_ENUMERATED_VALUES:  # possibly infinite
             return None
         # Rounding may put the last beyond the bound: 0.1 + 2 * 0.1 > 0.3.
-        return [min(self.high, self.low + i * self.step) for i in range(count)]
+        return [min(self.high, self.low + i * self.step) for i in range(math.floor(steps) + 1)]
 
 
 class LogUniform(_Range):

@@ -28,3 +28,8 @@ def test_unknown_names_and_out_of_bounds_values_are_rejected():
 def test_values_of_a_stepped_range_stay_within_it():
     parameter = Uniform(type="uniform", low=0.1, high=0.3, step=0.1)
     assert parameter.values() == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("step", [1e-9, 1e-320])
+def test_a_range_of_too_many_steps_lists_no_values(step):
+    assert Uniform(type="uniform", low=0.0, high=1.0, step=step).values() is None

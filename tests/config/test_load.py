@@ -195,6 +195,10 @@ INVALID = {
         "space: {dropout: {type: uniform, low: 0}}",
         "space.dropout.high: is missing",
     ),
+    "range that overflows": (
+        "space: {custom: {x: {type: uniform, low: -1e308, high: 1e308}}}",
+        "space.custom.x: the difference of low -1e+308 and high 1e+308 is not a finite number",
+    ),
     "step too large": (
         "space: {batch_size: {type: integer, low: 8, high: 16, step: 9}}",
         "step 9 does not fit between 8 and 16",
