@@ -180,11 +180,17 @@ def _value(node: yaml.Node, path: KeyPath, document: Document) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, path, document) for item in node.value]
     try:
-        return _Loader("").construct_object(node)
+        value = _Loader("").construct_object(node)
+        return _join_surrogates(value) if isinstance(value, str) else value
     except _TAG_ERRORS:
         shown = str(node.value)[:40]
         document.problems.append((_line(node), f"{shown!r} ({node.tag}) is not a plain value"))
         return None
+
+
+def _join_surrogates(text: str) -> str:
+    """Join pairs of surrogates, as which JSON escapes an emoji; raise ValueError for a lone one."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> Tree:

@@ -19,6 +19,8 @@ from handsigns.io.atomic import atomic_write, remove_temporary_files
 from handsigns.io.object_storage import ObjectStorage
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_UNSUITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the surrogates to which Python decodes bytes that are not UTF-8."""
 _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 _OPTIONS = frozenset({
     "endpoint_override", "scheme", "region", "anonymous", "allow_bucket_creation",
@@ -78,6 +80,10 @@ def open_storage(location: str) -> Storage:
     Raises:
         ConfigError: the path or URL is invalid, unsupported or contains credentials.
     """
+    if _UNSUITABLE.search(location):
+        raise ConfigError(
+            f"storage {location!r} contains control characters or is not UTF-8; rename it"
+        )
     found = _SCHEME.match(location)
     if found is None:
         try:

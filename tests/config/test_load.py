@@ -290,6 +290,14 @@ INVALID = {
     "not UTF-8": (b"space: {\xff\xfe}", "is not UTF-8 text (byte 8)"),
     "alias": ("a: &x [1]\nb: *x\n", "line 1: anchors (&) and aliases (*) are not supported"),
     "nesting": ("a: " + "[" * 500 + "]" * 500, "line 1: nested deeper than 20 levels"),
+    "surrogate": (
+        'space: {custom: {x: {type: choice, values: ["a", "\\ud800"]}}}',
+        "line 1: '\\ud800' (tag:yaml.org,2002:str) is not a plain value",
+    ),
+    "control character in the storage": (
+        SPACE + 'storage: "/mnt/a\\0"\n',
+        "line 3, storage: storage '/mnt/a\\x00' contains control characters",
+    ),
     "python tag": ("space: !!python/object/apply:os.system ['true']", "space: must name"),
     "binary": (b"\x00\x01\x02", "is not valid YAML"),
 }
@@ -302,6 +310,10 @@ def test_invalid_files_are_rejected_with_location_and_remedy(case, load):
         load(text)
     assert message in str(caught.value)
     assert "mine.yaml" in str(caught.value)
+
+
+def test_characters_that_json_writes_as_surrogate_pairs_load(load):
+    assert load(SPACE + r'description: "\ud83d\ude00"').description == "😀"
 
 
 def test_all_problems_are_reported_at_once(load):

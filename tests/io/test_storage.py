@@ -140,6 +140,12 @@ def test_invalid_locations_are_rejected(text, problem, tmp_path):
         load_search_config(space)
 
 
+@pytest.mark.parametrize("location", ["/mnt/a\0", "s3://a\nb/runs", "/mnt/\udcff"])
+def test_locations_with_control_characters_or_surrogates_are_rejected(location):
+    with pytest.raises(ConfigError, match="contains control characters or is not UTF-8; rename it"):
+        open_storage(location)
+
+
 def test_relative_folder_is_stored_as_absolute_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "space.yaml").write_text("space: {dropout: 0.1}\nstorage: shared/runs\n")
