@@ -6,7 +6,7 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.cli.values import image_size, positive_int
+from handsigns.cli.values import folder, image_size, positive_int
 from handsigns.results.paths import DEFAULT_RESULTS_DIR
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import SETTING_KEYS, NewSearchRequest
@@ -131,7 +131,7 @@ def add_results(parser: argparse._ActionsContainer) -> None:
     """Add the option for the folder of all searches."""
     parser.add_argument(
         "--results",
-        type=Path,
+        type=folder,
         default=DEFAULT_RESULTS_DIR,
         metavar="DIR",
         help=f"folder of all searches (default: {DEFAULT_RESULTS_DIR})",
@@ -176,7 +176,7 @@ def add_reports(parser: ArgumentParser) -> None:
     """Add the option for the folder of all reports."""
     parser.add_argument(
         "--reports",
-        type=Path,
+        type=folder,
         default=REPORTS,
         metavar="DIR",
         help=f"folder of all reports (default: {REPORTS})",

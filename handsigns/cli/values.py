@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from pathlib import Path
+
+from handsigns.console.sanitize import printable
+from handsigns.data.naming import is_utf8
+
+
+def folder(text: str) -> Path:
+    """Parse the path of a folder, which commands that are suggested name: it must be UTF-8."""
+    if not is_utf8(text):
+        raise ArgumentTypeError(f"{printable(text)}: the path is not UTF-8; rename it")
+    return Path(text)
 
 from handsigns.data.splits import MAX_SIZE, MIN_SIZE
 

@@ -82,6 +82,14 @@ def test_wrong_usage_exits_with_status_2(arguments, capsys):
     assert f"usage: {program()} " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--results", "--reports"])
+def test_folders_that_are_not_utf8_are_rejected(option, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["report", "none", option, "r\udcff"])
+    assert caught.value.code == 2
+    assert f"{option}: r\\udcff: the path is not UTF-8; rename it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as caught:
