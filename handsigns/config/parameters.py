@@ -6,6 +6,7 @@ import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,7 +30,9 @@ _MAX_ENUMERATED_VALUES = 10_000
 class _ParameterBase(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    when: dict[str, tuple[Value, ...]] | None = None
+    when: Annotated[
+        dict[str, tuple[Value, ...]] | None, AfterValidator(lambda when: when or None)
+    ] = None
     """Condition: each of these hyperparameters must have one of its values."""
 
 

@@ -80,7 +80,7 @@ def validate_search_config(values: Mapping[str, Any]) -> tuple[SearchConfig | No
 
 def validate_search_space(values: Any) -> tuple[Space | None, list[Problem]]:
     """Return the parameters in sampling order, or None and the problems found."""
-    if not isinstance(values, Mapping) or not values:
+    if not isinstance(values, Mapping) or values in ({}, {"custom": {}}):
         message = f"must name at least one hyperparameter, got {truncated_repr(values)}"
         return None, [Problem(("space",), message)]
     problems = unknown_keys(("space",), values, TrialConfig.model_fields, "hyperparameter")

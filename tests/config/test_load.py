@@ -223,6 +223,10 @@ INVALID = {
     ),
     "no space": ("seed: 1\n", "space: is missing; it defines what is searched"),
     "empty space": ("space:\n", "line 1, space: must name at least one hyperparameter"),
+    "space without hyperparameters": (
+        "space: {custom: {}}",
+        "line 1, space: must name at least one hyperparameter, got {'custom': {}}",
+    ),
     "section is not a mapping": (SPACE + "budget: 7\n", "line 3, budget: expected keys"),
     "grid over a continuous range": (
         SPACE + "searcher: {name: grid}\n",
@@ -454,6 +458,12 @@ def test_search_config_survives_a_round_trip(tmp_path_factory, space, trials, se
     config = load_search_config(path)
     path.write_text(dump_search_config(config), encoding="utf-8")
     assert load_search_config(path) == config
+
+
+def test_an_empty_condition_is_none(load):
+    assert (
+        load("space: {dropout: {type: fixed, value: 0.1, when: {}}}").space["dropout"].when is None
+    )
 
 
 fragments = st.sampled_from(
