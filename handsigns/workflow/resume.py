@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def _exhausted_budget(config: SearchConfig, search: StoredSearch) -> tuple[str, 
     limit = config.budget.time_budget
     if limit is not None and journal.elapsed >= limit:
         more = paths.command(
-            "resume", "--time-budget", format_duration(2 * limit), *paths.trust_options
+            "resume", "--time-budget", format_duration(math.ceil(2 * limit)), *paths.trust_options
         )
         return (
             f"the time budget of {paths.name}, {format_duration(limit)}, is exhausted",

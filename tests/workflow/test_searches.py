@@ -52,6 +52,11 @@ def test_a_rejected_resume_opens_the_search_once(scripted, capsys, count_opening
     assert "all 12 trials of scripted are done; to run more: " in capsys.readouterr().err
 
 
+def test_a_short_time_budget_can_be_extended_as_suggested(scripted, capsys):
+    assert main(["resume", "scripted", "--trials", "20", "--time-budget", "0.3"]) == 2
+    assert "resume scripted --time-budget 1s" in capsys.readouterr().err
+
+
 @pytest.fixture
 def killed(make_search, tmp_path, monkeypatch):
     """Paths of the search `killed`, which was killed after its last trial."""
