@@ -111,7 +111,7 @@ class Integer(_ParameterBase):
     """Upper bound, inclusive."""
     step: ConfigInt = 1
     """Increment from `low`."""
-    log: bool = False
+    log: StrictBool = False
     """Whether the distribution is log-uniform; excludes `step`."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from handsigns.config.hyperparameters import TORCHVISION_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import ConfigInt
@@ -54,7 +54,7 @@ class SearchConfig(BaseModel):
     tracking: Tracking = Tracking()
     reevaluation: Reevaluation = Reevaluation()
     limits: Limits = Limits()
-    baseline: bool = True
+    baseline: StrictBool = True
     """Whether the first trial is the recommended recipe, or the nearest that the space allows."""
     seed: Annotated[ConfigInt, Field(ge=0, lt=2**32)] = 230
     """Seed of the sampler; a trial's seed derives from it and the trial's configuration."""

@@ -126,6 +126,14 @@ INVALID = {
         SPACE + "budget: {trials: true}",
         "line 3, budget.trials: expected a whole number, got True",
     ),
+    "number for a boolean": (
+        SPACE + "baseline: 1\n",
+        "line 3, baseline: expected true or false, got 1",
+    ),
+    "text for a boolean": (
+        "space: {batch_size: {type: integer, low: 8, high: 64, log: 'yes'}}",
+        "line 1, space.batch_size.log: expected true or false, got 'yes'",
+    ),
     "low above high": (
         "space:\n  dropout: {type: uniform, low: 0.5, high: 0.1}\n",
         "line 2, space.dropout: low 0.5 is above high 0.1; swap them",
