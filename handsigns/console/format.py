@@ -37,7 +37,9 @@ def format_metric(metric: Metric, value: float) -> str:
     """Return a metric of the validation split as text, a score as a percentage."""
     if math.isnan(value):
         return MISSING
-    return percent(value) if METRICS[metric].is_score else f"{value:.4f}"
+    if METRICS[metric].is_score:
+        return percent(value)
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) <= 1e4 else f"{value:.4g}"
 
 
 def percent_interval(interval: tuple[float, float], digits: int = 1) -> str:
