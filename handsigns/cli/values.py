@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handsigns.console.sanitize import printable
 from handsigns.data.naming import is_utf8
+from handsigns.data.splits import MAX_SIZE, MIN_SIZE
 
 
 def folder(text: str) -> Path:
@@ -14,8 +15,6 @@ def folder(text: str) -> Path:
     if not is_utf8(text):
         raise ArgumentTypeError(f"{printable(text)}: the path is not UTF-8; rename it")
     return Path(text)
-
-from handsigns.data.splits import MAX_SIZE, MIN_SIZE
 
 
 def image_size(text: str) -> int:
