@@ -12,6 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 MAX_GOOD_TRIALS = 25
 """Number of good trials that TPE at most tells from all others."""
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of the trials that samplers learn from; a paused trial is read as pruned."""
 _Rank = tuple[int, int, float]
 
 
@@ -37,7 +39,6 @@ class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
         self._max_others = max_others
         self._paused: dict[int, FrozenTrial] = {}
         self._ranks: dict[int, _Rank] = {}
-        self._running: set[int] = set()
         self._shown: list[FrozenTrial] | None = None
 
     def pause_trial(self, trial_id: int, values: Mapping[int, float]) -> None:
@@ -98,25 +99,23 @@ class PausedTrialsStorage(InMemoryStorage):  # type: ignore[misc]
 
     def _on_change(self, trial: FrozenTrial) -> None:
         self._shown = None
-        number = trial.number
-        if trial.state == TrialState.RUNNING:
-            self._running.add(number)
-            return
-        self._running.discard(number)
-        self._paused.pop(number, None)
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-            self._ranks[number] = _rank(trial)
+        if trial.state.is_finished():
+            self._paused.pop(trial.number, None)
+        if trial.state in _ENDED:
+            self._ranks[trial.number] = _rank(trial)
         else:
-            self._ranks.pop(number, None)
+            self._ranks.pop(trial.number, None)
 
     def _thin_out(self, study_id: int, max_others: int) -> list[FrozenTrial]:
         trials = self._all_trials(study_id, deepcopy=False)
-        if len(self._ranks) + len(self._running) <= MAX_GOOD_TRIALS + max_others:
+        states = (*_ENDED, TrialState.RUNNING)
+        read = [number for number, trial in enumerate(trials) if trial.state in states]
+        if len(read) <= MAX_GOOD_TRIALS + max_others:
             return trials
         sign = 1 if self.get_study_directions(study_id) == [StudyDirection.MINIMIZE] else -1
         ranks = [(state, step, sign * value, k) for k, (state, step, value) in self._ranks.items()]
         good = {number for *_, number in heapq.nsmallest(MAX_GOOD_TRIALS, ranks)}
-        others = sorted(self._running | self._ranks.keys() - good)
+        others = [number for number in read if number not in good]
         spacing = len(others) / max_others
         shown = good.union(others[int(k * spacing)] for k in range(max_others))
         return [trials[number] for number in sorted(shown)]
