@@ -133,12 +133,13 @@ class Sampler:
             if self._can_start(config):
                 suggestion = self._start(trial, params, config)
                 break
-            # A duplicate has the same seed, hence the same result: a waste of time. It counts as
-            # running during the next attempts, which then differ (constant liar).
+            # Beyond the limits, or a duplicate, which has the same seed, hence the same result. It
+            # counts as running during the next attempts, which then differ (constant liar).
             rejected.append(trial)
         for trial in rejected:
             self._optuna_study.tell(trial, state=TrialState.FAIL)
-        self._exhausted = self._exhausted or suggestion is None
+        if suggestion is None:
+            self._exhausted = True
         return suggestion
 
     def on_trial_complete(self, record: TrialRecord) -> None:
