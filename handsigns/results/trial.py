@@ -15,12 +15,12 @@ from handsigns.results.networks import NetworkProfile, network_from_dict, networ
 Params = dict[str, Scalar]
 
 Status = Literal["running", "completed", "stopped", "paused", "interrupted", "diverged", "failed"]
-FAILURES: tuple[Status, ...] = ("failed", "diverged")
-"""Statuses of trials that have ended without a result."""
 """Status of a trial: ``completed`` trained all its epochs, ``stopped`` was stopped early by the
 scheduler, ``paused`` waits at a rung until the scheduler promotes it, ``interrupted`` ended with
 the search and can be resumed, ``diverged`` had a non-finite loss, ``failed`` raised an error or
 lost its process too often."""
+FAILURES: tuple[Status, ...] = ("failed", "diverged")
+"""Statuses of trials that have ended without a result."""
 
 Action = Literal["continue", "pause", "stop"]
 """What a trial does after an epoch."""
