@@ -18,6 +18,7 @@ from handsigns.errors import ConfigError, ResourceError, ResultsError
 from handsigns.results.paths import SearchPaths
 from handsigns.workflow.new_search import NewSearchRequest, load_space
 from handsigns.workflow.next_step import next_step
+from handsigns.workflow.retrain import RetrainRequest
 from handsigns.workflow.searches import open_at
 from handsigns.workflow.sync import ensure_name_free, pull
 from handsigns.workflow.user_code import load_user_code_for_space
@@ -42,16 +43,14 @@ class Submission:
         paths: local paths of its results.
         storage: storage from which they are pulled.
         address: address of the cluster's dashboard, which accepts jobs.
-        seeds: number of models to retrain.
-        ensemble: whether to keep all of these as an ensemble.
+        retraining: the requested retraining.
     """
 
     request: NewSearchRequest
     paths: SearchPaths
     storage: str
     address: str
-    seeds: int
-    ensemble: bool
+    retraining: RetrainRequest
 
     @property
     def job_id(self) -> str:
@@ -76,9 +75,9 @@ class Submission:
             "--address": "auto",
             "--data": self.request.data,
             "--size": self.request.size,
-            "--seeds": self.seeds,
+            "--seeds": self.retraining.seeds,
             "--skip-bad": self.request.skip_bad,
-            "--ensemble": self.ensemble,
+            "--ensemble": self.retraining.ensemble,
             "--trust-user-code": self.request.trust_user_code,
         }
         command = ["python", "-m", "handsigns", "run", _SPACE_FILE, "--no-report"]
@@ -99,7 +98,7 @@ def _correction_tables(request: NewSearchRequest) -> Iterator[tuple[str, str, Pa
             yield f"--{kind}", f"{kind}-{number}.csv", path
 
 
-def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: bool) -> bool:
+def submit(request: NewSearchRequest, retraining: RetrainRequest, address: str) -> bool:
     """Submit a search, print its log until it ends or the user detaches, and pull its results.
 
     A job that already exists under the search's name is followed, not submitted again.
@@ -117,7 +116,7 @@ def submit(request: NewSearchRequest, address: str, *, seeds: int, ensemble: boo
     storage = _storage(config, request)
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
     paths = SearchPaths.for_name(request.results, request.resolved_name)
-    submission = Submission(request, paths, storage, address, seeds, ensemble)
+    submission = Submission(request, paths, storage, address, retraining)
 
     from handsigns.cluster.jobs import job_client
     from handsigns.data.corrections import read_corrections

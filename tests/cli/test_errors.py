@@ -47,6 +47,10 @@ def elsewhere(tmp_path, monkeypatch):
         (["retrain", "none"], "no search named none"),
         (["retrain", "none", "--seeds", "1001"], "--seeds: 1001 is not between 1 and 1000"),
         (["run", QUICK, "--seeds", "1001"], "--seeds: 1001 is not between 1 and 1000"),
+        (
+            ["submit", QUICK, "--address", "http://head:8265", "--seeds", "1001"],
+            "--seeds: 1001 is not between 1 and 1000",
+        ),
         (["test", "none"], "no search named none"),
         (["predict", "none", "x.jpg"], "no search named none"),
         (["export", "none", "--format", "onnx"], "no search named none"),

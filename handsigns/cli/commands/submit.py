@@ -13,6 +13,8 @@ from handsigns.cli.options import (
     search_request,
 )
 from handsigns.cli.show import FAILED
+from handsigns.workflow.data import InputOptions
+from handsigns.workflow.retrain import RetrainRequest
 from handsigns.workflow.submit import submit
 
 SUMMARY = (
@@ -39,10 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Submit a search, follow its log and fetch its results."""
-    succeeded = submit(
-        search_request(options),
-        options.address,
-        seeds=options.seeds,
-        ensemble=options.ensemble,
-    )
+    inputs = InputOptions(trust_user_code=options.trust_user_code)
+    retraining = RetrainRequest(inputs, options.seeds, options.ensemble)
+    succeeded = submit(search_request(options), retraining, options.address)
     return 0 if succeeded else FAILED
