@@ -151,7 +151,7 @@ def _no_winner_reason(search: StoredSearch) -> str:
 
 
 def _savings(search: StoredSearch) -> str:
-    from handsigns.results.statistics import early_stopping_savings
+    from handsigns.results.savings import early_stopping_savings
 
     saved = early_stopping_savings(search.journal.records, search.config.budget.max_epochs)
     share = f" ({saved.fraction:.0%})" if saved.max_epochs_total else ""

@@ -13,7 +13,7 @@ from handsigns.monitor.display import TrialDisplay, bar_with_count
 from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
-from handsigns.results.statistics import early_stopping_savings
+from handsigns.results.savings import SavingsCounter
 from handsigns.results.trial import Status, TrialRecord, rank_key
 
 
@@ -38,6 +38,7 @@ class SearchDisplay(TrialDisplay):
         self._shows_chance = shows_chance
         self._status_counts: Counter[Status] = Counter()
         self._paused = {r.trial_id for r in journal.records if r.status == "paused"}
+        self._savings = SavingsCounter(journal.records, search_config.budget.max_epochs)
         self._best_terminal: TrialRecord | None = None
         for record in journal.records:
             if record.is_terminal:
@@ -71,6 +72,7 @@ class SearchDisplay(TrialDisplay):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)
+        self._savings.update(record)
         self._paused.discard(record.trial_id)
         if record.status == "paused":
             self._paused.add(record.trial_id)
@@ -78,6 +80,7 @@ class SearchDisplay(TrialDisplay):
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
+        self._savings.update(record)
         self._add_finished(record)
         if self._best is not None and self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)  # it may have diverged
@@ -99,7 +102,7 @@ class SearchDisplay(TrialDisplay):
             self._config,
             num_trials=len(self._journal),
             status_counts={**self._status_counts, "paused": len(self._paused)},
-            savings=early_stopping_savings(self._journal.records, self._config.budget.max_epochs),
+            savings=self._savings.total,
             best=self._best,
             elapsed=self._stopping.session_seconds,
             remaining=self._stopping.remaining_seconds,

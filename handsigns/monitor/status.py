@@ -10,7 +10,7 @@ from handsigns.config.sections import Objective
 from handsigns.console.format import format_duration, format_metric, format_value, pluralize
 from handsigns.metrics import EpochMetrics, Metric
 from handsigns.policy.improvement import describe_improvement
-from handsigns.results.statistics import EarlyStoppingSavings
+from handsigns.results.savings import EarlyStoppingSavings
 from handsigns.results.trial import Status, TrialRecord
 
 STATUS_LABELS: dict[Status, str] = {

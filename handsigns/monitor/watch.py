@@ -20,8 +20,9 @@ from handsigns.monitor.status import SearchStatus, describe_outcome
 from handsigns.monitor.text_charts import progress_bar, sparkline
 from handsigns.policy.stopping import describe_outlook
 from handsigns.results.paths import SearchPaths
+from handsigns.results.savings import early_stopping_savings
 from handsigns.results.search_lock import lock_owner
-from handsigns.results.statistics import early_stopping_savings, winner_changes
+from handsigns.results.statistics import winner_changes
 from handsigns.results.store import StoredSearch, open_search
 from handsigns.results.trial import Decision, TrialRecord
 

@@ -20,7 +20,8 @@ from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
 from handsigns.reporting.winner import read_winner_summary
 from handsigns.reporting.write import local_timestamp, prepare_folder, write_figures
-from handsigns.results.statistics import early_stopping_savings, validation_score, within_noise
+from handsigns.results.savings import early_stopping_savings
+from handsigns.results.statistics import validation_score, within_noise
 from handsigns.results.store import StoredSearch
 from handsigns.results.test_result import TestResult
 from handsigns.stats.mcnemar import holm, mcnemar

@@ -18,11 +18,10 @@ from handsigns.data.imbalance import rare_classes
 from handsigns.policy.stopping import describe_outlook
 from handsigns.reporting import reevaluation as reevaluation
 from handsigns.reporting.winner import WinnerSummary
+from handsigns.results.savings import EarlyStoppingSavings, early_stopping_savings
 from handsigns.results.statistics import (
-    EarlyStoppingSavings,
     ValidationScore,
     baseline,
-    early_stopping_savings,
     runner_up,
     validation_score,
     within_noise,

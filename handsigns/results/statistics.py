@@ -1,9 +1,8 @@
-"""Statistics of a search: best score, optimisation history, savings of early stopping."""
+"""Statistics of a search: best score, optimisation history, rungs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from handsigns.config.search import SearchConfig
@@ -65,26 +64,6 @@ class RungStats:
     epoch: int
     reached: int
     stopped: int
-
-
-@dataclass(frozen=True)
-class EarlyStoppingSavings:
-    """Epochs trained, and epochs saved by early stopping.
-
-    Attributes:
-        trained_epochs: epochs trained by all trials.
-        saved_epochs: epochs that the paused and stopped trials had left.
-        max_epochs_total: epochs of all completed, paused and stopped trials without early stopping.
-    """
-
-    trained_epochs: int
-    saved_epochs: int
-    max_epochs_total: int
-
-    @property
-    def fraction(self) -> float:
-        """`saved_epochs` as a fraction of `max_epochs_total`."""
-        return self.saved_epochs / self.max_epochs_total if self.max_epochs_total else 0.0
 
 
 def num_val_images(search: StoredSearch, record: TrialRecord | None = None) -> int:
@@ -211,14 +190,6 @@ def winner_changes(journal: Journal, objective: Objective) -> WinnerChanges:
         if isinstance(event, TrialEnded):
             changes.add(journal[event.trial_id], event.elapsed)
     return changes
-
-
-def early_stopping_savings(records: Iterable[TrialRecord], max_epochs: int) -> EarlyStoppingSavings:
-    """Return the savings of early stopping, from completed, paused and stopped trials."""
-    records = list(records)
-    counted = [len(r.epochs) for r in records if r.status in ("completed", "paused", "stopped")]
-    full = len(counted) * max_epochs
-    return EarlyStoppingSavings(sum(len(r.epochs) for r in records), full - sum(counted), full)
 
 
 def rungs(search_config: SearchConfig, journal: Journal) -> list[int]:

@@ -10,7 +10,7 @@ from handsigns.monitor.live import SearchDisplay
 from handsigns.monitor.status import SearchStatus
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
-from handsigns.results.statistics import EarlyStoppingSavings
+from handsigns.results.savings import EarlyStoppingSavings
 from handsigns.results.trial import Placement, Session
 from tests.support.records import make_epoch_metrics, make_spec
 

@@ -9,11 +9,11 @@ from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
+from handsigns.results.savings import early_stopping_savings
 from handsigns.results.statistics import (
     RungStats,
     ValidationScore,
     baseline,
-    early_stopping_savings,
     num_val_images,
     optimization_history,
     rung_stats,
