@@ -81,6 +81,7 @@ class SearchDisplay(TrialDisplay):
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
         self._savings.update(record)
+        self._paused.discard(record.trial_id)  # it may fail before its next epoch
         self._add_finished(record)
         if self._best is not None and self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)  # it may have diverged

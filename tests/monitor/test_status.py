@@ -11,7 +11,7 @@ from handsigns.monitor.status import SearchStatus
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
 from handsigns.results.savings import EarlyStoppingSavings
-from handsigns.results.trial import Placement, Session
+from handsigns.results.trial import Placement, Session, Verdict
 from tests.support.records import make_epoch_metrics, make_spec
 
 PLACEMENT = Placement("laptop/1", "cpu", 1)
@@ -116,6 +116,24 @@ def test_a_diverged_trial_is_neither_the_best_nor_saves_epochs(make_search_confi
     display.on_trial_end(journal.end_trial("0000", "diverged"))
     assert display._status().best_line == "no trial has a result yet"
     assert display._status().epochs_line == "2 epochs trained, 0 saved by early stopping"
+    journal.close()
+
+
+def test_a_promoted_trial_that_fails_is_no_longer_paused(make_search_config, tmp_path):
+    config = make_search_config(scheduler={"name": "asha_promotion"})
+    journal = Journal(tmp_path / "journal.jsonl", writable=True)
+    journal.start_session(Session("f00d", {}))
+    display = SearchDisplay(io.StringIO(), config, journal, StoppingCriteria(config))
+    journal.start_trial(make_spec("0000"))
+    journal.report_epoch(
+        "0000", make_epoch_metrics(1, 0.5), PLACEMENT, Verdict(1, 0.5, None, 0, "pause")
+    )
+    display.on_epoch(journal["0000"])
+    assert display._status().num_finished == 1
+    journal.resume_trial("0000")
+    display.on_trial_end(journal.end_trial("0000", "failed"))
+    assert display._status().num_finished == 1
+    assert display._status().status_counts == {"failed": 1, "paused": 0}
     journal.close()
 
 
