@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=30, help="duration of full load for each number"
     )
-    parser.add_argument("--trials", type=int, default=20_000, help="trials of the long search")
+    parser.add_argument("--trials", type=int, default=10_000, help="trials of the long search")
     args = parse(parser, concurrent="2", seconds=1, trials=100)
     concurrencies = [int(count) for count in args.concurrent.split(",")]
     if args.trials < 100:
