@@ -15,7 +15,13 @@ from handsigns.data.inspection import inspect
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
-from handsigns.data.validate import check_complete, ignored_notes, leak_notes, skipped_notes
+from handsigns.data.validate import (
+    check_complete,
+    find_leaks,
+    ignored_notes,
+    leak_notes,
+    skipped_notes,
+)
 
 
 def assemble(
@@ -58,16 +64,18 @@ def assemble(
         name: _pack_split(images[name], listing.classes, pixels, groups, size)
         for name in SPLIT_NAMES
     }
+    leaks = find_leaks(splits)
     notes += [
         *split_notes,
         *skipped_notes(bad),
         *ignored_notes(listing.ignored),
         *remarks,
         *unnamed_note(named, listing),
-        *leak_notes(splits, named=bool(named)),
+        *leak_notes(leaks, splits, named=bool(named)),
     ]
     info = make_info(source, listing.classes, size, splits, notes, named)
-    return BuiltDataSet(info, splits, inspect(listing, bad, info, splits, named=bool(named)))
+    check = inspect(listing, bad, info, splits, leaks, named=bool(named))
+    return BuiltDataSet(info, splits, check)
 
 
 def _groups(

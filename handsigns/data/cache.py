@@ -21,8 +21,8 @@ from handsigns.errors import DataError
 from handsigns.io.atomic import staged_folder
 from handsigns.io.digest import digest, file_digest, hasher
 
-CACHE_FORMAT = 4
-"""Version of the cache, incremented when its format changes or images are decoded differently."""
+CACHE_FORMAT = 5
+"""Version of the cache, incremented when its format, decoding or the check of the data changes."""
 
 Splits = Mapping[SplitName, Split]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
 from handsigns.data.thumbnails import encode_thumbnail
-from handsigns.data.validate import find_leaks, shared_kind
+from handsigns.data.validate import Leak, describe_leak
 
 _FEW_IMAGES = 20
 """Training images below which a class is too small to learn, or to judge."""
@@ -145,14 +145,16 @@ def count_findings(
         )
 
 
-def leak_findings(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator[Finding]:
-    """Yield a finding for each pair of splits that share groups."""
-    for leak in find_leaks(splits):
+def leak_findings(
+    leaks: Iterable[Leak], splits: Mapping[SplitName, Split], *, named: bool
+) -> Iterator[Finding]:
+    """Yield a finding for each leak."""
+    for leak in leaks:
         yield Finding(
             "across_splits",
             len(leak.images),
-            f"{len(leak.images)} of {len(splits[leak.split])} {leak.split} images have "
-            f"{shared_kind(named=named)} in {leak.other}, {leak.num_identical} identical",
+            f"{describe_leak(leak, splits[leak.split], named=named)}, "
+            f"{leak.num_identical} identical",
             f"{leak.split} scores are optimistic: move each group into one split, or move the "
             f"{leak.split} folder away to have one split off, which keeps groups together",
             tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from handsigns.data.check_findings import (
     CheckedImages,
@@ -21,6 +21,7 @@ from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import Indices, find_groups
 from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
+from handsigns.data.validate import Leak
 
 _MAX_GROUPS = 60
 """Groups shown."""
@@ -31,6 +32,7 @@ def inspect(
     bad: Sequence[BadFile],
     info: DataInfo,
     splits: Mapping[SplitName, Split],
+    leaks: Iterable[Leak],
     *,
     named: bool,
 ) -> DataCheck:
@@ -38,7 +40,7 @@ def inspect(
 
     Args:
         listing, bad: its files, and those of them that cannot be used.
-        info, splits: the data set.
+        info, splits, leaks: the data set.
         named: whether the user named groups, which are then not near-duplicates for that alone.
     """
     images = CheckedImages(splits, info.classes)
@@ -51,7 +53,7 @@ def inspect(
         *file_findings(listing, bad),
         *class_findings(info.classes),
         *count_findings(info.classes, info.counts),
-        *leak_findings(splits, named=named),
+        *leak_findings(leaks, splits, named=named),
         *group_findings(groups, images),
         *quality_findings(images),
         *size_findings(sizes, info.size),

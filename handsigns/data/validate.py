@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,30 +112,32 @@ def check_complete(
 
 @dataclass(frozen=True)
 class Leak:
-    """Images of a split of which another split has near-duplicates, or images of their groups.
+    """Images of a split of which those before it have near-duplicates, or images of their groups.
 
     Attributes:
-        split, other: the two splits, the one with the leaked images first.
+        split: the split with the leaked images, ``val`` or ``test``.
+        others: the splits before it, from which the model that it scores has learned.
         images: indices of the images in `split`.
-        num_identical: number of them whose pixels are also in `other`.
+        num_identical: number of them whose pixels are also in `others`.
     """
 
     split: SplitName
-    other: SplitName
+    others: tuple[SplitName, ...]
     images: tuple[int, ...]
     num_identical: int
 
 
 def find_leaks(splits: Mapping[SplitName, Split]) -> list[Leak]:
-    """Return the leaks between all pairs of splits."""
+    """Return the leaks from train into val, and from both into test."""
     found = []
-    for other, split in itertools.combinations(SPLIT_NAMES, 2):
-        indices = tuple(shared_images(splits[split], splits[other]).nonzero()[0].tolist())
+    for number, name in enumerate(SPLIT_NAMES[1:], 1):
+        split, others = splits[name], SPLIT_NAMES[:number]
+        before = [splits[other] for other in others]
+        indices = tuple(shared_images(split, *before).nonzero()[0].tolist())
         if indices:
-            known = set(image_digests(splits[other].images))
-            images = splits[split].images
-            digests = image_digests(images[index] for index in indices)
-            found.append(Leak(split, other, indices, sum(d in known for d in digests)))
+            known = {key for other in before for key in image_digests(other.images)}
+            digests = image_digests(split.images[index] for index in indices)
+            found.append(Leak(name, others, indices, sum(d in known for d in digests)))
     return found
 
 
@@ -150,18 +151,28 @@ def shared_images(split: Split, *others: Split) -> npt.NDArray[np.bool_]:
     return np.isin(split.groups, np.concatenate(groups))
 
 
-def shared_kind(*, named: bool) -> str:
-    """Return what images share with those in their group, which the user may have named."""
-    return "near-duplicates or others of their group" if named else "near-duplicates"
+def describe_leak(leak: Leak, split: Split, *, named: bool) -> str:
+    """Return how many images of a split have near-duplicates in which others.
+
+    Args:
+        leak, split: the leak, and the split that it is into.
+        named: whether the user named groups, of which images need not be near-duplicates.
+    """
+    kind = "near-duplicates or others of their group" if named else "near-duplicates"
+    return (
+        f"{len(leak.images)} of {len(split)} {leak.split} images have {kind} "
+        f"in {' or '.join(leak.others)}"
+    )
 
 
-def leak_notes(splits: Mapping[SplitName, Split], *, named: bool) -> Iterator[str]:
-    """Yield a note for each leak between two splits."""
-    for leak in find_leaks(splits):
-        split, other = splits[leak.split], splits[leak.other]
-        kind = shared_kind(named=named)
+def leak_notes(
+    leaks: Iterable[Leak], splits: Mapping[SplitName, Split], *, named: bool
+) -> Iterator[str]:
+    """Yield a note for each leak."""
+    for leak in leaks:
+        split, num_others = splits[leak.split], sum(len(splits[name]) for name in leak.others)
         yield (
-            f"{len(leak.images)} of {len(split)} {leak.split} images have {kind} in {leak.other} "
-            f"({len(other)} images; {leak.num_identical} identical), for example "
+            f"{describe_leak(leak, split, named=named)} "
+            f"({num_others} images; {leak.num_identical} identical), for example "
             f"{printable(split.names[leak.images[0]])}; {leak.split} scores are optimistic"
         )

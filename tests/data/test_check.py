@@ -62,7 +62,7 @@ def test_near_duplicates_across_and_within_splits(folder):
     check = check_data(folder)
     found = kinds(check)
     assert found["across_splits"].message == (
-        "2 of 4 test images have near-duplicates in train, 1 identical"
+        "2 of 4 test images have near-duplicates in train or val, 1 identical"
     )
     assert found["across_splits"].examples == ("test/0/again.jpg", "test/0/same.png")
     assert [image.label for image in found["conflicting_labels"].images] == ["0", "1"]

@@ -197,8 +197,8 @@ def test_images_shared_by_splits_are_counted_in_a_note(signs_folder):
         )
     (note,) = open_data(signs_folder, size=8).info.notes
     assert note.startswith(
-        "2 of 14 test images have near-duplicates in train (30 images; 2 identical), for example "
-        "test_signs/1_copy0.jpg"
+        "2 of 14 test images have near-duplicates in train or val (42 images; 2 identical), for "
+        "example test_signs/1_copy0.jpg"
     )
 
 

@@ -9,7 +9,9 @@ from PIL import Image, ImageEnhance
 
 from handsigns.data.dataset import open_data
 from handsigns.data.near_duplicates import find_groups
+from handsigns.data.splits import Split
 from handsigns.data.synthetic import generate_hands
+from handsigns.data.validate import find_leaks
 
 
 def jpeg(image):
@@ -97,6 +99,20 @@ def test_groups_of_train_do_not_depend_on_test(hands):
     assert find_groups([hands[0], far]).tolist() == [0, 1]
     assert find_groups([hands[0], far, between]).tolist() == [0, 0, 0]
     assert find_groups([hands[0], far, between], num_seen=2).tolist() == [0, 1, 0]
+
+
+def test_copies_of_val_are_leaks_whatever_else_test_joins(hands):
+    first = Image.fromarray(hands[0])
+    far, between = np.asarray(moved(first, 8, 0)), np.asarray(moved(first, 4, 0))
+    images = np.stack([hands[0], far, between, far])
+    groups = find_groups(images, num_seen=2)
+    parts = (("train", slice(1)), ("val", slice(1, 2)), ("test", slice(2, 4)))
+    labels, names = np.zeros(4, np.int64), ("first", "far", "between", "copy of far")
+    splits = {
+        name: Split(images[part], labels[part], names[part], groups[part]) for name, part in parts
+    }
+    (leak,) = find_leaks(splits)
+    assert (leak.images, leak.others, leak.num_identical) == ((0, 1), ("train", "val"), 1)
 
 
 def test_synthetic_hands_have_no_near_duplicates(image_cache, monkeypatch):
