@@ -263,8 +263,8 @@ class Limits(_Section):
     thread, in milliseconds. Each untrained network is exported and timed once on this machine
     before the search; with `latency_table`, that table's latencies are used instead."""
     latency_table: Annotated[str, Field(min_length=1)] | None = None
-    """Path of the table of latencies that `handsigns latency SPACE` measured, on this machine or on
-    another device, relative to the current folder."""
+    """Path of the table of latencies that `handsigns latency SPACE --data DIR` measured, on this
+    machine or on another device, relative to the current folder."""
 
     @model_validator(mode="after")
     def _table_is_used(self) -> Limits:

@@ -158,7 +158,7 @@ def read_latency_table(path: Path) -> LatencyTable:
             problem = f"column {error} is missing" if isinstance(error, KeyError) else error
             raise ConfigError(
                 f"{path}, line {number}: not a row of a latency table ({problem}); write it with: "
-                f"handsigns latency SPACE --out {path.name}"
+                f"handsigns latency SPACE --data DIR --out {path.name}"
             ) from error
     return table
 

@@ -121,7 +121,9 @@ def _report_missing(table: str, missing: Mapping[Network, object], total: int) -
         f"{first.architecture} with channel_width {first.channel_width} for "
         f"{first.classes} classes of {first.image_size}-pixel images"
     )
-    remedy = "measure this space with these images: handsigns latency SPACE --export DIR"
+    remedy = (
+        "measure this space with these images: handsigns latency SPACE --data DIR --export NETWORKS"
+    )
     if len(missing) == total:
         raise ConfigError(f"limits.latency_table: {text}; {remedy}")
     print_note(f"{text}; their configurations are not started. To include them, {remedy}")
