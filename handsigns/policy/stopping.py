@@ -27,8 +27,9 @@ ALL_DONE = "all trials are done"
 """Reason for which a search ends once its trials are."""
 EXHAUSTED = "the search space is exhausted"
 """Reason for which it ends before, as every configuration was tried."""
-MAX_EQUAL_FAILURES = 10
-"""Number of trials that fail with the same error, before any other outcome, that end a search."""
+_MAX_FIRST_FAILURES, _MAX_LATER_FAILURES = 10, 30
+"""Numbers of trials in a row that fail with the same error and end a search: while all trials have
+failed, and later, where what fails may be a region of the space."""
 
 
 def describe_outlook(search: StoredSearch) -> str:
@@ -74,8 +75,11 @@ class StoppingCriteria(Observer):
         self.winner_changes = winner_changes or WinnerChanges(search_config.objective)
         """Changes of the best completed trial, over all sessions."""
         self._trials_without_improvement: set[str] = set()
-        self._first_failures: list[str] | None = []
-        """Errors of the trials so far while all have failed; None after another outcome."""
+        self._all_failed = True
+        self._failure = ""
+        """Error of the latest trial; empty if it did not fail."""
+        self._num_equal_failures = 0
+        """Number of the latest trials, in a row, that failed with that error."""
         self.reason: str | None = None
         """Reason why the search stops, for the user; None while it continues."""
         self.interrupted = False
@@ -153,7 +157,7 @@ class StoppingCriteria(Observer):
             self.reason = f"trial {trial_id} reached the target of {target:.2%}"
 
     def on_trial_end(self, record: TrialRecord) -> None:
-        """Check whether the patience is exhausted, or all trials fail with the same error."""
+        """Check whether the patience is exhausted, or too many trials fail with the same error."""
         self._update_best(record)
         self.winner_changes.add(record, self.elapsed())
         self._check_patience()
@@ -168,15 +172,16 @@ class StoppingCriteria(Observer):
             self._trials_without_improvement.add(record.trial_id)
 
     def _check_failures(self, record: TrialRecord) -> None:
-        if self._first_failures is None:
-            return
         if record.status != "failed":
-            self._first_failures = None
+            self._all_failed, self._failure, self._num_equal_failures = False, "", 0
             return
-        self._first_failures.append(str(parse_failure(record.error)))
-        if len(self._first_failures) == MAX_EQUAL_FAILURES and len(set(self._first_failures)) == 1:
-            count = pluralize(MAX_EQUAL_FAILURES, "trial")
-            self.reason = f"the first {count} failed with the same error"
+        error = str(parse_failure(record.error))
+        self._num_equal_failures = 1 + (self._num_equal_failures if error == self._failure else 0)
+        self._failure = error
+        limit = _MAX_FIRST_FAILURES if self._all_failed else _MAX_LATER_FAILURES
+        if self.reason is None and self._num_equal_failures >= limit:
+            count = pluralize(self._num_equal_failures, "trial")
+            self.reason = f"{count} in a row failed with the same error"
 
     def _check_patience(self) -> None:
         patience = self._config.budget.patience
