@@ -139,9 +139,14 @@ class Searcher(_Section):
     name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
     """Sampling algorithm; ``tpe`` is univariate: it samples each hyperparameter independently."""
     startup_trials: Annotated[ConfigInt, Field(ge=1)] | None = None
-    """Number of trials that must have ended or paused before the sampler uses results; until then,
-    the recommended recipe and random configurations are tried (``tpe``, ``cmaes``, ``gp``; default
-    10)."""
+    """Number of trials that must have ended or paused before the sampler uses results, with
+    ``cmaes`` and ``gp`` have been trained to the end; until then, the recommended recipe and random
+    configurations are tried (default 10)."""
+
+    @property
+    def needs_completed_trials(self) -> bool:
+        """Whether the sampler learns only from trials that were trained to the end."""
+        return self.name in ("cmaes", "gp")
 
 
 def _timeout(value: object) -> object:

@@ -248,6 +248,11 @@ def _print_summary(config: SearchConfig, data: DataSet) -> None:
     print(f"data: {printable(data.info.source)}: {classes}; {counts}")
     for note in (*data.info.notes, *filter(None, [imbalance_note(data.info, config.objective)])):
         print(f"note: {note}")
+    if config.searcher.needs_completed_trials and config.scheduler.name != "none":
+        print(
+            f"note: {config.searcher.name} learns only from trials trained to the end, of which "
+            f"early stopping leaves few; --set scheduler.name=none trains all to the end"
+        )
     size = config.space.size()
     many = "a continuous space" if size is None else pluralize(size, "configuration")
     epochs = f"up to {pluralize(config.budget.max_epochs, 'epoch')} each"

@@ -132,6 +132,13 @@ def test_text_that_a_terminal_cannot_show_is_escaped(tmp_path, monkeypatch):
     assert "\\u017caba" in output.getvalue().decode("latin-1")
 
 
+@pytest.mark.parametrize(("scheduler", "noted"), [("asha", True), ("none", False)])
+def test_a_sampler_that_needs_complete_trials_is_noted(few_hands, capsys, scheduler, noted):
+    settings = ["--set", "searcher.name=gp", "--set", f"scheduler.name={scheduler}"]
+    assert main(["search", QUICK, "--dry-run", "--gpus-per-trial", "0", *settings]) == 0
+    assert ("learns only from trials trained to the end" in capsys.readouterr().out) == noted
+
+
 @pytest.mark.parametrize("name", list_presets())
 def test_every_preset_passes_a_dry_run(name, few_hands, capsys, tmp_path):
     assert main(["search", name, "--dry-run", "--gpus-per-trial", "0"]) == 0
