@@ -91,14 +91,9 @@ class TrialDisplay(Observer, abc.ABC):
         ) as self._live:
             yield
 
-    def print_message(self, message: str, width: int | None = None) -> None:
-        """Print a line above the block, wrapped at words.
-
-        Args:
-            message: the text.
-            width: width of the terminal; None: its current width, no limit without a terminal.
-        """
-        width = width or terminal_width(self._console.file)
+    def print_message(self, message: str) -> None:
+        """Print a line above the block, wrapped at words to the width of a terminal."""
+        width = terminal_width(self._console.file)
         self._console.print(Text(wrap_text(message, width)), soft_wrap=width is not None or None)
         self._last_printed_at = time.monotonic()
 

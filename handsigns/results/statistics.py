@@ -46,7 +46,6 @@ class OptimizationHistoryPoint:
         seconds: elapsed time of the search when the trial ended.
         value: objective value of the trial.
         best: best objective value so far.
-        best_accuracy: accuracy of the best trial so far.
     """
 
     trial_id: str
@@ -54,7 +53,6 @@ class OptimizationHistoryPoint:
     seconds: float
     value: float
     best: float
-    best_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -144,15 +142,13 @@ def optimization_history(
     for number, record in enumerate(scored, 1):
         if best is None or rank_key(record, objective) < rank_key(best, objective):
             best = record
-        last, best_last = record.epochs[-1], best.epochs[-1]
         history.append(
             OptimizationHistoryPoint(
                 record.trial_id,
                 number,
                 ended.get(record.trial_id, 0.0),
-                objective.value_of(last),
-                objective.value_of(best_last),
-                best_last.val_accuracy,
+                objective.value_of(record.epochs[-1]),
+                objective.value_of(best.epochs[-1]),
             )
         )
     return history
