@@ -52,7 +52,7 @@ NOT_LOADED = {
     "handsigns.policy.sampler": (*HEAVY, "pandas"),
     "handsigns.tuning.session": (*HEAVY, "optuna"),
     "handsigns.winner.write": ("ray", "optuna"),
-    "handsigns.api": (*HEAVY, "optuna", "numpy", "pandas", "pydantic", "rich"),
+    "handsigns.api": (*HEAVY, "optuna", "numpy", "pandas", "pydantic", "rich", "IPython"),
 }
 """Libraries that importing a module does not load, not even indirectly."""
 

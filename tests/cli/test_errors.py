@@ -151,7 +151,6 @@ def test_every_preset_passes_a_dry_run(name, few_hands, capsys, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--help"],
         ["search", "--help"],
         ["list"],
         ["search", QUICK, "--trials", "0"],

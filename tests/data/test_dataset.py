@@ -80,13 +80,6 @@ def test_class_folders_without_splits_and_with_odd_names(tmp_path, write_image):
     assert sum(sum(counts) for counts in data.info.counts.values()) == 30
 
 
-@pytest.mark.parametrize("name", ["val", "valid", "Validation"])
-def test_val_folder_has_several_names(class_folder, write_image, name):
-    for label in ("cat", "dog"):
-        write_image(class_folder / name / label / "v.bmp")
-    assert open_data(class_folder, size=8).info.counts["val"] == (1, 1)
-
-
 def test_all_bad_files_are_listed_with_reasons(signs_folder, write_image, tmp_path):
     train = signs_folder / "train_signs"
     content = write_image(tmp_path / "large.jpg", size=(64, 64)).read_bytes()
