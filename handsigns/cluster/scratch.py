@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from handsigns.io.home import is_private
 from handsigns.io.lock import LockedError, try_lock
 
 TOKEN_FILE = "token"
@@ -31,9 +32,9 @@ def scratch_dir() -> Iterator[Path]:
 
 def _remove_stale_scratch_dirs() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        # Folders of other users cannot be looked into.
         with contextlib.suppress(OSError, LockedError):
-            if (folder / _LOCK_FILE).exists():
+            # In a folder of another user, the lock may be a link to any file of this one.
+            if is_private(folder) and (folder / _LOCK_FILE).exists():
                 with try_lock(folder / _LOCK_FILE):
                     shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,7 +24,17 @@ def fallback_home() -> Path | None:
 def _private_folder(folder: Path) -> Path:
     """Create a folder that no other user owns or can write to."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+    if not is_private(folder):
         raise OSError(f"{folder} belongs to another user, and there is no home folder (set HOME)")
     return folder
+
+
+def is_private(folder: Path) -> bool:
+    """Return whether this is a folder, not a link, that no other user owns or can access.
+
+    Raises:
+        OSError: it cannot be looked up.
+    """
+    found = folder.lstat()
+    owned = found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
+    return owned and not found.st_mode & 0o077

@@ -3,13 +3,14 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from handsigns.cluster.capacity import WorkerCapacity
 from handsigns.cluster.nodes import Node, alive_nodes
 from handsigns.cluster.resources import GpuSharing, allocate
-from handsigns.cluster.scratch import create_token
+from handsigns.cluster.scratch import create_token, scratch_dir
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
 
@@ -190,4 +191,18 @@ def test_scratch_folders_of_other_users_are_passed_over(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     command = [*prefix, sys.executable, "-c", script]
     assert subprocess.check_output(command, env=environment, text=True).startswith("handsigns-")
+    assert foreign.exists()
+
+
+def test_locks_of_other_users_are_not_written(tmp_path, monkeypatch):
+    """They may link to a file of this user."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    user = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    foreign, thesis = tmp_path / "handsigns-theirs", tmp_path / "thesis.tex"
+    foreign.mkdir(0o700)
+    thesis.write_text("text")
+    (foreign / "lock").symlink_to(thesis)
+    with scratch_dir():
+        assert thesis.read_text() == "text"
     assert foreign.exists()
