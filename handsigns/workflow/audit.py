@@ -1,7 +1,8 @@
 """Audit of a finished search from its files alone.
 
 The decisions of early stopping are recomputed from the recorded values, independently of the
-search's own code and of Ray's; every trial is replayed; and the tables are compared with both.
+search's own code and of Ray's; every trial is replayed that was trained on the present images; and
+the tables are compared with both.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class AuditReport:
     Attributes:
         trials: number of trials in the journal.
         resumed: number of trials trained in more than one session or process.
-        replayed: number of trials that were replayed.
+        replayed: number of trials that were replayed: those trained on the present images.
         problems: a description of each violation.
     """
 
@@ -67,7 +68,7 @@ def audit(search: StoredSearch, inputs: InputOptions) -> AuditReport:
 
 
 def _replay_all(search: StoredSearch, inputs: InputOptions) -> list[ReplayResult]:
-    records = search.journal.records
+    records = [r for r in search.journal.records if _trained_on_present_images(search, r)]
     trust = inputs.trust_user_code
     codes = [load_user_code_for_trial(search, record, allowed=trust) for record in records]
     data = open_verified_data(search, inputs.data)
@@ -83,6 +84,15 @@ def _replay_all(search: StoredSearch, inputs: InputOptions) -> list[ReplayResult
             replays.append(replay_record(search.config, data, record, code, on_epoch=on_epoch))
             done += len(record.epochs)
     return replays
+
+
+def _trained_on_present_images(search: StoredSearch, record: TrialRecord) -> bool:
+    """Return whether the images have not changed since, as `resume` may have accepted."""
+    sessions = search.journal.sessions
+    # A trial that diverged in its first epoch has none; it may be from any session.
+    trained_in = [sessions[number] for number in record.sessions] or sessions
+    present = search.data.info.fingerprint
+    return all(session.fingerprint == present for session in trained_in)
 
 
 def _check_all_finished(search: StoredSearch) -> Iterator[str]:
@@ -118,7 +128,8 @@ def _check_tables(search: StoredSearch, replays: Sequence[ReplayResult]) -> Iter
     )
 
     paths, journal = search.paths, search.journal
-    replayed = [_with_replayed_metrics(*p) for p in zip(journal.records, replays, strict=True)]
+    replay_of = {replay.trial_id: replay for replay in replays}
+    replayed = [_with_replayed_metrics(r, replay_of.get(r.trial_id)) for r in journal.records]
     expected = {
         paths.leaderboard: leaderboard_table(replayed, search.config.objective).csv(),
         paths.trials: trial_table(journal.records).csv(),
@@ -130,8 +141,10 @@ def _check_tables(search: StoredSearch, replays: Sequence[ReplayResult]) -> Iter
             yield f"{path.name} differs from the table recomputed from the journal"
 
 
-def _with_replayed_metrics(record: TrialRecord, replay: ReplayResult) -> TrialRecord:
-    """Return the record with the metrics of its replay but its own timings."""
+def _with_replayed_metrics(record: TrialRecord, replay: ReplayResult | None) -> TrialRecord:
+    """Return the record with the metrics of its replay, if there is one, but its own timings."""
+    if replay is None:
+        return record
     epochs = [
         dataclasses.replace(replayed, epoch_seconds=recorded.epoch_seconds)
         for recorded, replayed in zip(record.epochs, replay.epochs, strict=False)

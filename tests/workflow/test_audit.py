@@ -119,6 +119,17 @@ def test_every_alteration_is_detected(finished, capsys, alter, problem):
     assert problem in capsys.readouterr().out
 
 
+def test_trials_on_images_that_have_changed_are_not_replayed(finished, capsys):
+    events, _ = read_events(finished.journal)
+    events[0]["fingerprint"] = "f00d"
+    finished.journal.write_bytes(b"".join(map(encode_event, events)))
+    assert main(["audit", "finished"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "1 trial, 0 resumed, 0 replayed\n"
+        "note: 1 trial not replayed, as the images have changed since\n"
+    )
+
+
 def test_replay_in_python_returns_the_differences(finished):
     assert handsigns.replay("finished", "0").identical
     alter_epoch(finished)

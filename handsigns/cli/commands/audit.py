@@ -34,6 +34,9 @@ def run(options: Namespace) -> int:
     print_line(
         f"{pluralize(found.trials, 'trial')}, {found.resumed} resumed, {found.replayed} replayed"
     )
+    if not_replayed := found.trials - found.replayed:
+        count = pluralize(not_replayed, "trial")
+        print_line(f"note: {count} not replayed, as the images have changed since")
     for problem in found.problems:
         print_line(f"problem: {problem}")
     if found.problems:
