@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import ray
 
@@ -16,6 +17,9 @@ from handsigns.config.user_code import UserCode
 from handsigns.data.dataset import DataSet
 from handsigns.results.checkpoints import CheckpointStore
 
+if TYPE_CHECKING:
+    from handsigns.policy.limited_space import LimitedSpace
+
 
 def allocate_on_cluster(
     search_config: SearchConfig,
@@ -26,6 +30,7 @@ def allocate_on_cluster(
     *,
     joined: bool,
     num_trials: int | None = None,
+    limited_space: LimitedSpace | None = None,
 ) -> tuple[ResourceAllocation, WorkerCapacity]:
     """Allocate resources to trials, after a check of the nodes of a joined cluster.
 
@@ -33,6 +38,7 @@ def allocate_on_cluster(
         notify: prints a notice.
         joined: whether Ray was joined, not started here; nodes may then be added and removed.
         num_trials: see `allocate`.
+        limited_space: the part of the space that is within the limits; None without limits.
 
     Raises:
         ResourceError: a trial requests more than any node has, or a node fails the check.
@@ -44,7 +50,9 @@ def allocate_on_cluster(
             notify(note)
     if 0 < allocation.gpus_per_trial < 1 and resources.gpus_per_trial == "auto":
         notify("measuring how many trials share a GPU")
-        sharing, notes = measure_gpu_sharing(search_config, data, user_code, allocation)
+        sharing, notes = measure_gpu_sharing(
+            search_config, data, user_code, allocation, limited_space
+        )
         allocation = allocate(
             resources, _nodes(), autoscaling=joined, sharing=sharing, num_trials=num_trials
         )

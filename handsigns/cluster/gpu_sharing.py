@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from handsigns.cluster.mps import mps_active
 from handsigns.cluster.remote import run_on_nodes
@@ -14,6 +15,9 @@ from handsigns.config.user_code import UserCode
 from handsigns.console.format import pluralize
 from handsigns.data.dataset import DataSet
 from handsigns.data.splits import Split
+
+if TYPE_CHECKING:
+    from handsigns.policy.limited_space import LimitedSpace
 
 _PROBE_IMAGES = 1024
 """Images sent to a GPU: the size of an evaluation batch."""
@@ -79,12 +83,14 @@ def measure_gpu_sharing(
     data: DataSet,
     user_code: UserCode | None,
     allocation: ResourceAllocation,
+    limited_space: LimitedSpace | None,
 ) -> tuple[GpuSharing, list[str]]:
     """Measure the GPU of every eligible node, with the recommended and the largest configuration.
 
     Args:
         search_config, data, user_code: those of the search.
         allocation: provisional resources of a trial, with a fraction of a GPU.
+        limited_space: the part of the space that is within the limits; None without limits.
 
     Returns:
         The sharing of the GPU that carries the fewest trials (the default if measuring fails), and
@@ -92,7 +98,8 @@ def measure_gpu_sharing(
     """
     results, problems = run_on_nodes(
         measure_gpu,
-        *(recommended_config(search_config), largest_configs(search_config)),
+        recommended_config(search_config, limited_space),
+        largest_configs(search_config, limited_space),
         *(data.train.head(_PROBE_IMAGES), data.train_val_nbytes, len(data.info.classes)),
         user_code,
         allocation=allocation,
@@ -112,17 +119,26 @@ def measure_gpu_sharing(
     return sharing, [*notes, f"{shared} (measured)"]
 
 
-def recommended_config(search_config: SearchConfig) -> TrialConfig:
-    """Return the configuration of the search space that is nearest to the recommended one."""
-    recommended = TrialConfig().hyperparameters()
-    return TrialConfig.from_params(search_config.space.nearest_params(recommended))
+def recommended_config(
+    search_config: SearchConfig, limited_space: LimitedSpace | None = None
+) -> TrialConfig:
+    """Return the configuration within the limits that is nearest to the recommended one."""
+    params = search_config.space.nearest_params(TrialConfig().hyperparameters())
+    if limited_space is not None:
+        params = limited_space.nearest(params) or limited_space.included[0]
+    return TrialConfig.from_params(params)
 
 
-def largest_configs(search_config: SearchConfig) -> list[TrialConfig]:
-    """Return the largest configuration of each architecture in the search space."""
+def largest_configs(
+    search_config: SearchConfig, limited_space: LimitedSpace | None = None
+) -> list[TrialConfig]:
+    """Return the largest configuration of each architecture within the limits."""
+    largest = search_config.space.largest_params
+    if limited_space is not None:
+        networks = limited_space.largest_networks()
+        return [TrialConfig.from_params(largest(network)) for network in networks]
     architecture = search_config.space.get("architecture")
     architectures = (architecture and architecture.values()) or [TrialConfig().architecture]
-    largest = search_config.space.largest_params
     return [TrialConfig.from_params(largest({"architecture": name})) for name in architectures]
 
 

@@ -96,12 +96,7 @@ class LimitedSpace:
         values, space = config.hyperparameters(), self._config.space
         found: dict[TrialConfig, Params] = {}
         for other in self.included:
-            moved = {
-                name: value
-                for name, value in other.items()
-                if name in _MOVED or name.startswith(CUSTOM_PREFIX)
-            }
-            candidate = space.nearest_params(values | moved)
+            candidate = space.nearest_params(values | _network_params(other))
             found[TrialConfig.from_params(candidate)] = candidate
 
         def changes(candidate: Params) -> tuple[bool, int]:
@@ -116,5 +111,24 @@ class LimitedSpace:
         ]
         return list(found.values())[min(within)[2]] if within else None
 
+    def largest_networks(self) -> list[Params]:
+        """Return the hyperparameters of the largest network of each architecture in the sample."""
+        largest: dict[str, tuple[int, Params]] = {}
+        for params in self.included:
+            config = TrialConfig.from_params(params)
+            size = self.profile(config).parameters
+            if size > largest.get(config.architecture, (-1, {}))[0]:
+                largest[config.architecture] = size, params
+        return [_network_params(params) for _, params in largest.values()]
+
     def _exceeded(self, config: TrialConfig) -> list[str]:
         return exceeded_limits(self._config.limits, self.profile(config))
+
+
+def _network_params(params: Params) -> Params:
+    """Return the hyperparameters on which size and latency of a network depend."""
+    return {
+        name: value
+        for name, value in params.items()
+        if name in _MOVED or name.startswith(CUSTOM_PREFIX)
+    }

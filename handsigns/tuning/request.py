@@ -16,6 +16,7 @@ from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import TrialRecord
 
 if TYPE_CHECKING:
+    from handsigns.policy.limited_space import LimitedSpace
     from handsigns.policy.source import TrialSource
 
 TrialSourceFactory = Callable[[SearchConfig, Journal], "TrialSource"]
@@ -54,6 +55,7 @@ class SearchRequest:
         address: address of a Ray cluster; None searches on this machine.
         dashboard: whether to start Ray's dashboard, on loopback.
         user_code: trusted user code that trials may run.
+        limited_space: the part of the space that is within the limits; None if all of it is used.
         exit_on_second_interrupt: whether to exit the process at a second interrupt, without waiting
             for a graceful end; else KeyboardInterrupt is raised.
     """
@@ -68,4 +70,5 @@ class SearchRequest:
     address: str | None = None
     dashboard: bool = False
     user_code: UserCode | None = None
+    limited_space: LimitedSpace | None = None
     exit_on_second_interrupt: bool = False

@@ -127,6 +127,7 @@ class SearchSession:
             self._print_note,
             joined=self._ray_session.is_external,
             num_trials=None if request.validate else self._config.budget.trials,
+            limited_space=request.limited_space,
         )
 
     def _print_note(self, note: str) -> None:

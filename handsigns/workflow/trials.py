@@ -84,6 +84,7 @@ def run_trials(
         address=options.address,
         dashboard=options.dashboard,
         user_code=user_code,
+        limited_space=limited_space,
         exit_on_second_interrupt=options.exit_on_second_interrupt,
     )
     try:

@@ -16,6 +16,8 @@ from handsigns.cluster.gpu_sharing import (
 )
 from handsigns.cluster.resources import GpuSharing
 from handsigns.cluster.scratch import create_token
+from handsigns.policy.limited_space import LimitedSpace, sample_space
+from handsigns.results.networks import NetworkProfile
 from tests.support.s3 import free_port
 from tests.support.workspace import default_ray_address
 
@@ -40,6 +42,20 @@ def test_largest_configuration_of_each_architecture(make_search_config):
 def test_recommended_configuration_lies_in_the_search_space(make_search_config):
     wide = {"channel_width": {"type": "integer", "low": 40, "high": 64, "step": 8}}
     assert recommended_config(make_search_config(wide)).channel_width == 40
+
+
+def test_networks_beyond_the_limits_are_not_measured(make_search_config):
+    space = {
+        "channel_width": {"type": "integer", "low": 8, "high": 512, "step": 8},
+        "batch_size": {"type": "choice", "values": [16, 64]},
+    }
+    config = make_search_config(space, limits={"parameters": 1650})
+    limited = LimitedSpace(
+        config, sample_space(config), lambda c: NetworkProfile(100 * c.channel_width, 0)
+    )
+    (largest,) = largest_configs(config, limited)
+    assert (largest.channel_width, largest.batch_size) == (16, 64)
+    assert recommended_config(config, limited).channel_width == 16
 
 
 MEASURED = GpuMeasurement(
