@@ -45,6 +45,15 @@ class ObjectStorage:
     def create(self) -> None:
         """Do nothing: objects need no folder."""
 
+    def names(self) -> set[str]:
+        """See `Storage`."""
+        from pyarrow.fs import FileSelector
+
+        system, root = self._filesystem
+        with self._error_context():
+            found = system.get_file_info(FileSelector(root, allow_not_found=True))
+        return {entry.base_name for entry in found if entry.is_file}
+
     def read(self, name: str) -> bytes:
         """See `Storage`."""
         system, root = self._filesystem

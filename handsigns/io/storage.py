@@ -51,6 +51,9 @@ class Storage(Protocol):
     def create(self) -> None:
         """Check that the storage is reachable and create its folder, if it has folders."""
 
+    def names(self) -> set[str]:
+        """Return the names of the files outside subfolders."""
+
     def read(self, name: str) -> bytes:
         """Return a file's content; raises FileNotFoundError if it is missing."""
 
@@ -173,6 +176,13 @@ class FolderStorage:
         """See `Storage`."""
         self.check_reachable()
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def names(self) -> set[str]:
+        """See `Storage`."""
+        try:
+            return {path.name for path in self.path.iterdir() if path.is_file()}
+        except FileNotFoundError:
+            return set()
 
     def read(self, name: str) -> bytes:
         """See `Storage`."""

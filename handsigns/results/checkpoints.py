@@ -12,6 +12,8 @@ from handsigns.config.search import SearchConfig
 from handsigns.io.storage import FolderStorage, Storage, open_storage
 from handsigns.results.paths import SearchPaths
 
+_SUFFIX, _PREVIOUS = ".safetensors", ".previous"
+
 
 @dataclass(frozen=True)
 class CheckpointStore:
@@ -39,6 +41,18 @@ class CheckpointStore:
                 yield f"{self.storage}/{name}", self.storage.read(name)
             except FileNotFoundError:
                 continue
+
+    def trial_ids(self) -> set[str]:
+        """Return the IDs of the trials that have checkpoints.
+
+        Raises:
+            OSError: the storage cannot be read.
+        """
+        return {
+            name.removesuffix(_SUFFIX).removesuffix(_PREVIOUS)
+            for name in self.storage.names()
+            if name.endswith(_SUFFIX)
+        }
 
     def save_predictions(self, trial_id: str, data: bytes) -> None:
         """Write the predictions of a completed trial.
@@ -82,8 +96,8 @@ def checkpoint_store(search_config: SearchConfig, paths: SearchPaths) -> Checkpo
 
 def checkpoint_names(trial_id: str) -> tuple[str, str]:
     """Return the file names of a trial's latest and previous checkpoint."""
-    return f"{trial_id}.safetensors", f"{trial_id}.previous.safetensors"
+    return f"{trial_id}{_SUFFIX}", f"{trial_id}{_PREVIOUS}{_SUFFIX}"
 
 
 def _predictions_name(trial_id: str) -> str:
-    return f"predictions/{trial_id}.safetensors"
+    return f"predictions/{trial_id}{_SUFFIX}"

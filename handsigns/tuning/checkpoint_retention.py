@@ -18,8 +18,8 @@ promoted all the same is trained again from its first epoch."""
 class CheckpointRetention:
     """Policy that deletes the checkpoints of ended and paused trials, except those of the best.
 
-    In an object store, deletions that fail are skipped: its errors are transient, and a checkpoint
-    that stays only takes space. That of an ended trial is deleted at the next resume.
+    In an object store, listings and deletions that fail are skipped: its errors are transient, and
+    a checkpoint that stays only takes space. That of an ended trial is deleted at the next resume.
 
     Args:
         checkpoints: store of the search's checkpoints.
@@ -40,7 +40,8 @@ class CheckpointRetention:
         self._num_kept = num_kept
         self._best: list[TrialRecord] = []
         self._paused: dict[str, TrialRecord] = {}
-        records = list(records)
+        # In an object store, each deletion is a request, even if there is nothing to delete.
+        records = self._with_checkpoints(list(records))
         self._keep_paused(record for record in records if record.status == "paused")
         self._prune(record for record in records if record.is_terminal)
 
@@ -65,6 +66,17 @@ class CheckpointRetention:
     def remove_running(self, trial_id: str) -> None:
         """Keep the checkpoint of a trial that runs, as it is in use."""
         self._paused.pop(trial_id, None)
+
+    def _with_checkpoints(self, records: list[TrialRecord]) -> list[TrialRecord]:
+        if not records:
+            return []
+        try:
+            stored = self._checkpoints.trial_ids()
+        except OSError:
+            if self._checkpoints.storage.is_filesystem:
+                raise
+            return []
+        return [record for record in records if record.trial_id in stored]
 
     def _keep_paused(self, paused: Iterable[TrialRecord]) -> None:
         self._paused |= {record.trial_id: record for record in paused}

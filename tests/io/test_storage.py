@@ -43,6 +43,13 @@ def test_subfolders(storage):
     assert list_files(storage.joinpath("none")) == []
 
 
+def test_names_are_those_of_files_outside_subfolders(storage):
+    for name in ("one", "two", "deep/three"):
+        storage.write(name, b"")
+    assert storage.names() == {"one", "two"}
+    assert storage.joinpath("none").names() == set()
+
+
 def test_storage_can_be_reopened_by_uri_or_pickle(storage):
     storage.write("a", b"1")
     assert open_storage(storage.uri) == storage

@@ -31,6 +31,18 @@ def test_failed_deletion_in_a_folder_is_an_error(monkeypatch, tmp_path):
         retention_without_space(FolderStorage(tmp_path)).add(make_record("0001"))
 
 
+def test_only_checkpoints_that_exist_are_deleted_after_a_resume(monkeypatch, tmp_path):
+    """Each deletion in an object store is a request."""
+    removed = []
+    monkeypatch.setattr(CheckpointStore, "remove", lambda _, trial_id: removed.append(trial_id))
+    store = CheckpointStore(FolderStorage(tmp_path))
+    for trial_id in ("0000", "0001", "0002", "0004", "0005"):
+        store.save(trial_id, b"weights")
+    ended = [make_record(f"{n:04d}", [0.5 + n / 10]) for n in range(5)]
+    CheckpointRetention(store, Objective(), [*ended, make_record("0005", [0.1], "running")])
+    assert removed == ["0004"]
+
+
 def test_the_most_promising_paused_trials_keep_theirs_after_a_resume(monkeypatch, tmp_path):
     monkeypatch.setattr("handsigns.tuning.checkpoint_retention.NUM_PAUSED_KEPT", 2)
     store = CheckpointStore(FolderStorage(tmp_path))
