@@ -18,7 +18,7 @@ from pathlib import Path
 
 from handsigns.cluster import mps_guardian
 from handsigns.cluster.isolation import environment
-from handsigns.cluster.nodes import local_node
+from handsigns.cluster.nodes import local_node, nvidia_smi
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
 
@@ -97,8 +97,7 @@ def _use_or_start(resources: Resources, stack: contextlib.ExitStack) -> str:
 
 def _gpu_processes() -> list[str]:
     """Return the ids of the other processes that use a GPU of this machine."""
-    command = ["nvidia-smi", "--query-compute-apps=pid", "--format=csv,noheader"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    listed = map(str.strip, nvidia_smi("--query-compute-apps=pid", "--format=csv,noheader"))
     return sorted({pid for pid in listed if pid.isdigit() and int(pid) != os.getpid()})
 
 

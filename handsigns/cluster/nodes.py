@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from handsigns.host import available_cpus
+
+_NVIDIA_SMI_TIMEOUT_S = 60.0
+"""Timeout of `nvidia-smi`; it takes seconds for each GPU that no process keeps initialized."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,27 @@ class Node:
 
 def local_node() -> Node:
     """Return this machine's CPUs and visible NVIDIA GPUs, without starting Ray."""
-    gpus = 0
-    if shutil.which("nvidia-smi"):
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-        gpus = listing.stdout.count("GPU ")
+    gpus = sum(line.startswith("GPU ") for line in nvidia_smi("-L"))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:  # as Ray reads it
         devices = [] if visible in ("", "NoDevFiles") else visible.split(",")
         gpus = min(gpus, len(devices))
     return Node(float(available_cpus()), float(gpus))
+
+
+def nvidia_smi(*arguments: str) -> list[str]:
+    """Return the lines that ``nvidia-smi`` prints; none if it is missing, or its driver hangs."""
+    try:
+        completed = subprocess.run(
+            ["nvidia-smi", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_NVIDIA_SMI_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return completed.stdout.splitlines()
 
 
 def alive_nodes(ray_nodes: Iterable[Mapping[str, object]]) -> list[Node]:

@@ -212,6 +212,18 @@ def test_machine_without_a_visible_gpu_needs_no_daemon(machine, monkeypatch):
         pass
 
 
+def test_a_product_name_does_not_count_as_a_gpu(machine):
+    listing = "GPU 0: NVIDIA GeForce RTX 3080 Laptop GPU (UUID: GPU-0)"
+    machine.install("nvidia-smi", f'#!/bin/sh\necho "{listing}"\n')
+    assert local_node().gpus == 1
+
+
+def test_a_driver_that_hangs_counts_as_no_gpu(machine, monkeypatch):
+    monkeypatch.setattr("handsigns.cluster.nodes._NVIDIA_SMI_TIMEOUT_S", 0.1)
+    machine.install("nvidia-smi", "#!/bin/sh\nexec sleep 60\n")
+    assert local_node().gpus == 0
+
+
 def uninstall(machine, monkeypatch):
     (machine.programs / "nvidia-cuda-mps-control").unlink()
     monkeypatch.setenv("PATH", str(machine.programs))
