@@ -18,10 +18,14 @@ from handsigns.tuning.protocol import TrialReport
 
 _STARTUP_GRACE_S = 60.0
 """Additional time before a trial's first report, as a new process imports its libraries."""
+_STANDSTILL_S = 30.0
+"""Time between two checks from which this process is taken to have stood still itself."""
 
 
 class Watchdog(NotPickled, Callback):  # type: ignore[misc]
     """Callback that kills trials that have not reported within a timeout.
+
+    The time in which this process itself stood still does not count.
 
     Args:
         fault_tolerance: settings with the timeout.
@@ -46,6 +50,7 @@ class Watchdog(NotPickled, Callback):  # type: ignore[misc]
         self._clock = clock
         self._throttle = Throttle(min_interval_s=1.0, clock=clock)
         self._last_report_at: dict[Any, float] = {}
+        self._last_check_at = clock()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -64,6 +69,10 @@ class Watchdog(NotPickled, Callback):  # type: ignore[misc]
 
     def _kill_hung_trials(self, trials: list[Any]) -> None:
         now = self._clock()
+        # After a standstill, as of a paused container, reports are still waiting to be handled.
+        elapsed, self._last_check_at = now - self._last_check_at, now
+        if elapsed > _STANDSTILL_S:
+            self._last_report_at = {t: at + elapsed for t, at in self._last_report_at.items()}
         # A trial has an actor from before its status is RUNNING until it has ended.
         alive = [trial for trial in trials if get_actor(trial) is not None]
         self._last_report_at = {

@@ -55,6 +55,19 @@ def test_a_hung_trial_is_killed_and_reported():
     assert harness.messages == ["trial 0001 has not reported for 20s; killing its process"]
 
 
+def test_a_standstill_of_the_driver_counts_against_no_trial():
+    """Reports that came meanwhile are waiting to be handled."""
+    harness = WatchdogHarness(report_timeout="20s")
+    trial = Trial("0001", "a")
+    harness.pass_time(1, [trial])
+    harness.watchdog.on_trial_result(0, [], trial, epoch_result(15.0))
+    harness.now += 660
+    harness.pass_time(20, [trial])
+    assert harness.killed == []
+    harness.pass_time(2, [trial])
+    assert len(harness.killed) == 1
+
+
 def test_a_trial_that_never_reports_is_killed():
     harness = WatchdogHarness(report_timeout="20s")
     harness.pass_time(100, [Trial("0001", "a")])
