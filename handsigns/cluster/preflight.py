@@ -76,7 +76,7 @@ def check_nodes(
     }
     no_access = {host: report.problem for host, report in reports.items() if report.problem}
     if no_access or problems:
-        num_nodes = len(reports) + len(problems)
+        num_nodes = len(reports.keys() | problems.keys())
         raise ResourceError(_preflight_error_message(storage, no_access, problems, num_nodes))
     without_mps = [host for host, report in reports.items() if not report.mps]
     notes = _mps_notes(without_mps, resources) if 0 < allocation.gpus_per_trial < 1 else []
