@@ -153,7 +153,7 @@ def differences(planned: SearchConfig, recorded: SearchConfig) -> list[str]:
 
 def _covers(recorded: Parameter, planned: Parameter) -> bool:
     """Return whether every value of a planned parameter is one of the recorded parameter."""
-    if planned.when != recorded.when or isinstance(planned, Fixed) != isinstance(recorded, Fixed):
+    if planned.when != recorded.when:
         return False
     if isinstance(recorded, (Fixed, Choice)):
         listed = planned.values()

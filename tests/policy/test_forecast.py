@@ -244,11 +244,12 @@ def test_differences_of_the_planned_space_are_named(make_search_config):
         "dropout": {"type": "choice", "values": [0.0, 0.2]},
         "batch_size": {"type": "choice", "values": [16, 32]},
         "learning_rate": {"type": "log_uniform", "low": 1e-3, "high": 1e-2},
+        "channel_width": 16,
     }
     assert differences(make_search_config(narrower), recorded) == []
     wider = {name: SPACE[name] for name in ("batch_size", "optimizer", "momentum")} | {
         "learning_rate": {"type": "log_uniform", "low": 1e-5, "high": 1e-2},
-        "channel_width": 16,
+        "channel_width": 32,
         "weight_decay": {"type": "log_uniform", "low": 1e-5, "high": 1e-2},
     }
     planned = make_search_config(
