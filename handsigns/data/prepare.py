@@ -5,6 +5,7 @@ Safe to interrupt and to rerun: images are written atomically, and existing ones
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +135,12 @@ def prepare(
             raise bad_files_error(str(source), bad)
         written = _without(images, converted.bad)
         check_complete(str(source), written, listing.classes, provided=usable)
+        unwritten = {file.name for file in converted.bad}
+        jobs = [job for job in jobs if job.image.name not in unwritten]
         if named:
             folder.write_groups({j.target: named[n] for j in jobs if (n := j.image.name) in named})
             notes.append(f"its groups are in {GROUPS}: search with --group-by {GROUPS}")
-        counts = _counts(jobs, converted.bad)
+        counts = dict(Counter(job.split for job in jobs))
         folder.write_manifest(bad, numbers, counts)
     except OSError as error:
         raise DataError(
@@ -241,11 +244,3 @@ def _convert_all(jobs: Sequence[_Job], size: int, progress: ProgressCallback) ->
         elif result is not None:
             converted.remarks[job.image.name] = result
     return converted
-
-
-def _counts(jobs: Sequence[_Job], bad: Sequence[BadFile]) -> dict[SplitName, int]:
-    names = {b.name for b in bad}
-    counts = {job.split: 0 for job in jobs}
-    for job in jobs:
-        counts[job.split] += job.image.name not in names
-    return counts

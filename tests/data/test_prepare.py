@@ -223,6 +223,12 @@ def test_named_groups_are_kept_for_folds(raw, tmp_path, write_image):
     assert all("_anna_" in row and row.endswith(",anna") for row in rows[1:])
 
 
+def test_skipped_files_are_in_no_group(split, tmp_path):
+    (split / "train_signs" / "0_bad.jpg").write_bytes(b"no image")
+    result = run_prepare(split, tmp_path, group_by="IMG|bad", skip_bad=True)
+    assert open_data(result.folder, size=16, group_by="groups.csv").info.counts
+
+
 def test_dangling_symlink_is_a_bad_file(raw, tmp_path):
     (raw / "train_signs" / "0_dangling.jpg").symlink_to("nowhere.jpg")
     assert "train_signs/0_dangling.jpg: unreadable: No such file" in error_message(
