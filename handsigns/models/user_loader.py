@@ -85,13 +85,7 @@ def _format_frames(frames: list[traceback.FrameSummary]) -> list[str]:
 
 
 def _find_module(name: str, folders: list[Path]) -> UserModule:
-    path = find_module_file(name, folders)
-    if path is None:
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            spec = None
-        path = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+    path = find_module_file(name, folders) or _installed_file(name)
     if path is None or path.suffix != ".py":
         searched = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in folders))
         raise ConfigError(
@@ -99,6 +93,22 @@ def _find_module(name: str, folders: list[Path]) -> UserModule:
             f"not installed"
         )
     return read_module(name, path)
+
+
+def _installed_file(name: str) -> Path | None:
+    """Return the file of an installed module, for which the packages it lies in are imported."""
+    with error_context(f"import of {name.rpartition('.')[0]}"):
+        try:
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):
+                raise
+            return None
+        except ValueError:
+            if name not in sys.modules:
+                raise
+            return None  # a module from no file, such as __main__
+    return Path(spec.origin) if spec and spec.origin and spec.has_location else None
 
 
 def _load_module(module: UserModule) -> ModuleType:

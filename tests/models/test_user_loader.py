@@ -1,6 +1,7 @@
 """User-defined networks and losses: loading, building and error messages."""
 
 import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -200,3 +201,27 @@ def test_installed_module_with_relative_imports(tmp_path, monkeypatch):
     user_code = find_user_code(["my_package.models"], [tmp_path / "elsewhere"])
     config = TrialConfig.from_params({"architecture": "my_package.models:build", "custom.width": 2})
     assert build_model(config, 5, 16, user_code)(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("undefined\n", "import of broken failed: NameError: name 'undefined' is not defined"),
+        ("def f(:\n", "import of broken failed: SyntaxError"),
+        ("import not_there\n", "import of broken failed: ModuleNotFoundError: .*'not_there'"),
+        ("raise ValueError(3)\n", "import of broken failed: ValueError: 3"),
+    ],
+)
+def test_a_broken_package_is_not_called_missing(tmp_path, monkeypatch, source, message):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        find_user_code(["broken.models"], [tmp_path / "elsewhere"])
+
+
+@pytest.mark.parametrize("name", ["not_there.models", "torch.not_there", "json.tool.x", "__main__"])
+def test_names_that_no_package_has_are_missing(tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # as of a notebook
+    with pytest.raises(ConfigError, match="and it is not installed"):
+        find_user_code([name], [tmp_path])
