@@ -128,7 +128,7 @@ def _load_module(module: UserModule) -> ModuleType:
         # Random numbers drawn during import must not change a trial's random state.
         with error_context(module.name), torch.random.fork_rng(devices=[]):
             exec(compile(module.source, file, "exec"), loaded.__dict__)
-    except ConfigError:
+    except BaseException:
         del sys.modules[name]
         raise
     return loaded

@@ -138,6 +138,12 @@ def test_faulty_user_network_is_reported(check, source, message):
     assert "user_code_check.py" not in str(caught.value), "no lines of handsigns itself"
 
 
+def test_an_interrupted_import_starts_anew(check):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            check("raise KeyboardInterrupt\n", SPACE)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
