@@ -71,7 +71,7 @@ def error_context(name: str) -> Iterator[None]:
         yield
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # as of an ArgumentParser in the module
         frames = traceback.extract_tb(error.__traceback__)[1:]
         user_frames = [frame for frame in frames if frame.filename in _user_files()]
         last = user_frames[-1] if user_frames else None

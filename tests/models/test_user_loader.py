@@ -126,6 +126,7 @@ WRONG = [
      r"does not depend on parameters .* \(1.spare.weight, 1.spare.bias\); remove them, or freeze"),
     ("def build(:\n", "SyntaxError"),
     ("import not_there\n", r"mine.py, line 1: mine failed: ModuleNotFoundError"),
+    ("import sys\nsys.exit()\n", "mine.py, line 2: mine failed: SystemExit"),
     ("other = 3\n", "mine.py has no function build"),
     ("build = 3\n", "mine.py has no function build"),
 ]  # fmt: skip
