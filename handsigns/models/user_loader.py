@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import linecache
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from handsigns.config.user_code import (
     read_module,
 )
 from handsigns.errors import ConfigError
+
+_RELATIVE_IMPORT = re.compile(r"^from\s+\.", re.MULTILINE)
 
 
 def find_user_code(names: list[str], folders: list[Path]) -> UserCode:
@@ -92,7 +95,14 @@ def _find_module(name: str, folders: list[Path]) -> UserModule:
             f"module {name} not found: no {name.replace('.', '/')}.py in {searched}, and it is "
             f"not installed"
         )
-    return read_module(name, path)
+    module = read_module(name, path)
+    # It would run with the parent of the package as its own package.
+    if path.stem != name.rpartition(".")[2] and _RELATIVE_IMPORT.search(module.source):
+        raise ConfigError(
+            f"{path} has relative imports, which work only in modules of {name}; name the module "
+            f"that defines the function, such as {name}.nets:build"
+        )
+    return module
 
 
 def _installed_file(name: str) -> Path | None:

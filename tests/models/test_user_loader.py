@@ -210,6 +210,16 @@ def test_installed_module_with_relative_imports(tmp_path, monkeypatch):
     assert build_model(config, 5, 16, user_code)(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
+def test_relative_imports_of_a_package_name_the_remedy(tmp_path, monkeypatch):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "__init__.py").write_text("from .nets import build\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"name the module .* such as whole.nets:build"):
+        find_user_code(["whole"], [tmp_path])
+    (tmp_path / "whole" / "__init__.py").write_text(GOOD)
+    find_user_code(["whole"], [tmp_path])
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
