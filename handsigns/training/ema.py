@@ -68,9 +68,11 @@ class ExponentialMovingAverage:
                 if _is_batchnorm_statistic(model_module, name):
                     continue
                 # Masks, counters and the like. In place, since a CUDA graph keeps their addresses,
-                # unless a user-defined layer has replaced one by a tensor of another shape.
+                # unless a user-defined layer has replaced one, by a tensor of another shape or, in
+                # evaluation, by one that must not change.
                 average = getattr(averaged_module, name)
-                if average is not None and average.shape == value.shape:
+                fits = average is not None and average.shape == value.shape
+                if fits and not average.is_inference():
                     average.copy_(value)
                 else:
                     setattr(averaged_module, name, value.detach().clone())

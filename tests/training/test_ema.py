@@ -91,6 +91,15 @@ def test_other_buffers_are_copied_from_the_network():
     assert float(average.model.seen) == 3, "until they are copied"
 
 
+def test_buffers_replaced_in_evaluation_are_copied_again():
+    model = nn.BatchNorm1d(1)
+    average = ExponentialMovingAverage(model)
+    with torch.inference_mode():
+        average.model.num_batches_tracked = average.model.num_batches_tracked + 1
+    average.copy_buffers()
+    assert int(average.model.num_batches_tracked) == 0
+
+
 def test_ema_resumes_from_its_state_dict():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
