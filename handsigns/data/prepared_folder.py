@@ -97,9 +97,12 @@ class PreparedFolder:
         )
         if foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            origin = "not created by prepare from this source"
+            if not {"val", "test"} <= self._listing.images.keys():
+                origin += ", unless its splits have changed (by other groups or mended files)"
             raise DataError(
-                f"{printable(str(self._dest))} contains {printable(foreign[0])}{more}, not created "
-                f"by prepare from this source; move that away, or pass a new folder"
+                f"{printable(str(self._dest))} contains {printable(foreign[0])}{more}, {origin}; "
+                f"move that away, or pass a new folder"
             )
 
     def write_manifest(

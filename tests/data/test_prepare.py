@@ -245,6 +245,15 @@ def test_foreign_images_in_the_destination_are_rejected(raw, tmp_path, write_ima
     assert "contains train_signs/0_foreign.PNG, not created by prepare from this source" in text
 
 
+def test_images_of_earlier_splits_are_explained(class_folder, tmp_path, write_image):
+    image = class_folder / "train" / "cat" / "0.png"
+    image.write_bytes(b"no image")
+    run_prepare(class_folder, tmp_path, skip_bad=True)
+    write_image(image)
+    text = error_message(class_folder, tmp_path / "small")
+    assert "unless its splits have changed (by other groups or mended files)" in text
+
+
 @pytest.mark.parametrize("subfolder", [".", "small", "train_signs/small"])
 def test_destination_inside_the_source_is_rejected(raw, subfolder):
     before = sorted(raw.rglob("*"))
