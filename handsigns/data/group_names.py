@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from handsigns.console.format import pluralize
+from handsigns.console.progress import no_progress
 from handsigns.console.sanitize import printable
 from handsigns.data.delimiter import find_delimiter
+from handsigns.data.folders import resolve_data_folder
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.naming import is_utf8, plain_path
 from handsigns.errors import DataError
@@ -116,7 +118,7 @@ def _table_path(source: Path, listing: ImageListing, file: str) -> Path:
         inside = image.path.parents[len(PurePosixPath(image.name).parts) - 1] / file
         if inside.is_file():
             return inside
-    return source.expanduser() / file
+    return resolve_data_folder(source, no_progress) / file
 
 
 def _from_table(path: Path, known: Sequence[str]) -> GroupNames:

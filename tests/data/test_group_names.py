@@ -64,6 +64,15 @@ def test_an_archive_may_hold_the_table_of_groups(people, tmp_path):
     assert any(note.startswith("30 images in no named group") for note in notes)
 
 
+def test_the_table_may_lie_beside_the_folder_of_images(people, tmp_path):
+    shutil.copytree(people, tmp_path / "top" / "photos")
+    write_table(tmp_path / "top", ["cat/p0/p0_cat0.png,a", "dog/p0/p0_dog0.png,a"])
+    archive = shutil.make_archive(str(tmp_path / "all"), "zip", tmp_path / "top")
+    for source in (tmp_path / "top", Path(archive)):
+        notes = open_data(source, size=16, group_by="groups.csv").info.notes
+        assert any(note.startswith("30 images in no named group") for note in notes)
+
+
 def test_empty_matches_are_no_group(people):
     notes = open_data(people, size=16, group_by=r"^p([0-3]?)").info.notes
     assert any(note.startswith("16 images in no named group") for note in notes)
