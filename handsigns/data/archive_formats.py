@@ -23,6 +23,7 @@ from handsigns.errors import DataError
 _MAX_READ_BYTES = 4 * 2**20
 """Limit on a single read of a tar file, which would hold a header of any length in memory."""
 _MAX_PADDING_READS = 16
+_MAX_ENTRIES = 2_000_000
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
     (b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)
 )  # fmt: skip
@@ -78,11 +79,13 @@ def open_archive(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
+    shown = printable(str(archive.filename))
+    _check_count(shown, len(archive.infolist()))
     # Some programs for Windows write backslashes.
     entries = [entry for entry in archive.infolist() if not entry.filename.endswith(("/", "\\"))]
     for number, entry in enumerate(entries):
         if entry.flag_bits & _ENCRYPTED:
-            raise refusal(printable(str(archive.filename)), "is encrypted")
+            raise refusal(shown, "is encrypted")
         name = entry.filename
         if not entry.flag_bits & _UTF8_NAME:  # which macOS does not set
             with contextlib.suppress(UnicodeError):
@@ -99,13 +102,19 @@ def _tar_members(shown: str, stream: _BoundedReads, file: IO[bytes]) -> Iterator
         archive = tarfile.open(fileobj=stream, mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
     except tarfile.ReadError as error:
         raise refusal(shown, "is damaged, or neither a zip nor a tar file") from error
-    for entry in archive:
+    for number, entry in enumerate(archive, start=1):
+        _check_count(shown, number)
         if not entry.isdir():
             opener = partial(archive.extractfile, entry)
             done = 100 * file.tell() // size
             yield Member(entry.name, entry.size, entry.isreg(), opener, done, 100)
         archive.members = []  # would hold every entry in memory
     stream.check_end()
+
+
+def _check_count(shown: str, entries: int) -> None:
+    if entries > _MAX_ENTRIES:
+        raise refusal(shown, f"has more than {_MAX_ENTRIES:,} files and folders")
 
 
 class _BoundedReads:
