@@ -25,8 +25,9 @@ def check_torchvision(search_config: SearchConfig, classes: int, size: int) -> N
         ConfigError: there is no such network, or it does not return logits (B, K) for such images.
     """
     for name in search_config.torchvision_networks:
-        # Some are initialised by values, which the meta device does not have.
-        model = build_model(TrialConfig(architecture=name), classes, size).to("meta")
+        with torch.random.fork_rng(devices=[]):
+            # Some are initialised by values, which the meta device does not have.
+            model = build_model(TrialConfig(architecture=name), classes, size).to("meta")
         try:
             logits = model(torch.zeros(_BATCH_SIZE, 3, size, size, device="meta"))
         except (RuntimeError, ValueError, AssertionError) as error:

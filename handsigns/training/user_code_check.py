@@ -42,7 +42,9 @@ def check_user_code(
         for field in ("architecture", "loss"):
             parameter = search_config.space.get(field)
             if parameter is not None and name in (parameter.values() or ()):
-                _check_config(_config_with(search_config, field, name), user_code, classes, size)
+                config = _config_with(search_config, field, name)
+                with torch.random.fork_rng(devices=[]):
+                    _check_config(config, user_code, classes, size)
 
 
 def _config_with(search_config: SearchConfig, field: str, name: str) -> TrialConfig:
@@ -51,7 +53,7 @@ def _config_with(search_config: SearchConfig, field: str, name: str) -> TrialCon
 
 
 def _check_config(config: TrialConfig, user_code: UserCode, classes: int, size: int) -> None:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # not the generators of GPUs, which are not restored
     model = build_model(config, classes, size, user_code)
     images = torch.randn(_BATCH_SIZE, 3, size, size).contiguous(memory_format=torch.channels_last)
     if config.ema_epochs:

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from handsigns.errors import ConfigError
 from handsigns.training.torchvision_check import check_torchvision
@@ -32,3 +33,9 @@ def test_unfit_networks_are_reported_before_a_search(check, name, size, message)
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "regnet_y_400mf"])
 def test_fit_networks_pass(check, name):
     check(name, 16)
+
+
+def test_the_check_leaves_the_random_state_unchanged(check):
+    before = torch.get_rng_state()
+    check("squeezenet1_1", 64)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -63,6 +63,12 @@ def test_user_network_uses_custom_hyperparameters(check):
     assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
+def test_the_check_leaves_the_random_state_unchanged(check):
+    before = torch.get_rng_state()
+    check(GOOD, SPACE)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_import_leaves_the_random_state_unchanged(check):
     user_code = check(GOOD, SPACE)
     config = TrialConfig.from_params({"architecture": "mine:build", "custom.width": 4})
