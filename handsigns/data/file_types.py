@@ -26,6 +26,8 @@ _HEIF_BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 )
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEAD_BYTES = 1024
+"""Bytes at the start of a file that tell its type."""
 _LEFTOVERS = frozenset(
     ("__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "@eadir", "@tmp",
      "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "$recycle.bin", "lost+found",
@@ -52,11 +54,11 @@ def is_image(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(_HEAD_BYTES)
     except OSError:
         return False
     webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-    return webp or head.startswith(_SIGNATURES) or head[4:8] == b"ftyp"
+    return webp or head.startswith(_SIGNATURES) or is_heif(head) or is_avif(head)
 
 
 def is_image_name(name: str) -> bool | None:
@@ -87,5 +89,5 @@ def is_avif(content: bytes) -> bool:
 def _brands(content: bytes) -> set[bytes]:
     if content[4:8] != b"ftyp":
         return set()
-    end = min(int.from_bytes(content[:4]), 1024)
+    end = min(int.from_bytes(content[:4]), _HEAD_BYTES)
     return {content[8:12], *(content[i : i + 4] for i in range(16, end, 4))}

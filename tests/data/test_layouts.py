@@ -246,6 +246,15 @@ def test_images_with_unknown_suffix_are_detected_by_content(tmp_path, write_imag
 
 
 @pytest.mark.parametrize(
+    ("brands", "count"), [(b"3gp4\0\0\0\0isom", 2), (b"MiHE\0\0\0\0mif1", 3), (b"avif\0\0\0\0", 3)]
+)
+def test_photographs_and_videos_are_told_apart_by_brand(tmp_path, brands, count):
+    touch(tmp_path, "a/1.jpg", "b/1.jpg")
+    (tmp_path / "a" / "clip.x").write_bytes(bytes([0, 0, 0, 8 + len(brands)]) + b"ftyp" + brands)
+    assert len(list_images(tmp_path).images["train"]) == count
+
+
+@pytest.mark.parametrize(
     "name", ["@eaDir", "desktop.ini", "$RECYCLE.BIN", "#recycle", "Thumbs.db", "#snapshot"]
 )
 def test_nas_and_recycle_bin_files_are_ignored(tmp_path, name):
