@@ -21,6 +21,7 @@ from handsigns.config.hyperparameters import Scalar, TrialConfig, trial_seed
 from handsigns.io.json_file import write_json
 from handsigns.results.environment import describe_environment
 from handsigns.results.trial import TrialSpec
+from handsigns.stats.mcnemar import holm
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CLI = (sys.executable, str(REPOSITORY / "tune_main.py"))
@@ -143,6 +144,23 @@ def format_median(values: Sequence[float], spec: str = "{:.3g}") -> str:
 def ratios(values: Sequence[float], baselines: Sequence[float]) -> list[float]:
     """Divide each value by the baseline of the same repetition."""
     return [value / baseline for value, baseline in zip(values, baselines, strict=True)]
+
+
+def paired_p_values(
+    ours: Sequence[float], others: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """Return p-values of the paired differences of methods from ours, with Holm's correction.
+
+    Wilcoxon's signed-rank test; a method without any difference has no p-value.
+    """
+    from scipy.stats import wilcoxon
+
+    raw = {
+        name: float(wilcoxon(ours, values).pvalue)
+        for name, values in others.items()
+        if list(values) != list(ours)
+    }
+    return dict(zip(raw, holm([*raw.values()]), strict=True))
 
 
 def log_progress(message: str) -> None:

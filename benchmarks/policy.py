@@ -35,6 +35,7 @@ from harness import (
     finish,
     log_progress,
     make_parser,
+    paired_p_values,
     parse,
 )
 from recorded_curves import (
@@ -49,7 +50,6 @@ from recorded_curves import (
 from simulated import POLICIES, Policy
 
 from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
-from handsigns.stats.mcnemar import holm
 
 HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 """Duration of a simulated search by its number of workers, in full trainings."""
@@ -151,14 +151,8 @@ class Comparison:
     @cached_property
     def p_values(self) -> dict[str, float]:
         """Holm-corrected p-values of the differences from ours in the time to 1 %."""
-        from scipy.stats import wilcoxon
-
-        ours, raw = self._capped_times(OURS, -1), {}
-        for policy in self.found:
-            theirs = self._capped_times(policy, -1)
-            if theirs != ours:
-                raw[policy] = float(wilcoxon(ours, theirs).pvalue)
-        return dict(zip(raw, holm([*raw.values()]), strict=True))
+        times = {policy: self._capped_times(policy, -1) for policy in self.found}
+        return paired_p_values(times.pop(OURS), times)
 
     def _capped_times(self, policy: str, target: int) -> list[float]:
         return [min(outcome.times[target], self.cell.horizon) for outcome in self.found[policy]]

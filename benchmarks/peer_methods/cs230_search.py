@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from objective import sample_config
+from objective import NUM_WORKERS, sample_config
 
 if __name__ == "__main__":
     data, log, seed = sys.argv[1:]
@@ -22,4 +22,5 @@ if __name__ == "__main__":
         ]
         script = str(Path(__file__).with_name("one_trial.py"))
         settings = ["--data", data, "--log", log, "--seed", seed, "--trial", str(number)]
+        settings += ["--threads", str(NUM_WORKERS)]  # one trial has all cores
         subprocess.run([sys.executable, script, *params, *settings], check=False)

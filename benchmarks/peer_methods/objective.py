@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 24
+NUM_WORKERS = 2
 MAX_EPOCHS, GRACE_PERIOD, REDUCTION_FACTOR = 27, 3, 3
 LEARNING_RATE = (1e-4, 1e-1)
 DROPOUT = (0.0, 0.5)
@@ -44,8 +45,10 @@ def sample_config(rng: random.Random) -> Params:
     }
 
 
-def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterator[Any]:
-    """Train one configuration on one thread; yield (epoch, validation loss, state)."""
+def train(
+    params: Params, seed: int, data: str, log: str, trial: str, threads: int = 1
+) -> Iterator[Any]:
+    """Train one configuration; yield (epoch, validation loss, state)."""
     import torch
 
     from handsigns.config.hyperparameters import TrialConfig, trial_seed
@@ -53,7 +56,7 @@ def train(params: Params, seed: int, data: str, log: str, trial: str) -> Iterato
     from handsigns.training.state import TrainingPlan, init_state
     from handsigns.training.train import train_epochs
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     data_set = open_data(Path(data), size=SIZE)
     config = TrialConfig.from_params(params)
     classes = len(data_set.info.classes)
