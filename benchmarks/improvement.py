@@ -135,7 +135,10 @@ def _patience(histories: list[History]) -> Table:
 
 
 def _end(history: History) -> float:
-    """Return when a search with `patience: auto` ends: where a trial pauses or completes."""
+    """Return when a search with `patience: auto` ends, at a rung or where a trial completes.
+
+    A real search does not check at a rung where the trial is promoted at once.
+    """
     for seconds in history.checked:
         extra = AUTO_PATIENCE_SHARE * seconds
         chance = improvement_probability(history.changes(seconds), seconds, extra)

@@ -16,6 +16,8 @@ DATA = "hands24"
 SPACE = REPOSITORY / "search_spaces" / "default.yaml"
 NUM_TRIALS = 100_000
 """Number of trials that no search reaches."""
+SEED_STEP = 1000
+"""Difference between the seeds of two searches, between which simulated ones have theirs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +46,7 @@ def real_searches(args: argparse.Namespace) -> Iterator[dict[Path, list[Event]]]
             search = folder / f"real-{args.workers}x{args.seconds:g}s-{seed}"
             if not search.exists():
                 log_progress(f"real search {seed + 1} of {args.repeats}")
-                _search(search, images, seed, args)
+                _search(search, images, SEED_STEP * (seed + 1), args)
             events = read_events(search / "journal.jsonl")
             if not isinstance(events[-1], SessionEnded):
                 raise SystemExit(f"{search} is incomplete; delete it, and it is run again")

@@ -193,10 +193,15 @@ def _median_and_range(values: Sequence[float], spec: str, limits: tuple[float, f
 
 
 def _targets(real: Sequence[Run], simulated: Sequence[Run], seconds: float) -> list[Target]:
+    """Compare the median of the real searches with the medians of as many simulated ones."""
+    groups = [simulated[n : n + len(real)] for n in range(0, len(simulated), len(real))]
     inside = []
     for share in CHECKPOINTS:
-        median = statistics.median(run.best(share * seconds) for run in real)
-        low, _, high = _quantiles([run.best(share * seconds) for run in simulated], BAND)
+        median, *medians = (
+            statistics.median(run.best(share * seconds) for run in group)
+            for group in (real, *groups)
+        )
+        low, _, high = _quantiles(medians, BAND)
         inside.append(low <= median <= high)
     return [
         at_least(
