@@ -155,7 +155,7 @@ def _apply_override(document: Document, key: str, value: object, label: str) -> 
             message = f"{above} has the fixed value {child!r}; set {above} as a whole"
             return [Problem(path, message, label)]
         node = child
-    if path in _NAME_KEYS and node.get("name") != value:
+    if path in _NAME_KEYS and value != node.get("name", _default_name(path[0])):
         # The file's settings are for the scheduler or searcher named there, not for another one.
         # Those given on the command line stay.
         for other in [
@@ -168,6 +168,10 @@ def _apply_override(document: Document, key: str, value: object, label: str) -> 
         del document.locations[known]
     document.locations[path] = label
     return []
+
+
+def _default_name(section: str) -> object:
+    return SECTIONS[section].model_fields["name"].default
 
 
 def _drop_unreachable_rungs(document: Document) -> Iterator[str]:

@@ -91,6 +91,13 @@ def test_overriding_scheduler_or_searcher_resets_its_settings(load):
     assert (config.scheduler.name, config.scheduler.grace_period) == ("none", None)
 
 
+def test_naming_the_default_explicitly_keeps_the_files_settings(load):
+    text = SPACE + "scheduler: {grace_period: 2}\nsearcher: {startup_trials: 30}\n"
+    config = load(text, ["scheduler.name=asha_promotion", "searcher.name=tpe"])
+    assert (config.scheduler.grace_period, config.searcher.startup_trials) == (2, 30)
+    assert load(text, ["searcher.name=gp"]).searcher.startup_trials == 10
+
+
 def test_override_can_replace_a_whole_parameter(load):
     config = load(SPACE, ["space.batch_size={type: choice, values: [8, 16]}"])
     assert config.space["batch_size"].choices == (8, 16)
