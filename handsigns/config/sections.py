@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -14,6 +15,7 @@ from handsigns.console.format import format_metric
 from handsigns.metrics import METRICS, Direction, EpochMetrics, Metric
 
 _URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
+_SECRET = re.compile(r"(passw(or)?d|pwd|secret|token)\s*=", re.IGNORECASE)
 GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 """The default grace period is the epoch budget divided by one of these, the latter for
 ``asha_promotion``: from a sixth on, the averaged weights predict a trial's final result
@@ -194,10 +196,10 @@ def _mlflow_uri(value: object) -> object:
             f"{value!r} is neither true nor false nor the address of a server, such as "
             f"http://localhost:5000"
         )
-    if "@" in value:
+    if "@" in value or _SECRET.search(unquote(value)):
         raise ValueError(
-            "credentials in the address would be written to files; set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+            "credentials in the address would be written to files; set MLFLOW_TRACKING_USERNAME "
+            "and MLFLOW_TRACKING_PASSWORD (PGUSER and PGPASSWORD for PostgreSQL) instead"
         )
     return value
 

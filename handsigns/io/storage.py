@@ -21,6 +21,8 @@ from handsigns.io.object_storage import ObjectStorage
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _UNSUITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and the surrogates to which Python decodes bytes that are not UTF-8."""
+_PASSWORD = re.compile(r"[^/@:]*:(?!\d*/)[^@]*@")
+"""Password before the host; it may contain a slash, but a port and a slash begin a path."""
 _SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 _OPTIONS = frozenset({
     "endpoint_override", "scheme", "region", "anonymous", "allow_bucket_creation",
@@ -101,12 +103,16 @@ def open_storage(location: str) -> Storage:
         )
     bucket_path, _, options = rest.partition("?")
     unknown = [name for name, _ in parse_qsl(options, True) if name.lower() not in _OPTIONS]
-    if (scheme in ("s3", "gs", "gcs") and "@" in bucket_path) or unknown:
+    if scheme in ("s3", "gs", "gcs") and "@" in bucket_path:
+        unknown.append("the part before @")
+    elif _PASSWORD.match(bucket_path):
+        unknown.append("the password before @")
+    if unknown:
         raise ConfigError(
-            "storage: the URL may contain only the location "
-            f"(unknown: {', '.join(unknown) or 'the part before @'}), since credentials in it "
-            "would be written to files; provide those the way the store's own tools expect them "
-            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, the machine's role)"
+            f"storage: the URL may contain only the location (unknown: {', '.join(unknown)}), "
+            "since credentials in it would be written to files; provide those the way the store's "
+            "own tools expect them (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, the "
+            "machine's role)"
         )
     if not bucket_path.strip("/"):
         raise ConfigError(f"storage {location!r} names no bucket; use {scheme}://bucket/folder")

@@ -596,6 +596,8 @@ def test_tracking_is_off_by_default(load):
         ("{wandb: 1}", "tracking.wandb: expected true or false, got 1"),
         ("{mlflow: 5000}", "5000 is neither true nor false nor the address of a server"),
         ("{mlflow: http://a:b@host}", "set MLFLOW_TRACKING_USERNAME"),
+        ("{mlflow: 'postgresql://db/runs?user=me&password=b'}", "set MLFLOW_TRACKING_USERNAME"),
+        ("{mlflow: 'mssql://db/runs?odbc_connect=UID%3Dme%3BPWD%3Db'}", "PGPASSWORD"),
         ("{mflow: true}", "did you mean mlflow?"),
     ],
 )

@@ -130,6 +130,8 @@ def test_wrong_credentials_are_reported(serve_s3, s3, monkeypatch):
     [
         ("ftp://host/runs", "unknown scheme ftp"),
         ("s3://key:secret@bucket/runs", "credentials in it would be written to files"),
+        ("abfss://c:key@a.dfs.core.windows.net/runs", "unknown: the password before @"),
+        ("hdfs://me:secret@host:8020/runs", "credentials in it would be written to files"),
         ("s3://bucket/runs?secret_key=abc", "unknown: secret_key.*credentials in it would"),
         ("abfs://c@a.dfs.core.windows.net/runs?sv=1&sig=abc", "unknown: sv, sig"),
         ("abfs://c@a.dfs.core.windows.net/runs?client%5Fsecret=abc", "unknown: client_secret"),
