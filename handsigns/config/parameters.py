@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -18,13 +19,23 @@ from pydantic import (
 )
 
 from handsigns.config.hyperparameters import Scalar
+from handsigns.config.problems import truncated_repr
 
 ConfigFloat = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 ConfigInt = Annotated[int, Field(strict=True)]
-Value = StrictBool | StrictInt | StrictFloat | StrictStr
 
 _MAX_ENUMERATED_VALUES = 10_000
 """Limit on the values of one hyperparameter."""
+
+
+def _check_scalar(value: object) -> object:
+    """Raise an error for the value as a whole, not one for each type that it might have."""
+    if not isinstance(value, Scalar):
+        raise ValueError(f"expected a number, text, true or false, got {truncated_repr(value)}")
+    return value
+
+
+Value = Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, BeforeValidator(_check_scalar)]
 
 
 class _ParameterBase(BaseModel):

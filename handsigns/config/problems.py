@@ -58,9 +58,9 @@ def _error_message(detail: Mapping[str, Any]) -> str:
         return f"{value} is not a finite number"
     if kind == "too_short":
         return "needs at least one value"
-    names = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-    names |= {"string": "text", "tuple": "a list", "dict": "a mapping"}
-    expected = names.get(kind.split("_")[0])
+    names = {"int_type": "a whole number", "float_type": "a number", "bool_type": "true or false"}
+    names |= {"string_type": "text", "tuple_type": "a list", "dict_type": "a mapping"}
+    expected = names.get(kind)
     return f"expected {expected}, got {value}" if expected else f"{value}: {detail['msg']}"
 
 

@@ -111,6 +111,9 @@ def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameter(name: str, raw: Any) -> tuple[Parameter | None, list[Problem]]:
     path = space_key_path(name)
+    if isinstance(raw, list):
+        message = f"is a list; use {{type: choice, values: {truncated_repr(raw)}}}"
+        return None, [Problem(path, message)]
     if not isinstance(raw, Mapping):
         raw = {"type": "fixed", "value": raw}
     kind = raw.get("type")

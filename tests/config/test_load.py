@@ -136,6 +136,26 @@ INVALID = {
         "space: {batch_size: {type: integer, low: 8, high: 64, log: 'yes'}}",
         "line 1, space.batch_size.log: expected true or false, got 'yes'",
     ),
+    "list without a type": (
+        "space: {learning_rate: [1e-3, 1e-2]}",
+        "space.learning_rate: is a list; use {type: choice, values: [0.001, 0.01]}",
+    ),
+    "no value": (
+        "space: {optimizer: null}",
+        "space.optimizer.value: expected a number, text, true or false, got None",
+    ),
+    "no value among choices": (
+        "space: {optimizer: {type: choice, values: [null, adam]}}",
+        "space.optimizer.values: expected a number, text, true or false, got None",
+    ),
+    "accelerator with a space": (
+        SPACE + "resources: {accelerator_type: A100 80GB}\n",
+        "resources.accelerator_type: 'A100 80GB': String should match pattern",
+    ),
+    "empty text": (
+        SPACE + "data: {group_by: ''}\n",
+        "data.group_by: '': String should have at least 1 character",
+    ),
     "low above high": (
         "space:\n  dropout: {type: uniform, low: 0.5, high: 0.1}\n",
         "line 2, space.dropout: low 0.5 is above high 0.1; swap them",
