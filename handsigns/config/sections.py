@@ -14,7 +14,7 @@ from handsigns.config.quantity import parse_bytes, parse_count, parse_millisecon
 from handsigns.console.format import format_metric
 from handsigns.metrics import METRICS, Direction, EpochMetrics, Metric
 
-_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z+]*:/{2,4}\S")
+_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z0-9+]*:/{2,4}\S")
 _SECRET = re.compile(r"(passw(or)?d|pwd|secret|token)\s*=", re.IGNORECASE)
 GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 """The default grace period is the epoch budget divided by one of these, the latter for
@@ -196,7 +196,8 @@ def _mlflow_uri(value: object) -> object:
             f"{value!r} is neither true nor false nor the address of a server, such as "
             f"http://localhost:5000"
         )
-    if "@" in value or _SECRET.search(unquote(value)):
+    has_user = "@" in value and not value.startswith("sqlite")  # its addresses are paths
+    if has_user or _SECRET.search(unquote(value)):
         raise ValueError(
             "credentials in the address would be written to files; set MLFLOW_TRACKING_USERNAME "
             "and MLFLOW_TRACKING_PASSWORD (PGUSER and PGPASSWORD for PostgreSQL) instead"

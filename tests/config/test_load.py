@@ -616,6 +616,7 @@ def test_tracking_is_off_by_default(load):
         ("{wandb: 1}", "tracking.wandb: expected true or false, got 1"),
         ("{mlflow: 5000}", "5000 is neither true nor false nor the address of a server"),
         ("{mlflow: http://a:b@host}", "set MLFLOW_TRACKING_USERNAME"),
+        ("{mlflow: 'postgresql://a:b/c@host/runs'}", "set MLFLOW_TRACKING_USERNAME"),
         ("{mlflow: 'postgresql://db/runs?user=me&password=b'}", "set MLFLOW_TRACKING_USERNAME"),
         ("{mlflow: 'mssql://db/runs?odbc_connect=UID%3Dme%3BPWD%3Db'}", "PGPASSWORD"),
         ("{mflow: true}", "did you mean mlflow?"),
@@ -624,6 +625,13 @@ def test_tracking_is_off_by_default(load):
 def test_invalid_tracking_is_rejected(load, section, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         load(f"{SPACE}tracking: {section}\n")
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql+psycopg2://host/db", "sqlite:////home/me@corp/mlflow.db"]
+)
+def test_addresses_with_digits_or_at_signs_are_accepted(load, address):
+    assert load(f"{SPACE}tracking: {{mlflow: '{address}'}}\n").tracking.mlflow == address
 
 
 @pytest.mark.parametrize("pattern", ["folder", "groups.csv", "[ab]+", r"^(\w+)_\d", "007", "a: b"])
