@@ -226,5 +226,13 @@ def nearest(parameter: Parameter, value: Any) -> Scalar:
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
     if not isinstance(value, (int, float)):
         value = midpoint(parameter)
-    clamped = min(max(value, parameter.low), parameter.high)
-    return round(clamped) if isinstance(parameter, Integer) else float(clamped)
+    clamped: float = min(max(value, parameter.low), parameter.high)
+    match parameter:
+        case Integer(low=low, high=high, step=step):
+            steps = (round(clamped) - low + step // 2) // step
+            return low + min(steps, (high - low) // step) * step
+        case Uniform(low=low, high=high, step=float(step)):
+            clamped -= math.remainder(clamped - low, step)
+            # Rounding may put the last step beyond the bound, which is not the one after it.
+            return min(high, clamped - step if clamped > high + 1e-9 * step else clamped)
+    return float(clamped)

@@ -430,6 +430,17 @@ def test_baseline_is_the_nearest_configuration_to_the_recipe(load):
     }
 
 
+def test_baseline_and_maxima_of_fine_steps_lie_on_the_grid(load):
+    space = load(
+        "space:\n  architecture: mine:net\n  custom:\n"
+        "    n: {type: integer, low: 1, high: 99999, step: 9}\n"
+        "    x: {type: uniform, low: 0.1, high: 1.1, step: 3e-5}\n"
+    ).space
+    middle, top = space.nearest_params({}), space.largest_params({})
+    assert (middle["custom.n"], top["custom.n"]) == (49996, 99991)
+    assert (middle["custom.x"], top["custom.x"]) == pytest.approx((0.60001, 1.09999), abs=1e-9)
+
+
 def test_space_size_respects_conditions(load):
     assert load(SPACE).space.size() is None
     conditional = load(
