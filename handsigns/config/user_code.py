@@ -94,7 +94,7 @@ def read_module(name: str, path: Path) -> UserModule:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"{path} is larger than 1 MiB; is it a module?")
-        return UserModule(name, path.read_text(encoding="utf-8"), path)
+        return UserModule(name, path.read_text(encoding="utf-8-sig"), path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
 

@@ -10,6 +10,7 @@ from handsigns.config.user_code import (
     UserModule,
     changed_modules,
     load_saved_user_code,
+    read_module,
     save_user_code,
     saved_module_path,
 )
@@ -132,6 +133,11 @@ def test_sources_are_saved_and_loaded_by_digest(tmp_path):
     saved_module_path(tmp_path / "saved", "mine", digest).write_text("x = 3\n")
     with pytest.raises(ResultsError, match="differs from the code that was run"):
         load_saved_user_code(tmp_path / "saved", ["mine:net"], code_metadata, trusted=True)
+
+
+def test_a_byte_order_mark_is_not_part_of_a_module(tmp_path):
+    (tmp_path / "mine.py").write_text("x = 1\n", encoding="utf-8-sig")
+    assert read_module("mine", tmp_path / "mine.py").source == "x = 1\n"
 
 
 @pytest.mark.parametrize(
