@@ -108,8 +108,11 @@ def load_yaml_document(path: Path, max_bytes: int = _MAX_BYTES) -> Document:
         mark = error.problem_mark
         location = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ConfigError(f"{path} is not valid YAML: {location}{error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    except (ValueError, OverflowError) as error:
+        problem = f"an escape (\\U) names no character, the last being U+10FFFF: {error}"
+        raise ConfigError(f"{path} is not valid YAML: {problem}") from error
     if node is None:
         raise ConfigError(f"{path} is empty; a search needs at least a space: section")
     if not isinstance(node, yaml.MappingNode):
@@ -128,7 +131,7 @@ def parse_yaml_value(text: str) -> Any:
     try:
         _check_safe(Path("value"), text)
         node = yaml.compose(text, Loader=_Loader)
-    except (yaml.YAMLError, ConfigError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, ConfigError) as error:
         raise ValueError("it is not a valid YAML value") from error
     document = Document()
     value = "" if node is None else _value(node, (), document)
