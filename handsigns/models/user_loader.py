@@ -25,6 +25,8 @@ from handsigns.config.user_code import (
     not_trusted_message,
     read_module,
 )
+from handsigns.console.sanitize import printable
+from handsigns.data.naming import is_utf8
 from handsigns.errors import ConfigError
 
 _RELATIVE_IMPORT = re.compile(r"^from\s+\.", re.MULTILINE)
@@ -34,7 +36,7 @@ def find_user_code(names: list[str], folders: list[Path]) -> UserCode:
     """Read the user's modules, from the first folder that has them or from installed packages.
 
     Raises:
-        ConfigError: a module is not found.
+        ConfigError: a module is not found, or its path is not UTF-8.
     """
     return UserCode({name: _find_module(name, folders) for name in names})
 
@@ -95,6 +97,9 @@ def _find_module(name: str, folders: list[Path]) -> UserModule:
             f"module {name} not found: no {name.replace('.', '/')}.py in {searched}, and it is "
             f"not installed"
         )
+    location = str(path.resolve())
+    if not is_utf8(location):  # it is recorded in JSON
+        raise ConfigError(f"{printable(location)}: the path is not UTF-8; rename it")
     module = read_module(name, path)
     # It would run with the parent of the package as its own package.
     if path.stem != name.rpartition(".")[2] and _RELATIVE_IMPORT.search(module.source):

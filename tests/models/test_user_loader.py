@@ -203,6 +203,14 @@ def test_missing_module_error_lists_searched_folders(tmp_path):
         find_user_code(["not_there"], [tmp_path])
 
 
+def test_a_module_path_that_is_not_utf8_is_reported(tmp_path):
+    folder = tmp_path / "r\udcff"
+    folder.mkdir()
+    (folder / "mine.py").write_text(GOOD)
+    with pytest.raises(ConfigError, match=r"udcff/mine.py: the path is not UTF-8; rename it"):
+        find_user_code(["mine"], [folder])
+
+
 def test_installed_module_with_relative_imports(tmp_path, monkeypatch):
     package = tmp_path / "my_package"
     package.mkdir()
