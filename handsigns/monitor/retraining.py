@@ -35,6 +35,7 @@ class RetrainingDisplay(TrialDisplay):
     ) -> None:
         super().__init__(terminal, search_config, journal, stopping)
         self._plan = plan
+        self._update_runs()
 
     @property
     def progress_line(self) -> str:
@@ -57,9 +58,23 @@ class RetrainingDisplay(TrialDisplay):
         epochs = pluralize(len(record.epochs), "epoch")
         return f"seed {number} of {self._plan.seeds} {outcome} after {epochs}"
 
-    @property
-    def _runs(self) -> list[TrialRecord]:
-        return self._plan.select(self._journal.records)
+    def on_trial_start(self, record: TrialRecord) -> None:
+        """Update the runs."""
+        self._update_runs()
+
+    def on_epoch(self, record: TrialRecord) -> None:
+        """Display a finished epoch."""
+        self._update_runs()
+        super().on_epoch(record)
+
+    def on_trial_end(self, record: TrialRecord) -> None:
+        """Print how a run ended."""
+        self._update_runs()
+        super().on_trial_end(record)
+
+    def _update_runs(self) -> None:
+        # The live block is rendered in another thread, which must not read the journal.
+        self._runs = self._plan.select(self._journal.records)
 
     @property
     def _total(self) -> int:

@@ -8,6 +8,9 @@ from handsigns.results.trial import TrialRecord
 class Observer:
     """Receiver of trial events; each method does nothing unless overridden."""
 
+    def on_trial_start(self, record: TrialRecord) -> None:
+        """Handle the start of a trial's process, also of one that is retried."""
+
     def on_epoch(self, record: TrialRecord) -> None:
         """Handle a finished epoch."""
 

@@ -57,7 +57,10 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that the trial's checkpoint is in use."""
-        self._retention.remove_running(trial.config["trial_id"])
+        trial_id = trial.config["trial_id"]
+        self._retention.remove_running(trial_id)
+        for observer in self._observers:
+            observer.on_trial_start(self._journal[trial_id])
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

@@ -57,7 +57,7 @@ def test_lines_show_the_epochs_of_all_seeds(display, journal, plan):
     report(journal, plan.run_ids[1], 2)
     display.on_epoch(journal[plan.run_ids[1]])
     assert display.progress_line == f"1/3 seeds finished, 6/12 epochs, {time} 6s remaining"
-    journal.start_trial(plan.specs[2])
+    display.on_trial_start(journal.start_trial(plan.specs[2]))
     assert display.progress_line == f"1/3 seeds finished, 6/12 epochs, {time} 3s remaining"
     display.on_trial_end(journal.end_trial(plan.run_ids[1], "diverged"))
     assert out.getvalue().startswith(
@@ -74,6 +74,12 @@ def test_the_live_block_has_no_validation_scores(display):
     assert "5/12 epochs" in shown
     assert "3 seeds: 1 running, 1 finished" in shown
     assert "val" not in shown
+
+
+def test_refreshes_of_the_live_block_do_not_read_the_journal(display, monkeypatch):
+    display, _ = display
+    monkeypatch.delattr(Journal, "records")  # whose reading in another thread is not safe
+    assert display.render()
 
 
 def test_a_plan_knows_which_of_its_runs_are_trained(journal, plan, tmp_path):
