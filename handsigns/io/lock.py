@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,9 +34,10 @@ def try_lock(path: Path) -> Iterator[None]:
         if not _acquire(file):
             raise LockedError(lock_owner(path) or "another process")
         with contextlib.suppress(OSError):  # the owner's name is only informative
-            file.truncate(0)
-            file.write(f"{describe_process()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-            file.flush()
+            owner = f"{describe_process()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+            os.ftruncate(file.fileno(), 0)
+            # Closing the file would write what remains in a buffer, and fail again.
+            os.write(file.fileno(), owner.encode())
         yield
 
 

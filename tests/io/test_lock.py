@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import resource
 
 import pytest
 from filelock import lock_descriptor
@@ -36,6 +37,17 @@ def write_error(request, path, monkeypatch):
         return original(self, mode, **options)
 
     monkeypatch.setattr(type(path), "open", open_file)
+
+
+def test_a_lock_is_held_on_a_full_disk(path):
+    """Simulated by a file size limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with lock.try_lock(path):
+            assert lock.lock_owner(path) == "another process"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.usefixtures("write_error")
