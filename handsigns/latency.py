@@ -141,9 +141,20 @@ def _main() -> None:
         for graph, latency in zip(options.graphs, measure_latencies(options.graphs), strict=True):
             print(f"{graph}: median {latency.median_ms:.3g} ms, p95 {latency.p95_ms:.3g} ms")
         return
-    out = options.out
+    folder, out = Path(__file__).resolve().parent, options.out
+    if out.is_dir() or not out.parent.is_dir():
+        parser.error(
+            f"--out: {out} is not a file in an existing folder; create the folder or name another "
+            f"file"
+        )
+    networks = folder / NETWORKS_FILE
+    if not networks.is_file() or len(networks.read_text(encoding="utf-8").splitlines()) < 2:
+        parser.error(
+            f"{networks} lists no graphs; copy the whole folder that handsigns latency --export "
+            f"wrote"
+        )
     measure_folder(
-        Path(__file__).resolve().parent,
+        folder,
         out,
         lambda done, total: print(f"measured {done} of {total} networks", flush=True),
     )

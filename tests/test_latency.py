@@ -67,6 +67,28 @@ def test_named_graphs_are_timed_without_a_table(monkeypatch, capsys):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("networks", "out", "message"),
+    [
+        ("file\na.onnx\n", "tables/device.csv", "create the folder or name another file"),
+        ("file\na.onnx\n", ".", "create the folder or name another file"),
+        ("file\n", "device.csv", "networks.csv lists no graphs"),
+        (None, "device.csv", "networks.csv lists no graphs"),
+    ],
+)
+def test_the_file_checks_its_folders_before_it_measures(
+    networks, out, message, tmp_path, monkeypatch, capsys
+):
+    if networks is not None:
+        (tmp_path / NETWORKS_FILE).write_text(networks)
+    monkeypatch.setattr(latency, "__file__", str(tmp_path / "measure.py"))
+    monkeypatch.setattr(latency, "measure_latencies", pytest.fail)
+    monkeypatch.setattr(sys, "argv", ["measure.py", "--out", str(tmp_path / out)])
+    with pytest.raises(SystemExit):
+        latency._main()
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_file_runs_on_a_device_without_handsigns(tmp_path):
     onnx = pytest.importorskip("onnx")
