@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from handsigns.config.search import SearchConfig
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_INTERVAL_S = 30.0
 _REFRESH_PER_SECOND = 4
-_BAR_WIDTH = 30
 
 
 class TrialDisplay(Observer, abc.ABC):
@@ -136,13 +133,3 @@ class TrialDisplay(Observer, abc.ABC):
 
 DisplayFactory = Callable[[TextIO, SearchConfig, Journal, StoppingCriteria], TrialDisplay]
 """Factory of a display; see the arguments of `TrialDisplay`."""
-
-
-def bar_with_count(completed: int, total: int, noun: str) -> Table:
-    """Return a progress bar, followed by the numbers: ``3/20 trials``."""
-    bar = Table.grid(padding=(0, 1))
-    bar.add_row(
-        ProgressBar(total=total, completed=completed, width=_BAR_WIDTH),
-        Text(f"{completed}/{pluralize(total, noun)}"),
-    )
-    return bar

@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.text import Text
 
 from handsigns.config.search import SearchConfig
-from handsigns.monitor.display import TrialDisplay, bar_with_count
+from handsigns.monitor.display import TrialDisplay
 from handsigns.monitor.status import SearchStatus, describe_outcome
+from handsigns.monitor.text_charts import progress_bar
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
 from handsigns.results.savings import SavingsCounter
@@ -55,7 +56,7 @@ class SearchDisplay(TrialDisplay):
         """See `TrialDisplay`."""
         status = self._status()
         return Group(
-            bar_with_count(status.num_finished, self._config.budget.trials, "trial"),
+            progress_bar(status.num_finished, self._config.budget.trials, "trial"),
             Text(status.counts_line),
             Text(status.best_line, style="bold"),
             Text(f"{status.epochs_line} · {status.time_line}", style="dim"),

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from handsigns.config.search import SearchConfig
 from handsigns.console.format import pluralize
-from handsigns.monitor.display import TrialDisplay, bar_with_count
+from handsigns.monitor.display import TrialDisplay
 from handsigns.monitor.status import STATUS_LABELS, time_text
+from handsigns.monitor.text_charts import progress_bar
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
 from handsigns.results.retraining import RetrainingPlan
@@ -46,7 +47,7 @@ class RetrainingDisplay(TrialDisplay):
     def render(self) -> Group:
         """See `TrialDisplay`."""
         return Group(
-            bar_with_count(self._num_epochs, self._total, "epoch"),
+            progress_bar(self._num_epochs, self._total, "epoch"),
             Text(self._seeds_line),
             Text(self._time_line, style="dim"),
         )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from handsigns.console.format import pluralize
+
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -26,7 +28,8 @@ def _level(value: float, low: float, high: float) -> int:
     return min(len(_BLOCKS) - 1, max(0, int(share * len(_BLOCKS))))
 
 
-def progress_bar(share: float, width: int) -> Text:
-    """Return a bar of `width` columns, of which the fraction `share` (0 to 1) is filled."""
-    full = min(width, int(share * width))
-    return Text("━" * full, style="green").append("━" * (width - full), style="dim")
+def progress_bar(completed: int, total: int, noun: str, width: int = 30) -> Text:
+    """Return a bar of `width` columns, followed by the numbers: ``3/20 trials``."""
+    full = min(width, width * completed // total)
+    numbers = f" {completed}/{pluralize(total, noun)}"
+    return Text.assemble(("━" * full, "green"), ("─" * (width - full), "dim"), numbers)

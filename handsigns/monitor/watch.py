@@ -134,10 +134,10 @@ class WatchedSearch:
     def render(self, width: int, height: int) -> Group:
         """Return the whole display, in lines of at most `width` columns if possible."""
         status, trials = self.status(), self.search.config.budget.trials
-        bar = progress_bar(status.num_finished / trials, max(10, min(40, width - 20)))
+        bar_width = max(10, min(40, width - 20))
         return Group(
             Text(self.status_line(), style="bold"),
-            bar.append(f" {status.num_finished}/{pluralize(trials, 'trial')}"),
+            progress_bar(status.num_finished, trials, "trial", bar_width),
             Text(status.counts_line),
             Text(status.best_line, style="bold"),
             Text(f"{status.epochs_line} · {status.time_line}", style="dim"),

@@ -71,7 +71,7 @@ def test_the_live_block_has_no_validation_scores(display):
     console = Console(file=io.StringIO(), width=80, force_terminal=False)
     console.print(display.render())
     shown = console.file.getvalue()
-    assert "5/12 epochs" in shown
+    assert f"{'━' * 12}{'─' * 18} 5/12 epochs" in shown
     assert "3 seeds: 1 running, 1 finished" in shown
     assert "val" not in shown
 
