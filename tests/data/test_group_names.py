@@ -52,8 +52,8 @@ def test_folders_of_one_name_are_a_group_across_given_splits(people, tmp_path):
                 path.rename(folder / f"{split}_{path.name}")
     notes = open_data(root, size=16, group_by="folder").info.notes
     assert [note.split(",")[0] for note in notes] == [
-        "4 of 4 test images have near-duplicates or others of their group in train (8 images; 4 "
-        "identical)"
+        "4 of 4 test images have near-duplicates or others of their group in train or val (12 "
+        "images; 4 identical)"
     ]
 
 
