@@ -160,15 +160,15 @@ def test_every_preset_passes_a_dry_run(name, few_hands, capsys, tmp_path):
         ["audit", "no-such-search"],
     ],
 )
-def test_light_commands_import_no_heavy_library(arguments):
+def test_light_commands_import_no_heavy_library(arguments, tmp_path):
     script = (
-        "import sys\nfrom handsigns.cli import main\n"
+        f"import sys\nsys.path.insert(0, {str(REPOSITORY)!r})\nfrom handsigns.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'ray', 'optuna', 'torchvision', 'pandas', 'numpy'}\n"
         "loaded = heavy & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=REPOSITORY, capture_output=True)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, capture_output=True)
 
 
 def test_a_full_disk_is_reported_without_traceback():
