@@ -27,6 +27,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,11 +250,12 @@ def _paired(results: dict[str, list[RunResult]], seconds: float) -> list[Table]:
     others = [name for name in results if name != HANDSIGNS]
     if HANDSIGNS not in results or not others:
         return []
-    columns = []
-    for value in (
+    values: tuple[Callable[[RunResult], float], ...] = (
         lambda run: run.best[2],
         lambda run: seconds if run.time_to_target is None else run.time_to_target,
-    ):
+    )
+    columns = []
+    for value in values:
         ours = [value(run) for run in results[HANDSIGNS]]
         theirs = {name: [value(run) for run in results[name]] for name in others}
         p_values = paired_p_values(ours, theirs)
