@@ -89,6 +89,10 @@ class RunResult:
     epochs: int
     utilisation: float
 
+    def capped_time(self, seconds: float) -> float:
+        """Return the time to the target, at most the duration of the run."""
+        return seconds if self.time_to_target is None else self.time_to_target
+
 
 def main() -> int:
     """Run all methods, and print the table and targets."""
@@ -208,7 +212,7 @@ def _report(results: dict[str, list[RunResult]], args: argparse.Namespace) -> in
     repeats = max(map(len, results.values()))
     medians: dict[str, dict[str, float]] = {}
     for name, runs in results.items():
-        times = [args.seconds if r.time_to_target is None else r.time_to_target for r in runs]
+        times = [run.capped_time(args.seconds) for run in runs]
         reached = sum(r.time_to_target is not None for r in runs)
         median = {
             **{
@@ -252,7 +256,7 @@ def _paired(results: dict[str, list[RunResult]], seconds: float) -> list[Table]:
         return []
     values: tuple[Callable[[RunResult], float], ...] = (
         lambda run: run.best[2],
-        lambda run: seconds if run.time_to_target is None else run.time_to_target,
+        lambda run: run.capped_time(seconds),
     )
     columns = []
     for value in values:
