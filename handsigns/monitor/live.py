@@ -73,16 +73,12 @@ class SearchDisplay(TrialDisplay):
             self._best = record
         elif self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)
-        self._savings.update(record)
-        self._paused.discard(record.trial_id)
-        if record.status == "paused":
-            self._paused.add(record.trial_id)
+        self._count(record)
         super().on_epoch(record)
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
-        self._savings.update(record)
-        self._paused.discard(record.trial_id)  # it may fail before its next epoch
+        self._count(record)  # it may have failed before its next epoch
         self._add_finished(record)
         if self._best is not None and self._best.trial_id == record.trial_id:
             self._best = min(self._journal.records, key=self._rank_key)  # it may have diverged
@@ -90,6 +86,12 @@ class SearchDisplay(TrialDisplay):
 
     def _rank_key(self, record: TrialRecord) -> tuple[int, float, float, str]:
         return rank_key(record, self._config.objective)
+
+    def _count(self, record: TrialRecord) -> None:
+        self._savings.update(record)
+        self._paused.discard(record.trial_id)
+        if record.status == "paused":
+            self._paused.add(record.trial_id)
 
     def _add_finished(self, record: TrialRecord) -> None:
         self._status_counts[record.status] += 1
