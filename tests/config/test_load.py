@@ -34,6 +34,11 @@ def test_every_preset_loads_and_survives_a_round_trip(name, load):
     assert config.description
 
 
+def test_presets_are_these():
+    expected = {"quick", "default", "full", "cs230_learning_rate", "gpu", "cluster"}
+    assert set(list_presets()) == expected
+
+
 def test_cs230_preset_is_the_original_experiment():
     config = load_search_config(list_presets()["cs230_learning_rate"])
     assert config.space.grid()["learning_rate"] == [1e-2, 1e-3, 1e-4]

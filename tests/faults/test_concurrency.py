@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -51,6 +52,7 @@ for name in ("one", "two"):
 
 
 def test_two_searches_in_one_process_despite_clock_jumps(workspace):
+    started = time.monotonic()
     completed = subprocess.run(
         [sys.executable, "-c", CLOCKS],
         cwd=workspace.root, env=workspace.environment, capture_output=True, text=True, timeout=900,
@@ -58,5 +60,5 @@ def test_two_searches_in_one_process_despite_clock_jumps(workspace):
     assert completed.returncode == 0, completed.stdout + completed.stderr
     for name in ("one", "two"):
         elapsed = workspace.events(name)[-1]["elapsed"]
-        assert 0 < elapsed < 86400, "measured by a monotonic clock"
+        assert 0 < elapsed < time.monotonic() - started, "measured by a monotonic clock"
         workspace.audit(name)
