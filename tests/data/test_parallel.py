@@ -1,4 +1,4 @@
-import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -35,15 +35,13 @@ def test_exceptions_propagate(images):
 
 def test_interrupt_does_not_wait_for_pending_images(images):
     started = []
-    interrupted = threading.Event()
 
     def block(image):
         started.append(image.name)
         if int(image.name) >= 8:
-            interrupted.wait(timeout=60)
+            time.sleep(0.02)
 
     def interrupt(done, total):
-        interrupted.set()
         raise KeyboardInterrupt
 
     many_images = [ImageFile(p.path, str(i), "a") for i, p in enumerate(images * 100)]
