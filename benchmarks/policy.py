@@ -7,8 +7,8 @@
 Each policy searches the same space with the same seeds, workers and time; its own objects decide,
 and the curves that `curves.py` recorded take the place of training (`handsigns.policy.simulation`).
 Times are in units of the median time of one full training. A target is the validation loss that
-10 %, 3 % or 1 % of the recorded configurations reach at their end. The oracle is the time in which
-the recorded configuration that is fastest at it reaches it if it is begun first. Regret is the
+10 %, 3 % or 1 % of the recorded configurations reach at their end, and is reached when a trial ends
+with it. The oracle is the shortest full training of a configuration that reaches it. Regret is the
 ratio of the expected final loss of the best trial to that of the best recorded configuration, less
 1. Differences from ours are tested by Wilcoxon's signed-rank test over the seeds, corrected by
 Holm's method.
@@ -49,7 +49,7 @@ from recorded_curves import (
 )
 from simulated import POLICIES, Policy
 
-from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
+from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
 
 HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 """Duration of a simulated search by its number of workers, in full trainings."""
@@ -217,12 +217,11 @@ def simulate(cell: Cell, policy_name: str, seed: int) -> Outcome:
     policy = next(policy for policy in POLICIES if policy.name == policy_name)
     source, rule = policy.make(config)
     search = SimulatedSearch(config, source, rule, model, cell.make_workers(seed))
-    targets = target_losses(cell.curves)
     epochs = list(search.run())
-    improvements = best_so_far(epochs, lambda metrics: metrics.val_loss)
+    ends = [epoch for epoch in epochs if epoch.metrics.epoch == config.budget.max_epochs]
     times = [
-        next((seconds / unit for seconds, loss in improvements if loss <= target), math.inf)
-        for target in targets
+        next((end.seconds / unit for end in ends if end.metrics.val_loss <= target), math.inf)
+        for target in target_losses(cell.curves)
     ]
     latest: dict[str, float] = {}
     checkpoints = [cell.horizon * unit * share for share in (0.25, 0.5, 1.0)]

@@ -107,14 +107,10 @@ def target_losses(path: Path) -> tuple[float, ...]:
 
 @cache
 def oracle_times(path: Path) -> tuple[float, ...]:
-    """Return the time that the recorded curve needs that is first at a target, in trainings."""
+    """Return the shortest full training that ends at a target, in median full trainings."""
     unit = full_training_seconds(path)
     curves = [trial.curve for trial in load_model(path).recorded]
     return tuple(
-        min(
-            (int((curve.loss <= target).argmax()) + 1) * curve.epoch_seconds / unit
-            for curve in curves
-            if (curve.loss <= target).any()
-        )
+        min(len(c.loss) * c.epoch_seconds / unit for c in curves if c.loss[-1] <= target)
         for target in target_losses(path)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -217,15 +217,3 @@ class SimulatedSearch:
         for waiting in self._idle[:]:
             self._idle.remove(waiting)
             self._find_work(now, waiting)
-
-
-def best_so_far(
-    epochs: Sequence[SimulatedEpoch], value_of: Callable[[EpochMetrics], float]
-) -> list[tuple[float, float]]:
-    """Return (seconds, value) of each improvement; a lower value is better."""
-    improvements: list[tuple[float, float]] = []
-    for epoch in epochs:
-        value = value_of(epoch.metrics)
-        if not improvements or value < improvements[-1][1]:
-            improvements.append((epoch.seconds, value))
-    return improvements

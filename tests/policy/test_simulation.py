@@ -1,6 +1,5 @@
 """Simulated searches: time passes by the curves, and the policy's own objects decide."""
 
-import itertools
 import math
 
 import numpy as np
@@ -10,7 +9,7 @@ from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.policy.learning_curves import LearningCurve
 from handsigns.policy.promotion import PromotionASHA
 from handsigns.policy.sampler import Sampler
-from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers, best_so_far
+from handsigns.policy.simulation import SimulatedSearch, SimulatedWorkers
 from handsigns.policy.stopping_rule import NoStopping
 
 MAX_EPOCHS = 9
@@ -104,15 +103,6 @@ def test_a_simulation_repeats_itself(make_search):
         return [(e.seconds, e.trial_id) for e in make_search(workers, promoting=True).run()]
 
     assert run() == run()
-
-
-def test_best_so_far_lists_the_improvements(make_search):
-    epochs = list(make_search(SimulatedWorkers(2)).run())
-    improvements = best_so_far(epochs, lambda metrics: metrics.val_loss)
-    assert improvements[-1][1] == min(e.metrics.val_loss for e in epochs)
-    for (t0, a), (t1, b) in itertools.pairwise(improvements):
-        assert t0 <= t1
-        assert a > b
 
 
 def test_trials_have_the_configurations_of_the_sampler(make_search):
