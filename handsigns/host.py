@@ -1,8 +1,9 @@
-"""This process and its machine: identification, available CPUs and OpenMP wait policy."""
+"""This process and its machine: its identity, CPUs, packages and OpenMP wait policy."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import os
 import socket
@@ -28,6 +29,12 @@ def available_cpus(quota: Path = _CGROUP_CPU_MAX) -> int:
         used, period = quota.read_text(encoding="ascii").split()
         count = min(count, math.ceil(int(used) / int(period)))
     return max(1, count)
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package can be imported; does not import it."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None  # a mere folder of that name has none
 
 
 @contextlib.contextmanager

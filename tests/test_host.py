@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handsigns.host import available_cpus, passive_omp_wait
+from handsigns.host import available_cpus, is_installed, passive_omp_wait
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +24,14 @@ def test_available_cpus_respect_the_container_quota(quota, expected, tmp_path, m
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota)
     assert available_cpus(tmp_path / "cpu.max") == expected
+
+
+def test_a_folder_is_not_an_installed_package(tmp_path, monkeypatch):
+    (tmp_path / "no_such_package").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not is_installed("no_such_package")
+    (tmp_path / "no_such_package" / "__init__.py").touch()
+    assert is_installed("no_such_package")
 
 
 TRAINING_SCRIPT = """

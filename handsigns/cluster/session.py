@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from handsigns.cluster import ray_compat
 from handsigns.cluster.isolation import environment, restore_process_state
 from handsigns.cluster.scratch import TOKEN_FILE, create_token, scratch_dir
 from handsigns.errors import ResourceError
-from handsigns.host import available_cpus
+from handsigns.host import available_cpus, is_installed
 from handsigns.io.home import fallback_home
 from handsigns.results.environment import PACKAGE_DIR
 
@@ -161,7 +160,7 @@ def _start_or_join(address: str | None, data_bytes: int, dashboard: bool) -> str
     """Start or join Ray; return host and port of its dashboard, if it has one."""
     import ray
 
-    if dashboard and importlib.util.find_spec("aiohttp_cors") is None:
+    if dashboard and not is_installed("aiohttp_cors"):
         raise ResourceError(
             "Ray's dashboard (--dashboard) needs more packages: pip install 'ray[default]'"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import math
 import os
@@ -17,6 +16,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError, features
 
 from handsigns.data.file_types import is_avif, is_heif
+from handsigns.host import is_installed
 
 MAX_FILE_BYTES = 200 * 2**20
 _MAX_MEGAPIXELS_VAR = "HANDSIGNS_MAX_MEGAPIXELS"
@@ -131,7 +131,7 @@ def invalid_image_errors() -> Iterator[None]:
 
 def is_heif_supported() -> bool:
     """Return whether the optional decoder of HEIC and HEIF is installed."""
-    return importlib.util.find_spec("pillow_heif") is not None
+    return is_installed("pillow_heif")
 
 
 def decoding_options() -> tuple[object, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 
 from handsigns.errors import ConfigError
+from handsigns.host import is_installed
 from handsigns.tracking.base import TrackedSearch, Tracker
 
 TRACKERS = ("tensorboard", "mlflow", "wandb")
@@ -18,18 +18,12 @@ def ensure_installed(tools: Iterable[str]) -> None:
     Raises:
         ConfigError: one is missing; the message has the command that installs it.
     """
-    missing = [tool for tool in tools if not _is_installed(tool)]
+    missing = [tool for tool in tools if not is_installed(tool)]
     if missing:
         raise ConfigError(
             f"cannot track the search with {' and '.join(missing)}, not installed: "
             f"pip install 'handsigns[{','.join(missing)}]'"
         )
-
-
-def _is_installed(tool: str) -> bool:
-    """Return whether a package is installed; a mere folder of that name has no origin."""
-    spec = importlib.util.find_spec(tool)
-    return spec is not None and spec.origin is not None
 
 
 def make_tracker(tool: str, search: TrackedSearch) -> Tracker:

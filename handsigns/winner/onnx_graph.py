@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from handsigns.data.images import Pixels
 from handsigns.errors import ResultsError
+from handsigns.host import is_installed
 from handsigns.latency import measure_latencies
 from handsigns.results.environment import processor_name
 from handsigns.results.exports import GraphProfile
@@ -38,7 +38,7 @@ def check_extra(alternative: str = "use --format torch-export") -> None:
     Raises:
         ResultsError: one is missing.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in _PACKAGES if not is_installed(name)]
     if missing:
         raise ResultsError(
             f"ONNX needs {', '.join(missing)}: pip install 'handsigns[onnx]'; or {alternative}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from handsigns.errors import ResourceError, ResultsError
+from handsigns.host import is_installed
 
 HOST = "127.0.0.1"
 
@@ -22,7 +22,7 @@ def check_extra() -> None:
     Raises:
         ResultsError: it is not.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
+    if not all(map(is_installed, ("starlette", "uvicorn"))):
         raise ResultsError("serve needs Ray Serve: pip install 'handsigns[serve]'")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.host import is_installed
 from handsigns.workflow.sync import ensure_not_running_elsewhere
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def serve_dashboard(search: StoredSearch, port: int) -> None:
     Raises:
         ConfigError: optuna-dashboard is not installed, or the port is taken.
     """
-    if importlib.util.find_spec("optuna_dashboard") is None:
+    if not is_installed("optuna_dashboard"):
         raise ConfigError(
             "optuna-dashboard is not installed: pip install 'handsigns[optuna-dashboard]'"
         )
