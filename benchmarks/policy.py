@@ -56,13 +56,14 @@ HORIZONS = {2: 15.0, 8: 5.0, 64: 2.5, 1000: 1.5}
 SEED_DIVISORS = {1000: 20}
 """Factor by which fewer seeds are simulated with many workers, which take longer."""
 OURS = POLICIES[0].name
-STUDY_GROUPS = ("before", "peer", "scheduler", "sampler")
+STUDY_GROUPS = ("before", "recipe", "peer", "scheduler", "sampler")
 STUDY_POLICIES = (
     "33 %",
     "extrapolated",
     "ASHA, first rung at 1/6, factor 3",
-    "1/12, factor 2",
+    "1/12, factor 3",
     "1/12, factor 4",
+    "promoting ASHA, first rung at 1/18, factor 2",
     "promoting ASHA, first rung at 1/36, factor 2",
     "promoting ASHA, first rung at 1/36, factor 3",
     "promoting ASHA, first rung at 1/36, factor 6",

@@ -33,7 +33,6 @@ from handsigns.results.trial import Action, Verdict
 from handsigns.tuning.scheduler import make_stopping_rule
 
 Decider = tuple[TrialSource, StoppingRule]
-FIRST_TRIAL = "0000"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def ours(
     startup: int = 10,
     scheduler: str = "asha_promotion",
     grace: float = 1 / 12,
-    factor: float = 3.0,
+    factor: float = 2.0,
     baseline: bool = True,
     source: type[Sampler] = Sampler,
     rule: Callable[[SearchConfig], StoppingRule] = make_stopping_rule,
@@ -122,16 +121,11 @@ def one_rung(config: SearchConfig, *, factor: float = 20.0, **options: Any) -> D
     return source, rule
 
 
-class RecipeToItsEnd(PromotionASHA):
-    """Promoting ASHA that never pauses the first trial, which has the recommended recipe."""
+class RecipeLikeOthers(PromotionASHA):
+    """Promoting ASHA that pauses the recommended recipe as it does any other trial."""
 
-    def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
-        """Continue the first trial whatever its rank."""
-        action, verdict = super().decide(trial_id, metrics)
-        if trial_id != FIRST_TRIAL or action != "pause":
-            return action, verdict
-        self.restore_running(trial_id)
-        return "continue", None
+    def __init__(self, search_config: SearchConfig) -> None:
+        super().__init__(search_config.model_copy(update={"baseline": False}))
 
 
 _STOCK_RAY = partial(
@@ -142,10 +136,11 @@ _PRUNERS = optuna.pruners
 POLICIES = [
     Policy("ours: TPE, promoting ASHA", ours, "ours"),
     Policy("without the recipe", partial(ours, baseline=False), "recipe"),
-    *(Policy(f"the recipe trained to its end at once, factor {factor:g}",
-             partial(ours, factor=factor, rule=RecipeToItsEnd), "recipe") for factor in (3.0, 2.0)),
+    Policy("the recipe paused like any other trial", partial(ours, rule=RecipeLikeOthers),
+           "recipe"),
     Policy("before: multivariate TPE, stopping ASHA",
-           partial(ours, scheduler="asha", grace=1 / 6, source=MultivariateTPE), "before"),
+           partial(ours, scheduler="asha", grace=1 / 6, factor=3.0, source=MultivariateTPE),
+           "before"),
     Policy("stock Ray: OptunaSearch, ASHA", _STOCK_RAY, "peer"),
     Policy("Optuna: TPE, successive halving",
            partial(_optuna_alone, pruner=_PRUNERS.SuccessiveHalvingPruner), "peer"),
@@ -159,7 +154,8 @@ POLICIES = [
            partial(ours, searcher="random", scheduler="none", baseline=False), "peer"),
     Policy("TPE, no early stopping", partial(ours, scheduler="none"), "scheduler"),
     Policy("TPE, median rule", partial(ours, scheduler="median", grace=1 / 6), "scheduler"),
-    Policy("TPE, Ray's Hyperband", partial(ours, scheduler="hyperband", grace=1 / 9), "scheduler"),
+    Policy("TPE, Ray's Hyperband",
+           partial(ours, scheduler="hyperband", grace=1 / 9, factor=3.0), "scheduler"),
     *(Policy(f"stopping ASHA, first rung at 1/{share}, factor {factor:g}",
              partial(ours, scheduler="asha", grace=1 / share, factor=factor), "rungs")
       for share in (3, 6, 9, 36) for factor in (2.0, 3.0, 4.0)),

@@ -21,6 +21,8 @@ GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 ``asha_promotion``: from a sixth on, the averaged weights predict a trial's final result
 (docs/explanation/evidence.md); a trial that is only paused can be judged earlier
 (docs/explanation/search-policy.md)."""
+REDUCTION_FACTOR, PROMOTION_REDUCTION_FACTOR = 3.0, 2.0
+"""Default reduction factors, the latter for ``asha_promotion``."""
 MAX_SEEDS = 1000
 """Limit on the seeds of a re-evaluation or a retraining."""
 
@@ -127,7 +129,8 @@ class Scheduler(_Section):
     """Minimum number of epochs of every trial; by default a twelfth of `max_epochs` with
     ``asha_promotion``, a sixth with others."""
     reduction_factor: Annotated[ConfigFloat, Field(gt=1, le=100)] | None = None
-    """Inverse of the fraction of trials that continue beyond each rung; by default 3."""
+    """Inverse of the fraction of trials that continue beyond each rung; by default 2 with
+    ``asha_promotion``, 3 with others."""
 
     @property
     def has_rungs(self) -> bool:

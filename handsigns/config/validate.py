@@ -30,6 +30,8 @@ from handsigns.config.search import SearchConfig
 from handsigns.config.sections import (
     GRACE_PERIOD_DIVISOR,
     PROMOTION_GRACE_PERIOD_DIVISOR,
+    PROMOTION_REDUCTION_FACTOR,
+    REDUCTION_FACTOR,
 )
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import KeyPath
@@ -230,13 +232,14 @@ def _with_defaults(
     size = space.size()
     if searcher.name == "grid" and size and "trials" not in (values.get("budget") or {}):
         budget = budget.model_copy(update={"trials": size})
+    promotes = scheduler.name == "asha_promotion"
     if scheduler.grace_period is None and scheduler.name != "none":
-        promotes = scheduler.name == "asha_promotion"
         divisor = PROMOTION_GRACE_PERIOD_DIVISOR if promotes else GRACE_PERIOD_DIVISOR
         grace = max(1, round(budget.max_epochs / divisor))
         scheduler = scheduler.model_copy(update={"grace_period": grace})
     if scheduler.reduction_factor is None and scheduler.has_rungs:
-        scheduler = scheduler.model_copy(update={"reduction_factor": 3.0})
+        factor = PROMOTION_REDUCTION_FACTOR if promotes else REDUCTION_FACTOR
+        scheduler = scheduler.model_copy(update={"reduction_factor": factor})
     if searcher.startup_trials is None and searcher.name in ("tpe", "cmaes", "gp"):
         searcher = searcher.model_copy(update={"startup_trials": 10})
     resolved = {"budget": budget, "scheduler": scheduler, "searcher": searcher}

@@ -7,6 +7,9 @@ Tuning", 2020, algorithm 2). Ray's ASHA instead decides once, when a trial reach
 trials, which it can compare with nothing, are trained to the end, and none that it stopped comes
 back.
 
+Unlike there, the recommended recipe, if the search tries it, is never paused: it gives a usable
+model soon, and a baseline that has been trained as long as the winner.
+
 Towards the end of a time budget, when a new trial could not be trained to its end, the best paused
 trials that can still finish are continued instead, whatever their share of their rung. Once
 no new trial can be started, the best of each rung that has not failed is continued in any case, so
@@ -22,7 +25,7 @@ from dataclasses import dataclass, field
 
 from handsigns.config.search import SearchConfig
 from handsigns.metrics import EpochMetrics
-from handsigns.results.trial import Action, Verdict
+from handsigns.results.trial import FIRST_TRIAL_ID, Action, Verdict
 
 
 def rung_epochs(grace_period: int, factor: float, max_epochs: int) -> list[int]:
@@ -71,6 +74,7 @@ class PromotionASHA:
             _Rung(epoch)
             for epoch in rung_epochs(scheduler.grace_period, self._factor, self._max_epochs)
         ]
+        self._baseline_id = FIRST_TRIAL_ID if search_config.baseline_params() else None
         self._epoch_seconds: dict[str, float] = {}
         self._failed: set[str] = set()
 
@@ -88,7 +92,8 @@ class PromotionASHA:
         reached.ranked.insert(position, entry)
         quota = self._quota(reached)
         cutoff = self._objective.to_minimize(reached.ranked[quota - 1][0]) if quota else None
-        action: Action = "continue" if position < quota else "pause"
+        is_kept = position < quota or trial_id == self._baseline_id
+        action: Action = "continue" if is_kept else "pause"
         if action == "pause":
             reached.paused.add(trial_id)
         return action, Verdict(reached.epoch, value, cutoff, num_compared, action)

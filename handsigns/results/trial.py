@@ -29,6 +29,10 @@ LossScope = Literal["process", "node"]
 """Extent of a loss after which a trial is retried: its process alone, or its whole node."""
 
 
+FIRST_TRIAL_ID = "0000"
+"""ID of a search's first trial, which has the recommended recipe if the search tries that."""
+
+
 @dataclass(frozen=True)
 class TrialSpec:
     """Specification of a trial to train.

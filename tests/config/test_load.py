@@ -55,9 +55,10 @@ def test_scientific_notation_and_durations_are_parsed(load):
 def test_defaults_depend_on_other_settings(load):
     config = load(SPACE + "budget: {max_epochs: 90}\nobjective: {metric: val_accuracy}\n")
     assert config.objective.direction == "maximize"
-    assert (config.scheduler.grace_period, config.scheduler.reduction_factor) == (8, 3.0)
+    assert (config.scheduler.grace_period, config.scheduler.reduction_factor) == (8, 2.0)
     stopping = load(SPACE + "budget: {max_epochs: 90}\nscheduler: {name: asha}\n")
     assert stopping.scheduler.grace_period == 15
+    assert stopping.scheduler.reduction_factor == 3.0
     assert config.searcher.startup_trials == 10
     grid = load("space: {batch_size: {type: choice, values: [8, 16]}}\nsearcher: {name: grid}\n")
     assert grid.budget.trials == 2

@@ -9,7 +9,7 @@ from handsigns.policy.promotion import PromotionASHA, rung_epochs
 
 @pytest.fixture
 def make_rule(make_search_config):
-    def make(max_epochs=9, factor=3, grace_period=1, **budget):
+    def make(max_epochs=9, factor=3, grace_period=1, baseline=False, **budget):
         return PromotionASHA(
             make_search_config(
                 budget={"max_epochs": max_epochs, **budget},
@@ -18,6 +18,7 @@ def make_rule(make_search_config):
                     "grace_period": grace_period,
                     "reduction_factor": factor,
                 },
+                baseline=baseline,
             )
         )
 
@@ -60,6 +61,14 @@ def test_the_best_third_of_a_rung_continues(make_rule, report):
     assert report(rule, "f", 0.8) == "pause"
     assert next_trial(rule) == "a", "now second of six"
     assert next_trial(rule) is None, "nobody is promoted twice"
+
+
+@pytest.mark.parametrize(("baseline", "expected"), [(True, "continue"), (False, "pause")])
+def test_the_recipe_is_trained_to_its_end(make_rule, report, baseline, expected):
+    rule = make_rule(baseline=baseline)
+    assert [report(rule, name, 0.1) for name in "ab"] == ["pause", "pause"]
+    assert [report(rule, "0000", 0.9, epoch) for epoch in (1, 3)] == [expected] * 2
+    assert next_trial(rule) == "a", "it counts as one of three"
 
 
 def test_a_higher_rung_has_precedence(make_rule, report):

@@ -145,11 +145,12 @@ class SearchSimulator:
 def simulate_search(
     results: Path, name: str = "scripted", trials: int = 12, *, space=None, slots: int = 2,
     end: bool = True, with_failures: bool = True, hostile: bool = False, seed: int = 1,
-    max_epochs: int = 36, classes: int = 6,
+    max_epochs: int = 36, classes: int = 6, **sections,
 ) -> StoredSearch:  # fmt: skip
-    """Return a stored search with simulated trials."""
+    """Return a stored search with simulated trials; `sections` are those of its configuration."""
+    budget = {"trials": max(1, trials), "max_epochs": max_epochs}
     config, problems = validate_search_config(
-        {"space": space or SPACE, "budget": {"trials": max(1, trials), "max_epochs": max_epochs}}
+        {"space": space or SPACE, "budget": budget, **sections}
     )
     assert config is not None, problems
     names = HOSTILE_STRINGS if hostile else tuple("012345")

@@ -33,6 +33,12 @@ SECTIONS = {
 }
 
 
+PROMOTING = {
+    "scheduler": {"name": "asha_promotion", "grace_period": 3, "reduction_factor": 3},
+    "baseline": False,
+}
+
+
 @pytest.fixture(scope="module")
 def finished_root(workspace, tmp_path_factory):
     """Folder of a finished search."""
@@ -162,7 +168,7 @@ def test_retrain_and_test_open_the_search_once(finished, count_openings):
 
 def test_a_trial_that_ended_waiting_is_not_to_be_promoted(tmp_path):
     """The search was extended: what waited when it ended before is not promoted."""
-    stored = simulate_search(tmp_path, trials=0)
+    stored = simulate_search(tmp_path, trials=0, **PROMOTING)
     journal = Journal(stored.paths.journal, writable=True)
     _pause_trials(journal, 3)
     for number in range(3):
@@ -177,7 +183,7 @@ def test_a_trial_that_ended_waiting_is_not_to_be_promoted(tmp_path):
 )
 def test_a_promotion_is_judged_by_the_budget_of_its_session(tmp_path, trials, problems):
     """Where all trials had started, the best of the rung was promoted; then it was extended."""
-    stored = simulate_search(tmp_path, trials=0)
+    stored = simulate_search(tmp_path, trials=0, **PROMOTING)
     journal = Journal(stored.paths.journal, writable=True)
     journal.start_session(Session("f00d", {}, trials=trials))
     _pause_trials(journal, 2)
@@ -194,7 +200,7 @@ def test_a_promotion_is_judged_by_the_budget_of_its_session(tmp_path, trials, pr
 def test_limits_leave_fewer_trials_to_start(tmp_path, limits, problems):
     space = {"channel_width": {"type": "choice", "values": [4, 8, 12, 16]}}
     config, _ = validate_search_config(
-        {"space": space, "budget": {"trials": 40, "max_epochs": 36}, "limits": limits}
+        {"space": space, "budget": {"trials": 40, "max_epochs": 36}, "limits": limits, **PROMOTING}
     )
     data = simulate_search(tmp_path, trials=0).data
     paths = SearchPaths(tmp_path / "limited")
@@ -258,9 +264,19 @@ def test_the_next_best_may_follow_a_failed_trial(tmp_path):
     assert list(check_decisions(open_search(paths))) == []
 
 
+def test_a_pause_of_the_recipe_is_reported(tmp_path):
+    stored = simulate_search(tmp_path, trials=0, **PROMOTING | {"baseline": True})
+    journal = Journal(stored.paths.journal, writable=True)
+    _pause_trials(journal, 2)
+    journal.close()
+    (problem,) = check_decisions(open_search(stored.paths))
+    assert problem.startswith("trial 0000, epoch 3: ")
+    assert problem.endswith("expected continue")
+
+
 def _all_paused(tmp_path: Path, trials: int) -> tuple[SearchPaths, Journal]:
     """Return a search of which all trials are paused, and its open journal."""
-    paths = simulate_search(tmp_path, trials=0).paths
+    paths = simulate_search(tmp_path, trials=0, **PROMOTING).paths
     journal = Journal(paths.journal, writable=True)
     journal.start_session(Session("f00d", {}, trials=trials))
     _pause_trials(journal, trials)
