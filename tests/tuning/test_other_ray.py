@@ -8,7 +8,7 @@ import pytest
 
 import handsigns
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 SCRIPT = """
 import os
