@@ -55,7 +55,8 @@ class SearchConfig(BaseModel):
     reevaluation: Reevaluation = Reevaluation()
     limits: Limits = Limits()
     baseline: StrictBool = True
-    """Whether the first trial is the recommended recipe, or the nearest that the space allows."""
+    """Whether the first trial is the recommended recipe, or the nearest that the space allows;
+    ``asha_promotion`` trains it to the end."""
     seed: Annotated[ConfigInt, Field(ge=0, lt=2**32)] = 230
     """Seed of the sampler; a trial's seed derives from it and the trial's configuration."""
     storage: Annotated[str, BeforeValidator(_storage_uri)] | None = None
