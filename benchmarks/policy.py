@@ -271,25 +271,35 @@ def _table(name: str, compared: Comparison) -> Table:
 
 
 def _summaries(workers: int, compared: dict[str, Comparison]) -> list[Table]:
-    """Return tables of all data sets and spaces: times to 1 %, and regrets at the end."""
-    times, regrets = [], []
+    """Return tables of all data sets and spaces: times to the targets, and regrets at the end."""
+    times = [_times(workers, compared, target) for target in range(len(SHARES))]
+    regrets = []
     for policy in next(iter(compared.values())).found:
-        ratios = [one.capped_median(policy) / one.capped_median(OURS) for one in compared.values()]
-        cells = [one.median_time(policy, -1) + one.mark(policy) for one in compared.values()]
-        times.append((policy, *cells, f"{statistics.geometric_mean(ratios):.2f}"))
         medians = [one.median_regret(policy) for one in compared.values()]
         cells = [f"{regret:.1%}" for regret in (*medians, statistics.fmean(medians))]
         regrets.append((policy, *cells))
-    oracle = (f"{oracle_times(one.cell.curves)[-1]:.2f}" for one in compared.values())
-    times.append(("oracle", *oracle, ""))
-    return [
-        Table(
-            f"Time to the best 1 %, {workers} workers; * differs from ours, p < {SIGNIFICANCE:g}",
-            ("policy", *compared, "relative to ours"),
-            times,
-        ),
-        Table(f"Regret at the end, {workers} workers", ("policy", *compared, "mean"), regrets),
-    ]
+    title = f"Regret at the end, {workers} workers"
+    return [*times, Table(title, ("policy", *compared, "mean"), regrets)]
+
+
+def _times(workers: int, compared: dict[str, Comparison], target: int) -> Table:
+    is_last = target == len(SHARES) - 1
+    rows = []
+    for policy in next(iter(compared.values())).found:
+        ratios = [
+            one.capped_median(policy, target) / one.capped_median(OURS, target)
+            for one in compared.values()
+        ]
+        cells = [
+            one.median_time(policy, target) + (one.mark(policy) if is_last else "")
+            for one in compared.values()
+        ]
+        rows.append((policy, *cells, f"{statistics.geometric_mean(ratios):.2f}"))
+    oracle = (f"{oracle_times(one.cell.curves)[target]:.2f}" for one in compared.values())
+    rows.append(("oracle", *oracle, ""))
+    mark = f"; * differs from ours, p < {SIGNIFICANCE:g}" if is_last else ""
+    title = f"Time to the best {SHARES[target]:.0%}, {workers} workers{mark}"
+    return Table(title, ("policy", *compared, "relative to ours"), rows)
 
 
 def _targets(name: str, policies: Sequence[Policy], compared: Comparison) -> list[Target]:
