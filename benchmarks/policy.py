@@ -1,6 +1,6 @@
 """Study of the search's policy: samplers, schedulers and other tools, simulated on recorded curves.
 
-    python benchmarks/policy.py                                # the study of docs, with two workers
+    python benchmarks/policy.py --first-seed 100               # the study of docs, with two workers
     python benchmarks/policy.py --group rungs --workers 8 --seeds 20
     python benchmarks/policy.py --data hands24-default --policies "stock Ray" "promoting"
 
@@ -10,8 +10,8 @@ Times are in units of the median time of one full training. A target is the vali
 10 %, 3 % or 1 % of the recorded configurations reach at their end, and is reached when a trial ends
 with it. The oracle is the shortest full training of a configuration that reaches it. Regret is the
 ratio of the expected final loss of the best trial to that of the best recorded configuration, less
-1. Differences from ours are tested by Wilcoxon's signed-rank test over the seeds, corrected by
-Holm's method.
+1. Differences from ours are tested by Wilcoxon's signed-rank test over the seeds of a setting, and
+of all settings, corrected by Holm's method.
 """
 
 from __future__ import annotations

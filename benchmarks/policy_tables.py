@@ -78,15 +78,19 @@ class Comparison:
 
     def median_time(self, policy: str, target: int) -> str:
         """Return the median time to a target, and the share of searches that reached it."""
-        times = [outcome.times[target] for outcome in self.found[policy]]
-        reached = sum(map(math.isfinite, times)) / len(times)
-        median = statistics.median(times)
+        median = statistics.median(outcome.times[target] for outcome in self.found[policy])
         text = f"{median:.2f}" if math.isfinite(median) else "–"
+        reached = self.share_reached(policy, target)
         return text if reached == 1 else f"{text} ({reached:.0%})"
+
+    def share_reached(self, policy: str, target: int) -> float:
+        """Return the share of the searches that reached a target."""
+        outcomes = self.found[policy]
+        return sum(math.isfinite(outcome.times[target]) for outcome in outcomes) / len(outcomes)
 
     def capped_median(self, policy: str, target: int = -1) -> float:
         """Return the median time to a target, at most that of a whole search."""
-        return statistics.median(self._capped_times(policy, target))
+        return statistics.median(self.capped_times(policy, target))
 
     def median_regret(self, policy: str, checkpoint: int = -1) -> float:
         """Return the median regret at a checkpoint, by default the end."""
@@ -99,11 +103,20 @@ class Comparison:
     @cached_property
     def p_values(self) -> dict[str, float]:
         """Holm-corrected p-values of the differences from ours in the time to 1 %."""
-        times = {policy: self._capped_times(policy, -1) for policy in self.found}
-        return paired_p_values(times.pop(OURS), times)
+        return _p_values([self], target=-1)
 
-    def _capped_times(self, policy: str, target: int) -> list[float]:
+    def capped_times(self, policy: str, target: int) -> list[float]:
+        """Return the time of each search to a target, at most that of a whole search."""
         return [min(outcome.times[target], self.cell.horizon) for outcome in self.found[policy]]
+
+
+def _p_values(comparisons: Sequence[Comparison], target: int) -> dict[str, float]:
+    """Return Holm-corrected p-values of differences from ours, all settings taken together."""
+    times = {
+        policy: [time for one in comparisons for time in one.capped_times(policy, target)]
+        for policy in comparisons[0].found
+    }
+    return paired_p_values(times.pop(OURS), times)
 
 
 def outcome_table(name: str, compared: Comparison) -> Table:
@@ -148,6 +161,7 @@ def summary_tables(workers: int, compared: dict[str, Comparison]) -> list[Table]
 
 def _times(workers: int, compared: dict[str, Comparison], target: int) -> Table:
     is_last = target == len(SHARES) - 1
+    p_values = _p_values([*compared.values()], target)
     rows = []
     for policy in next(iter(compared.values())).found:
         ratios = [
@@ -158,12 +172,15 @@ def _times(workers: int, compared: dict[str, Comparison], target: int) -> Table:
             one.median_time(policy, target) + (one.mark(policy) if is_last else "")
             for one in compared.values()
         ]
-        rows.append((policy, *cells, f"{statistics.geometric_mean(ratios):.2f}"))
+        reached = statistics.fmean(one.share_reached(policy, target) for one in compared.values())
+        p_value = f"{p_values[policy]:.2g}" if policy in p_values else ""
+        ratio = f"{statistics.geometric_mean(ratios):.2f}"
+        rows.append((policy, *cells, ratio, f"{reached:.0%}", p_value))
     oracle = (f"{oracle_times(one.cell.curves)[target]:.2f}" for one in compared.values())
-    rows.append(("oracle", *oracle, ""))
+    rows.append(("oracle", *oracle, "", "", ""))
     mark = f"; * differs from ours, p < {SIGNIFICANCE:g}" if is_last else ""
     title = f"Time to the best {SHARES[target]:.0%}, {workers} workers{mark}"
-    return Table(title, ("policy", *compared, "relative to ours"), rows)
+    return Table(title, ("policy", *compared, "relative to ours", "reached", "p, all"), rows)
 
 
 def peer_targets(name: str, policies: Sequence[Policy], compared: Comparison) -> list[Target]:
