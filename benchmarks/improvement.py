@@ -1,6 +1,6 @@
 """Calibration of the chance of a better winner, and of `patience: auto`, in simulated searches.
 
-    python benchmarks/improvement.py
+    python benchmarks/improvement.py --first-seed 100
     python benchmarks/improvement.py --data signs32-default --seeds 200
 
 Simulated searches with the default policy state, at a quarter, half and three quarters of their
@@ -74,11 +74,13 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, default=100, help="simulated searches of each data set"
     )
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first of them")
     args = parse(parser, data=recorded[:1], seeds=2)
     histories = []
     for name in args.data:
         log_progress(f"{name}: {args.seeds} searches")
-        histories += [simulate(name, args.workers, seed) for seed in range(args.seeds)]
+        seeds = range(args.first_seed, args.first_seed + args.seeds)
+        histories += [simulate(name, args.workers, seed) for seed in seeds]
     return finish([_calibration(histories), _patience(histories)], [], args)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from handsigns.console.format import format_duration
 
-PRIOR_SHAPE, PRIOR_RATE = 3.0, 2.0
+PRIOR_SHAPE, PRIOR_RATE = 5.0, 2.0
 """Prior of k: a gamma distribution with a mean of `PRIOR_SHAPE / PRIOR_RATE`."""
 AUTO_PATIENCE_SHARE, AUTO_PATIENCE_CHANCE = 0.25, 0.2
 """With ``patience: auto`` a search ends once as much time again as this share of what it has run
