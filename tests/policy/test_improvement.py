@@ -38,6 +38,13 @@ def predicted_and_happened(rate_of):
     return np.mean(predicted), np.mean(happened)
 
 
+@pytest.mark.parametrize("rate", [1.0, 2.0, 5.0])
+def test_it_is_calibrated_for_processes_of_a_constant_rate(rate):
+    """Winners that change at a rate of k/t do so as often as predicted, about."""
+    predicted, happened = predicted_and_happened(lambda rng: rate)
+    assert predicted == pytest.approx(happened, abs=0.15)
+
+
 def test_it_is_calibrated_for_rates_of_its_prior():
     predicted, happened = predicted_and_happened(lambda rng: rng.gamma(PRIOR_SHAPE, 1 / PRIOR_RATE))
     assert predicted == pytest.approx(happened, abs=0.02)
