@@ -24,6 +24,7 @@ from samplers import (
 )
 
 from handsigns.config.search import SearchConfig
+from handsigns.config.sections import PROMOTION_GRACE_PERIOD_DIVISOR, PROMOTION_REDUCTION_FACTOR
 from handsigns.metrics import EpochMetrics
 from handsigns.policy.promotion import PromotionASHA
 from handsigns.policy.sampler import Sampler
@@ -56,8 +57,8 @@ def ours(
     searcher: str = "tpe",
     startup: int = 10,
     scheduler: str = "asha_promotion",
-    grace: float = 1 / 12,
-    factor: float = 2.0,
+    grace: float = 1 / PROMOTION_GRACE_PERIOD_DIVISOR,
+    factor: float = PROMOTION_REDUCTION_FACTOR,
     baseline: bool = True,
     source: type[Sampler] = Sampler,
     rule: Callable[[SearchConfig], StoppingRule] = make_stopping_rule,
