@@ -167,13 +167,14 @@ def _against_recipe(
     role, so_far = ("winner", "") if final else ("leader", " so far")
     if recipe.trial_id == winner.trial_id:
         return (
-            f"The {role} is the recommended recipe itself (trial 0000): no other trial did "
-            f"better{so_far}."
+            f"The {role} is the recommended recipe itself (trial {recipe.trial_id}): no other "
+            f"trial did better{so_far}."
         )
+    named = f"The recommended recipe (trial {recipe.trial_id})"
     recipe_score = validation_score(search, recipe)
     if recipe_score is None:
-        return f"The recommended recipe (trial 0000) has no result (status: {recipe.status})."
-    reached = f"The recommended recipe (trial 0000) reached {percent(recipe_score.score)}"
+        return f"{named} has no result (status: {recipe.status})."
+    reached = f"{named} reached {percent(recipe_score.score)}"
     gain = 100 * (best_score.score - recipe_score.score)
     if abs(gain) < _MIN_REPORTED_POINTS:
         return f"{reached}, the same as the {role}."

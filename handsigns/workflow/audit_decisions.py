@@ -110,7 +110,7 @@ class _PromotionAudit:
         self._search, self._config = search, config
         self._sign = 1.0 if config.objective.minimize else -1.0
         self._factor = config.scheduler.reduction_factor or 0.0
-        self._recipe = FIRST_TRIAL_ID if config.baseline_params() else None
+        self._baseline_id = FIRST_TRIAL_ID if config.baseline_params() else None
         self._epoch_seconds: dict[str, float] = {}
         self._num_started = 0
         self._failed: set[str] = set()
@@ -153,7 +153,8 @@ class _PromotionAudit:
                 yield f"trial {trial_id}: decision after epoch {metrics.epoch}, which is not a rung"
             return
         rung.values[trial_id] = self._sign * float(getattr(metrics, self._config.objective.metric))
-        action = "continue" if trial_id in (self._recipe, *rung.best(self._factor)) else "pause"
+        kept = (self._baseline_id, *rung.best(self._factor))
+        action = "continue" if trial_id in kept else "pause"
         if action == "pause":
             rung.waiting.add(trial_id)
         if event.verdict is None or event.verdict.action != action:
