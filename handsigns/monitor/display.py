@@ -64,7 +64,7 @@ class TrialDisplay(Observer, abc.ABC):
 
     @abc.abstractmethod
     def describe_end(self, record: TrialRecord) -> str:
-        """Return how a trial ended."""
+        """Return how a trial ended, or that it has paused."""
 
     @contextmanager
     def live_view(self) -> Iterator[None]:
@@ -95,13 +95,15 @@ class TrialDisplay(Observer, abc.ABC):
         self._last_printed_at = time.monotonic()
 
     def on_epoch(self, record: TrialRecord) -> None:
-        """Display a finished epoch, and that the trial has paused."""
-        if self._live is None:
-            if record.status == "paused":
-                self.print_message(f"{self.describe_end(record)}; {self.progress_line}")
-            elif time.monotonic() - self._last_printed_at > _HEARTBEAT_INTERVAL_S:
-                self.print_message("  " + self.progress_line)
+        """Display a finished epoch."""
+        since_printed = time.monotonic() - self._last_printed_at
+        if self._live is None and since_printed > _HEARTBEAT_INTERVAL_S:
+            self.print_message("  " + self.progress_line)
         self._refresh()
+
+    def on_trial_pause(self, record: TrialRecord) -> None:
+        """Print that a trial has paused."""
+        self._show_outcome(record)
 
     def on_note(self, trial_id: str, note: str) -> None:
         """Print a note on a trial."""
@@ -121,6 +123,9 @@ class TrialDisplay(Observer, abc.ABC):
 
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
+        self._show_outcome(record)
+
+    def _show_outcome(self, record: TrialRecord) -> None:
         if self._live is None:
             self.print_message(f"{self.describe_end(record)}; {self.progress_line}")
         self._refresh()

@@ -76,6 +76,11 @@ class SearchDisplay(TrialDisplay):
         self._count(record)
         super().on_epoch(record)
 
+    def on_trial_pause(self, record: TrialRecord) -> None:
+        """Print that a trial has paused."""
+        self._paused.add(record.trial_id)
+        super().on_trial_pause(record)
+
     def on_trial_end(self, record: TrialRecord) -> None:
         """Print how a trial ended."""
         self._count(record)  # it may have failed before its next epoch
@@ -90,8 +95,6 @@ class SearchDisplay(TrialDisplay):
     def _count(self, record: TrialRecord) -> None:
         self._savings.update(record)
         self._paused.discard(record.trial_id)
-        if record.status == "paused":
-            self._paused.add(record.trial_id)
 
     def _add_finished(self, record: TrialRecord) -> None:
         self._status_counts[record.status] += 1

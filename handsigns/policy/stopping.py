@@ -71,7 +71,10 @@ class StoppingCriteria(Observer):
         self.previous_elapsed = elapsed
         """Seconds that earlier sessions took."""
         self._start_time = clock()
+        self._latest: dict[str, TrialRecord] = {}
+        """Record of each trial when it last paused or ended."""
         self._best: TrialRecord | None = None
+        """Best of these."""
         self.winner_changes = winner_changes or WinnerChanges(search_config.objective)
         """Changes of the best completed trial, over all sessions."""
         self._trials_without_improvement: set[str] = set()
@@ -142,9 +145,7 @@ class StoppingCriteria(Observer):
         return self.reason is not None
 
     def on_epoch(self, record: TrialRecord) -> None:
-        """Check whether the target is reached or, where a trial pauses, the patience exhausted."""
-        if record.status == "paused":
-            self.on_trial_end(record)
+        """Check whether the target is reached."""
         if record.last_epoch is not None:
             self.check_target(record.trial_id, record.last_epoch)
 
@@ -156,20 +157,32 @@ class StoppingCriteria(Observer):
         if self._config.objective.score_of(metrics) >= target - SCORE_TOLERANCE:
             self.reason = f"trial {trial_id} reached the target of {target:.2%}"
 
+    def on_trial_pause(self, record: TrialRecord) -> None:
+        """Check whether the patience is exhausted."""
+        self._add_outcome(record)
+
     def on_trial_end(self, record: TrialRecord) -> None:
         """Check whether the patience is exhausted, or too many trials fail with the same error."""
-        self._update_best(record)
         self.winner_changes.add(record, self.elapsed())
+        self._add_outcome(record)
+
+    def _add_outcome(self, record: TrialRecord) -> None:
+        self._update_best(record)
         self._check_patience()
         self._check_failures(record)
 
     def _update_best(self, record: TrialRecord) -> None:
-        objective = self._config.objective
-        if self._best is None or rank_key(record, objective) < rank_key(self._best, objective):
+        self._latest[record.trial_id] = record
+        if self._best is None or self._rank_key(record) < self._rank_key(self._best):
             self._best = record
             self._trials_without_improvement.clear()
-        else:
-            self._trials_without_improvement.add(record.trial_id)
+            return
+        self._trials_without_improvement.add(record.trial_id)
+        if record.trial_id == self._best.trial_id:  # it became worse after a pause
+            self._best = min(self._latest.values(), key=self._rank_key)
+
+    def _rank_key(self, record: TrialRecord) -> tuple[int, float, float, str]:
+        return rank_key(record, self._config.objective)
 
     def _check_failures(self, record: TrialRecord) -> None:
         if record.status != "failed":

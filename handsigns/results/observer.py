@@ -14,6 +14,9 @@ class Observer:
     def on_epoch(self, record: TrialRecord) -> None:
         """Handle a finished epoch."""
 
+    def on_trial_pause(self, record: TrialRecord) -> None:
+        """Handle the pause of a trial, after `on_epoch` of its latest epoch."""
+
     def on_note(self, trial_id: str, note: str) -> None:
         """Handle a notice from a trial that the user should see."""
 

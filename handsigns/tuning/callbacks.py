@@ -84,13 +84,17 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         verdict = self._scheduler.pop_verdict(trial_id, metrics.epoch)
         with self._stopping.abort_on_write_error():
             self._journal.report_epoch(trial_id, metrics, placement, verdict)
-            if verdict is not None and verdict.action == "stop":
+            record = self._journal[trial_id]
+            action = None if verdict is None else verdict.action
+            if action == "stop":
                 self._pending_status[trial_id] = ("stopped", "")
-            if verdict is not None and verdict.action == "pause":
-                self._source.on_trial_pause(self._journal[trial_id], metrics.epoch)
-                self._retention.add_paused(self._journal[trial_id])
+            if action == "pause":
+                self._source.on_trial_pause(record, metrics.epoch)
+                self._retention.add_paused(record)
             for observer in self._observers:
-                observer.on_epoch(self._journal[trial_id])
+                observer.on_epoch(record)
+                if action == "pause":
+                    observer.on_trial_pause(record)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial that finished or was stopped by the scheduler.

@@ -129,6 +129,7 @@ def test_a_promoted_trial_that_fails_is_no_longer_paused(make_search_config, tmp
         "0000", make_epoch_metrics(1, 0.5), PLACEMENT, Verdict(1, 0.5, None, 0, "pause")
     )
     display.on_epoch(journal["0000"])
+    display.on_trial_pause(journal["0000"])
     assert display._status().num_finished == 1
     journal.resume_trial("0000")
     display.on_trial_end(journal.end_trial("0000", "failed"))

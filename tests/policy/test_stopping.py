@@ -138,12 +138,32 @@ def test_after_another_outcome_more_failures_end_the_search(
 
 def test_a_paused_trial_counts_once_for_the_patience(make_search_config, make_record, clock):
     stopping = StoppingCriteria(make_search_config(budget={"patience": 2}), clock=clock)
-    stopping.on_epoch(make_record("0000", [0.3], "paused"))
-    stopping.on_epoch(make_record("0001", [0.9], "paused"))
-    stopping.on_epoch(make_record("0001", [0.9, 0.8], "paused"))
+    stopping.on_trial_pause(make_record("0000", [0.3], "paused"))
+    stopping.on_trial_pause(make_record("0001", [0.9], "paused"))
+    stopping.on_trial_pause(make_record("0001", [0.9, 0.8], "paused"))
     assert not stopping.should_stop()
-    stopping.on_epoch(make_record("0002", [0.9], "paused"))
+    stopping.on_trial_pause(make_record("0002", [0.9], "paused"))
     assert stopping.reason == "no improvement in 2 trials"
+
+
+@pytest.mark.parametrize("status", ["completed", "diverged"])
+def test_patience_compares_with_the_latest_result_of_the_best(
+    make_search_config, make_record, clock, status
+):
+    config = make_search_config(budget={"patience": 2})
+    outcomes = [
+        make_record("0000", [0.20], "paused"),
+        make_record("0000", [0.20, 0.25], status),
+        make_record("0001", [0.22]),
+    ]
+    stopping = StoppingCriteria(config, clock=clock)
+    stopping.on_trial_pause(outcomes[0])
+    for record in outcomes[1:]:
+        stopping.on_trial_end(record)
+    for case in (stopping, StoppingCriteria(config, outcomes, clock=clock)):
+        assert not case.should_stop(), "trial 0001 is the best"
+        case.on_trial_end(make_record("0002", [0.23]))
+        assert not case.should_stop(), "the first without improvement"
 
 
 @pytest.fixture
