@@ -17,7 +17,7 @@ from handsigns.config.hyperparameters import Scalar
 from handsigns.config.search import SearchConfig
 from handsigns.metrics import EpochMetrics
 from handsigns.policy.learning_curves import LearningCurve
-from handsigns.policy.source import TrialSource
+from handsigns.policy.source import TrialSource, next_trial
 from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.trial import Status, TrialRecord, TrialSpec
 
@@ -155,22 +155,15 @@ class SimulatedSearch:
     def _next_trial(self, now: float) -> _Trial | None:
         if self._lost:
             return self._trials[self._lost.pop(0)]
-        promoted = self._next_promotion(now)
-        if promoted is None:
-            spec = self._source.suggest()
-            if spec is not None:
-                trial = _Trial(spec, self._curves.predict(spec.params, spec.seed))
-                self._trials[spec.trial_id] = trial
-                return trial
-            # The space may just have proved to be exhausted.
-            promoted = self._next_promotion(now)
-        return None if promoted is None else self._trials[promoted]
-
-    def _next_promotion(self, now: float) -> str | None:
-        return self._rule.next_promotion(
-            can_start=self._source.remaining > 0,
-            remaining_seconds=None if self._budget is None else self._budget - now,
-        )
+        remaining_seconds = None if self._budget is None else self._budget - now
+        trial = next_trial(self._source, self._rule, remaining_seconds)
+        if trial is None:
+            return None
+        if isinstance(trial, str):
+            return self._trials[trial]
+        started = _Trial(trial, self._curves.predict(trial.params, trial.seed))
+        self._trials[trial.trial_id] = started
+        return started
 
     def _train_epoch(self, now: float, trial: _Trial, slowness: float) -> None:
         duration = trial.curve.epoch_seconds * slowness

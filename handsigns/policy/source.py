@@ -1,9 +1,10 @@
-"""Interface of trial sources: a sampler, or a plan of runs."""
+"""Interface of trial sources, such as a sampler, and the trial that a free worker trains."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.trial import TrialRecord, TrialSpec
 
 
@@ -25,3 +26,26 @@ class TrialSource(Protocol):
 
     def should_resume(self, trial_id: str) -> bool:
         """Return whether to resume an unfinished trial of an earlier session."""
+
+
+def next_trial(
+    source: TrialSource, rule: StoppingRule, remaining_seconds: float | None
+) -> TrialSpec | str | None:
+    """Return what a free worker trains, once no interrupted trial waits to be resumed.
+
+    Args:
+        source: source of new trials.
+        rule: early-stopping rule, which promotes paused trials.
+        remaining_seconds: seconds left of the search's time budget; None without one.
+
+    Returns:
+        The ID of a promoted trial or else a new trial; None if there is neither.
+    """
+
+    def promote() -> str | None:
+        return rule.next_promotion(
+            can_start=source.remaining > 0, remaining_seconds=remaining_seconds
+        )
+
+    # In `suggest` the space may have proved to be exhausted, which lets more trials be promoted.
+    return promote() or source.suggest() or promote()

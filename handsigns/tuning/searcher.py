@@ -9,7 +9,7 @@ from typing import Any
 from ray.tune import Stopper
 from ray.tune.search import Searcher
 
-from handsigns.policy.source import TrialSource
+from handsigns.policy.source import TrialSource, next_trial
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.policy.stopping_rule import StoppingRule
 from handsigns.results.journal import Journal
@@ -80,26 +80,19 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
 
     def _record_next(self) -> TrialSpec | None:
         """Return the next trial, after recording its start."""
-        unfinished = self._to_resume.popleft() if self._to_resume else self._next_promotion()
-        if unfinished is None:
-            new_spec = self._source.suggest()
-            if new_spec is not None:
-                with self._stopping.abort_on_write_error():
-                    self._journal.start_trial(new_spec)
-                return new_spec
-            # The space may just have proved to be exhausted.
-            unfinished = self._next_promotion()
-        if unfinished is None:
+        trial: TrialSpec | str | None
+        if self._to_resume:
+            trial = self._to_resume.popleft()
+        else:
+            trial = next_trial(self._source, self._rule, self._stopping.remaining_seconds)
+        if trial is None:
             return None
         with self._stopping.abort_on_write_error():
-            self._journal.resume_trial(unfinished)
-        return self._journal[unfinished].spec
-
-    def _next_promotion(self) -> str | None:
-        return self._rule.next_promotion(
-            can_start=self._source.remaining > 0,
-            remaining_seconds=self._stopping.remaining_seconds,
-        )
+            if isinstance(trial, str):
+                self._journal.resume_trial(trial)
+            else:
+                self._journal.start_trial(trial)
+        return self._journal[trial].spec if isinstance(trial, str) else trial
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
