@@ -81,7 +81,7 @@ class PromotionASHA:
     def decide(self, trial_id: str, metrics: EpochMetrics) -> tuple[Action, Verdict | None]:
         """See `StoppingRule`."""
         self._epoch_seconds[trial_id] = metrics.epoch_seconds
-        self.restore_running(trial_id)
+        self.discard_paused(trial_id)
         reached = next((rung for rung in self._rungs if rung.epoch == metrics.epoch), None)
         if reached is None:
             return "continue", None
@@ -119,7 +119,7 @@ class PromotionASHA:
                     return self._promote(rung, trial_id)
         return None
 
-    def restore_running(self, trial_id: str) -> None:
+    def discard_paused(self, trial_id: str) -> None:
         """See `StoppingRule`."""
         for rung in self._rungs:
             rung.paused.discard(trial_id)

@@ -22,8 +22,8 @@ class StoppingRule(Protocol):
             remaining_seconds: seconds left of the search's time budget; None without one.
         """
 
-    def restore_running(self, trial_id: str) -> None:
-        """Note that a trial of an earlier session was promoted, though it reported no epoch."""
+    def discard_paused(self, trial_id: str) -> None:
+        """Note that a trial no longer waits: it was promoted, reported an epoch, or has ended."""
 
     def on_failure(self, trial_id: str) -> None:
         """Note that a trial has failed or diverged."""
@@ -36,8 +36,8 @@ class NoPromotion:
         """Return None: no trial is paused."""
         return None
 
-    def restore_running(self, trial_id: str) -> None:
-        """Do nothing: no trial is promoted."""
+    def discard_paused(self, trial_id: str) -> None:
+        """Do nothing: no trial is paused."""
 
     def on_failure(self, trial_id: str) -> None:
         """Do nothing: no other trial takes its place."""

@@ -104,7 +104,7 @@ def trials_to_resume(
     for record in journal.records:
         if record.status == "paused":
             continue
-        rule.restore_running(record.trial_id)
+        rule.discard_paused(record.trial_id)
         if record.status in FAILURES:
             rule.on_failure(record.trial_id)
         if record.is_terminal:

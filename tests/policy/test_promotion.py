@@ -166,7 +166,7 @@ def test_replayed_reports_restore_the_rule(make_rule, make_epoch_metrics):
                 if event[3] != "continue":
                     at_work.discard(event[1])
         for name in at_work:
-            restored.restore_running(name)
+            restored.discard_paused(name)
         for event in log[killed_at:]:
             if event[0] == "start":
                 assert (next_trial(restored) or event[1]) == event[1]
