@@ -16,9 +16,9 @@ Params = dict[str, Scalar]
 
 Status = Literal["running", "completed", "stopped", "paused", "interrupted", "diverged", "failed"]
 """Status of a trial: ``completed`` trained all its epochs, ``stopped`` was stopped early by the
-scheduler, ``paused`` waits at a rung until the scheduler promotes it, ``interrupted`` ended with
-the search and can be resumed, ``diverged`` had a non-finite loss, ``failed`` raised an error or
-lost its process too often."""
+scheduler or still paused when the search ended, ``paused`` waits at a rung until the scheduler
+promotes it, ``interrupted`` ended with the search and can be resumed, ``diverged`` had a non-finite
+loss, ``failed`` raised an error or lost its process too often."""
 FAILURES: tuple[Status, ...] = ("failed", "diverged")
 """Statuses of trials that have ended without a result."""
 
@@ -111,7 +111,8 @@ class Verdict:
     Attributes:
         rung: epoch of the rung.
         value: objective value of the trial.
-        cutoff: worst value that continues; None without trials to compare with.
+        cutoff: worst value that continues, apart from that of the recommended recipe; None while
+            too few trials have reached the rung.
         num_compared: number of trials that had reached the rung before.
         action: see `Action`.
     """

@@ -97,9 +97,9 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
                     observer.on_trial_pause(record)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record the end of a trial that finished or was stopped by the scheduler.
+        """Record the end of a trial that completed, was stopped, diverged or failed.
 
-        Any other trial was interrupted along with the search, and can be resumed.
+        Any other trial has paused, or was interrupted along with the search, and can continue.
         """
         trial_id = trial.config["trial_id"]
         if trial_id in self._pending_status:

@@ -1,8 +1,8 @@
-"""Early stopping: Ray's schedulers, made deterministic and replayable.
+"""Early stopping: our own rule or one of Ray's, deterministic and replayable.
 
-Ray's schedulers identify a trial by an ID that changes with every session, and lose their rungs
-when a search is resumed. `ReplayableScheduler` feeds them our IDs, each epoch once, and the journal
-of earlier sessions first, so that their rungs hold exactly the values recorded before.
+To Ray a trial has an ID that changes with every session, and rungs are lost when a search is
+resumed. `ReplayableScheduler` feeds the rule our IDs, each epoch once, and the journal of earlier
+sessions first, so that its rungs hold exactly the values recorded before.
 """
 
 from __future__ import annotations
