@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,9 @@ from handsigns.host import available_cpus
 
 _NVIDIA_SMI_TIMEOUT_S = 60.0
 """Timeout of `nvidia-smi`; it takes seconds for each GPU that no process keeps initialized."""
+
+_VISIBLE_DEVICE = re.compile(r"\s*(\d|GPU-|MIG-)")
+"""Start of a valid entry of ``CUDA_VISIBLE_DEVICES``: the number or UUID of a device."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,21 @@ class Node:
 def local_node() -> Node:
     """Return this machine's CPUs and visible NVIDIA GPUs, without starting Ray."""
     gpus = sum(line.startswith("GPU ") for line in nvidia_smi("-L"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:  # as Ray reads it
-        devices = [] if visible in ("", "NoDevFiles") else visible.split(",")
-        gpus = min(gpus, len(devices))
+    visible = visible_devices()
+    if visible is not None:
+        gpus = min(gpus, len(visible.split(",")) if visible else 0)
     return Node(float(available_cpus()), float(gpus))
+
+
+def visible_devices() -> str | None:
+    """Return ``CUDA_VISIBLE_DEVICES`` up to its first invalid entry, such as -1, as CUDA reads it.
+
+    None if it is not set.
+    """
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if devices is None:
+        return None
+    return ",".join(itertools.takewhile(_VISIBLE_DEVICE.match, devices.split(",")))
 
 
 def nvidia_smi(*arguments: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from handsigns.cluster import ray_compat
 from handsigns.cluster.isolation import environment, restore_process_state
+from handsigns.cluster.nodes import visible_devices
 from handsigns.cluster.scratch import TOKEN_FILE, create_token, scratch_dir
 from handsigns.errors import ResourceError
 from handsigns.host import available_cpus, is_installed
@@ -109,7 +110,9 @@ def ray_session(
         if home is not None:  # Ray reads it on import
             stack.enter_context(environment({"HOME": str(home)}))
         ray_env = {name: value for name, value in _RAY_ENV.items() if name not in os.environ}
-        stack.enter_context(environment(ray_env | (LOOPBACK_ONLY_ENV if start_local else {})))
+        # Ray would count an invalid entry as a GPU.
+        local_env = LOOPBACK_ONLY_ENV | {"CUDA_VISIBLE_DEVICES": visible_devices()}
+        stack.enter_context(environment(ray_env | (local_env if start_local else {})))
         scratch = stack.enter_context(scratch_dir())
         if already_connected:
             if address is not None:

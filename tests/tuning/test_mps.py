@@ -12,7 +12,7 @@ import pytest
 
 from handsigns.cluster import preflight
 from handsigns.cluster.mps import mps_active, mps_daemon
-from handsigns.cluster.nodes import Node, local_node
+from handsigns.cluster.nodes import Node, local_node, visible_devices
 from handsigns.cluster.resources import allocate
 from handsigns.config.sections import Resources
 from handsigns.errors import ResourceError
@@ -199,9 +199,10 @@ def test_no_daemon_is_started_where_no_gpu_is_shared(machine, requested):
     assert not machine.daemons()
 
 
-def test_machine_without_a_visible_gpu_needs_no_daemon(machine, monkeypatch):
+@pytest.mark.parametrize("visible", ["", "-1", "-1,0", "NoDevFiles"])
+def test_machine_without_a_visible_gpu_needs_no_daemon(machine, monkeypatch, visible):
     assert local_node().gpus == 1
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert local_node().gpus == 0
     with mps_daemon(Resources(), pytest.fail):
         assert not machine.daemons()
@@ -210,6 +211,12 @@ def test_machine_without_a_visible_gpu_needs_no_daemon(machine, monkeypatch):
         mps_daemon(Resources(mps="on"), pytest.fail),
     ):
         pass
+
+
+@pytest.mark.parametrize("names", ["0,1", "GPU-8932f937", "MIG-GPU-8932f937/1/2"])
+def test_gpus_before_an_invalid_one_are_visible(monkeypatch, names):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"{names},-1,2")
+    assert visible_devices() == names
 
 
 def test_a_product_name_does_not_count_as_a_gpu(machine):
