@@ -1,7 +1,8 @@
 """All use of Ray's private API: the reason for it, and the fallback on a Ray that lacks it.
 
 Tested with the versions that pyproject.toml declares (`make test-versions`). Patches are undone at
-the end of a search. Where a patched attribute is missing, searches start slower, but run.
+the end of a search. Where an attribute is missing that is patched for speed, searches start slower,
+but run; without one that is patched for security they fail.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from handsigns.errors import ResourceError
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +137,22 @@ def reload_ray_config() -> None:
 
 
 def bind_to_loopback() -> contextlib.AbstractContextManager[None]:
-    """Keep every listener on loopback, even if Ray was imported before our settings were set."""
+    """Keep every listener on loopback, even if Ray was imported before our settings were set.
+
+    For security there is no fallback.
+
+    Raises:
+        ResourceError: this version of Ray has no such setting.
+    """
+    import ray
+    from ray._private import ray_constants
+
+    if not hasattr(ray_constants, "ENABLE_RAY_CLUSTER"):
+        raise ResourceError(
+            f"Ray {ray.__version__} would accept connections from other machines: it has no "
+            f"ray_constants.ENABLE_RAY_CLUSTER; use an earlier version: "
+            f"pip install 'ray[tune]<{ray.__version__}'"
+        )
     return _patched("ray._private.ray_constants", "ENABLE_RAY_CLUSTER", lambda _: False)
 
 

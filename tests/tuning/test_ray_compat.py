@@ -1,4 +1,4 @@
-"""Tests of the patches of Ray's private API: they are undone, and optional."""
+"""Tests of the patches of Ray's private API: they are undone, and optional but for security."""
 
 import os
 
@@ -6,6 +6,7 @@ import pytest
 
 from handsigns.cluster import ray_compat
 from handsigns.cluster.isolation import environment
+from handsigns.errors import ResourceError
 
 
 @pytest.fixture
@@ -29,6 +30,16 @@ def test_a_missing_attribute_is_logged_and_skipped(controller, monkeypatch, capl
     assert (
         "this version of Ray has no ray.tune.execution.tune_controller._ObjectCache" in caplog.text
     )
+
+
+def test_a_ray_that_would_listen_on_the_network_is_refused(monkeypatch):
+    constants = pytest.importorskip("ray._private.ray_constants")
+    monkeypatch.delattr(constants, "ENABLE_RAY_CLUSTER")
+    with (
+        pytest.raises(ResourceError, match=r"would accept connections .* pip install 'ray"),
+        ray_compat.bind_to_loopback(),
+    ):
+        pass
 
 
 def test_the_environment_is_restored(monkeypatch):
