@@ -185,6 +185,7 @@ def _start_or_join(address: str | None, data_bytes: int, dashboard: bool) -> str
 def _start_local_ray(data_bytes: int, dashboard: bool) -> str:
     import ray
 
+    temp_dir = _ray_temp_dir()
     failures: list[Exception] = []
     while len(failures) < _MAX_START_ATTEMPTS:
         try:
@@ -196,7 +197,7 @@ def _start_local_ray(data_bytes: int, dashboard: bool) -> str:
                     dashboard_host="127.0.0.1",
                     log_to_driver=False,
                     object_store_memory=_OBJECT_STORE_BASE_BYTES + data_bytes,
-                    _temp_dir=_ray_temp_dir(),
+                    _temp_dir=temp_dir,
                 )
         except Exception as error:  # Ray raises a bare Exception if its processes time out
             ray.shutdown()
@@ -205,7 +206,7 @@ def _start_local_ray(data_bytes: int, dashboard: bool) -> str:
             return str(context.dashboard_url)
     raise ResourceError(
         f"cannot start Ray on this machine ({_MAX_START_ATTEMPTS} attempts): {failures[-1]}\n"
-        f"see Ray's logs in {_ray_temp_dir() or _default_ray_temp_dir()}"
+        f"see Ray's logs in {temp_dir or _default_ray_temp_dir()}"
     ) from failures[-1]
 
 
