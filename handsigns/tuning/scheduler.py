@@ -124,10 +124,12 @@ class MedianRuleWithVerdict(NoPromotion):
     """Ray's median stopping rule, extended by a verdict with the values compared."""
 
     def __init__(self, search_config: SearchConfig) -> None:
-        self._grace_period = search_config.scheduler.grace_period or 1
+        grace_period = search_config.scheduler.grace_period
+        assert grace_period is not None, "resolved by the configuration"
+        self._grace_period = grace_period
         self._max_epochs = search_config.budget.max_epochs
         self._rule = MedianStoppingRule(
-            grace_period=self._grace_period,
+            grace_period=grace_period,
             min_samples_required=_MIN_MEDIAN_SAMPLES,
             # With an infinite time slice the rule never pauses a trial; it only stops trials.
             min_time_slice=math.inf,
