@@ -158,9 +158,10 @@ class _Encoder:
                     point.append(position)
                 case CategoricalDistribution(choices=choices):
                     point.extend(float(value == choice) for choice in choices)
+                case IntDistribution() | FloatDistribution() if value is None:
+                    point.append(0.5)
                 case IntDistribution() | FloatDistribution():
-                    low, high = float(distribution.low), float(distribution.high)
-                    number = (low + high) / 2 if value is None else float(value)
+                    low, high, number = map(float, (distribution.low, distribution.high, value))
                     if distribution.log:
                         low, high, number = np.log(low), np.log(high), np.log(number)
                     point.append((number - low) / (high - low))

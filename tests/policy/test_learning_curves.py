@@ -60,6 +60,12 @@ def test_it_predicts_unseen_configurations(make_model):
         assert curve.epoch_seconds == pytest.approx(20, rel=0.05)
 
 
+def test_an_inactive_hyperparameter_lies_in_the_middle_of_its_range(make_model):
+    model, others = make_model(count=20), {"dropout": 0.25, "batch_size": 32}
+    middle = model.predict({"learning_rate": 1e-2, **others})
+    np.testing.assert_allclose(model.predict(others).loss, middle.loss)
+
+
 def test_it_states_its_error(make_model):
     assert make_model(noise=0.02).explained_variance > 0.95
     noisy = make_model(noise=0.3)
