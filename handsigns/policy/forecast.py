@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
 
 from handsigns.config.hyperparameters import TrialConfig, trial_seed
 from handsigns.config.search import SearchConfig
 from handsigns.console.progress import ProgressCallback
 from handsigns.metrics import Metric
 from handsigns.policy.limited_space import LimitedSpace
-from handsigns.policy.optuna_space import suggest_params
+from handsigns.policy.optuna_space import random_params
 from handsigns.policy.sampler import Sampler
 from handsigns.policy.simulation import CurveSource, SimulatedSearch, SimulatedWorkers
 from handsigns.policy.stopping_rule import StoppingRule
@@ -125,11 +124,9 @@ def find_targets(
     With limits these are the sampled configurations that are within them.
     """
     objective = search_config.objective
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(search_config.seed))
     finals = []
     points = (
-        [suggest_params(search_config, study.ask()) for _ in range(_NUM_RANDOM)]
+        random_params(search_config, _NUM_RANDOM)
         if limited_space is None
         else limited_space.included
     )

@@ -6,11 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import optuna
-
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, TrialConfig
 from handsigns.config.search import SearchConfig
-from handsigns.policy.optuna_space import suggest_params
+from handsigns.policy.optuna_space import random_params
 from handsigns.results.networks import NetworkProfile, exceeded_limits
 from handsigns.results.trial import Params
 
@@ -30,9 +28,7 @@ def sample_space(search_config: SearchConfig) -> list[Params]:
         points = list(search_config.space.grid_params())
         random.Random(search_config.seed).shuffle(points)
     else:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(search_config.seed))
-        points = [suggest_params(search_config, study.ask()) for _ in range(SAMPLE_SIZE)]
+        points = random_params(search_config, SAMPLE_SIZE)
     return list({TrialConfig.from_params(params): params for params in points}.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -55,19 +56,30 @@ def _suggest(name: str, parameter: Parameter, trial: Trial) -> Scalar:
     return value
 
 
-def searched_params(search_config: SearchConfig, params: Params) -> Params:
-    """Return the parameters of a trial that Optuna knows: all but the fixed ones."""
-    space = search_config.space
-    return {name: value for name, value in params.items() if not isinstance(space[name], Fixed)}
+def random_params(search_config: SearchConfig, count: int) -> list[Params]:
+    """Return random configurations, which depend on nothing but the space and the search's seed."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(search_config.seed))
+    return [suggest_params(search_config, study.ask()) for _ in range(count)]
+
+
+def _searched(space: Space, params: Params) -> tuple[Params, dict[str, BaseDistribution]]:
+    """Return what Optuna knows of a configuration: all but the fixed parameters.
+
+    Returns:
+        These parameters, and their distributions.
+    """
+    searched = {name: params[name] for name in space.searched_names if name in params}
+    return searched, {name: to_distribution(space[name]) for name in searched}
 
 
 def to_frozen_trial(search_config: SearchConfig, prior_trial: PriorTrial) -> FrozenTrial:
     """Convert a trial of another search to a finished Optuna trial."""
-    searched = searched_params(search_config, prior_trial.params)
+    searched, distributions = _searched(search_config.space, prior_trial.params)
     return create_trial(
         state=TrialState.COMPLETE if prior_trial.completed else TrialState.PRUNED,
         params=searched,
-        distributions={name: to_distribution(search_config.space[name]) for name in searched},
+        distributions=distributions,
         value=prior_trial.intermediate_values[-1] if prior_trial.completed else None,
         intermediate_values=dict(enumerate(prior_trial.intermediate_values, 1)),
     )
@@ -75,18 +87,13 @@ def to_frozen_trial(search_config: SearchConfig, prior_trial: PriorTrial) -> Fro
 
 def to_excluded_trial(search_config: SearchConfig, params: Params) -> FrozenTrial:
     """Return a finished Optuna trial without values, which ranks below all others."""
-    searched = searched_params(search_config, params)
-    return create_trial(
-        state=TrialState.PRUNED,
-        params=searched,
-        distributions={name: to_distribution(search_config.space[name]) for name in searched},
-    )
+    searched, distributions = _searched(search_config.space, params)
+    return create_trial(state=TrialState.PRUNED, params=searched, distributions=distributions)
 
 
 def is_within(space: Space, params: Params) -> bool:
     """Return whether a space, which may have been narrowed since, contains a configuration."""
-    searched = {name: params[name] for name in space.searched_names if name in params}
-    distributions = {name: to_distribution(space[name]) for name in searched}
+    searched, distributions = _searched(space, params)
     try:
         create_trial(params=searched, distributions=distributions, value=0.0)
     except ValueError:
