@@ -55,7 +55,10 @@ class JournalSearcher(NotPickled, Searcher):  # type: ignore[misc]
         self._to_resume.append(trial_id)
 
     def free_workers(self) -> int:
-        """Return how many trials could start now."""
+        """Return how many interrupted or new trials could start now.
+
+        Promotions are not counted: few coincide, and Ray keeps one idle worker in any case.
+        """
         if self._stopping.reason is not None:
             return 0
         remaining = len(self._to_resume) + self._source.remaining
