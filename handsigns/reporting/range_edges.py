@@ -13,6 +13,7 @@ from handsigns.config.hyperparameters import CUSTOM_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import dump_yaml
+from handsigns.reporting.positions import is_log, normalized_position
 
 _EDGE_FRACTION = 0.05
 """Fraction of a range, at either end, that counts as its edge."""
@@ -58,26 +59,14 @@ def _edges(space: Space, params: Mapping[str, Scalar]) -> Iterator[Edge]:
             yield Edge(name, float(value), side, float(bound), next_range)
 
 
-def normalized_position(parameter: Parameter, value: float) -> float:
-    """Return a value's position in its range, in [0, 1], on the scale of the search."""
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    low, high = float(parameter.low), float(parameter.high)
-    if is_log(parameter):
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return min(1.0, max(0.0, (value - low) / (high - low)))
-
-
-def is_log(parameter: Parameter) -> bool:
-    """Return whether a parameter is searched on a logarithmic scale."""
-    return isinstance(parameter, LogUniform) or (isinstance(parameter, Integer) and parameter.log)
-
-
 def _side(parameter: Parameter, value: float) -> Literal["lower", "upper"] | None:
     listed = [v for v in parameter.values() or () if isinstance(v, (int, float))]
     if listed and len(listed) < 1 / _EDGE_FRACTION:  # few values: only the first and last are edges
         at_low, at_high = value <= min(listed), value >= max(listed)
     else:
         relative = normalized_position(parameter, value)
+        if relative is None:
+            return None
         at_low, at_high = relative <= _EDGE_FRACTION, relative >= 1 - _EDGE_FRACTION
     return "lower" if at_low else "upper" if at_high else None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from handsigns.config.parameters import Choice, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.parameters import Choice, Parameter
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import (
     final_value,
@@ -18,7 +18,7 @@ from handsigns.reporting.figures.scales import (
     with_result,
 )
 from handsigns.reporting.importance import Importances
-from handsigns.reporting.range_edges import is_log
+from handsigns.reporting.positions import bounds, is_log, normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -78,7 +78,13 @@ def best_region(records: Sequence[TrialRecord], name: str) -> tuple[float, float
 def slice_plot(search: StoredSearch, name: str) -> Figure:
     """Plot the objective against one hyperparameter, with the region of the top trials."""
     objective, parameter = search.config.objective, search.config.space[name]
-    ranked = [record for record in with_result(search.ranked) if name in record.params]
+    is_choice = isinstance(parameter, Choice)
+    ranked = [
+        record
+        for record in with_result(search.ranked)
+        if name in record.params
+        and (is_choice or normalized_position(parameter, record.params[name]) is not None)
+    ]
     rows: Rows = [
         {
             "x": _x_value(parameter, record.params[name]),
@@ -93,7 +99,7 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
     values = [final_value(record, objective) for record in ranked]
     y = value_y(values, objective)
     x = _x_axis(parameter, name, "x", rows)
-    kind = "N" if isinstance(parameter, Choice) else "Q"
+    kind = "N" if is_choice else "Q"
     tips = [
         alt.Tooltip("trial:N"),
         alt.Tooltip(f"x:{kind}", title=name),
@@ -110,7 +116,7 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
         .mark_point(filled=False, size=130, strokeWidth=2, style="ring")
         .encode(x=x, y=y)
     )
-    region = None if isinstance(parameter, Choice) else best_region(ranked, name)
+    region = None if is_choice else best_region(ranked, name)
     layers: list[alt.Chart] = [points, ring]
     data = {"rows": subsample(rows, _MAX_POINTS), "winner": winner}
     if region is not None:
@@ -132,7 +138,7 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
 
 
 def _x_value(parameter: Parameter, value: object) -> object:
-    if isinstance(parameter, Choice) or isinstance(value, (bool, str)):
+    if isinstance(parameter, Choice):
         return str(value)
     assert isinstance(value, (int, float))
     return round_sig(value)
@@ -145,9 +151,8 @@ def _x_axis(parameter: Parameter, name: str, field: str, rows: Rows) -> alt.X:
         fits = len(values) * max(map(len, values)) <= _MAX_LEVEL_CHARS
         axis = alt.Axis(labelAngle=0 if fits else -40)
         return alt.X(f"{field}:N", title=name, sort=values, axis=axis)
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    searched = [float(row["x"]) for row in rows]
-    low, high = min([parameter.low, *searched]), max([parameter.high, *searched])
+    shown = [*bounds(parameter), *(float(row["x"]) for row in rows)]
+    low, high = min(shown), max(shown)
     if is_log(parameter):
         scale = alt.Scale(type="log", nice=False, domain=[low, high])
         return alt.X(

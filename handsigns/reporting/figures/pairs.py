@@ -10,7 +10,8 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 
-from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.parameters import Choice, Fixed
+from handsigns.config.space import Space
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import (
     axis_format,
@@ -19,7 +20,7 @@ from handsigns.reporting.figures.scales import (
     value_format,
     with_result,
 )
-from handsigns.reporting.range_edges import is_log, normalized_position
+from handsigns.reporting.positions import bounds, is_log, normalized_position, value_at
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -43,13 +44,19 @@ def pair_maps(search: StoredSearch, order: Sequence[str]) -> list[Figure]:
     space = search.config.space
     numeric = [n for n in order if not isinstance(space[n], (Choice, Fixed))][:_NUM_PAIRED]
     maps = []
-    for first, second in itertools.combinations(numeric, 2):
-        records = [
-            r for r in with_result(search.ranked) if first in r.params and second in r.params
-        ]
+    for names in itertools.combinations(numeric, 2):
+        ranked = with_result(search.ranked)
+        records = [r for r in ranked if None not in _positions(space, r, names)]
         if len(records) >= _MIN_TRIALS:
-            maps.append(_pair_map(search, records, first, second))
+            maps.append(_pair_map(search, records, *names))
     return maps
+
+
+def _positions(
+    space: Space, record: TrialRecord, names: tuple[str, str]
+) -> tuple[float | None, float | None]:
+    first, second = (normalized_position(space[n], record.params.get(n)) for n in names)
+    return first, second
 
 
 def _pair_map(
@@ -57,9 +64,7 @@ def _pair_map(
 ) -> Figure:
     objective, space = search.config.objective, search.config.space
     names = (first, second)
-    points = np.array(
-        [[normalized_position(space[n], float(r.params[n])) for n in names] for r in records]
-    )
+    points = np.array([_positions(space, r, names) for r in records], dtype=np.float64)
     values = np.array([final_value(record, objective) for record in records])
     log = objective.minimize and values.min() > 0
     cells = _kernel_mean(points, np.log(values) if log else values)
@@ -67,7 +72,7 @@ def _pair_map(
     for (i, j), z in np.ndenumerate(cells):
         if np.isfinite(z):
             corners = ((first, i), (first, i + 1), (second, j), (second, j + 1))
-            edges = [_denormalize(space[n], k / _GRID_SIZE) for n, k in corners]
+            edges = [value_at(space[n], k / _GRID_SIZE) for n, k in corners]
             row = dict(zip(("x", "x2", "y", "y2"), map(round_sig, edges), strict=True))
             rows.append({**row, "value": round_sig(math.exp(z) if log else float(z))})
     winner_id = search.winner.trial_id if search.winner else ""
@@ -78,11 +83,11 @@ def _pair_map(
     ]  # fmt: skip
     scales = [
         alt.Scale(type="log" if is_log(space[n]) else "linear", nice=False,
-                  domain=list(_bounds(space[n])))
+                  domain=list(bounds(space[n])))
         for n in names
     ]  # fmt: skip
     axes = [
-        alt.Axis(grid=False, values=log_ticks(*_bounds(space[n])))
+        alt.Axis(grid=False, values=log_ticks(*bounds(space[n])))
         if is_log(space[n])
         else alt.Axis(grid=False, tickCount=5)
         for n in names
@@ -141,15 +146,3 @@ def _kernel_mean(points: Floats, values: Floats) -> Floats:
             total > _MIN_KERNEL_WEIGHT, (weights * values).sum(-1) / total, np.nan
         )
     return smooth
-
-
-def _denormalize(parameter: Parameter, share: float) -> float:
-    low, high = _bounds(parameter)
-    if is_log(parameter):
-        return float(low * (high / low) ** share)
-    return low + share * (high - low)
-
-
-def _bounds(parameter: Parameter) -> tuple[float, float]:
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    return float(parameter.low), float(parameter.high)

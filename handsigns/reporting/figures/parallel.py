@@ -9,11 +9,11 @@ from typing import Any
 import altair as alt
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.parameters import Choice
 from handsigns.config.sections import Objective
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import final_value, rank_colour, with_result
-from handsigns.reporting.range_edges import normalized_position
+from handsigns.reporting.positions import bounds, normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -121,14 +121,12 @@ def _axis_positions(search: StoredSearch, record: TrialRecord) -> dict[str, floa
     positions: dict[str, float | None] = {}
     for name in search.config.space.searched_names:
         parameter, value = search.config.space[name], record.params.get(name)
-        if value is None:
-            positions[name] = None
-        elif isinstance(parameter, Choice):
+        if isinstance(parameter, Choice):
             count = max(1, len(parameter.choices) - 1)
             known = value in parameter.choices
             positions[name] = parameter.choices.index(value) / count if known else None
-        elif not isinstance(parameter, Fixed):
-            positions[name] = round_sig(normalized_position(parameter, float(value)))
+        else:
+            positions[name] = round_sig(normalized_position(parameter, value))
     return positions
 
 
@@ -157,17 +155,11 @@ def _axis_ends(search: StoredSearch, axes: Sequence[str], ranked: Sequence[Trial
     for axis in axes:
         if axis == objective.metric:
             bottom, top = final_value(ranked[-1], objective), final_value(ranked[0], objective)
+        elif isinstance(parameter := search.config.space[axis], Choice):
+            bottom, top = parameter.choices[0], parameter.choices[-1]
         else:
-            parameter = search.config.space[axis]
-            bottom, top = _bounds(parameter)
+            bottom, top = bounds(parameter)
         for position, value in ((0, bottom), (1, top)):
             text = f"{value:.3g}" if isinstance(value, float) else str(value)[:14]
             ends.append({"axis": axis, "position": position, "text": text})
     return ends
-
-
-def _bounds(parameter: Parameter) -> tuple[Scalar, Scalar]:
-    if isinstance(parameter, Choice):
-        return parameter.choices[0], parameter.choices[-1]
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    return parameter.low, parameter.high
