@@ -13,7 +13,7 @@ from handsigns.config.hyperparameters import CUSTOM_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import dump_yaml
-from handsigns.reporting.positions import is_log, normalized_position
+from handsigns.reporting.positions import bounds, is_log, normalized_position
 
 _EDGE_FRACTION = 0.05
 """Fraction of a range, at either end, that counts as its edge."""
@@ -76,38 +76,29 @@ def _extended_range(
 ) -> dict[str, object] | None:
     """Extend a range by half beyond one side; None if the hyperparameter's limit is reached."""
     assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    low, high = float(parameter.low), float(parameter.high)
-    if is_log(parameter):
+    low, high = bounds(parameter)
+    end = low if side == "lower" else high
+    if isinstance(parameter, LogUniform) or is_log(parameter):
         factor = (high / low) ** _EXTENSION_FRACTION
-        wanted = low / factor if side == "lower" else high * factor
+        wanted = float(f"{low / factor if side == 'lower' else high * factor:.2g}")
+        if isinstance(parameter, Integer):
+            wanted = max(1, round(wanted))  # a logarithmic range begins at 1 or above
+        bound = _clip_to_limits(name, end, wanted)
     else:
-        step = (high - low) * _EXTENSION_FRACTION
-        wanted = low - step if side == "lower" else high + step
-    is_integer = isinstance(parameter, Integer)
-    if isinstance(parameter, LogUniform) or is_log(parameter) or parameter.step is None:
-        bound = _clip_to_limits(name, _round(wanted, is_integer))
-    else:
-        bound = _step_within_limits(name, low, parameter.step, wanted)
-    beyond = bound is not None and (bound < low if side == "lower" else bound > high)
-    if bound is None or not beyond:
+        extension = (high - low) * _EXTENSION_FRACTION
+        wanted = low - extension if side == "lower" else high + extension
+        if parameter.step is None:
+            decimals = 1 - math.floor(math.log10(extension))
+            bound = _clip_to_limits(name, end, round(wanted, decimals))
+        else:
+            bound = _step_within_limits(name, low, parameter.step, wanted)
+    if not (bound < low if side == "lower" else bound > high):
         return None
-    ends = (bound, high) if side == "lower" else (low, bound)
-    fields: dict[str, object] = {"type": parameter.type}
-    fields |= {k: int(v) if is_integer else v for k, v in zip(("low", "high"), ends, strict=True)}
-    if isinstance(parameter, Integer) and parameter.log:
-        fields["log"] = True
-    elif isinstance(parameter, (Integer, Uniform)) and parameter.step not in (None, 1):
-        fields["step"] = parameter.step or 1
-    if parameter.when:
-        fields["when"] = {name: list(values) for name, values in parameter.when.items()}
-    return fields
-
-
-def _round(wanted: float, is_integer: bool) -> float:
-    """Round to two digits."""
-    rounded = float(f"{wanted:.2g}")
-    # A logarithmic range of integers begins at 1 or above.
-    return max(1.0, float(round(rounded))) if is_integer else rounded
+    low, high = (bound, high) if side == "lower" else (low, bound)
+    if isinstance(parameter, Integer):
+        low, high = int(low), int(high)
+    rest = parameter.model_dump(mode="json", exclude_defaults=True, exclude={"type", "low", "high"})
+    return {"type": parameter.type, "low": low, "high": high, **rest}
 
 
 def _step_within_limits(name: str, low: float, step: float, wanted: float) -> float:
@@ -120,14 +111,14 @@ def _step_within_limits(name: str, low: float, step: float, wanted: float) -> fl
         return float(start + multiple * increment)
 
     def is_invalid(multiple: int) -> bool:
-        return _clip_to_limits(name, value(multiple)) != value(multiple)
+        return _clip_to_limits(name, low, value(multiple)) != value(multiple)
 
     num_valid = bisect_left(multiples, True, key=is_invalid)
     return value(num_valid)
 
 
-def _clip_to_limits(name: str, wanted: float) -> float | None:
-    """Return the nearest valid value; None where an exclusive limit is reached."""
+def _clip_to_limits(name: str, end: float, wanted: float) -> float:
+    """Return the nearest valid value; half the way from `end` to an exclusive limit."""
     field = TrialConfig.model_fields.get(name)  # None for custom hyperparameters: no limits
     for limit in field.metadata if field else ():
         if getattr(limit, "ge", None) is not None:
@@ -135,9 +126,9 @@ def _clip_to_limits(name: str, wanted: float) -> float | None:
         if getattr(limit, "le", None) is not None:
             wanted = min(wanted, limit.le)
         if getattr(limit, "gt", None) is not None and wanted <= limit.gt:
-            return None
+            wanted = (end + limit.gt) / 2
         if getattr(limit, "lt", None) is not None and wanted >= limit.lt:
-            return None
+            wanted = (end + limit.lt) / 2
     return wanted
 
 

@@ -3,6 +3,7 @@ import yaml
 
 from handsigns.config.validate import validate_search_config
 from handsigns.reporting.range_edges import as_yaml, find_edges
+from tests.support.records import make_search_config
 
 SPACE = {
     "learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-2},
@@ -62,6 +63,31 @@ def test_next_range_stays_on_the_steps(name, low, high, step, value, next_range)
     config, _ = validate_search_config({"space": space})
     found = [edge.next_range for edge in find_edges(config.space, {name: value})]
     assert [(r["low"], r["high"]) for r in found] == ([next_range] if next_range else [])
+
+
+@pytest.mark.parametrize("kind", ["integer", "uniform"])
+def test_next_range_has_the_type_and_step_of_the_range(kind):
+    depth = {"type": kind, "low": 5, "high": 30, "step": 1}
+    space = make_search_config({"custom": {"depth": depth}}).space
+    (edge,) = find_edges(space, {"custom.depth": 30})
+    assert make_search_config({"custom": {"depth": edge.next_range}}).space == (
+        make_search_config({"custom": {"depth": depth | {"high": 43}}}).space
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "value", "next_range"),
+    [
+        ("momentum", 0.8, 0.95, 0.95, (0.8, 0.975)),
+        ("momentum", 0.99, 0.999, 0.99, (0.9855, 0.999)),
+        ("learning_rate", 1e-3, 1e-2, 1e-3, (5e-4, 1e-2)),
+        ("dropout", 0.1, 0.3, 0.1, (0.0, 0.3)),
+    ],
+)
+def test_next_range_is_valid_and_wider(name, low, high, value, next_range):
+    space = make_search_config({name: {"type": "uniform", "low": low, "high": high}}).space
+    (edge,) = find_edges(space, {name: value})
+    assert (edge.next_range["low"], edge.next_range["high"]) == next_range
 
 
 @pytest.mark.parametrize(("low", "next_low"), [(1, None), (2, 1)])
