@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import html
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 from handsigns.console.format import MISSING, format_value, percent
+from handsigns.console.sanitize import escape_markdown
 from handsigns.console.table import fit_table
 from handsigns.console.wrap import wrap_text
 from handsigns.metrics import METRICS
@@ -40,13 +40,12 @@ def write_leaderboard(search: StoredSearch, top: int | None, fmt: Format, out: T
         json.dump(rows, out, indent=2, allow_nan=False)
         out.write("\n")
         return
-    columns = {
-        name: [format_cell(name, row.get(name)) for row in rows] for name in shown_columns(search)
-    }
+    names = shown_columns(search)
     if fmt == "md":
-        out.writelines(_markdown(columns))
+        out.writelines(_markdown(names, rows))
     else:
-        _print_table(columns, search, out)
+        cells = {name: [format_cell(name, row.get(name)) for row in rows] for name in names}
+        _print_table(cells, search, out)
 
 
 def shown_columns(search: StoredSearch) -> tuple[str, ...]:
@@ -87,14 +86,14 @@ def _droppable(search: StoredSearch) -> list[str]:
     return ["seconds", "epochs", *other, *reversed(hyperparameters), "status", metric]
 
 
-def _markdown(columns: dict[str, list[str]]) -> Iterator[str]:
-    for cells in (list(columns), ["---"] * len(columns), *zip(*columns.values(), strict=True)):
-        yield "| " + " | ".join(_escape_cell(cell) for cell in cells) + " |\n"
+def _markdown(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    body = ([_markdown_cell(name, row.get(name)) for name in names] for row in rows)
+    for cells in (names, ["---"] * len(names), *body):
+        yield f"| {' | '.join(cells)} |\n"
 
 
-def _escape_cell(cell: str) -> str:
-    """Escape a Markdown cell: Markdown passes HTML through."""
-    return html.escape(cell, quote=False).replace("|", "\\|")
+def _markdown_cell(column: str, value: Any) -> str:
+    return escape_markdown(value) if isinstance(value, str) else format_cell(column, value)
 
 
 def format_cell(column: str, value: Any) -> str:

@@ -94,6 +94,16 @@ def test_markdown_shows_varying_hyperparameters_only(search):
     assert lines[4] == "| – | 0002 | diverged | – | – | 0 | 0.0 | 0.1 | 8 |"
 
 
+def test_markdown_makes_links_images_and_html_inert(search):
+    choice = {"type": "choice", "values": ["![a](http://b)", "<i>|"]}
+    config, _ = validate_search_config({"space": {"custom": {"x": choice}}})
+    for number, value in enumerate(choice["values"]):
+        search.journal.start_trial(make_spec(f"000{3 + number}", {"custom.x": value}))
+    text = render(dataclasses.replace(search, config=config), "md")
+    assert r"| \!\[a\]\(http\://b\) |" in text
+    assert r"| &lt;i&gt;\| |" in text
+
+
 def test_narrow_terminals_drop_columns_but_cut_no_cell(search, monkeypatch):
     assert "val_accuracy" in render(search, "table")
     monkeypatch.setenv("FORCE_COLOR", "1")
