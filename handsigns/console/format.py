@@ -47,6 +47,11 @@ def percent_interval(interval: tuple[float, float], digits: int = 1) -> str:
     return f"{percent(interval[0], digits)} to {percent(interval[1], digits)}"
 
 
+def interval_cell(interval: tuple[float, float] | None, spec: str = ".1%") -> str:
+    """Return a confidence interval as the cell of a table; `spec` is the format of its ends."""
+    return "–".join(format(end, spec) for end in interval) if interval else MISSING
+
+
 def format_bytes(size: int) -> str:
     """Return a size in bytes in decimal units, as files are listed: ``514.5 kB``, ``12.3 MB``."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

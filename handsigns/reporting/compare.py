@@ -12,7 +12,13 @@ from typing import Any
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.parameters import Fixed
 from handsigns.config.sections import Objective
-from handsigns.console.format import format_duration, format_metric
+from handsigns.console.format import (
+    MISSING,
+    format_duration,
+    format_metric,
+    format_value,
+    interval_cell,
+)
 from handsigns.console.progress import no_progress
 from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
@@ -104,13 +110,12 @@ def _summary(search: StoredSearch, objective: Objective) -> list[str]:
     best_score = validation_score(search, winner, objective) if winner else None
     records = search.journal.records
     savings = early_stopping_savings(records, search.config.budget.max_epochs)
-    low, high = best_score.interval if best_score and best_score.interval else (None, None)
     return [
         printable(search.paths.name),
-        winner.trial_id if winner else "–",
-        format_metric(objective.score, best_score.score) if best_score else "–",
-        f"{low:.1%}–{high:.1%}" if low is not None and high is not None else "–",
-        f"{best_score.loss:.4f}" if best_score else "–",
+        winner.trial_id if winner else MISSING,
+        format_metric(objective.score, best_score.score) if best_score else MISSING,
+        interval_cell(best_score.interval if best_score else None),
+        f"{best_score.loss:.4f}" if best_score else MISSING,
         str(len(records)),
         str(savings.trained_epochs),
         f"{savings.fraction:.0%}",
@@ -235,7 +240,7 @@ _SETTINGS: dict[str, Any] = {
 def _parameter(search: StoredSearch, name: str) -> str:
     if name not in search.config.space:
         defaults = TrialConfig().hyperparameters()
-        return f"{_format_value(defaults[name])} (default)" if name in defaults else "–"
+        return f"{_format_value(defaults[name])} (default)" if name in defaults else MISSING
     parameter = search.config.space[name]
     if isinstance(parameter, Fixed):
         return f"{_format_value(parameter.value)} (fixed)"
@@ -246,10 +251,8 @@ def _parameter(search: StoredSearch, name: str) -> str:
 
 
 def _format_value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return " ".join(map(_format_value, value))
     if isinstance(value, dict):
         return ", ".join(f"{key} is {_format_value(entry)}" for key, entry in value.items())
-    return "–" if value is None else str(value)
+    return MISSING if value is None else format_value(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from handsigns.console.format import MISSING
 from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES
 from handsigns.io.atomic import write_text
@@ -51,4 +52,4 @@ def listed(counts: Mapping[str, int]) -> str:
     """Return counts as text, most first."""
     shown = [f"{name} ({count})" for name, count in list(counts.items())[:_MAX_LISTED]]
     more = [f"{len(counts) - _MAX_LISTED} more"] if len(counts) > _MAX_LISTED else []
-    return ", ".join([*shown, *more]) or "–"
+    return ", ".join([*shown, *more]) or MISSING

@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from handsigns._version import __version__
+from handsigns.console.format import interval_cell, percent
 from handsigns.console.sanitize import printable
 from handsigns.reporting.figures.figure import PALETTES, Figure, Theme, config
 
@@ -90,13 +91,15 @@ def figures_payload(figures: Sequence[Figure]) -> dict[str, Any]:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("handsigns.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalize_text,
         trim_blocks=True,
     )
+    environment.filters |= {"percent": percent, "interval_cell": interval_cell}
+    return environment
 
 
 def _finalize_text(value: Any) -> Any:

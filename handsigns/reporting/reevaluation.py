@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handsigns.config.sections import Objective
+from handsigns.console.format import interval_cell
 from handsigns.metrics import METRICS, EpochMetrics, Metric
 from handsigns.results.reevaluation import ReevaluatedTrial
 from handsigns.results.store import StoredSearch
@@ -177,16 +178,10 @@ def _row(rank: int, trial: ReevaluationSummary, objective: Objective) -> list[st
     loss, score = trial.means["val_loss"], trial.means[objective.score]
     return [
         *start,
-        *(f"{loss.value:.4f}", _format_interval(loss, "{:.4f}")),
-        *(f"{score.value:.2%}", _format_interval(score, "{:.1%}")),
+        *(f"{loss.value:.4f}", interval_cell(loss.interval, ".4f")),
+        *(f"{score.value:.2%}", interval_cell(score.interval)),
         in_search,
     ]
-
-
-def _format_interval(mean: MeanEstimate, template: str) -> str:
-    if mean.interval is None:
-        return "–"
-    return "–".join(template.format(end) for end in mean.interval)
 
 
 def missing_best_warning(search: StoredSearch, program_name: str | None = None) -> str:

@@ -80,7 +80,7 @@ def test_report_writes_all_files(make_search, add_scripted_winner, tmp_path):
     assert "94.44%" in text
     assert "204/216 correct" in text
     assert "optimistic: the best trial was selected on these images" in text
-    assert "81.9–98.5%" in text, "the interval of 34 of 36"
+    assert "81.9%–98.5%" in text, "the interval of 34 of 36"
     assert f"replay scripted {search.trial(None).trial_id}" in text
     assert "opened 2 times" in text
 
