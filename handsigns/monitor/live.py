@@ -6,12 +6,10 @@ from collections import Counter
 from typing import TextIO
 
 from rich.console import Group
-from rich.text import Text
 
 from handsigns.config.search import SearchConfig
 from handsigns.monitor.display import TrialDisplay
 from handsigns.monitor.status import SearchStatus, describe_outcome
-from handsigns.monitor.text_charts import progress_bar
 from handsigns.policy.stopping import StoppingCriteria
 from handsigns.results.journal import Journal
 from handsigns.results.savings import SavingsCounter
@@ -54,14 +52,7 @@ class SearchDisplay(TrialDisplay):
 
     def render(self) -> Group:
         """See `TrialDisplay`."""
-        status = self._status()
-        return Group(
-            progress_bar(status.num_finished, self._config.budget.trials, "trial"),
-            Text(status.counts_line),
-            Text(status.best_line, style="bold"),
-            Text(f"{status.epochs_line} · {status.time_line}", style="dim"),
-            *([Text(status.improvement_line, style="dim")] if status.improvement_line else []),
-        )
+        return Group(*self._status().lines())
 
     def describe_end(self, record: TrialRecord) -> str:
         """See `TrialDisplay`."""

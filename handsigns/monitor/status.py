@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from rich.text import Text
 
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import Objective
 from handsigns.console.format import format_duration, format_metric, format_value, pluralize
 from handsigns.metrics import EpochMetrics, Metric
+from handsigns.monitor.text_charts import progress_bar
 from handsigns.policy.improvement import describe_improvement
 from handsigns.results.savings import EarlyStoppingSavings
 from handsigns.results.trial import Status, TrialRecord
@@ -119,6 +122,15 @@ class SearchStatus:
         )
         done = f"{self.num_finished}/{pluralize(self.config.budget.trials, 'trial')} finished"
         return f"{done}, {self.counts_line}{score}, {self.time_line}"
+
+    def lines(self, bar_width: int = 30) -> Iterator[Text]:
+        """Yield the lines of a live block, the first a progress bar of `bar_width` columns."""
+        yield progress_bar(self.num_finished, self.config.budget.trials, "trial", bar_width)
+        yield Text(self.counts_line)
+        yield Text(self.best_line, style="bold")
+        yield Text(f"{self.epochs_line} · {self.time_line}", style="dim")
+        if self.improvement_line:
+            yield Text(self.improvement_line, style="dim")
 
 
 def time_text(elapsed: float, elapsed_before: float, estimate: float) -> str:

@@ -17,7 +17,7 @@ from handsigns.config.load import load_search_config
 from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable
 from handsigns.monitor.status import SearchStatus, describe_outcome
-from handsigns.monitor.text_charts import progress_bar, sparkline
+from handsigns.monitor.text_charts import sparkline
 from handsigns.policy.stopping import describe_outlook
 from handsigns.results.paths import SearchPaths
 from handsigns.results.savings import early_stopping_savings
@@ -133,15 +133,9 @@ class WatchedSearch:
 
     def render(self, width: int, height: int) -> Group:
         """Return the whole display, in lines of at most `width` columns if possible."""
-        status, trials = self.status(), self.search.config.budget.trials
-        bar_width = max(10, min(40, width - 20))
         return Group(
             Text(self.status_line(), style="bold"),
-            progress_bar(status.num_finished, trials, "trial", bar_width),
-            Text(status.counts_line),
-            Text(status.best_line, style="bold"),
-            Text(f"{status.epochs_line} · {status.time_line}", style="dim"),
-            *([Text(status.improvement_line, style="dim")] if status.improvement_line else []),
+            *self.status().lines(bar_width=max(10, min(40, width - 20))),
             *self._curves(width, max(_MIN_CURVES, (height - _NON_CURVE_LINES) // 2)),
             *self._rungs(),
         )
