@@ -9,7 +9,7 @@ from handsigns.console.format import MISSING
 from handsigns.data.findings import DataCheck
 from handsigns.data.splits import SPLIT_NAMES
 from handsigns.io.atomic import write_text
-from handsigns.reporting.page import render_static
+from handsigns.reporting.page import render
 from handsigns.reporting.write import local_timestamp, prepare_folder
 
 _MAX_LISTED = 6
@@ -27,8 +27,9 @@ def write_check_page(check: DataCheck, folder: Path) -> Path:
         OSError: the folder cannot be written.
     """
     page = prepare_folder(folder, "data check")
-    text = render_static(
+    text = render(
         "check.html.j2",
+        None,
         reload_seconds=None,
         name=Path(check.source).name,
         generated_at=local_timestamp(),
