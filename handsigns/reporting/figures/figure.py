@@ -201,6 +201,16 @@ def subsample(items: Sequence[Any], max_items: int) -> list[Any]:
     return [items[round(i * step)] for i in range(max_items)]
 
 
+def subsample_ranked(ranked: Sequence[Any], max_items: int, num_best: int) -> list[tuple[int, Any]]:
+    """Return at most `max_items` items with their ranks: the best, and others evenly spaced.
+
+    The best `num_best` come last, to be drawn on top.
+    """
+    numbered = list(enumerate(ranked, 1))
+    others = subsample(numbered[num_best:], max_items - num_best)
+    return [*numbered[:num_best], *others][::-1]
+
+
 def write_figure(figure: Figure, folder: Path) -> None:
     """Write ``<name>.svg`` and ``<name>.png`` into `folder`, without browser or network."""
     import vl_convert

@@ -11,7 +11,13 @@ import altair as alt
 from handsigns.config.hyperparameters import Scalar
 from handsigns.config.parameters import Choice
 from handsigns.config.sections import Objective
-from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
+from handsigns.reporting.figures.figure import (
+    Figure,
+    Rows,
+    make_figure,
+    round_sig,
+    subsample_ranked,
+)
 from handsigns.reporting.figures.scales import final_value, rank_colour, with_result
 from handsigns.reporting.positions import bounds, normalized_position
 from handsigns.results.store import StoredSearch
@@ -34,9 +40,6 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
     axes: list[Any] = [*search.config.space.searched_names, objective.metric]
     if len(axes) < 3 or len(ranked) < 3:
         return None
-    numbered = list(enumerate(ranked, 1))
-    best, rest = numbered[: MAX_LINES // 2], numbered[MAX_LINES // 2 :]
-    shown = [*best, *subsample(rest, MAX_LINES - MAX_LINES // 2)][::-1]
     position = _normalized_result(ranked, objective)
     rows: Rows = [
         {
@@ -45,7 +48,7 @@ def parallel_coordinates(search: StoredSearch) -> Figure | None:
             **_axis_positions(search, r),
             objective.metric: position(r),
         }
-        for n, r in shown
+        for n, r in subsample_ranked(ranked, MAX_LINES, MAX_LINES // 2)
     ]
     # Evaluated before the fold, which splits a trial's row into a row per axis.
     passes_brushes = " && ".join(

@@ -14,6 +14,7 @@ from handsigns.reporting.figures.figure import (
     make_figure,
     round_sig,
     subsample,
+    subsample_ranked,
 )
 from handsigns.reporting.figures.scales import (
     count_axis,
@@ -93,7 +94,7 @@ def learning_curves(
         rungs: epochs of the rungs, or of the quarters of a search without; see `rungs`.
         has_rungs: whether the scheduler has rungs.
     """
-    shown = _select_curves([r for r in ranked if r.epochs])
+    shown = subsample_ranked([r for r in ranked if r.epochs], MAX_CURVES, MAX_CURVES // 3)
     rows: Rows = []
     for rank, record in shown:
         for metrics in subsample(record.epochs, _CURVE_POINTS):
@@ -159,13 +160,6 @@ def _curves_caption(shown: int, total: int, has_rungs: bool) -> str:
         f"trial's last epoch and its status."
     )
     return text if shown == total else f"{text} {shown} of {total} trials are plotted."
-
-
-def _select_curves(ranked: Sequence[TrialRecord]) -> list[tuple[int, TrialRecord]]:
-    numbered = list(enumerate(ranked, 1))
-    best, rest = numbered[: MAX_CURVES // 3], numbered[MAX_CURVES // 3 :]
-    # The best are plotted last, on top.
-    return [*best, *subsample(rest, MAX_CURVES - MAX_CURVES // 3)][::-1]
 
 
 def worker_timeline(timeline: Timeline, records: Sequence[TrialRecord]) -> Figure:
