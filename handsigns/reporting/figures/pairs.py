@@ -16,6 +16,7 @@ from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_
 from handsigns.reporting.figures.scales import (
     axis_format,
     final_value,
+    is_log_scale,
     log_ticks,
     value_format,
     with_result,
@@ -65,9 +66,9 @@ def _pair_map(
     objective, space = search.config.objective, search.config.space
     names = (first, second)
     points = np.array([_positions(space, r, names) for r in records], dtype=np.float64)
-    values = np.array([final_value(record, objective) for record in records])
-    log = objective.minimize and values.min() > 0
-    cells = _kernel_mean(points, np.log(values) if log else values)
+    values = [final_value(record, objective) for record in records]
+    log = is_log_scale(values, objective)
+    cells = _kernel_mean(points, np.log(values) if log else np.array(values))
     rows: Rows = []
     for (i, j), z in np.ndenumerate(cells):
         if np.isfinite(z):

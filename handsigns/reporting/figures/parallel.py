@@ -18,7 +18,12 @@ from handsigns.reporting.figures.figure import (
     round_sig,
     subsample_ranked,
 )
-from handsigns.reporting.figures.scales import final_value, rank_colour, with_result
+from handsigns.reporting.figures.scales import (
+    final_value,
+    is_log_scale,
+    rank_colour,
+    with_result,
+)
 from handsigns.reporting.positions import bounds, normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
@@ -138,7 +143,7 @@ def _normalized_result(
 ) -> Callable[[TrialRecord], float | None]:
     """Return a function that maps a trial's result to [0, 1], from the worst to the best."""
     values = [final_value(record, objective) for record in ranked]
-    log = objective.minimize and min(values) > 0
+    log = is_log_scale(values, objective)
     scaled = [math.log(v) if log else v for v in values]
     low, high = min(scaled), max(scaled)
 

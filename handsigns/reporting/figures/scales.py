@@ -21,9 +21,14 @@ _SHAPES = ("circle", "cross", *["triangle-right"] * 3, "diamond", "square")
 """Point shapes of `STATUSES`; the three of unfinished trials are alike."""
 
 
+def is_log_scale(values: Sequence[float], objective: Objective) -> bool:
+    """Return whether the objective is plotted on a logarithmic scale: for positive losses."""
+    return not objective.is_score and min(values, default=0.0) > 0
+
+
 def value_scale(values: Sequence[float], objective: Objective) -> alt.Scale:
-    """Return the scale of the objective: logarithmic for positive losses."""
-    if not objective.is_score and values and min(values) > 0:
+    """Return the scale of the objective."""
+    if is_log_scale(values, objective):
         return alt.Scale(type="log", nice=False)
     return alt.Scale(zero=False, nice=True)
 
@@ -41,9 +46,9 @@ def axis_format(objective: Objective) -> str:
 def value_axis(values: Sequence[float], objective: Objective) -> alt.Axis:
     """Return the axis of the objective, with few ticks on a logarithmic scale."""
     number_format = axis_format(objective)
-    if objective.is_score or not values or min(values) <= 0:
-        return alt.Axis(format=number_format, tickCount=5)
-    return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
+    if is_log_scale(values, objective):
+        return alt.Axis(format=number_format, values=log_ticks(min(values), max(values)))
+    return alt.Axis(format=number_format, tickCount=5)
 
 
 def value_y(values: Sequence[float], objective: Objective) -> alt.Y:
