@@ -132,8 +132,7 @@ def _to_optuna_trial(
 def _loss(record: TrialRecord, objective: Objective) -> float | None:
     if record.last_epoch is None or not record.has_result:
         return None
-    value = objective.value_of(record.last_epoch)
-    return value if objective.minimize else -value
+    return objective.to_minimize(objective.value_of(record.last_epoch))
 
 
 def _ped_anova(trials: Sequence[Any], quantile: float, varied: Sequence[str]) -> dict[str, float]:

@@ -55,12 +55,12 @@ def _size_plot(search: StoredSearch, name: str) -> Figure:
     rows: Rows = [
         {
             "x": getattr(record.network, name),
-            "score": round_sig(getattr(record.epochs[-1], objective.score)),
+            "score": round_sig(objective.score_of(record.epochs[-1])),
             "status": record.status,
             "trial": record.trial_id,
         }
         for record in records
-        if math.isfinite(getattr(record.epochs[-1], objective.score))
+        if math.isfinite(objective.score_of(record.epochs[-1]))
     ]
     # A trial that was stopped early would have become better.
     completed = [row for row in rows if row["status"] == "completed"]
