@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handsigns.config.hyperparameters import CROSS_ENTROPY, CUSTOM_PREFIX
-from handsigns.config.parameters import Choice
+from handsigns.config.parameters import MAX_LISTED_VALUES, Choice
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import MAX_TRIALS
 from handsigns.metrics import METRICS
@@ -88,8 +88,8 @@ def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
             found.append(
                 (
                     space_key_path(key),
-                    "a grid needs discrete values, and this is a continuous range; use type "
-                    "choice, give a step, or use another searcher",
+                    f"a grid needs discrete values, at most {MAX_LISTED_VALUES}, and this range "
+                    f"has more; use type choice, give a larger step, or use another searcher",
                 )
             )
         if name == "cmaes" and isinstance(parameter, Choice):
@@ -101,4 +101,7 @@ def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
                     f"{name} cannot search a conditional parameter; use searcher tpe",
                 )
             )
+    if name == "grid" and not found and config.space.size() is None:
+        message = "its conditions depend on too many combinations of values to count them"
+        found.append((("space",), f"{message}; remove some, or use another searcher"))
     return found

@@ -24,7 +24,7 @@ from handsigns.config.problems import truncated_repr
 ConfigFloat = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 ConfigInt = Annotated[int, Field(strict=True)]
 
-_MAX_ENUMERATED_VALUES = 10_000
+MAX_LISTED_VALUES = 10_000
 """Limit on the values of one hyperparameter."""
 
 
@@ -88,7 +88,7 @@ class Uniform(_Range):
         if self.step is None:
             return None
         steps = (self.high - self.low) / self.step + 1e-9
-        if steps >= _MAX_ENUMERATED_VALUES:  # possibly infinite
+        if steps >= MAX_LISTED_VALUES:  # possibly infinite
             return None
         # Rounding may put the last beyond the bound: 0.1 + 2 * 0.1 > 0.3.
         return [min(self.high, self.low + i * self.step) for i in range(math.floor(steps) + 1)]
@@ -144,7 +144,7 @@ class Integer(_ParameterBase):
 
     def values(self) -> list[Scalar] | None:
         """Return all values; None if there are infinitely or too many."""
-        if (self.high - self.low) // self.step >= _MAX_ENUMERATED_VALUES:
+        if (self.high - self.low) // self.step >= MAX_LISTED_VALUES:
             return None
         return list(range(self.low, self.high + 1, self.step))
 

@@ -11,8 +11,8 @@ from handsigns.config.hyperparameters import Scalar
 from handsigns.config.parameters import Fixed, Parameter, largest, midpoint, nearest
 from handsigns.errors import ConfigError
 
-_MAX_ENUMERATED_CONFIGS = 100_000
-"""Limit on the configurations counted one by one, as conditions require."""
+_MAX_COMBINATIONS = 100_000
+"""Limit on the combinations of values on which conditions depend, which are counted one by one."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +69,31 @@ class Space(Mapping[str, Parameter]):
         return params
 
     def size(self) -> int | None:
-        """Return the number of distinct configurations; None if infinite or too many."""
-        listed = [p.values() for _, p in self.parameters]
-        if any(values is None for values in listed):
+        """Return the number of distinct configurations; None if infinite or too many to count."""
+        listed = {name: p.values() for name, p in self.parameters}
+        counts = {name: len(values) for name, values in listed.items() if values is not None}
+        parents = {parent for _, p in self.parameters for parent in p.when or {}}
+        if len(counts) < len(listed) or math.prod(counts[n] for n in parents) > _MAX_COMBINATIONS:
             return None
-        product = math.prod(len(values) for values in listed if values is not None)
-        if not any(p.when for _, p in self.parameters):
-            return product
-        return _count(self, {}) if product <= _MAX_ENUMERATED_CONFIGS else None
+        conditional = Space(tuple((name, p) for name, p in self.parameters if name in parents))
+        combinations = {tuple(params.items()) for params in conditional.grid_params()}
+        others = counts.keys() - parents
+        return sum(
+            math.prod(counts[name] for name in others if self.is_active(name, dict(combination)))
+            for combination in combinations
+        )
 
     def grid(self) -> dict[str, list[Scalar]]:
         """Return all values of each hyperparameter.
 
         Raises:
-            ConfigError: a hyperparameter is continuous.
+            ConfigError: a hyperparameter has infinitely or too many values.
         """
         grid = {}
         for name, parameter in self.parameters:
             values = parameter.values()
             if values is None:
-                raise ConfigError(f"space.{name} is continuous; a grid needs discrete values")
+                raise ConfigError(f"space.{name} has too many values for a grid")
             grid[name] = values
         return grid
 
@@ -96,7 +101,7 @@ class Space(Mapping[str, Parameter]):
         """Yield every configuration of the grid; one may come twice where parameters are inactive.
 
         Raises:
-            ConfigError: a hyperparameter is continuous.
+            ConfigError: a hyperparameter has infinitely or too many values.
         """
         grid = self.grid()
         for values in itertools.product(*grid.values()):
@@ -106,14 +111,3 @@ class Space(Mapping[str, Parameter]):
                 if self.is_active(name, params):
                     params[name] = point[name]
             yield params
-
-
-def _count(space: Space, chosen: dict[str, Scalar]) -> int:
-    """Count the configurations that extend `chosen`, respecting conditions."""
-    depth = len(chosen)
-    if depth == len(space):
-        return 1
-    name, parameter = space.parameters[depth]
-    if not space.is_active(name, {k: v for k, v in chosen.items() if v is not None}):
-        return _count(space, {**chosen, name: None})  # type: ignore[dict-item]
-    return sum(_count(space, {**chosen, name: value}) for value in parameter.values() or ())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from handsigns.console.failure import group_failures
+from handsigns.console.format import pluralize
 from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.console.sanitize import printable
 from handsigns.data.imbalance import imbalance_note
@@ -118,7 +119,10 @@ def provenance(search: StoredSearch, environment: Mapping[str, Any]) -> list[tup
             f"{config.objective.metric} of the last epoch ({config.objective.direction})",
         ),
         ("Searcher, scheduler", f"{config.searcher.name}, {_scheduler(search)}"),
-        ("Search space", "continuous" if size is None else f"{size} configurations"),
+        (
+            "Search space",
+            "continuous or very large" if size is None else pluralize(size, "configuration"),
+        ),
         ("Sessions", str(max(1, len(search.journal.sessions)))),
         *_machine(environment),
     ]

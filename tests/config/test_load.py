@@ -266,7 +266,16 @@ INVALID = {
     "section is not a mapping": (SPACE + "budget: 7\n", "line 3, budget: expected keys"),
     "grid over a continuous range": (
         SPACE + "searcher: {name: grid}\n",
-        "line 2, space.learning_rate: a grid needs discrete values, and this is a continuous range",
+        "line 2, space.learning_rate: a grid needs discrete values, at most 10000, and this range "
+        "has more; use type choice, give a larger step, or use another searcher",
+    ),
+    "grid with too many conditional combinations": (
+        "space:\n  architecture: mine:net\n  custom:\n"
+        + "".join(f"    a{i}: {{type: choice, values: [0, 1]}}\n" for i in range(17))
+        + "    b: {type: fixed, value: 1, when: {custom: {"
+        + ", ".join(f"a{i}: 0" for i in range(17))
+        + "}}}\nsearcher: {name: grid}\n",
+        "space: its conditions depend on too many combinations of values to count them; remove",
     ),
     "grid of too many configurations": (
         "space:\n"
@@ -461,6 +470,17 @@ def test_space_size_respects_conditions(load):
         "  dropout: {type: uniform, low: 0.0, high: 0.5, step: 0.25}\n"
     )
     assert conditional.space.size() == (1 + 2) * 3
+
+
+def test_a_large_conditional_grid_is_tried_as_a_whole(load):
+    grid = load(
+        "space:\n  optimizer: {type: choice, values: [adamw, sgd]}\n"
+        "  momentum: {type: choice, values: [0.8, 0.9], when: {optimizer: sgd}}\n"
+        "  batch_size: {type: integer, low: 2, high: 501}\n"
+        "  channel_width: {type: integer, low: 1, high: 100}\n"
+        "searcher: {name: grid}\n"
+    )
+    assert grid.budget.trials == (1 + 2) * 500 * 100
 
 
 ranges = st.tuples(st.floats(1e-5, 0.4), st.floats(0.5, 0.9)).map(
