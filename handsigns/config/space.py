@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,11 +75,10 @@ class Space(Mapping[str, Parameter]):
         if len(counts) < len(listed) or math.prod(counts[n] for n in parents) > _MAX_COMBINATIONS:
             return None
         conditional = Space(tuple((name, p) for name, p in self.parameters if name in parents))
-        combinations = {tuple(params.items()) for params in conditional.grid_params()}
         others = counts.keys() - parents
         return sum(
-            math.prod(counts[name] for name in others if self.is_active(name, dict(combination)))
-            for combination in combinations
+            math.prod(counts[name] for name in others if self.is_active(name, params))
+            for params in conditional.grid_params()
         )
 
     def grid(self) -> dict[str, list[Scalar]]:
@@ -98,16 +96,21 @@ class Space(Mapping[str, Parameter]):
         return grid
 
     def grid_params(self) -> Iterator[dict[str, Scalar]]:
-        """Yield every configuration of the grid; one may come twice where parameters are inactive.
+        """Yield every configuration of the grid; the last hyperparameter varies fastest.
 
         Raises:
             ConfigError: a hyperparameter has infinitely or too many values.
         """
-        grid = self.grid()
-        for values in itertools.product(*grid.values()):
-            point = dict(zip(grid, values, strict=True))
-            params: dict[str, Scalar] = {}
-            for name in self:
-                if self.is_active(name, params):
-                    params[name] = point[name]
-            yield params
+        points: Iterator[dict[str, Scalar]] = iter([{}])
+        for name, values in self.grid().items():
+            points = self._extend(points, name, values)
+        return points
+
+    def _extend(
+        self, points: Iterator[dict[str, Scalar]], name: str, values: list[Scalar]
+    ) -> Iterator[dict[str, Scalar]]:
+        for params in points:
+            if self.is_active(name, params):
+                yield from ({**params, name: value} for value in values)
+            else:
+                yield params

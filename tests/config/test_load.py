@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -481,6 +482,17 @@ def test_a_large_conditional_grid_is_tried_as_a_whole(load):
         "searcher: {name: grid}\n"
     )
     assert grid.budget.trials == (1 + 2) * 500 * 100
+
+
+def test_the_grid_lists_no_combinations_of_inactive_parameters(load):
+    conditional = "{type: uniform, low: 0, high: 0.5, step: 1e-4, when: {optimizer: sgd}}\n"
+    space = load(
+        "space:\n  optimizer: {type: choice, values: [adamw, sgd]}\n"
+        f"  momentum: {conditional}  dropout: {conditional}"
+        "  batch_size: {type: choice, values: [8, 16]}\n"
+    ).space
+    points = list(itertools.islice(space.grid_params(), 3))
+    assert [len(params) for params in points] == [2, 2, 4]
 
 
 ranges = st.tuples(st.floats(1e-5, 0.4), st.floats(0.5, 0.9)).map(
