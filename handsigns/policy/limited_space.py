@@ -14,6 +14,9 @@ from handsigns.results.trial import Params
 
 SAMPLE_SIZE = 1024
 """Number of configurations that represent a space; of one with fewer, all."""
+_MAX_GRID = 100_000
+"""Number of configurations up to which a grid is represented by all: networks that the sample lacks
+have no measured latency, hence would not be tried."""
 _MOVED = ("architecture", "channel_width", "flip_tta")
 """Built-in hyperparameters that are changed to meet the limits."""
 
@@ -24,7 +27,8 @@ def sample_space(search_config: SearchConfig) -> list[Params]:
     They depend on nothing but the space and the search's seed.
     """
     size = search_config.space.size()
-    if search_config.searcher.name == "grid" or (size is not None and size <= SAMPLE_SIZE):
+    limit = _MAX_GRID if search_config.searcher.name == "grid" else SAMPLE_SIZE
+    if size is not None and size <= limit:
         points = list(search_config.space.grid_params())
         random.Random(search_config.seed).shuffle(points)
     else:

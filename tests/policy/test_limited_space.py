@@ -123,6 +123,15 @@ def test_grid_search_skips_what_exceeds_the_limits(make_search_config, make_reco
     assert [record.config.channel_width for record in records] == [8, 12]
 
 
+def test_a_large_grid_is_represented_by_a_sample(make_search_config):
+    values = {"type": "uniform", "low": 0.0, "high": 0.9, "step": 0.01}
+    space = dict.fromkeys(("dropout", "momentum", "label_smoothing", "weight_decay"), values)
+    config = make_search_config(
+        space, searcher={"name": "grid"}, budget={"trials": 5}, limits=LIMIT
+    )
+    assert len(sample_space(config)) == 128
+
+
 def test_a_space_exhausted_within_its_limits_ends_the_search(make_search_config, make_record):
     space = {"channel_width": {"type": "integer", "low": 8, "high": 20, "step": 4}}
     config = make_search_config(space, budget=MANY, limits=LIMIT)
