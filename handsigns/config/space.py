@@ -19,16 +19,16 @@ class Space(Mapping[str, Parameter]):
     """Search space: parameters by name, each after those on which it depends.
 
     Attributes:
-        parameters: (name, parameter) pairs in sampling order.
+        parameters: parameters by name, in sampling order.
     """
 
-    parameters: tuple[tuple[str, Parameter], ...]
+    parameters: Mapping[str, Parameter]
 
     def __getitem__(self, name: str) -> Parameter:
-        return dict(self.parameters)[name]
+        return self.parameters[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self.parameters)
+        return iter(self.parameters)
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -36,7 +36,7 @@ class Space(Mapping[str, Parameter]):
     @property
     def searched_names(self) -> tuple[str, ...]:
         """Names of the hyperparameters that are searched."""
-        return tuple(n for n, p in self.parameters if not isinstance(p, Fixed))
+        return tuple(n for n, p in self.items() if not isinstance(p, Fixed))
 
     def is_active(self, name: str, params: Mapping[str, Scalar]) -> bool:
         """Return whether the conditions of `name` hold, given the parameters before it."""
@@ -62,19 +62,19 @@ class Space(Mapping[str, Parameter]):
         self, values: Mapping[str, Scalar], default: Callable[[Parameter], Scalar]
     ) -> dict[str, Scalar]:
         params: dict[str, Scalar] = {}
-        for name, parameter in self.parameters:
+        for name, parameter in self.items():
             if self.is_active(name, params):
                 params[name] = nearest(parameter, values.get(name, default(parameter)))
         return params
 
     def size(self) -> int | None:
         """Return the number of distinct configurations; None if infinite or too many to count."""
-        listed = {name: p.values() for name, p in self.parameters}
+        listed = {name: p.values() for name, p in self.items()}
         counts = {name: len(values) for name, values in listed.items() if values is not None}
-        parents = {parent for _, p in self.parameters for parent in p.when or {}}
+        parents = {parent for p in self.values() for parent in p.when or {}}
         if len(counts) < len(listed) or math.prod(counts[n] for n in parents) > _MAX_COMBINATIONS:
             return None
-        conditional = Space(tuple((name, p) for name, p in self.parameters if name in parents))
+        conditional = Space({name: p for name, p in self.items() if name in parents})
         others = counts.keys() - parents
         return sum(
             math.prod(counts[name] for name in others if self.is_active(name, params))
@@ -88,7 +88,7 @@ class Space(Mapping[str, Parameter]):
             ConfigError: a hyperparameter has infinitely or too many values.
         """
         grid = {}
-        for name, parameter in self.parameters:
+        for name, parameter in self.items():
             values = parameter.values()
             if values is None:
                 raise ConfigError(f"space.{name} has too many values for a grid")

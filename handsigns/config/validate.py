@@ -72,7 +72,7 @@ def validate_search_config(values: Mapping[str, Any]) -> tuple[SearchConfig | No
         fields[name] = section
     if problems or space is None:
         plain = {k: v for k, v in values.items() if k in _SCALAR_KEYS}
-        return None, problems + validate_model((), SearchConfig, plain | {"space": Space(())})[1]
+        return None, problems + validate_model((), SearchConfig, plain | {"space": Space({})})[1]
     fields |= {k: values[k] for k in _SCALAR_KEYS if k in values}
     config, problems = validate_model((), SearchConfig, _with_defaults(space, fields, values))
     if config is None:
@@ -190,7 +190,7 @@ def _topological_order(parameters: dict[str, Parameter]) -> tuple[Space | None, 
             message = f"the conditions of {cycle} form a cycle; remove one"
             problems.append(Problem(("space",), message))
         ordered |= {name: parameters[name] for name in ready}
-    return (None, problems) if problems else (Space(tuple(ordered.items())), [])
+    return (None, problems) if problems else (Space(ordered), [])
 
 
 def _condition(
