@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -47,27 +48,32 @@ class _ParameterBase(BaseModel):
     """Condition: each of these hyperparameters must have one of its values."""
 
 
-class _Range(_ParameterBase):
+class _RangeBase(_ParameterBase):
     low: ConfigFloat
     """Lower bound, inclusive."""
     high: ConfigFloat
     """Upper bound, inclusive."""
 
+    @property
+    def is_log(self) -> bool:
+        """Whether the distribution is log-uniform."""
+        return False
+
     @model_validator(mode="after")
-    def _ascending(self) -> _Range:
+    def _ascending(self) -> _RangeBase:
         if self.low == self.high:
-            raise ValueError(f"low and high are both {self.low:g}; write the value alone to fix it")
+            raise ValueError(f"low and high are both {self.low}; write the value alone to fix it")
         if self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g}; swap them")
-        if not math.isfinite(self.high - self.low):
+            raise ValueError(f"low {self.low} is above high {self.high}; swap them")
+        if self.high - self.low > sys.float_info.max:
             raise ValueError(
-                f"the difference of low {self.low:g} and high {self.high:g} is not a finite "
-                f"number; narrow the range"
+                f"the difference of low {self.low} and high {self.high} is not a finite number; "
+                f"narrow the range"
             )
         return self
 
 
-class Uniform(_Range):
+class Uniform(_RangeBase):
     """Uniform distribution from `low` to `high`, optionally in increments of `step`."""
 
     type: Literal["uniform"]
@@ -94,7 +100,7 @@ class Uniform(_Range):
         return [min(self.high, self.low + i * self.step) for i in range(math.floor(steps) + 1)]
 
 
-class LogUniform(_Range):
+class LogUniform(_RangeBase):
     """Log-uniform distribution from `low` to `high`."""
 
     type: Literal["log_uniform"]
@@ -107,12 +113,17 @@ class LogUniform(_Range):
             )
         return self
 
+    @property
+    def is_log(self) -> bool:
+        """Whether the distribution is log-uniform."""
+        return True
+
     def values(self) -> None:
         """Return None: the values are continuous."""
         return
 
 
-class Integer(_ParameterBase):
+class Integer(_RangeBase):
     """Uniform distribution of whole numbers, in increments of `step`, or log-uniform."""
 
     type: Literal["integer"]
@@ -126,11 +137,7 @@ class Integer(_ParameterBase):
     """Whether the distribution is log-uniform; excludes `step`."""
 
     @model_validator(mode="after")
-    def _validate_bounds(self) -> Integer:
-        if self.low == self.high:
-            raise ValueError(f"low and high are both {self.low}; write the value alone to fix it")
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}; swap them")
+    def _step_fits(self) -> Integer:
         if not 1 <= self.step <= self.high - self.low:
             raise ValueError(
                 f"step {self.step} does not fit between {self.low} and {self.high}; "
@@ -141,6 +148,11 @@ class Integer(_ParameterBase):
         if self.log and self.low < 1:
             raise ValueError(f"low is {self.low}; a logarithmic range needs low of at least 1")
         return self
+
+    @property
+    def is_log(self) -> bool:
+        """Whether the distribution is log-uniform."""
+        return self.log
 
     def values(self) -> list[Scalar] | None:
         """Return all values; None if there are infinitely or too many."""
@@ -182,7 +194,8 @@ class Fixed(_ParameterBase):
         return [self.value]
 
 
-Parameter = Uniform | LogUniform | Integer | Choice | Fixed
+Range = Uniform | LogUniform | Integer
+Parameter = Range | Choice | Fixed
 PARAMETER_TYPES: dict[str, type[Parameter]] = {
     "uniform": Uniform,
     "log_uniform": LogUniform,
@@ -194,13 +207,10 @@ PARAMETER_TYPES: dict[str, type[Parameter]] = {
 
 def midpoint(parameter: Parameter) -> Scalar:
     """Return the middle of a range, on its own scale; the first of listed values."""
-    match parameter:
-        case Fixed():
-            return parameter.value
-        case Choice():
-            return parameter.choices[0]
-        case LogUniform() | Integer(log=True):
-            return math.sqrt(parameter.low * parameter.high)
+    if not isinstance(parameter, Range):
+        return parameter.values()[0]
+    if parameter.is_log:
+        return math.sqrt(parameter.low * parameter.high)
     return (parameter.low + parameter.high) / 2
 
 
@@ -223,7 +233,7 @@ def nearest(parameter: Parameter, value: Any) -> Scalar:
         if len(numbers) < len(listed) or not isinstance(value, (int, float)):
             return listed[0]
         return min(numbers, key=lambda v: abs(v - value))
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
+    assert isinstance(parameter, Range)
     if not isinstance(value, (int, float)):
         value = midpoint(parameter)
     clamped: float = min(max(value, parameter.low), parameter.high)

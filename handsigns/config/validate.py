@@ -15,9 +15,7 @@ from handsigns.config.parameters import (
     Choice,
     Fixed,
     Integer,
-    LogUniform,
     Parameter,
-    Uniform,
 )
 from handsigns.config.problems import (
     Problem,
@@ -151,16 +149,13 @@ def _check_limits(name: str, parameter: Parameter) -> list[Problem]:
     """Return the values that are outside the hyperparameter's bounds."""
     path = space_key_path(name)
     kind = None if name.startswith(CUSTOM_PREFIX) else TrialConfig.model_fields[name].annotation
-    if isinstance(parameter, (Uniform, LogUniform)):
-        if kind is int:
-            return [Problem(path, f"{name} must be a whole number; use type integer")]
-        bounds = {"low": parameter.low, "high": parameter.high}
-    elif isinstance(parameter, Integer):
-        bounds = {"low": parameter.low, "high": parameter.high}
-    elif isinstance(parameter, Choice):
+    if isinstance(parameter, Choice):
         return [p for v in parameter.choices for p in _check_value((*path, "values"), name, v)]
-    else:
+    if isinstance(parameter, Fixed):
         return _check_value(path, name, parameter.value)
+    if kind is int and not isinstance(parameter, Integer):
+        return [Problem(path, f"{name} must be a whole number; use type integer")]
+    bounds = {"low": parameter.low, "high": parameter.high}
     return [p for key, value in bounds.items() for p in _check_value((*path, key), name, value)]
 
 

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Literal
 
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, Scalar, TrialConfig
-from handsigns.config.parameters import Choice, Fixed, Integer, LogUniform, Parameter, Uniform
+from handsigns.config.parameters import Integer, LogUniform, Range
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import dump_yaml
-from handsigns.reporting.positions import bounds, is_log, normalized_position
+from handsigns.reporting.positions import normalized_position
 
 _EDGE_FRACTION = 0.05
 """Fraction of a range, at either end, that counts as its edge."""
@@ -48,9 +48,7 @@ def find_edges(space: Space, params: Mapping[str, Scalar]) -> list[Edge]:
 def _edges(space: Space, params: Mapping[str, Scalar]) -> Iterator[Edge]:
     for name, parameter in space.items():
         value = params.get(name)
-        if isinstance(parameter, (Fixed, Choice)) or isinstance(value, (bool, str)):
-            continue
-        if value is None:
+        if not isinstance(parameter, Range) or value is None or isinstance(value, (bool, str)):
             continue
         side = _side(parameter, float(value))
         next_range = side and _extended_range(name, parameter, side)
@@ -59,7 +57,7 @@ def _edges(space: Space, params: Mapping[str, Scalar]) -> Iterator[Edge]:
             yield Edge(name, float(value), side, float(bound), next_range)
 
 
-def _side(parameter: Parameter, value: float) -> Literal["lower", "upper"] | None:
+def _side(parameter: Range, value: float) -> Literal["lower", "upper"] | None:
     listed = [v for v in parameter.values() or () if isinstance(v, (int, float))]
     if listed and len(listed) < 1 / _EDGE_FRACTION:  # few values: only the first and last are edges
         at_low, at_high = value <= min(listed), value >= max(listed)
@@ -72,13 +70,12 @@ def _side(parameter: Parameter, value: float) -> Literal["lower", "upper"] | Non
 
 
 def _extended_range(
-    name: str, parameter: Parameter, side: Literal["lower", "upper"]
+    name: str, parameter: Range, side: Literal["lower", "upper"]
 ) -> dict[str, object] | None:
     """Extend a range by half beyond one side; None if the hyperparameter's limit is reached."""
-    assert isinstance(parameter, (Uniform, LogUniform, Integer))
-    low, high = bounds(parameter)
+    low, high = float(parameter.low), float(parameter.high)
     end = low if side == "lower" else high
-    if isinstance(parameter, LogUniform) or is_log(parameter):
+    if isinstance(parameter, LogUniform) or parameter.is_log:
         factor = (high / low) ** _EXTENSION_FRACTION
         wanted = float(f"{low / factor if side == 'lower' else high * factor:.2g}")
         if isinstance(parameter, Integer):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import numpy as np
 
-from handsigns.config.parameters import Choice, Parameter
+from handsigns.config.parameters import Choice, Parameter, Range
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import (
     final_value,
@@ -18,7 +18,7 @@ from handsigns.reporting.figures.scales import (
     with_result,
 )
 from handsigns.reporting.importance import Importances
-from handsigns.reporting.positions import bounds, is_log, normalized_position
+from handsigns.reporting.positions import normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -83,7 +83,10 @@ def slice_plot(search: StoredSearch, name: str) -> Figure:
         record
         for record in with_result(search.ranked)
         if name in record.params
-        and (is_choice or normalized_position(parameter, record.params[name]) is not None)
+        and (
+            not isinstance(parameter, Range)
+            or normalized_position(parameter, record.params[name]) is not None
+        )
     ]
     rows: Rows = [
         {
@@ -151,9 +154,10 @@ def _x_axis(parameter: Parameter, name: str, field: str, rows: Rows) -> alt.X:
         fits = len(values) * max(map(len, values)) <= _MAX_LEVEL_CHARS
         axis = alt.Axis(labelAngle=0 if fits else -40)
         return alt.X(f"{field}:N", title=name, sort=values, axis=axis)
-    shown = [*bounds(parameter), *(float(row["x"]) for row in rows)]
+    assert isinstance(parameter, Range)
+    shown = [parameter.low, parameter.high, *(float(row["x"]) for row in rows)]
     low, high = min(shown), max(shown)
-    if is_log(parameter):
+    if parameter.is_log:
         scale = alt.Scale(type="log", nice=False, domain=[low, high])
         return alt.X(
             f"{field}:Q", title=name, scale=scale, axis=alt.Axis(values=log_ticks(low, high))

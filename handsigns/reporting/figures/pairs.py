@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
 
-from handsigns.config.parameters import Choice, Fixed
-from handsigns.config.space import Space
+from handsigns.config.parameters import Range
 from handsigns.reporting.figures.figure import Figure, Rows, make_figure, round_sig, subsample
 from handsigns.reporting.figures.scales import (
     axis_format,
@@ -21,7 +20,7 @@ from handsigns.reporting.figures.scales import (
     value_format,
     with_result,
 )
-from handsigns.reporting.positions import bounds, is_log, normalized_position, value_at
+from handsigns.reporting.positions import normalized_position, value_at
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -43,29 +42,26 @@ _MAX_POINTS = 400
 def pair_maps(search: StoredSearch, order: Sequence[str]) -> list[Figure]:
     """Plot the objective over each pair of the most important numeric hyperparameters."""
     space = search.config.space
-    numeric = [n for n in order if not isinstance(space[n], (Choice, Fixed))][:_NUM_PAIRED]
+    ranges = {n: p for n in order if isinstance(p := space[n], Range)}
     maps = []
-    for names in itertools.combinations(numeric, 2):
+    for pair in itertools.combinations([*ranges.items()][:_NUM_PAIRED], 2):
         ranked = with_result(search.ranked)
-        records = [r for r in ranked if None not in _positions(space, r, names)]
+        records = [r for r in ranked if None not in _positions(dict(pair), r)]
         if len(records) >= _MIN_TRIALS:
-            maps.append(_pair_map(search, records, *names))
+            maps.append(_pair_map(search, records, dict(pair)))
     return maps
 
 
-def _positions(
-    space: Space, record: TrialRecord, names: tuple[str, str]
-) -> tuple[float | None, float | None]:
-    first, second = (normalized_position(space[n], record.params.get(n)) for n in names)
-    return first, second
+def _positions(ranges: Mapping[str, Range], record: TrialRecord) -> list[float | None]:
+    return [normalized_position(p, record.params.get(n)) for n, p in ranges.items()]
 
 
 def _pair_map(
-    search: StoredSearch, records: Sequence[TrialRecord], first: str, second: str
+    search: StoredSearch, records: Sequence[TrialRecord], ranges: Mapping[str, Range]
 ) -> Figure:
-    objective, space = search.config.objective, search.config.space
-    names = (first, second)
-    points = np.array([_positions(space, r, names) for r in records], dtype=np.float64)
+    objective = search.config.objective
+    first, second = ranges
+    points = np.array([_positions(ranges, record) for record in records], dtype=np.float64)
     values = [final_value(record, objective) for record in records]
     log = is_log_scale(values, objective)
     cells = _kernel_mean(points, np.log(values) if log else np.array(values))
@@ -73,7 +69,7 @@ def _pair_map(
     for (i, j), z in np.ndenumerate(cells):
         if np.isfinite(z):
             corners = ((first, i), (first, i + 1), (second, j), (second, j + 1))
-            edges = [value_at(space[n], k / _GRID_SIZE) for n, k in corners]
+            edges = [value_at(ranges[n], k / _GRID_SIZE) for n, k in corners]
             row = dict(zip(("x", "x2", "y", "y2"), map(round_sig, edges), strict=True))
             rows.append({**row, "value": round_sig(math.exp(z) if log else float(z))})
     winner_id = search.winner.trial_id if search.winner else ""
@@ -83,15 +79,14 @@ def _pair_map(
         for r in records
     ]  # fmt: skip
     scales = [
-        alt.Scale(type="log" if is_log(space[n]) else "linear", nice=False,
-                  domain=list(bounds(space[n])))
-        for n in names
+        alt.Scale(type="log" if p.is_log else "linear", nice=False, domain=[p.low, p.high])
+        for p in ranges.values()
     ]  # fmt: skip
     axes = [
-        alt.Axis(grid=False, values=log_ticks(*bounds(space[n])))
-        if is_log(space[n])
+        alt.Axis(grid=False, values=log_ticks(p.low, p.high))
+        if p.is_log
         else alt.Axis(grid=False, tickCount=5)
-        for n in names
+        for p in ranges.values()
     ]
     x = alt.X("x:Q", title=first, scale=scales[0], axis=axes[0])
     y = alt.Y("y:Q", title=second, scale=scales[1], axis=axes[1])

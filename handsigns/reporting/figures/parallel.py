@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from handsigns.config.hyperparameters import Scalar
-from handsigns.config.parameters import Choice
+from handsigns.config.parameters import Choice, Range
 from handsigns.config.sections import Objective
 from handsigns.reporting.figures.figure import (
     Figure,
@@ -24,7 +24,7 @@ from handsigns.reporting.figures.scales import (
     rank_colour,
     with_result,
 )
-from handsigns.reporting.positions import bounds, normalized_position
+from handsigns.reporting.positions import normalized_position
 from handsigns.results.store import StoredSearch
 from handsigns.results.trial import TrialRecord
 
@@ -133,7 +133,7 @@ def _axis_positions(search: StoredSearch, record: TrialRecord) -> dict[str, floa
             count = max(1, len(parameter.choices) - 1)
             known = value in parameter.choices
             positions[name] = parameter.choices.index(value) / count if known else None
-        else:
+        elif isinstance(parameter, Range):
             positions[name] = round_sig(normalized_position(parameter, value))
     return positions
 
@@ -163,10 +163,11 @@ def _axis_ends(search: StoredSearch, axes: Sequence[str], ranked: Sequence[Trial
     for axis in axes:
         if axis == objective.metric:
             bottom, top = final_value(ranked[-1], objective), final_value(ranked[0], objective)
-        elif isinstance(parameter := search.config.space[axis], Choice):
-            bottom, top = parameter.choices[0], parameter.choices[-1]
+        elif isinstance(parameter := search.config.space[axis], Range):
+            bottom, top = parameter.low, parameter.high
         else:
-            bottom, top = bounds(parameter)
+            listed = parameter.values()
+            bottom, top = listed[0], listed[-1]
         for position, value in ((0, bottom), (1, top)):
             text = f"{value:.3g}" if isinstance(value, float) else str(value)[:14]
             ends.append({"axis": axis, "position": position, "text": text})
