@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 
-from handsigns.config.user_code import USER_FUNCTION
+from handsigns.config.user_code import is_user_function
 from handsigns.io.digest import hash_to_int
 
 Scalar = bool | int | float | str
@@ -157,7 +157,7 @@ class TrialConfig(BaseModel):
         if (
             name not in ARCHITECTURES
             and not _TORCHVISION.fullmatch(name)
-            and not USER_FUNCTION.fullmatch(name)
+            and not is_user_function(name)
         ):
             near = difflib.get_close_matches(name[:100], ARCHITECTURES, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -170,7 +170,7 @@ class TrialConfig(BaseModel):
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, name: str) -> str:
-        if name != CROSS_ENTROPY and not USER_FUNCTION.fullmatch(name):
+        if name != CROSS_ENTROPY and not is_user_function(name):
             raise ValueError(
                 f"{name[:60]!r} is not a loss (known: {CROSS_ENTROPY}, a user function "
                 f"module:function)"
@@ -193,6 +193,11 @@ class TrialConfig(BaseModel):
             if name.startswith(CUSTOM_PREFIX)
         }
         return cls.model_validate(fields | {"custom": custom} if custom else fields)
+
+    @property
+    def ignores_width(self) -> bool:
+        """Whether the network does not depend on `channel_width`."""
+        return self.architecture.startswith(TORCHVISION_PREFIX)
 
     def hyperparameters(self) -> dict[str, Scalar]:
         """Return every hyperparameter by its name in spaces and tables, custom ones last."""

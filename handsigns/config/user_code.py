@@ -16,9 +16,7 @@ from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.atomic import write_text
 from handsigns.io.digest import digest
 
-USER_FUNCTION = re.compile(r"(?!.{200})[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
-"""Pattern of ``module:function`` or ``package.module:function``."""
-
+_USER_FUNCTION = re.compile(r"(?!.{200})[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _MAX_BYTES = 2**20
 
@@ -57,10 +55,14 @@ class UserCode:
         }
 
 
+def is_user_function(value: object) -> bool:
+    """Return whether a value is ``module:function`` or ``package.module:function``."""
+    return isinstance(value, str) and _USER_FUNCTION.fullmatch(value) is not None
+
+
 def user_functions(values: Iterable[object]) -> list[str]:
     """Return the values of a configuration or space that name user functions, each once."""
-    found = [v for v in values if isinstance(v, str) and USER_FUNCTION.fullmatch(v)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(str(value) for value in values if is_user_function(value)))
 
 
 def module_names(functions: Iterable[str]) -> list[str]:

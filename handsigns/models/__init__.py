@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from handsigns.config.hyperparameters import TORCHVISION_PREFIX, TrialConfig
-from handsigns.config.user_code import UserCode
+from handsigns.config.user_code import UserCode, is_user_function
 from handsigns.errors import ConfigError
 from handsigns.models.compact import CompactNet
 from handsigns.models.cs230 import CS230Net
@@ -38,7 +38,7 @@ def build_model(
             classes, config.channel_width, config.dropout, size
         )
         return network.to(memory_format=torch.channels_last)
-    if ":" in config.architecture:
+    if is_user_function(config.architecture):
         return _build_user_model(config, classes, size, user_code)
     return _build_torchvision_model(config.architecture.removeprefix(TORCHVISION_PREFIX), classes)
 

@@ -19,6 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from handsigns.config.hyperparameters import CustomHyperparameters, Scalar, TrialConfig
 from handsigns.config.sections import Limits
+from handsigns.config.user_code import is_user_function
 from handsigns.errors import ConfigError
 from handsigns.io.atomic import write_text
 
@@ -60,13 +61,11 @@ class Network:
     @classmethod
     def of(cls, config: TrialConfig, image_size: int, classes: int) -> Network:
         """Return the network of a configuration."""
-        is_user_defined = ":" in config.architecture
-        ignores_width = config.architecture.startswith("torchvision/")
         return cls(
             config.architecture,
-            0 if ignores_width else config.channel_width,
+            0 if config.ignores_width else config.channel_width,
             config.flip_tta and config.flip > 0,
-            config.custom if is_user_defined else CustomHyperparameters(),
+            config.custom if is_user_function(config.architecture) else CustomHyperparameters(),
             image_size,
             classes,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from handsigns.config.user_code import is_user_function
 from handsigns.training.augment import augment
 from handsigns.training.class_balance import balanced_class_weights
 from handsigns.training.cuda_graph import GraphedFunction
@@ -117,6 +118,6 @@ def eager_reason(plan: TrainingPlan) -> str:
     """
     config = plan.config
     for kind, name in (("network", config.architecture), ("loss", config.loss)):
-        if ":" in name:
+        if is_user_function(name):
             return f"user-defined {kind} {name}"
     return ""

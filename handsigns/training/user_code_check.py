@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, TrialConfig
 from handsigns.config.search import SearchConfig
-from handsigns.config.user_code import UserCode
+from handsigns.config.user_code import UserCode, is_user_function
 from handsigns.errors import ConfigError
 from handsigns.models import build_model
 from handsigns.models.user_loader import error_context, load_user_function, source_location
@@ -62,14 +62,14 @@ def _check_config(config: TrialConfig, user_code: UserCode, classes: int, size: 
         f"{config.architecture}, given images {tuple(images.shape)}{_format_custom(config)},"
     ):
         logits = model(images)
-    if ":" in config.architecture:
+    if is_user_function(config.architecture):
         _check_network(config, user_code, model, logits, (_BATCH_SIZE, classes))
     loss, labels = make_loss(config, user_code), torch.arange(_BATCH_SIZE) % classes
     with error_context(f"{config.loss}, given logits {(_BATCH_SIZE, classes)} and labels,"):
         value = loss(logits, labels)
-    if ":" in config.loss:
+    if is_user_function(config.loss):
         _check_loss(config, user_code, value)
-    if ":" in config.architecture:
+    if is_user_function(config.architecture):
         _check_gradients(config, user_code, model, lambda: loss(model(images), labels))
 
 
