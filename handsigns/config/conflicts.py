@@ -6,7 +6,6 @@ from handsigns.config.hyperparameters import CROSS_ENTROPY, CUSTOM_PREFIX
 from handsigns.config.parameters import MAX_LISTED_VALUES, Choice
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import MAX_TRIALS
-from handsigns.metrics import METRICS
 
 
 def space_key_path(name: str) -> tuple[str, ...]:
@@ -21,16 +20,7 @@ Conflict = tuple[tuple[str, ...], str]
 def conflicts(config: SearchConfig) -> list[Conflict]:
     """Return the settings that contradict each other."""
     found: list[Conflict] = []
-    objective, searcher = config.objective, config.searcher
-    expected = METRICS[objective.metric].direction
-    if objective.direction != expected:
-        found.append(
-            (
-                ("objective", "direction"),
-                f"{objective.direction} contradicts {objective.metric}, which the search must "
-                f"{expected}; omit direction",
-            )
-        )
+    searcher = config.searcher
     found += _scheduler_conflicts(config)
     if searcher.startup_trials and searcher.name in ("random", "grid", "qmc"):
         found.append(

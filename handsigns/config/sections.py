@@ -6,7 +6,15 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from handsigns.config.duration import parse_duration
 from handsigns.config.parameters import ConfigFloat, ConfigInt
@@ -48,8 +56,22 @@ class Objective(_Section):
     """Metric to optimise: ``val_loss``, ``val_accuracy``, ``val_balanced_accuracy`` (mean recall of
     the classes) or ``val_macro_f1`` (mean of their F1 scores). Ties of a score are broken by the
     loss, those of the loss by accuracy."""
-    direction: Direction = "minimize"
+    direction: Direction | None = Field(default=None, validate_default=True)
     """Direction of optimisation; follows from the metric and can be omitted."""
+
+    @field_validator("direction")
+    @classmethod
+    def _follow_metric(cls, direction: Direction | None, info: ValidationInfo) -> Direction | None:
+        if "metric" not in info.data:  # it is invalid
+            return direction
+        metric: Metric = info.data["metric"]
+        expected = METRICS[metric].direction
+        if direction not in (None, expected):
+            raise ValueError(
+                f"{direction} contradicts {metric}, which the search must {expected}; omit "
+                f"direction"
+            )
+        return expected
 
     @property
     def minimize(self) -> bool:

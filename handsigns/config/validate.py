@@ -33,7 +33,6 @@ from handsigns.config.sections import (
 )
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import KeyPath
-from handsigns.metrics import METRICS
 
 _SCALAR_KEYS = ("description", "baseline", "seed", "storage")
 """Top-level keys that hold a scalar rather than a section."""
@@ -220,10 +219,6 @@ def _with_defaults(
 ) -> dict[str, Any]:
     """Fill in the defaults that depend on other settings."""
     budget, scheduler, searcher = fields["budget"], fields["scheduler"], fields["searcher"]
-    objective = fields["objective"]
-    if "direction" not in (values.get("objective") or {}):
-        direction = METRICS[objective.metric].direction
-        objective = objective.model_copy(update={"direction": direction})
     size = space.size()
     if searcher.name == "grid" and size and "trials" not in (values.get("budget") or {}):
         budget = budget.model_copy(update={"trials": size})
@@ -238,4 +233,4 @@ def _with_defaults(
     if searcher.startup_trials is None and searcher.name in ("tpe", "cmaes", "gp"):
         searcher = searcher.model_copy(update={"startup_trials": 10})
     resolved = {"budget": budget, "scheduler": scheduler, "searcher": searcher}
-    return fields | resolved | {"objective": objective, "space": space}
+    return fields | resolved | {"space": space}

@@ -8,7 +8,6 @@ from handsigns.config.sections import Objective
 from handsigns.console.format import MISSING, format_duration, pluralize
 from handsigns.console.progress import no_progress
 from handsigns.io.atomic import write_text
-from handsigns.metrics import METRICS
 from handsigns.policy.forecast import Estimate, Forecast, Target, worthwhile_workers
 from handsigns.reporting.figures.plan import time_plot
 from handsigns.reporting.page import figures_payload, render
@@ -144,7 +143,7 @@ def write_plan(forecast: Forecast, folder: Path) -> Path:
 
 
 def _objective(forecast: Forecast) -> Objective:
-    return Objective(metric=forecast.metric, direction=METRICS[forecast.metric].direction)
+    return Objective(metric=forecast.metric)
 
 
 def _price(cost: float) -> str:

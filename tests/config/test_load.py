@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from handsigns.config.load import dump_search_config, load_search_config
 from handsigns.config.presets import list_presets, resolve_search_space
 from handsigns.config.search import SearchConfig
+from handsigns.config.sections import Objective
 from handsigns.config.yaml_document import dump_yaml, load_yaml_document
 from handsigns.errors import ConfigError
 from handsigns.workflow.new_search import explicit_settings
@@ -702,3 +703,8 @@ def test_group_by_is_taken_as_it_stands(tmp_path, pattern):
 @pytest.mark.parametrize("folder", ["/mnt/runs #2", "/mnt/a: b", "/mnt/Übung 😀"])
 def test_storage_is_taken_as_it_stands(load, folder):
     assert load(SPACE, options=explicit_settings({"storage": folder})).storage == folder
+
+
+def test_the_direction_of_an_objective_follows_from_its_metric():
+    assert Objective().minimize
+    assert not Objective(metric="val_accuracy").minimize

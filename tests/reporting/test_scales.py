@@ -12,7 +12,7 @@ from handsigns.config.sections import Objective
 from handsigns.reporting.figures.scales import log_ticks, value_y
 from handsigns.reporting.figures.trial import trial_curves
 
-ACCURACY = Objective(metric="val_accuracy", direction="maximize")
+ACCURACY = Objective(metric="val_accuracy")
 
 
 def percentages(spec):
