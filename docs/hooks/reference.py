@@ -36,6 +36,7 @@ from handsigns.config.parameters import PARAMETER_TYPES
 from handsigns.config.presets import list_presets
 from handsigns.config.quantity import parse_bytes, parse_count, parse_milliseconds
 from handsigns.config.search import SearchConfig
+from handsigns.config.validate import SECTIONS
 
 _TYPE_NAMES = {int: "integer", float: "number", bool: "boolean", str: "string"}
 _QUANTITIES = {
@@ -71,13 +72,8 @@ def parameter_types() -> str:
 
 def sections() -> str:
     """Return the top-level keys of a search-space file, and a section for each of its sections."""
-    nested = {
-        name: field.annotation
-        for name, field in SearchConfig.model_fields.items()
-        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel)
-    }
-    parts = [f"### Top level\n\n{_field_table(SearchConfig, leave_out=nested)}"]
-    for name, model in nested.items():
+    parts = [f"### Top level\n\n{_field_table(SearchConfig, leave_out=SECTIONS)}"]
+    for name, model in SECTIONS.items():
         parts.append(f"### {name}\n\n{_summary(model)}\n\n{_field_table(model)}")
     return "\n\n".join(parts)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handsigns.config import sections
 from handsigns.config.conflicts import conflicts, space_key_path
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, HYPERPARAMETERS, TrialConfig
 from handsigns.config.parameters import (
@@ -34,27 +33,18 @@ from handsigns.config.sections import (
 from handsigns.config.space import Space
 from handsigns.config.yaml_document import KeyPath
 
-_SCALAR_KEYS = ("description", "baseline", "seed", "storage")
-"""Top-level keys that hold a scalar rather than a section."""
-
 SECTIONS: dict[str, type[BaseModel]] = {
-    "data": sections.Data,
-    "objective": sections.Objective,
-    "budget": sections.Budget,
-    "scheduler": sections.Scheduler,
-    "searcher": sections.Searcher,
-    "resources": sections.Resources,
-    "fault_tolerance": sections.FaultTolerance,
-    "tracking": sections.Tracking,
-    "reevaluation": sections.Reevaluation,
-    "limits": sections.Limits,
+    name: field.annotation
+    for name, field in SearchConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
+_SCALAR_KEYS = SearchConfig.model_fields.keys() - SECTIONS.keys() - {"space"}
+"""Top-level keys that hold a scalar rather than a section."""
 
 
 def validate_search_config(values: Mapping[str, Any]) -> tuple[SearchConfig | None, list[Problem]]:
     """Return the search with all defaults resolved, or None and the problems found."""
-    known = list(SearchConfig.model_fields)
-    problems = unknown_keys((), values, known)
+    problems = unknown_keys((), values, SearchConfig.model_fields)
     space = None
     if "space" not in values:
         problems.append(Problem(("space",), "is missing; it defines what is searched"))
