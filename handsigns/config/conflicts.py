@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from handsigns.config.hyperparameters import CROSS_ENTROPY, CUSTOM_PREFIX
 from handsigns.config.parameters import MAX_LISTED_VALUES, Choice
+from handsigns.config.problems import Problem
 from handsigns.config.search import SearchConfig
 from handsigns.config.sections import MAX_TRIALS
 
@@ -13,27 +14,16 @@ def space_key_path(name: str) -> tuple[str, ...]:
     return ("space", *name.split(".", 1))
 
 
-Conflict = tuple[tuple[str, ...], str]
-"""Path of a key, and the problem with its remedy."""
-
-
-def conflicts(config: SearchConfig) -> list[Conflict]:
+def conflicts(config: SearchConfig) -> list[Problem]:
     """Return the settings that contradict each other."""
-    found: list[Conflict] = []
-    searcher = config.searcher
-    found += _scheduler_conflicts(config)
-    if searcher.startup_trials and searcher.name in ("random", "grid", "qmc"):
-        found.append(
-            (("searcher", "startup_trials"), f"{searcher.name} has no startup trials; omit it")
-        )
-    found += _searcher_conflicts(config)
+    found = [*_scheduler_conflicts(config), *_searcher_conflicts(config)]
     if any(name.startswith(CUSTOM_PREFIX) for name in config.space) and not config.user_functions:
         message = "nothing uses them: neither architecture nor loss is a user function"
-        found.append((("space", "custom"), f"{message} (module:function)"))
+        found.append(Problem(("space", "custom"), f"{message} (module:function)"))
     return found + _class_weight_conflicts(config)
 
 
-def _class_weight_conflicts(config: SearchConfig) -> list[Conflict]:
+def _class_weight_conflicts(config: SearchConfig) -> list[Problem]:
     """Return where class weights could be combined with a user-defined loss, which ignores them."""
     weights, loss = config.space.get("class_weights"), config.space.get("loss")
     if weights is None or loss is None or "balanced" not in (weights.values() or ()):
@@ -46,20 +36,22 @@ def _class_weight_conflicts(config: SearchConfig) -> list[Conflict]:
     remedy = (
         "add when: {loss: cross_entropy}" if CROSS_ENTROPY in (loss.values() or ()) else "omit it"
     )
-    return [(("space", "class_weights"), f"{message}; {remedy}")]
+    return [Problem(("space", "class_weights"), f"{message}; {remedy}")]
 
 
-def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
-    found: list[Conflict] = []
+def _scheduler_conflicts(config: SearchConfig) -> list[Problem]:
+    found: list[Problem] = []
     scheduler = config.scheduler
+    grace_period = ("scheduler", "grace_period")
     if scheduler.name == "none" and scheduler.grace_period is not None:
-        found.append((("scheduler", "grace_period"), "scheduler none stops no trial; omit it"))
+        found.append(Problem(grace_period, "scheduler none stops no trial; omit it"))
     if not scheduler.has_rungs and scheduler.reduction_factor is not None:
-        found.append((("scheduler", "reduction_factor"), f"{scheduler.name} has no rungs; omit it"))
+        path = ("scheduler", "reduction_factor")
+        found.append(Problem(path, f"{scheduler.name} has no rungs; omit it"))
     if scheduler.grace_period is not None and scheduler.grace_period > config.budget.max_epochs:
         found.append(
-            (
-                ("scheduler", "grace_period"),
+            Problem(
+                grace_period,
                 f"{scheduler.grace_period} is above budget.max_epochs, which is "
                 f"{config.budget.max_epochs}; no trial could be paused or stopped early; lower it",
             )
@@ -67,31 +59,31 @@ def _scheduler_conflicts(config: SearchConfig) -> list[Conflict]:
     return found
 
 
-def _searcher_conflicts(config: SearchConfig) -> list[Conflict]:
-    found: list[Conflict] = []
+def _searcher_conflicts(config: SearchConfig) -> list[Problem]:
+    found: list[Problem] = []
     name, trials = config.searcher.name, config.budget.trials
+    if config.searcher.startup_trials and not config.searcher.uses_results:
+        path = ("searcher", "startup_trials")
+        found.append(Problem(path, f"{name} has no startup trials; omit it"))
     if name == "grid" and trials > MAX_TRIALS:  # by default they are all configurations
-        remedy = f"of which at most {MAX_TRIALS} are tried; set trials, or coarser steps"
-        found.append((("budget", "trials"), f"the grid has {trials} configurations, {remedy}"))
+        message = f"the grid has {trials} configurations, of which at most {MAX_TRIALS} are tried"
+        found.append(Problem(("budget", "trials"), f"{message}; set trials, or coarser steps"))
     for key, parameter in config.space.items():
         if name == "grid" and parameter.values() is None:
             found.append(
-                (
+                Problem(
                     space_key_path(key),
                     f"a grid needs discrete values, at most {MAX_LISTED_VALUES}, and this range "
                     f"has more; use type choice, give a larger step, or use another searcher",
                 )
             )
         if name == "cmaes" and isinstance(parameter, Choice):
-            found.append((space_key_path(key), "cmaes cannot search a choice; use searcher tpe"))
+            message = "cmaes cannot search a choice; use searcher tpe"
+            found.append(Problem(space_key_path(key), message))
         if name in ("cmaes", "gp", "qmc") and parameter.when:
-            found.append(
-                (
-                    space_key_path(key),
-                    f"{name} cannot search a conditional parameter; use searcher tpe",
-                )
-            )
+            message = f"{name} cannot search a conditional parameter; use searcher tpe"
+            found.append(Problem(space_key_path(key), message))
     if name == "grid" and not found and config.space.size() is None:
         message = "its conditions depend on too many combinations of values to count them"
-        found.append((("space",), f"{message}; remove some, or use another searcher"))
+        found.append(Problem(("space",), f"{message}; remove some, or use another searcher"))
     return found

@@ -171,6 +171,11 @@ class Searcher(_Section):
     configurations are tried (default 10)."""
 
     @property
+    def uses_results(self) -> bool:
+        """Whether the sampler learns from the results of trials."""
+        return self.name in ("tpe", "cmaes", "gp")
+
+    @property
     def needs_completed_trials(self) -> bool:
         """Whether the sampler learns only from trials that were trained to the end."""
         return self.name in ("cmaes", "gp")

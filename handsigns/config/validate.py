@@ -64,7 +64,7 @@ def validate_search_config(values: Mapping[str, Any]) -> tuple[SearchConfig | No
     config, problems = validate_model((), SearchConfig, _with_defaults(space, fields, values))
     if config is None:
         return None, problems
-    return config, [Problem(path, message) for path, message in conflicts(config)]
+    return config, conflicts(config)
 
 
 def validate_search_space(values: Any) -> tuple[Space | None, list[Problem]]:
@@ -220,7 +220,7 @@ def _with_defaults(
     if scheduler.reduction_factor is None and scheduler.has_rungs:
         factor = PROMOTION_REDUCTION_FACTOR if promotes else REDUCTION_FACTOR
         scheduler = scheduler.model_copy(update={"reduction_factor": factor})
-    if searcher.startup_trials is None and searcher.name in ("tpe", "cmaes", "gp"):
+    if searcher.startup_trials is None and searcher.uses_results:
         searcher = searcher.model_copy(update={"startup_trials": 10})
     resolved = {"budget": budget, "scheduler": scheduler, "searcher": searcher}
     return fields | resolved | {"space": space}
