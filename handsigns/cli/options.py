@@ -6,7 +6,7 @@ import argparse
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from handsigns.cli.values import folder, image_size, positive_int
+from handsigns.cli.values import folder, image_size, number_or_auto, positive_int
 from handsigns.results.paths import DEFAULT_RESULTS_DIR
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import SETTING_KEYS, NewSearchRequest
@@ -78,8 +78,15 @@ def add_search_settings(parser: ArgumentParser, data: str) -> None:
         "--target", type=float, metavar="A", help="stop at this validation score (e.g. 0.98)"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the search")
-    parser.add_argument("--cpus-per-trial", metavar="X", help="CPUs per trial, or auto")
-    parser.add_argument("--gpus-per-trial", metavar="X", help="GPUs per trial (e.g. 0.25), or auto")
+    parser.add_argument(
+        "--cpus-per-trial", type=number_or_auto, metavar="X", help="CPUs per trial, or auto"
+    )
+    parser.add_argument(
+        "--gpus-per-trial",
+        type=number_or_auto,
+        metavar="X",
+        help="GPUs per trial (e.g. 0.25), or auto",
+    )
     add_overrides(parser)
     add_user_code(parser)
     add_trackers(parser, "--track")

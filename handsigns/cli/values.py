@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def positive_int(text: str) -> int:
     if number < 1:
         raise ArgumentTypeError(f"{number} is not at least 1")
     return number
+
+
+def number_or_auto(text: str) -> float | str:
+    """Parse a number; other text is returned, of which the search space allows ``auto``."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def margin(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 
@@ -12,12 +13,15 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 def parse_duration(value: object) -> float:
-    """Return seconds, given a number of seconds or text such as ``1h30m``.
+    """Return seconds, given a number of seconds, also as text, or text such as ``1h30m``.
 
     Raises:
         ValueError: the value is neither, or not positive.
     """
     seconds: float | None = None
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds = float(value) if abs(value) < _MAX_SECONDS else math.inf
     elif (

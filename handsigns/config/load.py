@@ -55,10 +55,13 @@ def load_search_config(
     for text in overrides:
         key, equals, value = text.partition("=")
         label = f"--set {text}"
-        if equals:
-            problems += _apply_override(document, key, value, label)
-        else:
+        if not equals:
             problems.append(Problem((), "give a key and a value: --set budget.trials=20", label))
+            continue
+        try:
+            problems += _apply_override(document, key, parse_yaml_value(value), label)
+        except ValueError as error:
+            problems.append(Problem(tuple(key.split(".")), str(error), label))
     for note in _drop_unreachable_rungs(document):
         if notify is not None:
             notify(note)
@@ -141,10 +144,6 @@ def _apply_override(document: Document, key: str, value: object, label: str) -> 
     path = tuple(key.strip().split("."))
     if not all(path):
         return [Problem((), f"{key!r} is not a dotted key such as budget.trials", label)]
-    try:
-        value = parse_yaml_value(value) if isinstance(value, str) else value
-    except ValueError as error:
-        return [Problem(path, str(error), label)]
     node = document.values
     for depth, part in enumerate(path[:-1], 1):
         if node.get(part) is None:  # also a section that the file leaves empty

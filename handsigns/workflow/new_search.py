@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -106,12 +105,7 @@ class PlannedSearch:
 
 def explicit_settings(values: Mapping[str, object]) -> dict[str, object]:
     """Return the `SETTING_KEYS` that have a value, by their key in the search space."""
-    chosen = {key: values.get(name) for name, key in SETTING_KEYS.items()}
-    for name in ("group_by", "storage"):
-        if isinstance(values.get(name), str):
-            # Quoted: values are parsed as YAML, in which [ab] is a list and " #" starts a comment.
-            chosen[SETTING_KEYS[name]] = json.dumps(values[name], ensure_ascii=False)
-    return {key: value for key, value in chosen.items() if value is not None}
+    return {key: values[name] for name, key in SETTING_KEYS.items() if values.get(name) is not None}
 
 
 def load_space(request: NewSearchRequest) -> tuple[SearchConfig, Path]:

@@ -8,7 +8,7 @@ from handsigns.console.format import format_duration
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2d", 172800), (45, 45), (0.5, 0.5)],
+    [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("2d", 172800), ("45", 45), (45, 45), (0.5, 0.5)],
 )
 def test_parses_durations(text, seconds):
     assert parse_duration(text) == seconds

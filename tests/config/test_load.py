@@ -700,6 +700,11 @@ def test_group_by_is_taken_as_it_stands(tmp_path, pattern):
     assert load_search_config(file).data.group_by == pattern
 
 
+def test_an_option_is_reported_as_it_was_given(load):
+    with pytest.raises(ConfigError, match="--storage ftp://x, storage: "):
+        load(SPACE, options=explicit_settings({"storage": "ftp://x"}))
+
+
 @pytest.mark.parametrize("folder", ["/mnt/runs #2", "/mnt/a: b", "/mnt/Übung 😀"])
 def test_storage_is_taken_as_it_stands(load, folder):
     assert load(SPACE, options=explicit_settings({"storage": folder})).storage == folder
