@@ -292,7 +292,7 @@ class Limits(_Section):
     started."""
 
     parameters: Annotated[int, BeforeValidator(parse_count)] | None = None
-    """Largest number of trained parameters: `200k`, `1.5M`."""
+    """Largest number of parameters: `200k`, `1.5M`."""
     model_bytes: Annotated[int, BeforeValidator(parse_bytes)] | None = None
     """Largest size of the float32 ONNX file, as predicted from the configuration: `500 kB`,
     `1 MB`."""

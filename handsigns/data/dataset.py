@@ -64,7 +64,7 @@ class DataSet:
         return SplitFile(folder, "train"), SplitFile(folder, "val")
 
     def open_test(self) -> Split:
-        """Return the test split; only the `test` command calls this."""
+        """Return the test split; only the evaluation of the winner calls this."""
         return self.cached.open_split("test")
 
 

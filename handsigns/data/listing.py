@@ -31,7 +31,7 @@ class BadFile:
 
 @dataclass(frozen=True)
 class ImageListing:
-    """Images of a data set by split, sorted by name.
+    """Images of a data set by split, in the order of their folders.
 
     Attributes:
         layout: ``signs`` (CS230), ``classes`` (class folders) or ``table`` (labels.csv).

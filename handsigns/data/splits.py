@@ -55,8 +55,8 @@ class DataInfo:
 
     Attributes:
         source: absolute path of the folder, or ``"synthetic hands"``.
-        fingerprint: hex digest of class names, image size, and every image's split, label and
-            decoded pixels (not its path); equal content has an equal fingerprint.
+        fingerprint: hex digest of class names, image size, and every image's split, label, named
+            group and decoded pixels (not its path); equal content has an equal fingerprint.
         classes: class names, in the order of the labels.
         size: height and width of the decoded images in pixels.
         counts: images per class, in the order of `classes`, by split.

@@ -23,7 +23,7 @@ def count_parameters(
         config, classes, size, user_code: see `build_model`.
 
     Returns:
-        number of trained parameters; predicted bytes of the float32 ONNX file: four for each
+        number of parameters; predicted bytes of the float32 ONNX file: four for each
         parameter and each value of a floating-point buffer, such as a statistic of batch norm, and
         `GRAPH_BYTES`.
 

@@ -29,7 +29,7 @@ class NetworkProfile:
     """Size and speed of a network.
 
     Attributes:
-        parameters: number of trained parameters.
+        parameters: number of parameters.
         model_bytes: predicted size of its float32 ONNX file.
         latency_ms: latency for a single image in milliseconds; None if it was not measured.
     """

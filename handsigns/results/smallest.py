@@ -32,7 +32,7 @@ class SmallestChoice:
     Attributes:
         record: the trial.
         winner_id: ID of the winner it is compared with.
-        parameters, winner_parameters: numbers of trained parameters of the two.
+        parameters, winner_parameters: numbers of parameters of the two.
         label: name of the score.
         margin: score that it may be worse, in [0, 1].
         difference: mean score of the winner less its own.
@@ -82,7 +82,7 @@ def smallest_within(
     Args:
         search: the search.
         margin: score that the network may be worse, in [0, 1].
-        count_parameters: returns the number of trained parameters of a trial.
+        count_parameters: returns the number of parameters of a trial.
 
     Raises:
         ResultsError: no trial has a result.

@@ -1,8 +1,7 @@
 """Batched augmentation on the training device.
 
-Each image is transformed independently, by numbers drawn beforehand. Geometry is one affine
-resampling; colour, scaling to the network's range and normalisation are one affine map of the
-channels.
+Each image is transformed independently, by numbers drawn beforehand. Images are normalised first;
+geometry is then one affine resampling, and colour one affine map of the channels.
 """
 
 from __future__ import annotations
