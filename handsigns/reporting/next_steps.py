@@ -1,18 +1,15 @@
-"""Phase of a search, and the commands to run next."""
+"""Headline of a search, and the commands to run next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from handsigns.console.program import CONSOLE_SCRIPT
 from handsigns.reporting.winner import WinnerSummary
-from handsigns.results.search_lock import lock_owner
+from handsigns.results.search_state import Phase, SearchState
 from handsigns.results.store import StoredSearch
-
-Phase = Literal["running", "interrupted", "finished"]
-"""Phase of a search; an interrupted search can be resumed."""
+from handsigns.results.trial import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -23,24 +20,12 @@ class Command:
     line: str
 
 
-def phase(search: StoredSearch) -> Phase:
-    """Return the phase of a search."""
-    journal = search.journal
-    if not journal.stop_reason:
-        return "running" if lock_owner(search.paths) else "interrupted"
-    num_ended = sum(record.is_terminal for record in journal.records)
-    concluded = journal.conclusion is not None and journal.conclusion.num_ended >= num_ended
-    return "finished" if concluded else "interrupted"
-
-
-def headline(search: StoredSearch, current_phase: Phase) -> str:
+def headline(search: StoredSearch, phase: Phase) -> str:
     """Return a sentence that names the best trial and says whether that is final."""
     winner = search.winner
     if winner is None:
-        return (
-            "No trial has a result yet" if current_phase == "running" else "No trial has a result"
-        )
-    if current_phase == "finished":
+        return "No trial has a result yet" if phase == "running" else "No trial has a result"
+    if phase == "finished":
         return f"Trial {winner.trial_id} won"
     finished = sum(record.is_terminal for record in search.journal.records)
     total = max(search.config.budget.trials, len(search.journal.records))
@@ -48,27 +33,25 @@ def headline(search: StoredSearch, current_phase: Phase) -> str:
 
 
 def commands(
-    search: StoredSearch, winner_summary: WinnerSummary, current_phase: Phase
-) -> list[Command]:
-    """Return the next commands; none while the search runs."""
-    if current_phase == "running":
-        return []
-    if current_phase == "interrupted":
-        return [Command("Resume the search", _line(search, "resume"))]
-    return list(_post_search_commands(search, winner_summary))
-
-
-def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -> Iterator[Command]:
-    winner = search.winner
-    if winner is None:
+    search: StoredSearch, winner_summary: WinnerSummary, state: SearchState
+) -> Iterator[Command]:
+    """Yield the next commands; none while a process uses the search."""
+    if state.lock_owner:
         return
-    retraining, test = winner_summary.retraining, winner_summary.test
-    retrained = retraining is not None and (
-        retraining.trial_id == winner.trial_id
-        or (test is not None and test.selected_by in ("user", "smallest"))
-    )
-    tested = retrained and test is not None
-    if not search.reevaluated_trials and not tested:
+    if state.phase == "interrupted":
+        yield Command("Resume the search", _line(search, "resume"))
+    retrained = state.winner == "retrained"
+    if search.winner is not None and (state.phase == "finished" or retrained):
+        yield from _commands_after_search(search, search.winner, winner_summary, state)
+
+
+def _commands_after_search(
+    search: StoredSearch, winner: TrialRecord, winner_summary: WinnerSummary, state: SearchState
+) -> Iterator[Command]:
+    retrained = state.winner == "retrained"
+    tested = retrained and winner_summary.test is not None
+    reevaluated = bool(search.reevaluated_trials) and state.reevaluation_finished
+    if not reevaluated and not tested:
         yield Command("Re-evaluate the top trials with fresh seeds", _line(search, "reevaluate"))
     if not retrained:
         yield Command(
@@ -77,8 +60,11 @@ def _post_search_commands(search: StoredSearch, winner_summary: WinnerSummary) -
     if not tested:
         openings = winner_summary.test_evaluations
         note = f" (opened {openings} times before)" if openings else ", once"
-        yield Command(f"Evaluate the winner on the test split{note}", _line(search, "test"))
-    if retraining is not None:
+        yield Command(
+            f"Evaluate the winner on the test split{note}",
+            _line(search, "test", *state.test_options),
+        )
+    if winner_summary.retraining is not None:
         yield Command("Classify images with the winner", _line(search, "predict", "IMAGE…"))
     yield Command(
         "Replay the best trial and compare every epoch", replay_line(search, winner.trial_id)

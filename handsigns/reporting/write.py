@@ -35,6 +35,7 @@ from handsigns.reporting.winner import (
 )
 from handsigns.results.class_scores import omission_note
 from handsigns.results.paths import SearchPaths
+from handsigns.results.search_state import read_search_state
 from handsigns.results.store import StoredSearch, read_data_check
 from handsigns.results.suspects import read_suspects
 from handsigns.results.timeline import Timeline, read_timeline
@@ -180,7 +181,7 @@ def _template_context(
         lambda: read_suspects(search.paths, search.data.info.fingerprint),
         problems,
     )
-    winner, current_phase = search.winner, next_steps.phase(search)
+    winner, state = search.winner, read_search_state(search)
     edges = range_edges.find_edges(search.config.space, winner.params) if winner else []
     test = winner_summary.test
     return {
@@ -191,13 +192,13 @@ def _template_context(
         "winner": winner,
         "winner_params": summary.params_text(search, winner) if winner else "",
         "cards": summary.cards(search, winner_summary, timeline),
-        "comparisons": summary.comparisons(search, final=current_phase == "finished"),
+        "comparisons": summary.comparisons(search, final=state.phase == "finished"),
         "reevaluation_columns": reevaluation.table_columns(search.config.objective),
         "reevaluated": reevaluation.table_rows(search),
         "warnings": [*problems, *caveats.warnings(search, winner_summary, suspect_labels)],
-        "commands": next_steps.commands(search, winner_summary, current_phase),
-        "headline": next_steps.headline(search, current_phase),
-        "phase": current_phase,
+        "commands": list(next_steps.commands(search, winner_summary, state)),
+        "headline": next_steps.headline(search, state.phase),
+        "phase": state.phase,
         "edges": edges,
         "edges_yaml": range_edges.as_yaml(edges),
         "test": test,

@@ -77,6 +77,16 @@ class ModelCard:
     confidence_threshold: Share | None = None
     selection_note: str = ""
 
+    @property
+    def chosen_by_user(self) -> bool:
+        """Whether the user chose the trial, or the margin, so that it need not be the best."""
+        return self.selected_by in ("user", "smallest")
+
+    @property
+    def test_options(self) -> tuple[str, ...]:
+        """Options with which the command `test` accepts the model."""
+        return ("--after-test",) if self.selected_after_test else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, in order of definition."""
         return asdict(self) | {"config": self.config.model_dump()}

@@ -13,25 +13,23 @@ if TYPE_CHECKING:
 
 def next_step(search: StoredSearch) -> str:
     """Return the suggested next command and its purpose."""
-    from handsigns.results.search_lock import lock_owner
-    from handsigns.results.winner import CONFIG_FILE
+    from handsigns.results.search_state import read_search_state
 
-    paths, journal = search.paths, search.journal
-    owner = lock_owner(paths)
-    if owner and journal.stop_reason:
-        return f"wait for {owner}, which is using it"
-    if owner:
+    paths, state = search.paths, read_search_state(search)
+    if state.phase == "running":
         return f"watch it: {paths.command('watch')}"
-    if (paths.winner / CONFIG_FILE).exists():
+    if state.lock_owner:
+        return f"wait for {state.lock_owner}, which is using it"
+    if state.winner in ("retrained", "damaged"):
         return winner_step(paths)
-    if not journal.stop_reason or journal.interrupted:
+    if state.phase == "interrupted":
         return f"resume it: {paths.resume_command}"
     if search.best is None:
         more = paths.command(
-            "resume", "--trials", str(2 * len(journal.records) or 1), *paths.trust_options
+            "resume", "--trials", str(2 * len(search.journal) or 1), *paths.trust_options
         )
         return f"no trial has a result (reasons: {paths.trials}); run more: {more}"
-    if _reevaluation_unfinished(search):
+    if not state.reevaluation_finished:
         return f"resume the re-evaluation: {paths.reevaluation.resume_command}"
     return f"retrain the best trial: {paths.command('retrain', *paths.trust_options)}"
 
@@ -50,13 +48,6 @@ def ensure_winner(paths: SearchPaths) -> None:
         raise ResultsError(f"no retrained winner in {paths.winner}; {step}")
 
 
-def _reevaluation_unfinished(search: StoredSearch) -> bool:
-    try:
-        return not search.reevaluation_finished
-    except ResultsError:
-        return True
-
-
 def winner_step(paths: SearchPaths, done: str = "") -> str:
     """Return the suggested next command for a retrained winner.
 
@@ -68,10 +59,10 @@ def winner_step(paths: SearchPaths, done: str = "") -> str:
     from handsigns.results.winner import read_model_card
 
     try:
-        after = ("--after-test",) if read_model_card(paths.winner).selected_after_test else ()
+        options = read_model_card(paths.winner).test_options
     except ResultsError:
         return f"the winner is damaged; retrain: {paths.command('retrain', *paths.trust_options)}"
-    test = paths.command("test", *after, *paths.trust_options)
+    test = paths.command("test", *options, *paths.trust_options)
     try:
         result = read_test_result(paths.winner)
     except ResultsError:

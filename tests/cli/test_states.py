@@ -10,7 +10,6 @@ import pytest
 
 from handsigns.cli import main
 from handsigns.cli.parser import parse
-from handsigns.config.hyperparameters import TrialConfig
 from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
@@ -20,7 +19,7 @@ from handsigns.results.test_result import (
     write_test_result,
 )
 from handsigns.results.trial import Session
-from handsigns.results.winner import ModelCard, write_model_card
+from handsigns.results.winner import read_model_card, write_model_card
 from tests.support.records import make_spec
 from tests.support.scripted import write_scripted_winner
 
@@ -101,13 +100,11 @@ def add_winner(stored, state):
     write_scripted_winner(stored)
     folder, after = stored.paths.winner, state in AFTER_TEST
     record = stored.trial(None)
-    card = ModelCard(
-        config=TrialConfig(), classes=stored.data.info.classes, size=64, epochs=36,
-        seeds=(5,), search="it", trial_id=record.trial_id,
-        selected_by="user" if after else "rank", selected_after_test=after,
-        fingerprint=stored.data.info.fingerprint, git_revision=None, user_code={},
-        trained_seeds=(5,),
-    )  # fmt: skip
+    card = dataclasses.replace(
+        read_model_card(folder),
+        selected_by="user" if after else "rank",
+        selected_after_test=after,
+    )
     write_model_card(folder, card)
     if state == "retrained":
         stored.paths.test_ledger.unlink()

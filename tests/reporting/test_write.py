@@ -30,6 +30,7 @@ from handsigns.results.store import open_search
 from handsigns.results.suspects import LeakEffect, SuspectLabel, SuspectLabels, write_suspects
 from handsigns.results.test_result import read_test_result, write_test_result
 from handsigns.results.trial import Placement
+from handsigns.results.winner import read_model_card, write_model_card
 from tests.support.records import make_epoch_metrics, make_spec
 from tests.support.scripted import HOSTILE_STRINGS
 
@@ -373,6 +374,33 @@ def test_only_remaining_commands_are_listed(make_search, add_scripted_winner, tm
     search.paths.test_ledger.unlink()
     page = write_report(search, tmp_path / "out", figures=False)
     assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
+
+
+@pytest.mark.parametrize("selected_by", ["user", "smallest"])
+def test_a_winner_the_user_chose_is_not_retrained_again(
+    make_search, add_scripted_winner, tmp_path, selected_by
+):
+    search = make_search(trials=6)
+    add_scripted_winner(search)
+    folder = search.paths.winner
+    (folder / "test.json").unlink()
+    card = dataclasses.replace(
+        read_model_card(folder),
+        trial_id=search.ranked[1].trial_id,
+        selected_by=selected_by,
+        selected_after_test=True,
+    )
+    write_model_card(folder, card)
+    page = write_report(search, tmp_path / "out", figures=False)
+    assert commands_of(page) == ["reevaluate", "test", "predict", "replay"]
+    assert "test scripted --after-test" in page.read_text()
+
+
+def test_a_search_in_use_offers_no_commands(make_search, tmp_path):
+    search = make_search(trials=6)
+    with search_lock(search.paths):
+        page = write_report(search, tmp_path / "out", figures=False)
+    assert commands_of(page) == []
 
 
 def test_commands_of_a_search_with_user_code_trust_it(make_search, tmp_path):

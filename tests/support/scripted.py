@@ -24,7 +24,14 @@ from handsigns.results.test_result import (
     write_test_result,
 )
 from handsigns.results.trial import Placement, Session, Verdict
-from handsigns.results.winner import RetrainingEpoch, RetrainingRecord, SeedRun, write_retraining
+from handsigns.results.winner import (
+    ModelCard,
+    RetrainingEpoch,
+    RetrainingRecord,
+    SeedRun,
+    write_model_card,
+    write_retraining,
+)
 from handsigns.stats.calibration import Calibration, CalibrationBin
 from tests.support.records import make_spec
 
@@ -186,6 +193,7 @@ def write_scripted_winner(stored: StoredSearch) -> None:
         noise.save(folder / (error.file or ""), "PNG")
     write_test_result(folder, result)
     write_retraining(folder, make_retraining_record(stored))
+    write_model_card(folder, make_model_card(stored))
     for _ in range(2):
         append_test_evaluation(
             stored.paths.test_ledger, result.trial_id, "x", result.correct, result.total
@@ -229,6 +237,17 @@ def make_test_result(stored: StoredSearch) -> TestResult:
         test_evaluations=2,
         fingerprint=stored.data.info.fingerprint,
     )
+
+
+def make_model_card(stored: StoredSearch) -> ModelCard:
+    """Return the card of the best trial's model."""
+    record = stored.trial(None)
+    return ModelCard(
+        config=record.config, classes=stored.data.info.classes, size=64, epochs=36, seeds=(5,),
+        search=stored.paths.name, trial_id=record.trial_id, selected_by="rank",
+        selected_after_test=False, fingerprint=stored.data.info.fingerprint, git_revision=None,
+        user_code={}, trained_seeds=(5,),
+    )  # fmt: skip
 
 
 def make_retraining_record(stored: StoredSearch) -> RetrainingRecord:
