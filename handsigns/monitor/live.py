@@ -42,7 +42,7 @@ class SearchDisplay(TrialDisplay):
         for record in journal.records:
             if record.is_terminal:
                 self._add_finished(record)
-        self._num_finished_before = sum(self._status_counts.values()) + len(self._paused)
+        self._num_finished_before = journal.num_finished
         self._best = min(journal.records, key=self._rank_key, default=None)
 
     @property

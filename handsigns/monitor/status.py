@@ -62,7 +62,7 @@ class SearchStatus:
 
     @property
     def num_finished(self) -> int:
-        """Number of trials that do not run; a paused one may have ended for good."""
+        """Number of finished trials; see `TrialRecord.is_finished`."""
         return sum(self.status_counts.values())
 
     @property

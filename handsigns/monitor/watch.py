@@ -87,7 +87,7 @@ class WatchedSearch:
         return not self.driver or (self._was_running and not self.running)
 
     @property
-    def finished_trials(self) -> list[TrialRecord]:
+    def ended_trials(self) -> list[TrialRecord]:
         """Trials with a final status."""
         return [record for record in self.search.journal.records if record.is_terminal]
 
@@ -117,9 +117,7 @@ class WatchedSearch:
         return SearchStatus(
             self.search.config,
             num_trials=len(journal),
-            status_counts=Counter(
-                r.status for r in journal.records if r.is_terminal or r.status == "paused"
-            ),
+            status_counts=Counter(r.status for r in journal.records if r.is_finished),
             savings=early_stopping_savings(journal.records, budget.max_epochs),
             best=self.ranked[0] if self.ranked else None,
             elapsed=elapsed - journal.session_start_elapsed,
@@ -231,7 +229,7 @@ def _watch_plain(watched_search: WatchedSearch, console: Console, interval_s: fl
     objective = watched_search.search.config.objective
     print_line(watched_search.status_line())
     print_line(watched_search.status().progress_line)
-    reported = {record.trial_id for record in watched_search.finished_trials}
+    reported = {record.trial_id for record in watched_search.ended_trials}
     last_printed = time.monotonic()
     finished = watched_search.is_finished
     while not finished:
@@ -239,7 +237,7 @@ def _watch_plain(watched_search: WatchedSearch, console: Console, interval_s: fl
         watched_search.refresh()
         finished = watched_search.is_finished
         newly_finished = [
-            record for record in watched_search.finished_trials if record.trial_id not in reported
+            record for record in watched_search.ended_trials if record.trial_id not in reported
         ]
         reported |= {record.trial_id for record in newly_finished}
         for record in newly_finished:

@@ -27,8 +27,8 @@ def headline(search: StoredSearch, phase: Phase) -> str:
         return "No trial has a result yet" if phase == "running" else "No trial has a result"
     if phase == "finished":
         return f"Trial {winner.trial_id} won"
-    finished = sum(record.is_terminal for record in search.journal.records)
-    total = max(search.config.budget.trials, len(search.journal.records))
+    finished = search.journal.num_finished
+    total = max(search.config.budget.trials, len(search.journal))
     return f"Trial {winner.trial_id} leads so far, with {finished} of {total} trials finished"
 
 

@@ -73,7 +73,7 @@ class Journal:
         self.session_start_elapsed = 0.0
         """`elapsed` at the start of the latest session."""
         self.num_ended_before_session = 0
-        """Number of trials that had ended, or were paused, by then."""
+        """`num_finished` at that time."""
         self.updated_at: float | None = None
         """Time of the latest event, in seconds since the Unix epoch."""
         self._path = path
@@ -87,6 +87,11 @@ class Journal:
     def records(self) -> list[TrialRecord]:
         """All trials, in the order in which they started."""
         return [trial.record for trial in self._trials.values()]
+
+    @property
+    def num_finished(self) -> int:
+        """Number of finished trials; see `TrialRecord.is_finished`."""
+        return sum(record.is_finished for record in self.records)
 
     @property
     def reports(self) -> list[EpochReported]:
@@ -201,10 +206,8 @@ class Journal:
         match event:
             case SessionStarted(session=session):
                 self.sessions.append(session)
-                self.session_start_elapsed, self.num_ended_before_session = (
-                    event.elapsed,
-                    self._num_ended + sum(r.status == "paused" for r in self.records),
-                )
+                self.session_start_elapsed = event.elapsed
+                self.num_ended_before_session = self.num_finished
             case SessionEnded(reason=reason, interrupted=interrupted):
                 self.stop_reason, self.interrupted = reason, interrupted
                 if not interrupted:

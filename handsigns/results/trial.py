@@ -221,6 +221,11 @@ class TrialRecord:
         return self.status not in ("running", "paused", "interrupted")
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the trial counts as finished: a paused one may have ended for good."""
+        return self.status not in ("running", "interrupted")
+
+    @property
     def has_result(self) -> bool:
         """Whether the trial can be ranked: it has an epoch and neither diverged nor failed."""
         return bool(self.epochs) and self.status not in FAILURES

@@ -47,8 +47,8 @@ def follow_report(paths: SearchPaths, reports: Path = REPORTS) -> Path:
     from handsigns.results.background_sync import follow_remote
 
     def print_written(search: StoredSearch, page: Path) -> None:
-        finished = sum(record.is_terminal for record in search.journal.records)
-        print(f"{printable(str(page))}: {pluralize(finished, 'trial')} finished", flush=True)
+        finished = pluralize(search.journal.num_finished, "trial")
+        print(f"{printable(str(page))}: {finished} finished", flush=True)
 
     with follow_remote(paths, note):
         return follow(paths, reports / paths.name, print_written)
