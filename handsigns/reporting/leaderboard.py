@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +30,11 @@ def write_leaderboard(search: StoredSearch, top: int | None, fmt: Format, out: T
     vary, rounded.
     """
     table = leaderboard_table(search.journal.records, search.config.objective)
-    rows = table.rows()[:top]
+    table = dataclasses.replace(table, items=table.items[:top])
     if fmt == "csv":
-        writer = csv.DictWriter(out, table.names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        out.write(table.csv())
         return
+    rows = table.rows()
     if fmt == "json":
         json.dump(rows, out, indent=2, allow_nan=False)
         out.write("\n")

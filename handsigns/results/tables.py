@@ -6,22 +6,15 @@ Each has one ordered schema of `Column`s, from which rows, CSV, typed data frame
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Literal,
-    TypeVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from handsigns.config.hyperparameters import CUSTOM_PREFIX, HYPERPARAMETERS, TrialConfig
 from handsigns.config.sections import Objective
@@ -31,9 +24,6 @@ from handsigns.metrics import EpochMetrics
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.trial import Decision, Placement, Status, TrialRecord, rank
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 T = TypeVar("T")
 
@@ -73,33 +63,31 @@ class Table(Generic[T]):
         return tuple(column.name for column in self.columns)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows without pandas, whose import takes seconds."""
-        cells = zip(*(column.values(self.items) for column in self.columns), strict=True)
+        """Return the rows, each as values by column name."""
         names = self.names
-        return [dict(zip(names, row, strict=True)) for row in cells]
+        return [dict(zip(names, row, strict=True)) for row in self._cells()]
 
     def csv(self) -> str:
-        """Return the table as CSV."""
-        import pandas as pd
+        """Return the table as CSV, in which no text is a formula of a spreadsheet."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.names)
+        writer.writerows(map(_csv_cell, row) for row in self._cells())
+        return text.getvalue()
 
-        series: dict[str, pd.Series[Any] | list[Any]] = {}
-        for column in self.columns:
-            values = column.values(self.items)
-            # A missing value elsewhere must not turn 3 into 3.0.
-            as_object = column.column_type in (None, "Int64")
-            series[column.name] = pd.Series(values, dtype=object) if as_object else values
-        return pd.DataFrame(series, columns=list(self.names)).to_csv(index=False)
+    def _cells(self) -> Iterator[tuple[Any, ...]]:
+        return zip(*(column.values(self.items) for column in self.columns), strict=True)
 
 
 def _column(name: str, column_type: ColumnType, get: Callable[[T], Any] | None = None) -> Column[T]:
     """Return a column of each item's attribute `name`, or of what `get` returns for it."""
     of_item: Callable[[T], Any] = get or attrgetter(name)
-    if column_type in ("string", None):  # untrusted text
-        return Column(name, column_type, lambda items: [*map(_escape_formula, map(of_item, items))])
     return Column(name, column_type, lambda items: [*map(of_item, items)])
 
 
-def _escape_formula(value: Any) -> Any:
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
     # Python 3.11 does not quote a carriage return, after which a spreadsheet begins a new row.
     return escape_csv_formula(value.replace("\r", r"\r")) if isinstance(value, str) else value
 

@@ -233,7 +233,7 @@ class TrialRecord:
     @property
     def seconds(self) -> float:
         """Seconds spent in epochs."""
-        return sum(epoch.epoch_seconds for epoch in self.epochs)
+        return sum((epoch.epoch_seconds for epoch in self.epochs), start=0.0)
 
 
 def rank(records: Iterable[TrialRecord], objective: Objective) -> list[TrialRecord]:

@@ -11,6 +11,7 @@ from handsigns.reporting.leaderboard import write_leaderboard
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch
+from handsigns.results.tables import write_tables
 from handsigns.results.trial import Placement
 from tests.support.records import make_spec
 
@@ -56,6 +57,11 @@ def test_json_has_every_column_at_full_precision(search):
     assert rows[0]["val_accuracy"] == 0.925
     assert rows[0]["optimizer"] == "adamw"
     assert rows[2]["val_loss"] is None
+
+
+def test_csv_equals_the_file_of_the_search(search):
+    write_tables(search.paths, search.journal, search.config.objective)
+    assert render(search, "csv") == search.paths.leaderboard.read_text()
 
 
 def test_csv_is_limited_to_the_top_trials(search):

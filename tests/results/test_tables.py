@@ -3,11 +3,14 @@
 import csv
 import dataclasses
 import io
+import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from handsigns.metrics import EpochMetrics
+from handsigns.results.frames import trial_frame
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.tables import (
@@ -48,10 +51,17 @@ def test_trial_columns_come_from_the_right_fields(record):
         "best_val_accuracy": 0.32, "train_accuracy": 0.12, "train_loss": 0.92, "epochs": 2,
         "seconds": 3.75, **record.config.hyperparameters(), "seed": 77,
         "started_at": "2001-09-09T01:46:40+00:00", "ended_at": "2001-09-09T01:47:41+00:00",
-        "retries": 5, "node": "'=node/1", "device": "cuda", "threads": 3, "execution": "cuda graph",
-        "error": "'@SUM(1)",
+        "retries": 5, "node": "=node/1", "device": "cuda", "threads": 3, "execution": "cuda graph",
+        "error": "@SUM(1)",
     }  # fmt: skip
     assert list(row.items()) == list(expected.items())
+
+
+def test_only_csv_escapes_formulas(record):
+    table = trial_table([record])
+    (row,) = read_csv(table.csv())
+    assert (row["node"], row["error"]) == ("'=node/1", "'@SUM(1)")
+    assert trial_frame(SimpleNamespace(records=[record]))["node"].tolist() == ["=node/1"]
 
 
 def test_carriage_return_in_an_error_begins_no_row(record):
@@ -138,6 +148,15 @@ def test_empty_tables_have_a_header(make_search_config):
     )
 
 
-def test_rows_need_no_pandas(make_search_config, make_record, monkeypatch):
+def test_rows_and_csv_need_no_pandas(make_search_config, make_record, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    assert leaderboard_table([make_record("0000")], make_search_config().objective).rows()
+    table = leaderboard_table([make_record("0000")], make_search_config().objective)
+    assert table.rows()
+    assert table.csv()
+
+
+def test_csv_leaves_unrecorded_metrics_empty(make_record):
+    record = make_record("0000")
+    epoch = dataclasses.replace(record.epochs[0], val_macro_f1=math.nan)
+    (row,) = read_csv(epoch_table([dataclasses.replace(record, epochs=(epoch,))]).csv())
+    assert row["val_macro_f1"] == ""
