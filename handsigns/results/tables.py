@@ -168,7 +168,7 @@ _PROVENANCE_COLUMNS: tuple[Column[TrialRecord], ...] = (
     _time("ended_at"),
     _column("retries", "Int64"),
     *(_placement(*field) for field in get_type_hints(Placement).items()),
-    _column("error", "string", lambda record: record.error.strip().rsplit("\n", 1)[-1]),
+    _column("error", "string", attrgetter("error_summary")),
 )
 _RANK_COLUMN: Column[TrialRecord] = Column(
     "rank", "Int64", lambda ranked: [n if r.has_result else None for n, r in enumerate(ranked, 1)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from handsigns.config.hyperparameters import Scalar, TrialConfig
 from handsigns.config.sections import Objective
+from handsigns.console.failure import parse_failure
 from handsigns.data.folds import Fold
 from handsigns.metrics import EpochMetrics
 from handsigns.results.networks import NetworkProfile, network_from_dict, network_to_dict
@@ -229,6 +230,11 @@ class TrialRecord:
     def has_result(self) -> bool:
         """Whether the trial can be ranked: it has an epoch and neither diverged nor failed."""
         return bool(self.epochs) and self.status not in FAILURES
+
+    @property
+    def error_summary(self) -> str:
+        """Cause of its error on one line, as `parse_failure` finds it; empty without an error."""
+        return str(parse_failure(self.error)) if self.error else ""
 
     @property
     def seconds(self) -> float:

@@ -103,7 +103,7 @@ def trial_attributes(record: TrialRecord) -> dict[str, Scalar]:
     if record.placement is not None:
         attributes["device"] = record.placement.device
     if record.error:
-        attributes["error"] = record.error.strip().rsplit("\n", 1)[-1][:500]
+        attributes["error"] = record.error_summary
     return attributes
 
 

@@ -119,14 +119,14 @@ class JournalCallback(NotPickled, Callback):  # type: ignore[misc]
         if node_died and self._node_losses[trial_id] < _MAX_NODE_LOSSES:
             self._node_losses[trial_id] += 1
             lost = "node"
-        error = f"the trial's {lost} died: {cause}"
+        died = f"the trial's {lost} died"
         if lost == "process" and self._journal[trial_id].retries >= retries:
-            self._end_trial(
-                trial_id, "failed", f"{error}\nit had been restarted {pluralize(retries, 'time')}"
-            )
+            # Ray's text may be long, and is cut where a line must suffice.
+            restarted = f"after it had been restarted {pluralize(retries, 'time')}"
+            self._end_trial(trial_id, "failed", f"{died}, {restarted}: {cause}")
             return
         with self._stopping.abort_on_write_error():
-            self._journal.record_worker_lost(trial_id, lost, error)
+            self._journal.record_worker_lost(trial_id, lost, f"{died}: {cause}")
             self._searcher.requeue(trial_id)
             for observer in self._observers:
                 observer.on_worker_lost(self._journal[trial_id])

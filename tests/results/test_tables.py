@@ -21,6 +21,7 @@ from handsigns.results.tables import (
     write_tables,
 )
 from handsigns.results.trial import Decision, Placement, Verdict
+from handsigns.tracking.base import trial_attributes
 from tests.support.records import make_spec
 
 
@@ -64,11 +65,19 @@ def test_only_csv_escapes_formulas(record):
     assert trial_frame(SimpleNamespace(records=[record]))["node"].tolist() == ["=node/1"]
 
 
-def test_carriage_return_in_an_error_begins_no_row(record):
-    hostile = dataclasses.replace(record, error="loading 10%\r=1+1")
-    text = trial_table([hostile]).csv()
+def test_carriage_return_in_text_begins_no_row(record):
+    placement = dataclasses.replace(record.placement, node="10%\r=1+1")
+    text = trial_table([dataclasses.replace(record, placement=placement)]).csv()
     assert "\r" not in text
-    assert read_csv(text)[0]["error"] == r"loading 10%\r=1+1"
+    assert read_csv(text)[0]["node"] == r"10%\r=1+1"
+
+
+def test_error_column_and_trackers_name_the_exception(record):
+    frame = 'File "/venv/site-packages/torch/nn.py", line 9, in forward'
+    error = f"Traceback\n  {frame}\n    x()\nRuntimeError: out of memory\nCompile with `X`.\n"
+    failed = dataclasses.replace(record, error=error)
+    (row,) = trial_table([failed]).rows()
+    assert row["error"] == trial_attributes(failed)["error"] == "RuntimeError: out of memory"
 
 
 def test_missing_values_of_a_trial_are_none(record, make_record):

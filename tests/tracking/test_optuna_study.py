@@ -58,7 +58,7 @@ def test_optuna_reads_every_trial_as_recorded(scripted):
             assert trial.datetime_complete.timestamp() == pytest.approx(record.ended_at, abs=1e-3)
     assert study.trials[1].value == scripted.journal["0001"].epochs[-1].val_loss
     assert study.trials[2].value is None
-    assert study.trials[3].user_attrs["error"] == "Traceback"
+    assert study.trials[3].user_attrs["error"] == "ValueError: no good"
 
 
 def test_accuracy_is_maximised(make_scripted):
