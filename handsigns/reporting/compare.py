@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from handsigns.console.sanitize import printable
 from handsigns.io.atomic import write_text
 from handsigns.reporting.figures.compare import comparison_figures
 from handsigns.reporting.page import figures_payload, render
-from handsigns.reporting.winner import read_winner_summary
+from handsigns.reporting.winner import read_tolerantly
 from handsigns.reporting.write import local_timestamp, prepare_folder, write_figures
 from handsigns.results.savings import early_stopping_savings
 from handsigns.results.statistics import validation_score, within_noise
 from handsigns.results.store import StoredSearch
-from handsigns.results.test_result import TestResult
+from handsigns.results.test_result import TEST_FILE, TestResult, read_test_result
 from handsigns.stats.mcnemar import holm, mcnemar
 
 _ALPHA = 0.05
@@ -37,6 +38,8 @@ _ALPHA = 0.05
 
 TableRow = tuple[str, list[str], bool]
 """Name, one cell per search, and whether the cells differ."""
+TestedWinner = tuple[str, TestResult]
+"""Name of a search, and the test result of its winner."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,12 @@ class Comparison:
 def compare(searches: Sequence[StoredSearch]) -> Comparison:
     """Compare searches."""
     objective = searches[0].config.objective
+    tested, problems = _read_tests(searches)
     return Comparison(
         names=[search.paths.name for search in searches],
         verdict=_verdict(searches),
-        tests=_tests(searches),
-        warnings=_warnings(searches),
+        tests=_compare_tests(tested),
+        warnings=[*problems, *_warnings(searches)],
         columns=(
             *("search", "best trial", objective.score, "95 % CI", "val_loss", "trials", "epochs"),
             *("saved", "elapsed", "training seconds"),
@@ -145,15 +149,25 @@ def _verdict(searches: Sequence[StoredSearch]) -> str:
     return f"{text}; the difference in accuracy is within noise" if noise else text
 
 
-def _tests(searches: Sequence[StoredSearch]) -> list[str]:
+def _read_tests(searches: Sequence[StoredSearch]) -> tuple[list[TestedWinner], list[str]]:
+    """Return the tested winners, and messages on damaged test results."""
+    tested: list[TestedWinner] = []
+    problems: list[str] = []
+    for paths in (search.paths for search in searches):
+        file = f"{paths.name}/{paths.winner.name}/{TEST_FILE}"
+        test = read_tolerantly(file, partial(read_test_result, paths.winner), problems)
+        if test is not None:
+            tested.append((paths.name, test))
+    return tested, [f"{problem}." for problem in problems]
+
+
+def _compare_tests(tested: Sequence[TestedWinner]) -> list[str]:
     """Compare the winners' tests with the best one's if all were tested on the same images."""
-    tests = [(search.paths.name, read_winner_summary(search.paths).test) for search in searches]
-    tested = [(name, test) for name, test in tests if test is not None]
     if len(tested) < 2:
         return []
     if len({(test.fingerprint, test.total) for _, test in tested}) > 1:
         return ["The winners were tested on different images: their tests cannot be compared."]
-    tested.sort(key=lambda pair: -pair[1].correct)
+    tested = sorted(tested, key=lambda pair: -pair[1].correct)
     # The best is known only after the tests: any of the pairs could have been compared.
     pairs = list(itertools.combinations(tested, 2))
     p_values = holm([mcnemar(*_discordant(first, second)) for (_, first), (_, second) in pairs])
@@ -167,9 +181,7 @@ def _discordant(first: TestResult, second: TestResult) -> tuple[int, int]:
     return len(missed_by_second - missed), len(missed - missed_by_second)
 
 
-def _mcnemar_sentence(
-    first: tuple[str, TestResult], second: tuple[str, TestResult], p: float, num_pairs: int
-) -> str:
+def _mcnemar_sentence(first: TestedWinner, second: TestedWinner, p: float, num_pairs: int) -> str:
     (name, best), (other_name, other) = first, second
     only_best, only_other = _discordant(best, other)
     level = f"{'not ' if p >= _ALPHA else ''}significant at the {_ALPHA:.0%} level"

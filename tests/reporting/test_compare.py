@@ -97,6 +97,15 @@ def test_winners_are_compared_by_mcnemars_test(make_search, add_scripted_winner)
     assert "different images" in compare([first, second]).tests[0]
 
 
+def test_a_damaged_test_result_is_a_warning(make_search):
+    searches = [make_search(name, trials=2) for name in ("first", "second")]
+    winner = searches[1].paths.winner
+    winner.mkdir()
+    (winner / "test.json").write_text("{")
+    warning = "second/winner/test.json is damaged and was left out."
+    assert compare(searches).warnings == [warning]
+
+
 @pytest.mark.slow
 def test_compare_command_writes_page_and_figures(make_search, tmp_path, capsys):
     for name in ("first", "second", "empty"):
