@@ -35,8 +35,8 @@ def report(
         Path of the page, to be opened in a browser.
 
     Raises:
-        ResultsError: there is no such search, its journal is damaged, or the page's path
-            holds something that is not a report.
+        ResultsError: there is no such search, its journal or re-evaluation is damaged, or the
+            page's path holds something that is not a report.
     """
     with open_synced(Path(results), name, storage) as search:
         return reporting.write_report(search, Path(reports))

@@ -58,7 +58,7 @@ def write_report(
     """Write the page, the leaderboard as Markdown, CSV and HTML, and the figures as SVG and PNG.
 
     The search may be running, interrupted, without any result, or a copy; it is not modified. The
-    page lists damaged files, except the journal.
+    page lists damaged files, except those that decide the winner: the journal and a re-evaluation.
 
     Args:
         search: the search.
@@ -71,7 +71,7 @@ def write_report(
         The path of the page.
 
     Raises:
-        ResultsError: the journal is damaged; or see `prepare_folder`.
+        ResultsError: the journal or the re-evaluation is damaged; or see `prepare_folder`.
         OSError: the folder cannot be written.
     """
     page = prepare_folder(folder, "search report")

@@ -124,6 +124,14 @@ def test_damaged_files_give_warnings(make_search, add_scripted_winner, tmp_path)
     assert "environment.json is damaged" in text
 
 
+def test_a_damaged_reevaluation_is_an_error_with_its_remedy(make_search, tmp_path):
+    search = make_search(trials=3)
+    search.paths.reevaluation.root.mkdir()
+    search.paths.reevaluation.plan.write_text("{")
+    with pytest.raises(ResultsError, match=r"(?s)plan\.json is damaged .*reevaluate scripted"):
+        write_report(search, tmp_path / "out", figures=False)
+
+
 def test_figures_name_rungs_only_where_there_are_some(make_search, tmp_path):
     search = make_search(trials=6)
     for scheduler, has_rungs in (("asha", True), ("median", False), ("none", False)):
