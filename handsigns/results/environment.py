@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
@@ -17,7 +18,12 @@ from handsigns.io.digest import hasher
 PACKAGES = ("handsigns", "torch", "torchvision", "ray", "optuna", "pandas", "numpy", "pillow")
 _REPRODUCIBILITY_PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy")
 """Packages whose version may change a search's decisions or metrics."""
-_HASHED_PACKAGES = ("config", "data", "models", "training", "policy", "tuning")
+_HASHED_CODE = (
+    *("config", "data", "models", "policy", "stats", "training", "tuning"),
+    *("io/digest.py", "metrics.py", "results/networks.py", "results/statistics.py"),
+    *("results/trial.py", "results/warm_start.py"),
+)
+"""Packages and modules that affect a search's decisions or metrics."""
 PACKAGE_DIR = Path(__file__).resolve().parents[1]
 """Folder of the handsigns package."""
 
@@ -87,14 +93,18 @@ def _revision(environment: Mapping[str, Any]) -> str:
 
 
 def _code_digest() -> str:
-    """Return a digest of the packages that affect results, comments included."""
+    """Return a digest of the code that affects results, comments included."""
     digest = hasher()
-    for path in sorted(
-        p for layer in _HASHED_PACKAGES for p in (PACKAGE_DIR / layer).rglob("*.py")
-    ):
+    for path in itertools.chain.from_iterable(map(_source_files, _HASHED_CODE)):
         digest.update(f"{path.relative_to(PACKAGE_DIR).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _source_files(name: str) -> list[Path]:
+    """Return the sorted files of a package, or the file of a module."""
+    path = PACKAGE_DIR / name
+    return [path] if path.suffix == ".py" else sorted(path.rglob("*.py"))
 
 
 def package_version(package: str) -> str | None:
