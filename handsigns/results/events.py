@@ -7,11 +7,13 @@ Every event has the wall-clock time (`time`, seconds since the Unix epoch), for 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from handsigns.errors import ResultsError
 from handsigns.io import event_log
 from handsigns.metrics import EpochMetrics
 from handsigns.results.trial import LossScope, Placement, Session, Status, TrialSpec, Verdict
@@ -182,7 +184,28 @@ def read_events(journal: Path) -> list[Event]:
         ResultsError: the journal is damaged.
     """
     lines, _ = event_log.read_events(journal)
-    return [from_dict(line) for line in lines]
+    found: list[Event] = []
+    apply_lines(journal, lines, found.append)
+    return found
+
+
+def apply_lines(
+    journal: Path, lines: Iterable[Mapping[str, Any]], apply: Callable[[Event], None]
+) -> None:
+    """Call a function with the event of each line of a journal.
+
+    Raises:
+        ResultsError: a line has no valid event, or one that the function rejects by a KeyError,
+            TypeError or ValueError.
+    """
+    for line in lines:
+        try:
+            apply(from_dict(line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultsError(
+                f"{journal} contains an event that this version does not understand "
+                f"({type(error).__name__}: {error}): {json.dumps(line)[:200]}"
+            ) from error
 
 
 @functools.lru_cache(maxsize=1024)

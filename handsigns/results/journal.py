@@ -6,13 +6,11 @@ rebuilt from it, so a crash loses nothing; Ray's own snapshots, which lag, are n
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
-from handsigns.errors import ResultsError
 from handsigns.io.event_log import EventLog, EventReader
 from handsigns.metrics import EpochMetrics
 from handsigns.results import events
@@ -130,14 +128,7 @@ class Journal:
         if self._log is not None:
             raise RuntimeError("this journal is open for writing and is always current")
         lines = self._reader.read_new()
-        for line in lines:
-            try:
-                self._apply(events.from_dict(line))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ResultsError(
-                    f"{self._path} contains an event that this version does not understand "
-                    f"({type(error).__name__}: {error}): {json.dumps(line)[:200]}"
-                ) from error
+        events.apply_lines(self._path, lines, self._apply)
         return len(lines)
 
     def start_session(self, session: Session) -> None:

@@ -13,6 +13,7 @@ from handsigns.io.event_log import encode_event, read_events
 from handsigns.metrics import EpochMetrics
 from handsigns.results.events import TrialEnded
 from handsigns.results.journal import Journal
+from handsigns.results.timeline import read_timeline
 from handsigns.results.trial import Conclusion, Decision, Placement, Session, Verdict
 from tests.support.records import make_spec
 
@@ -102,6 +103,13 @@ def test_damaged_line_error_names_line_and_remedy(path):
             Journal(path)
     path.write_bytes(b"".join(lines[:2]))
     assert len(Journal(path)["0000"].epochs) == 1
+
+
+@pytest.mark.parametrize("read", [Journal, read_timeline])
+def test_an_unknown_event_is_an_error_of_the_results(path, read):
+    path.write_bytes(encode_event({"event": "trial_cloned", "time": 1.0, "elapsed": 1.0}))
+    with pytest.raises(ResultsError, match=r"does not understand .* unknown event trial_cloned"):
+        read(path)
 
 
 def test_garbage_after_a_power_failure_is_truncated(path):
