@@ -125,7 +125,7 @@ def make_report_figures(
 def _progress_figures(search: StoredSearch, timeline: Timeline) -> list[Figure]:
     objective = search.config.objective
     has_rungs = search.config.scheduler.has_rungs
-    points = optimization_history(search, timeline.last_seen)
+    points = optimization_history(search, timeline.last_trained)
     figures = []
     if len(points) > 1:
         figures += [

@@ -43,8 +43,8 @@ class OptimizationHistoryPoint:
     Attributes:
         trial_id: ID of the trial.
         number: number of results so far, this one included.
-        seconds: elapsed time of the search when the trial ended.
-        value: objective value of the trial.
+        seconds: elapsed seconds of the search at the end of the trial's training so far.
+        value: objective value after the trial's last epoch.
         best: best objective value so far.
     """
 
@@ -126,17 +126,17 @@ def within_noise(winner: ValidationScore, other: ValidationScore) -> bool:
 
 
 def optimization_history(
-    search: StoredSearch, ended: dict[str, float]
+    search: StoredSearch, last_trained: dict[str, float]
 ) -> list[OptimizationHistoryPoint]:
     """Return a point for each trial with a result, in chronological order.
 
     Args:
         search: search with its journal.
-        ended: elapsed seconds of the search at each trial's last event.
+        last_trained: see `Timeline`.
     """
     objective = search.config.objective
     scored = [record for record in search.journal.records if record.has_result]
-    scored.sort(key=lambda record: (ended.get(record.trial_id, 0.0), record.trial_id))
+    scored.sort(key=lambda record: (last_trained.get(record.trial_id, 0.0), record.trial_id))
     history: list[OptimizationHistoryPoint] = []
     best: TrialRecord | None = None
     for number, record in enumerate(scored, 1):
@@ -146,7 +146,7 @@ def optimization_history(
             OptimizationHistoryPoint(
                 record.trial_id,
                 number,
-                ended.get(record.trial_id, 0.0),
+                last_trained.get(record.trial_id, 0.0),
                 objective.value_of(record.epochs[-1]),
                 objective.value_of(best.epochs[-1]),
             )

@@ -50,13 +50,14 @@ class Timeline:
     Attributes:
         slots: segments of each slot; a slot is named after its host and a number.
         elapsed: elapsed seconds of the search, over all sessions.
-        last_seen: elapsed seconds of the search at each trial's last event.
+        last_trained: elapsed seconds of the search at the end of each trial's training so far; a
+            trial that was paused and later stopped trained last before its pause.
         session_starts: elapsed seconds of the search at the start of each session.
     """
 
     slots: Mapping[str, tuple[TrainingSegment, ...]]
     elapsed: float
-    last_seen: dict[str, float]
+    last_trained: dict[str, float]
     session_starts: tuple[float, ...]
 
     @property
@@ -106,16 +107,16 @@ def read_timeline(journal: Path) -> Timeline:
         ResultsError: the journal is damaged.
     """
     events = read_events(journal)
-    segments, last_seen = _collect_segments(events)
+    segments, last_trained = _collect_segments(events)
     elapsed = events[-1].elapsed if events else 0.0
     starts = tuple(event.elapsed for event in events if isinstance(event, SessionStarted))
-    return Timeline(_assign_slots(segments), elapsed, last_seen, starts)
+    return Timeline(_assign_slots(segments), elapsed, last_trained, starts)
 
 
 def _collect_segments(events: Iterable[Event]) -> tuple[list[TrainingSegment], dict[str, float]]:
     ended: list[TrainingSegment] = []
     open_segments: dict[str, _OpenSegment] = {}
-    last_seen: dict[str, float] = {}
+    last_trained: dict[str, float] = {}
     for event in events:
         match event:
             case SessionStarted() | SessionEnded():
@@ -128,16 +129,16 @@ def _collect_segments(events: Iterable[Event]) -> tuple[list[TrainingSegment], d
                 open_segments[event.trial_id] = _OpenSegment(event.trial_id, event.elapsed)
             case EpochReported() if event.trial_id in open_segments:
                 open_segments[event.trial_id].add_epoch(event)
-                last_seen[event.trial_id] = event.elapsed
+                last_trained[event.trial_id] = event.elapsed
                 if event.verdict is not None and event.verdict.action == "pause":
                     ended.append(open_segments.pop(event.trial_id).close())
             case TrialEnded() | WorkerLost() if event.trial_id in open_segments:
                 segment = open_segments.pop(event.trial_id)
                 segment.end = max(segment.end, event.elapsed)
                 ended.append(segment.close())
-                last_seen[event.trial_id] = event.elapsed
+                last_trained[event.trial_id] = event.elapsed
     ended += [segment.close() for segment in open_segments.values()]
-    return ended, last_seen
+    return ended, last_trained
 
 
 def _assign_slots(segments: Iterable[TrainingSegment]) -> dict[str, tuple[TrainingSegment, ...]]:

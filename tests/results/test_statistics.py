@@ -88,8 +88,8 @@ def search(tmp_path):
     return StoredSearch(paths, config, DataRecord(info, None, 64, False), journal)
 
 
-def test_optimization_history_is_ordered_by_trial_end(search):
-    points = optimization_history(search, read_timeline(search.paths.journal).last_seen)
+def test_optimization_history_is_ordered_by_end_of_training(search):
+    points = optimization_history(search, read_timeline(search.paths.journal).last_trained)
     assert [(p.trial_id, p.number, p.seconds, p.value, p.best) for p in points] == [
         ("0001", 1, 4.0, 0.8, 0.8),
         ("0000", 2, 8.0, 0.5, 0.5),
@@ -211,7 +211,7 @@ def test_a_paused_trial_occupies_no_worker(promoted):
         ("0000", 0.0, 2.0, 1), ("0001", 2.0, 4.0, 1), ("0001", 4.0, 8.0, 2)
     ]  # fmt: skip
     assert timeline.utilisation == pytest.approx(8 / 9)
-    assert timeline.last_seen == {"0000": 2.0, "0001": 8.0}
+    assert timeline.last_trained == {"0000": 2.0, "0001": 8.0}
 
 
 def test_trials_that_paused_for_good_are_stopped_at_their_rung(promoted):

@@ -23,7 +23,7 @@ def comparison_figures(searches: Sequence[StoredSearch]) -> list[Figure]:
     points = [
         (
             search.paths.name,
-            optimization_history(search, read_timeline(search.paths.journal).last_seen),
+            optimization_history(search, read_timeline(search.paths.journal).last_trained),
         )
         for search in searches
     ]
@@ -39,7 +39,7 @@ def comparison_figures(searches: Sequence[StoredSearch]) -> list[Figure]:
     names = [search.paths.name for search in searches]
     return [
         _best_value_plot("time", f"elapsed time ({unit_name})", rows, names, objective),
-        _best_value_plot("trials", "finished trials", rows, names, objective),
+        _best_value_plot("trials", "trials with a result", rows, names, objective),
     ]
 
 

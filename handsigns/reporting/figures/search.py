@@ -53,7 +53,7 @@ def best_value_plot(
         }
         for p in subsample(points, _MAX_POINTS)
     ]
-    title = f"elapsed time ({unit_name})" if by_time else "finished trials"
+    title = f"elapsed time ({unit_name})" if by_time else "trials with a result"
     name = objective.label
     number_format = value_format(objective)
     axis = alt.Axis(tickCount=6) if by_time else count_axis(tickCount=6)
