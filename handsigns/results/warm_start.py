@@ -12,14 +12,12 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from handsigns.config.hyperparameters import Scalar, TrialConfig
+from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.search import SearchConfig
 from handsigns.console.format import pluralize
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.io.json_file import read_json, write_json
-from handsigns.results.trial import TrialRecord, rank
-
-Params = dict[str, Scalar]
+from handsigns.results.trial import Params, TrialRecord, rank
 
 NUM_ENQUEUED = 3
 """Number of best configurations that are tried first."""
