@@ -11,6 +11,7 @@ from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.next_step import ensure_winner
+from handsigns.workflow.sync import exclusive_access
 
 if TYPE_CHECKING:
     from handsigns.data.dataset import DataSet
@@ -87,15 +88,14 @@ def export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
         ResultsError: there is no winner, the file exists, the graph differs, int8 loses too much
             accuracy, packages are missing, or the search is being run.
         DataError: the data have changed.
+        ResourceError: the storage of its copy cannot be read.
     """
     _check_request(request)
-
-    from handsigns.results.search_lock import search_lock
 
     ensure_winner(search.paths)
     if request.out is not None and request.form != "onnx":
         return _export(search, request)  # nothing is written to the search
-    with search_lock(search.paths):  # a retraining would replace the winner meanwhile
+    with exclusive_access(search.paths):  # a retraining would replace the winner meanwhile
         return _export(search, request)
 
 

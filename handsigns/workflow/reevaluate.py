@@ -11,6 +11,7 @@ from handsigns.errors import ResultsError
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.searches import reload
 from handsigns.workflow.suspects import update_suspects
+from handsigns.workflow.sync import exclusive_access
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trials, select_by_user_code
 
@@ -53,7 +54,6 @@ def reevaluate(
         DataError: the data have changed.
         ResourceError: see `SearchSession.run`.
     """
-    from handsigns.results.search_lock import search_lock
     from handsigns.tuning.reevaluation import reevaluate as run_reevaluation
 
     plan, time_budget = choose_plan(
@@ -78,7 +78,7 @@ def reevaluate(
     _print_deviation(plan, data, search.config.seed)
     paths = reevaluation_paths(search, inputs, options)
     try:
-        with search_lock(search.paths):
+        with exclusive_access(search.paths):
             outcome = run_reevaluation(
                 search,
                 data,

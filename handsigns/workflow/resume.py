@@ -14,7 +14,7 @@ from handsigns.workflow.data import InputOptions, describe_change, open_search_d
 from handsigns.workflow.limits import limit_space
 from handsigns.workflow.new_search import explicit_settings
 from handsigns.workflow.searches import reload
-from handsigns.workflow.sync import ensure_not_running_elsewhere
+from handsigns.workflow.sync import exclusive_access
 from handsigns.workflow.trackers import tracking_overrides
 from handsigns.workflow.trials import FinishedRun, RunOptions, run_trials
 from handsigns.workflow.user_code import load_user_code_for_resume, smoke_test_networks
@@ -56,7 +56,6 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
     """
     from handsigns.config.load import load_search_config
     from handsigns.results.networks import write_latency_table
-    from handsigns.results.search_lock import search_lock
     from handsigns.tracking.registry import ensure_installed
 
     overrides = tracking_overrides(request.track)
@@ -68,8 +67,7 @@ def resume(search: StoredSearch, request: ResumeRequest, options: RunOptions) ->
     if done is not None:
         return _record_end(search, config, *done)
     user_code = load_user_code_for_resume(search, allowed=request.inputs.trust_user_code)
-    with search_lock(search.paths):
-        ensure_not_running_elsewhere(search.paths)
+    with exclusive_access(search.paths):
         data = open_search_data(search, request.inputs.data)
         _ensure_data_unchanged(search, data, accepted=request.accept_changed_data)
         _ensure_code_unchanged(search, user_code, accepted=request.accept_changed_code)
@@ -113,12 +111,10 @@ def _record_end(search: StoredSearch, config: SearchConfig, reason: str, more: s
     if search.journal.stop_reason:
         raise ResultsError(f"{reason}; {more}")
 
-    from handsigns.results.search_lock import search_lock
     from handsigns.tuning.recovery import mark_finished
     from handsigns.tuning.request import SearchResult
 
-    with search_lock(search.paths):
-        ensure_not_running_elsewhere(search.paths)
+    with exclusive_access(search.paths):
         mark_finished(config, search.paths, reason)
     search = reload(search)
     return FinishedRun(

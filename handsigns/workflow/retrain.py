@@ -10,6 +10,7 @@ from handsigns.console.progress import progress
 from handsigns.errors import ConfigError
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.networks import NetworkProfiler
+from handsigns.workflow.sync import exclusive_access
 from handsigns.workflow.trackers import publish_winner
 from handsigns.workflow.trials import RunOptions
 from handsigns.workflow.user_code import load_user_code_for_trial
@@ -87,7 +88,6 @@ def retrain(
         KeyboardInterrupt: it was interrupted; the message says how to resume it.
     """
     from handsigns.results.retraining import RetrainingPaths, RetrainingPlan
-    from handsigns.results.search_lock import search_lock
     from handsigns.tuning.retraining import discard_runs
     from handsigns.tuning.retraining import retrain as train
 
@@ -107,7 +107,7 @@ def retrain(
         f"{pluralize(request.seeds, 'fresh seed')}",
         flush=True,
     )
-    with search_lock(search.paths):
+    with exclusive_access(search.paths):
         try:
             result = train(
                 search,

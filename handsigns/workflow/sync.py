@@ -105,19 +105,23 @@ def push(paths: SearchPaths) -> None:
         )
 
 
-def ensure_not_running_elsewhere(paths: SearchPaths) -> None:
-    """Check that no other machine is running a search, before its files are changed.
+@contextlib.contextmanager
+def exclusive_access(paths: SearchPaths) -> Iterator[None]:
+    """Lock a search whose files are changed, and check that no other machine is running it.
 
     Raises:
-        ResultsError: another machine is running it.
-        ResourceError: its storage cannot be read.
+        ResultsError: another process or machine is running it, or its folder cannot be written.
+        ResourceError: the storage of its copy cannot be read.
     """
     from handsigns.results.remote_copies import recorded_copy
+    from handsigns.results.search_lock import search_lock
 
-    remote_copy = recorded_copy(paths)
-    if remote_copy is not None:
-        with _storage_errors(remote_copy):
-            remote_copy.ensure_not_running()
+    with search_lock(paths):
+        remote_copy = recorded_copy(paths)
+        if remote_copy is not None:
+            with _storage_errors(remote_copy):
+                remote_copy.ensure_not_running()
+        yield
 
 
 def ensure_name_free(paths: SearchPaths, storage: str | None = None) -> None:

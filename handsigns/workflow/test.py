@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.next_step import ensure_winner
+from handsigns.workflow.sync import exclusive_access
 from handsigns.workflow.trackers import publish_winner
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ def evaluate_on_test(
         ResultsError: there is no winner, it was picked after a test and this is not declared, or
             the search is being run.
         DataError: the data have changed.
+        ResourceError: the storage of its copy cannot be read.
     """
-    from handsigns.results.search_lock import search_lock
     from handsigns.winner.test import check_selection, evaluate_winner
 
     ensure_winner(search.paths)
-    with search_lock(search.paths):  # a retraining would replace the winner meanwhile
+    with exclusive_access(search.paths):  # a retraining would replace the winner meanwhile
         check_selection(search.paths, after_test=after_test)
         data = open_verified_data(search, inputs.data)
         result = evaluate_winner(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
 from handsigns.host import is_installed
-from handsigns.workflow.sync import ensure_not_running_elsewhere
+from handsigns.workflow.sync import exclusive_access
 
 if TYPE_CHECKING:
     from handsigns.config.search import SearchConfig
@@ -57,7 +57,6 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
         ResourceError: the storage of its copy cannot be read.
     """
     from handsigns.config.load import load_search_config
-    from handsigns.results.search_lock import search_lock
     from handsigns.tracking.background import summarize_error
     from handsigns.tracking.base import TrackedSearch
     from handsigns.tracking.registry import TRACKERS, ensure_installed, make_tracker
@@ -72,8 +71,7 @@ def export_to_trackers(search: StoredSearch, chosen: str) -> SearchConfig:
         )
     ensure_installed(config.tracking.enabled)
     tracked = TrackedSearch(search.paths, config, search.data.info)
-    with search_lock(search.paths):
-        ensure_not_running_elsewhere(search.paths)
+    with exclusive_access(search.paths):
         for tool in config.tracking.enabled:
             try:
                 _export_trials(make_tracker(tool, tracked), search)

@@ -5,7 +5,9 @@ import pytest
 from handsigns.cli.parser import parse
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.io.storage import open_storage
 from handsigns.results.search_lock import search_lock
+from handsigns.results.sync import RemoteCopy
 from handsigns.results.winner import CONFIG_FILE, ModelCard, write_model_card
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.export import ExportRequest, export
@@ -68,6 +70,23 @@ def test_a_search_that_is_run_is_neither_exported_nor_tested(make_search, add_sc
             export(search, ExportRequest("torch-export", INPUTS))
         with pytest.raises(ResultsError, match="scripted is being run by"):
             evaluate_on_test(search, INPUTS)
+
+
+def test_a_search_running_elsewhere_is_neither_exported_nor_tested(
+    make_search, add_scripted_winner, tmp_path, monkeypatch
+):
+    search = make_search(trials=3)
+    add_scripted_winner(search)
+    (search.paths.winner / CONFIG_FILE).touch()
+    (tmp_path / "shared").mkdir()
+    with monkeypatch.context() as other_machine:
+        other_machine.setattr("socket.gethostname", lambda: "elsewhere")
+        storage = open_storage(str(tmp_path / "shared" / "scripted"))
+        RemoteCopy(search.paths, storage).push(running=True)
+    with pytest.raises(ResultsError, match=r"scripted is being run by .* on elsewhere"):
+        export(search, ExportRequest("onnx", INPUTS))
+    with pytest.raises(ResultsError, match=r"scripted is being run by .* on elsewhere"):
+        evaluate_on_test(search, INPUTS)
 
 
 def test_the_arguments_of_a_request_are_those_of_the_command(tmp_path):
