@@ -57,6 +57,7 @@ def reevaluate(
         ResultsError: there is no such search, or no trial of it has a result.
         DataError: the data have changed.
         ResourceError: a trial requires more resources than are available.
+        KeyboardInterrupt: it was interrupted; the message says how to resume it.
     """
     values = {"top": top, "seeds": seeds, "folds": folds, "time_budget": time_budget}
     with open_synced(Path(results), name) as search:

@@ -18,7 +18,6 @@ from handsigns.workflow.user_code import load_user_code_for_trials, select_by_us
 if TYPE_CHECKING:
     from handsigns.config.sections import Reevaluation
     from handsigns.data.dataset import DataSet
-    from handsigns.results.paths import ReevaluationPaths
     from handsigns.results.reevaluation import ReevaluationPlan
     from handsigns.results.store import StoredSearch
     from handsigns.tuning.request import SearchResult
@@ -53,6 +52,7 @@ def reevaluate(
         ResultsError: no trial has a result, or the search is being run.
         DataError: the data have changed.
         ResourceError: see `SearchSession.run`.
+        KeyboardInterrupt: it was interrupted; the message says how to resume it.
     """
     from handsigns.tuning.reevaluation import reevaluate as run_reevaluation
 
@@ -76,7 +76,8 @@ def reevaluate(
         flush=True,
     )
     _print_deviation(plan, data, search.config.seed)
-    paths = reevaluation_paths(search, inputs, options)
+    address = () if options.address is None else ("--address", options.address)
+    paths = dataclasses.replace(search.paths.reevaluation, arguments=(*address, *inputs.arguments))
     try:
         with exclusive_access(search.paths):
             outcome = run_reevaluation(
@@ -91,18 +92,11 @@ def reevaluate(
             )
             search = reload(search)
             update_suspects(search, data)
+        if outcome is not None and outcome.interrupted:
+            raise KeyboardInterrupt
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(f"interrupted; resume with: {paths.resume_command}") from error
     return search, outcome
-
-
-def reevaluation_paths(
-    search: StoredSearch, inputs: InputOptions, options: RunOptions
-) -> ReevaluationPaths:
-    """Return the file paths of a re-evaluation, with the command that resumes it."""
-    address = () if options.address is None else ("--address", options.address)
-    arguments = (*address, *inputs.arguments)
-    return dataclasses.replace(search.paths.reevaluation, arguments=arguments)
 
 
 def _print_deviation(plan: ReevaluationPlan, data: DataSet, search_seed: int) -> None:

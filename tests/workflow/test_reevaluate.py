@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import handsigns
 from handsigns.cli import main
 from handsigns.config.user_code import UserCode, UserModule, save_user_code
 from handsigns.io.json_file import write_json
@@ -13,6 +14,7 @@ from handsigns.results.journal import Journal
 from handsigns.results.reevaluation import ReevaluationPlan
 from handsigns.results.store import open_search
 from handsigns.results.trial import Placement, Session
+from handsigns.tuning.request import SearchResult
 from handsigns.workflow.reevaluate import choose_plan
 from handsigns.workflow.user_code import load_user_code_for_trials
 from tests.support.records import make_epoch_metrics, make_spec
@@ -105,6 +107,18 @@ def test_ctrl_c_before_the_first_run_prints_the_resume_command(
     assert f"resume with: {command}" in " ".join(output.err.split())
     note = "to keep groups together, the folds differ by up to 10 images of a class"
     assert note in " ".join(output.out.split())
+
+
+def test_an_interrupted_session_raises_the_resume_command(
+    make_reevaluation, make_split, monkeypatch
+):
+    search, _ = make_reevaluation(2, 6, 0, 1)
+    data = SimpleNamespace(train=make_split(30), val=make_split(9))
+    outcome = SearchResult((), "interrupted", interrupted=True)
+    monkeypatch.setattr("handsigns.workflow.reevaluate.open_verified_data", lambda *_: data)
+    monkeypatch.setattr("handsigns.tuning.reevaluation.reevaluate", lambda *_, **__: outcome)
+    with pytest.raises(KeyboardInterrupt, match=r"resume with: .* reevaluate scripted"):
+        handsigns.reevaluate("scripted", results=search.paths.root.parent)
 
 
 def test_user_code_of_all_top_trials_is_loaded(make_search, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,10 +16,9 @@ from handsigns.cli.options import (
 )
 from handsigns.cli.show import show_next, show_reevaluation
 from handsigns.cli.values import positive_int
-from handsigns.errors import INTERRUPTED
 from handsigns.workflow.data import InputOptions
-from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate, reevaluation_paths
-from handsigns.workflow.searches import open_synced
+from handsigns.workflow.reevaluate import REEVALUATION_SETTINGS, reevaluate
+from handsigns.workflow.searches import open_synced, reload
 from handsigns.workflow.trials import RunOptions
 
 if TYPE_CHECKING:
@@ -66,15 +64,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Re-evaluate the top trials of a search and write its report."""
     with open_synced(options.results, options.name, options.storage) as search:
-        search, status = reevaluate_and_show(
-            search,
-            {name: getattr(options, name) for name in REEVALUATION_SETTINGS},
-            input_options(options),
-            address=options.address,
-        )
+        values = {name: getattr(options, name) for name in REEVALUATION_SETTINGS}
+        inputs = input_options(options)
+        try:
+            search = reevaluate_and_show(search, values, inputs, address=options.address)
+        except KeyboardInterrupt:
+            write_final_report(reload(search), options)
+            raise
         write_final_report(search, options)
         show_next(search)
-    return status
+    return 0
 
 
 def reevaluate_and_show(
@@ -83,13 +82,9 @@ def reevaluate_and_show(
     input_options: InputOptions,
     *,
     address: str | None,
-) -> tuple[StoredSearch, int]:
-    """Re-evaluate the top trials; return the reloaded search and the exit status."""
+) -> StoredSearch:
+    """Re-evaluate the top trials and print the outcome; return the reloaded search."""
     options = RunOptions(address, exit_on_second_interrupt=True)
     search, outcome = reevaluate(search, values, input_options, options)
-    if outcome is not None and outcome.interrupted:
-        paths = reevaluation_paths(search, input_options, options)
-        print(f"interrupted; resume with: {paths.resume_command}", file=sys.stderr)
-        return search, INTERRUPTED
     show_reevaluation(search, outcome)
-    return search, 0
+    return search

@@ -49,7 +49,7 @@ def run(options: Namespace) -> int:
         finished = start_search(new, run_options(options))
         search, status = finished.search, show_run(finished)
         if status == 0:
-            search, status = _select_and_test(search, request, options.address)
+            search = _select_and_test(search, request, options.address)
         write_final_report(search, options)
         if status:
             show_next(search)
@@ -58,16 +58,14 @@ def run(options: Namespace) -> int:
 
 def _select_and_test(
     search: StoredSearch, request: RetrainRequest, address: str | None
-) -> tuple[StoredSearch, int]:
-    """Re-evaluate the top trials, retrain the best of them and test it."""
+) -> StoredSearch:
+    """Re-evaluate the top trials, retrain the best of them and test it; return the search."""
     if search.config.reevaluation.top:
-        search, status = reevaluate_and_show(search, {}, request.inputs, address=address)
-        if status:
-            return search, status
+        search = reevaluate_and_show(search, {}, request.inputs, address=address)
     retrain_and_show(search, request, address=address)
     evaluate_and_show(search, request.inputs)
     _print_artifacts(search.paths)
-    return search, 0
+    return search
 
 
 def _print_artifacts(paths: SearchPaths) -> None:
