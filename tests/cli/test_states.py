@@ -5,11 +5,13 @@ import dataclasses
 import re
 import shlex
 import socket
+from pathlib import Path
 
 import pytest
 
 from handsigns.cli import main
 from handsigns.cli.parser import parse
+from handsigns.errors import ResultsError
 from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.store import open_search
@@ -20,6 +22,8 @@ from handsigns.results.test_result import (
 )
 from handsigns.results.trial import Session
 from handsigns.results.winner import read_model_card, write_model_card
+from handsigns.tuning.request import SearchResult
+from handsigns.workflow.trials import FinishedRun
 from tests.support.records import make_spec
 from tests.support.scripted import write_scripted_winner
 
@@ -231,3 +235,20 @@ def test_a_path_in_place_of_a_name_suggests_the_name(
     assert capsys.readouterr().err.strip().endswith(hint)
     assert main([command, "no/such"]) == 2
     assert "is not a valid search name" in capsys.readouterr().err
+
+
+def test_run_writes_the_report_even_if_a_later_step_fails(in_state, monkeypatch, capsys):
+    search = in_state("finished")
+    outcome = SearchResult(search.journal.records, "all trials are done", interrupted=False)
+
+    def fail(*_, **__):
+        raise ResultsError("every seed diverged")
+
+    monkeypatch.setattr("handsigns.cli.commands.run.plan_from_options", lambda _: search)
+    monkeypatch.setattr(
+        "handsigns.cli.commands.run.start_search", lambda *_: FinishedRun(search, outcome)
+    )
+    monkeypatch.setattr("handsigns.cli.commands.run.reevaluate_and_show", fail)
+    assert main(["run", "quick"]) == 2
+    assert Path("reports/it/index.html").is_file()
+    assert "every seed diverged" in capsys.readouterr().err

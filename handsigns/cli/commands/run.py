@@ -21,6 +21,7 @@ from handsigns.cli.show import show_next, show_run
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.new_search import start_search
 from handsigns.workflow.retrain import RetrainRequest
+from handsigns.workflow.searches import reload
 from handsigns.workflow.sync import push_on_exit
 
 if TYPE_CHECKING:
@@ -48,24 +49,23 @@ def run(options: Namespace) -> int:
     with push_on_exit(new.paths):
         finished = start_search(new, run_options(options))
         search, status = finished.search, show_run(finished)
-        if status == 0:
-            search = _select_and_test(search, request, options.address)
-        write_final_report(search, options)
+        try:
+            if status == 0:
+                _select_and_test(search, request, options.address)
+        finally:
+            write_final_report(reload(search), options)
         if status:
             show_next(search)
     return status
 
 
-def _select_and_test(
-    search: StoredSearch, request: RetrainRequest, address: str | None
-) -> StoredSearch:
-    """Re-evaluate the top trials, retrain the best of them and test it; return the search."""
+def _select_and_test(search: StoredSearch, request: RetrainRequest, address: str | None) -> None:
+    """Re-evaluate the top trials, retrain the best of them and test it."""
     if search.config.reevaluation.top:
         search = reevaluate_and_show(search, {}, request.inputs, address=address)
     retrain_and_show(search, request, address=address)
     evaluate_and_show(search, request.inputs)
     _print_artifacts(search.paths)
-    return search
 
 
 def _print_artifacts(paths: SearchPaths) -> None:
