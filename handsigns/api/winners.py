@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.api._paths import PathLike, as_path
+from handsigns.console.sanitize import note
 from handsigns.errors import DataError
-from handsigns.results.paths import SearchPaths
 from handsigns.workflow import export as exporting
 from handsigns.workflow import predict as predicting
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.export import ExportedGraph, ExportRequest
 from handsigns.workflow.searches import open_synced
+from handsigns.workflow.sync import synced_search_dir
 from handsigns.workflow.test import evaluate_on_test
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def load_winner(
     Raises:
         ResultsError: there is no winner, or it needs user code that is not trusted.
     """
-    paths = SearchPaths.existing(Path(results), name)
-    return predicting.load_winner(paths, trust_user_code=trust_user_code)
+    with synced_search_dir(Path(results), name) as paths:
+        return predicting.load_winner(paths, trust_user_code=trust_user_code)
 
 
 def predict(
@@ -101,11 +102,13 @@ def predict(
     if isinstance(winner, str):
         winner = load_winner(winner, trust_user_code=trust_user_code, results=results)
     outcome = predicting.predict(winner, paths)
+    for text in outcome.notes:
+        note(text)
     if outcome.unreadable and not skip_bad:
-        listed = "\n".join(f"  {bad.name}: {bad.reason}" for bad in outcome.unreadable)
-        raise DataError(
-            f"no usable images:\n{listed}\nskip them to classify the others (skip_bad=True)"
-        )
+        from handsigns.winner.inputs import unusable_images_error
+
+        remedy = "skip them to classify the others (skip_bad=True)"
+        raise unusable_images_error(outcome.unreadable, remedy)
     return list(outcome.predictions)
 
 

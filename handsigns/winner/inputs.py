@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from handsigns.console.sanitize import printable
 from handsigns.data.image_files import InvalidImageError, read_bytes
 from handsigns.data.images import Pixels, decode_with_remarks, prepare_image
 from handsigns.data.listing import BadFile
@@ -62,6 +63,12 @@ def pixel_batches(
             batch = []
     if batch:
         yield _stack(batch)
+
+
+def unusable_images_error(bad: Iterable[BadFile], *remedy: str) -> DataError:
+    """Return the error that lists images that cannot be used, with their reasons."""
+    listed = [f"  {printable(one.name)}: {printable(one.reason)}" for one in bad]
+    return DataError("\n".join(["no usable images:", *listed, *remedy]))
 
 
 def _stack(images: Iterable[tuple[int, Pixels, tuple[str, ...]]]) -> PixelBatch:

@@ -23,7 +23,7 @@ from handsigns.errors import DataError
 from handsigns.results.winner import ModelCard
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
-from handsigns.winner.inputs import ImageInput, check_is_batch, pixel_batches
+from handsigns.winner.inputs import ImageInput, check_is_batch, pixel_batches, unusable_images_error
 from handsigns.winner.model import load_model
 
 
@@ -69,8 +69,7 @@ class Winner:
         batches = pixel_batches(images, self.card.size, bad)
         parts = [self.probabilities(batch.pixels) for batch in batches]
         if bad:
-            listed = "\n".join(f"  {printable(one.name)}: {one.reason}" for one in bad)
-            raise DataError(f"no usable images:\n{listed}")
+            raise unusable_images_error(bad)
         return np.concatenate([np.empty((0, len(self.card.classes)), np.float32), *parts])
 
     def __sklearn_tags__(self) -> Any:

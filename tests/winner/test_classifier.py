@@ -6,11 +6,15 @@ from PIL import Image
 
 import handsigns
 from handsigns.config.hyperparameters import TrialConfig
+from handsigns.data.images import FIRST_FRAME
 from handsigns.errors import DataError
+from handsigns.io.storage import open_storage
+from handsigns.results.paths import SearchPaths
+from handsigns.results.sync import RemoteCopy
 from handsigns.winner import inputs
 from handsigns.winner.predict import load_winner, predict
 from tests.support.images import make_split
-from tests.support.winners import NAMES, SIZE, save_winner, trained_network
+from tests.support.winners import NAMES, SIZE, random_network, save_winner, trained_network
 
 SPLIT = make_split(24, size=SIZE)
 
@@ -66,6 +70,27 @@ def test_user_code_is_trusted_as_the_caller_says(winner, files, monkeypatch):
     monkeypatch.setattr("handsigns.workflow.predict.load_winner", load)
     monkeypatch.setattr("handsigns.results.paths.SearchPaths.existing", lambda *_: None)
     assert len(handsigns.predict("one", files[:2], trust_user_code=True)) == 2
+
+
+def test_a_winner_is_pulled_from_storage_before_it_is_loaded(make_search, tmp_path):
+    paths = make_search("one").paths
+    (tmp_path / "shared").mkdir()
+    storage = open_storage(str(tmp_path / "shared" / "one"))
+    RemoteCopy(paths, storage).push()
+    elsewhere = SearchPaths.for_name(tmp_path / "elsewhere", "one")
+    RemoteCopy(elsewhere, storage).pull()
+    config = TrialConfig(channel_width=4)
+    save_winner(elsewhere.winner, config, random_network(config))
+    RemoteCopy(elsewhere, storage).push()
+    winner = handsigns.load_winner("one", results=paths.root.parent)
+    assert winner.card.classes == NAMES
+
+
+def test_notes_on_images_are_printed(winner, tmp_path, capsys):
+    first, *later = [Image.fromarray(image) for image in SPLIT.images[:3]]
+    first.save(tmp_path / "one.gif", save_all=True, append_images=later)
+    assert len(handsigns.predict(winner, tmp_path / "one.gif")) == 1
+    assert f"note: 1 of 1 images: {FIRST_FRAME}" in capsys.readouterr().err
 
 
 def test_files_arrays_and_pillow_images_agree(winner, files):
