@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.api._paths import PathLike, as_path
-from handsigns.workflow.check import add_suspects, check_folder, write_page
-from handsigns.workflow.searches import open_synced
+from handsigns.workflow import check as checking
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -42,11 +41,10 @@ def check(
         ResultsError: the page's path holds something that is not a report; or the search was on
             other images, or knows no suspect labels.
     """
-    found = check_folder(Path(data), size=size, group_by=group_by)
-    if search is not None:
-        with open_synced(Path(results), search) as stored:
-            found = add_suspects(found, stored)
+    found = checking.check(
+        Path(data), size=size, group_by=group_by, results=Path(results), search=search
+    )
     folder = as_path(reports)
     if folder is not None:
-        write_page(found, folder)
+        checking.write_page(found, folder)
     return found

@@ -15,6 +15,8 @@ from handsigns.console.sanitize import printable
 from handsigns.errors import ResultsError
 from handsigns.io.digest import short_digest
 from handsigns.workflow.data import check_size
+from handsigns.workflow.searches import open_synced
+from handsigns.workflow.suspects import load_suspects
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -22,6 +24,28 @@ if TYPE_CHECKING:
 
 _IN_NOTES = ("unusable_files", "ignored_images", "across_splits")
 """Findings that the notes on a search's data say already."""
+
+
+def check(
+    source: Path, *, size: int, group_by: str | None, results: Path, search: str | None
+) -> DataCheck:
+    """Check a folder of images, and add the suspect labels of a search if one is named.
+
+    Args:
+        source: folder of images.
+        size, group_by: see `check_folder`.
+        results: folder of all searches.
+        search: name of a search on these images; or None.
+
+    Raises:
+        ConfigError, DataError, ResultsError: see `check_folder` and `add_suspects`; or there is no
+            such search.
+    """
+    if search is None:
+        return check_folder(source, size=size, group_by=group_by)
+    with open_synced(results, search) as stored:
+        load_suspects(stored)  # if there are none, before the images are read, which takes longer
+        return add_suspects(check_folder(source, size=size, group_by=group_by), stored)
 
 
 def check_folder(source: Path, *, size: int, group_by: str | None) -> DataCheck:
@@ -46,7 +70,6 @@ def add_suspects(check: DataCheck, search: StoredSearch) -> DataCheck:
         ResultsError: the images differ, or there are no suspect labels; see `load_suspects`.
     """
     from handsigns.data.findings import Finding
-    from handsigns.workflow.suspects import load_suspects
 
     name, info = search.paths.name, search.data.info
     if search.data.corrections:

@@ -163,6 +163,20 @@ def test_a_check_shows_the_suspects_of_a_search(search, workspace):
     assert [image.name for image in finding.images] == list(NAMES)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("wrong", "no search named wrong"), ("scripted", "no suspect labels of scripted are known")],
+)
+def test_a_useless_search_is_refused_before_images_are_read(
+    make_search, tmp_path, monkeypatch, capsys, name, message
+):
+    monkeypatch.chdir(tmp_path)
+    make_search()
+    monkeypatch.setattr("handsigns.data.check.check_data", None)
+    assert main(["check", "bands", "--search", name]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_suggested_commands_repeat_the_options(search, workspace, monkeypatch, tmp_path, capsys):
     check = check_folder(workspace.root / "bands", size=16, group_by=None)
     check = dataclasses.replace(check, fingerprint=search.data.info.fingerprint)

@@ -13,8 +13,7 @@ from handsigns.cli.options import add_format, add_group_by, add_report, add_resu
 from handsigns.cli.show import FAILED
 from handsigns.cli.show_tables import show_check
 from handsigns.console.wrap import print_line
-from handsigns.workflow.check import add_suspects, check_folder, write_page
-from handsigns.workflow.searches import open_synced
+from handsigns.workflow.check import check, write_page
 
 if TYPE_CHECKING:
     from handsigns.data.findings import DataCheck
@@ -45,18 +44,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Check a folder, print what was found and write the page with the images."""
-    check = check_folder(options.data, size=options.size, group_by=options.group_by)
-    if options.search:
-        with open_synced(options.results, options.search) as search:
-            check = add_suspects(check, search)
+    found = check(
+        options.data,
+        size=options.size,
+        group_by=options.group_by,
+        results=options.results,
+        search=options.search,
+    )
     if options.format == "json":
-        _print_json(check)
+        _print_json(found)
     else:
-        show_check(check)
+        show_check(found)
     if not options.no_report:
-        page = write_page(check, options.reports)
+        page = write_page(found, options.reports)
         print_line(f"images: {page} (open it in a browser)", sys.stderr)
-    return FAILED if options.strict and check.findings else 0
+    return FAILED if options.strict and found.findings else 0
 
 
 def _print_json(check: DataCheck) -> None:
