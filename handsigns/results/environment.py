@@ -28,6 +28,12 @@ PACKAGE_DIR = Path(__file__).resolve().parents[1]
 """Folder of the handsigns package."""
 
 
+def copy_package(folder: Path) -> Path:
+    """Copy the handsigns package, without bytecode, into a folder; return the copy."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(PACKAGE_DIR, folder / PACKAGE_DIR.name, ignore=ignored))
+
+
 def describe_environment(user_code: UserCode | None = None) -> dict[str, Any]:
     """Return the environment, ready for JSON.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from handsigns.cluster.isolation import environment
 from handsigns.errors import ResultsError
 from handsigns.io.digest import file_digest
+from handsigns.results.environment import copy_package
 from handsigns.results.paths import user_code_dir
 from handsigns.results.winner import CONFIG_FILE, MODEL_FILE, ModelCard
 from handsigns.tracking.base import TrackedSearch
@@ -32,7 +33,6 @@ from mlflow.exceptions import MlflowException  # isort: skip
 _DIGEST_TAG = "handsigns.model_digest"
 _WINNER_TAG = "handsigns.winner."
 """Prefix of the tags with the winner's metrics."""
-_PACKAGE = Path(__file__).resolve().parents[1]
 _REQUIREMENTS = ("torch", "torchvision", "numpy", "pandas", "pillow", "pydantic", "pyyaml",
                  "safetensors")  # fmt: skip
 """Requirements of loading the model and decoding images, without those of a search."""
@@ -91,7 +91,7 @@ def _log_model(
             name="winner",
             python_model=str(Path(__file__).with_name("mlflow_pyfunc.py")),
             artifacts={"winner": _copy_model_files(search, Path(scratch))},
-            code_paths=[_copy_package(Path(scratch))],
+            code_paths=[str(copy_package(Path(scratch)))],
             signature=_signature(card),
             pip_requirements=[f"{n}=={importlib.metadata.version(n)}" for n in _REQUIREMENTS],
         )
@@ -146,13 +146,6 @@ def _copy_model_files(search: TrackedSearch, scratch: Path) -> str:
     if user_code.is_dir():
         shutil.copytree(user_code, user_code_dir(folder))
     return str(folder)
-
-
-def _copy_package(scratch: Path) -> str:
-    """Copy this package, without bytecode; return its folder."""
-    return shutil.copytree(
-        _PACKAGE, scratch / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__")
-    ).__fspath__()
 
 
 def _signature(card: ModelCard) -> mlflow.models.ModelSignature:

@@ -204,12 +204,10 @@ def _stage_working_dir(
 ) -> None:
     """Collect what the cluster lacks: this package, the search space, tables, user code."""
     from handsigns.config.load import dump_search_config
-    from handsigns.results.environment import PACKAGE_DIR
+    from handsigns.results.environment import copy_package
     from handsigns.results.networks import read_latency_table, write_latency_table
 
-    shutil.copytree(
-        PACKAGE_DIR, folder / PACKAGE_DIR.name, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    copy_package(folder)
     table = config.limits.latency_table
     if table is not None:
         write_latency_table(folder / _LATENCY_FILE, read_latency_table(Path(table)))
