@@ -29,7 +29,7 @@ from handsigns.results.test_result import (
     read_test_ledger,
     write_test_result,
 )
-from handsigns.results.winner import MODEL_FILE, ModelCard, read_model_card, read_retraining
+from handsigns.results.winner import MODEL_FILE, read_model_card, read_retraining
 from handsigns.stats.calibration import calibration
 from handsigns.training.device import pick_device
 from handsigns.training.evaluate import predict_logits
@@ -41,7 +41,7 @@ _MAX_SAVED_IMAGES = 50
 """Number of misclassified images saved beside the result."""
 
 
-def check_selection(paths: SearchPaths, *, after_test: bool) -> ModelCard:
+def check_selection(paths: SearchPaths, *, after_test: bool) -> None:
     """Refuse a winner that was picked by hand after a test result was known, unless declared.
 
     Raises:
@@ -60,35 +60,32 @@ def check_selection(paths: SearchPaths, *, after_test: bool) -> ModelCard:
             f"known{found}. Its accuracy on the same images would be a biased estimate. To test it "
             f"anyway and record this in {TEST_FILE}: {anyway}"
         )
-    return card
 
 
-def evaluate_winner(
-    search: StoredSearch, data: DataSet, *, after_test: bool, trust_user_code: bool
-) -> TestResult:
-    """Evaluate the winner on the test split; write ``winner/test.json`` and the ledger.
+def evaluate_winner(search: StoredSearch, data: DataSet, *, trust_user_code: bool) -> TestResult:
+    """Evaluate the winner, which `check_selection` has accepted, on the test split.
+
+    The result is written to ``winner/test.json`` and added to the ledger.
 
     Args:
         search: search of the winner.
         data: data of the search.
-        after_test: the user declares that the trial was picked after a test result was known.
         trust_user_code: see `load_model`.
 
     Raises:
-        ResultsError: there is no winner, the data differ, or it was picked after a test.
+        ResultsError: there is no winner, or the data differ.
     """
     paths = search.paths
-    card = check_selection(paths, after_test=after_test)
+    training = read_retraining(paths.winner)
+    exports_section(paths.winner)  # a damaged record is reported before the split is opened
+    device = pick_device()
+    model, card = load_model(paths.winner, device, trust_user_code=trust_user_code)
     if card.fingerprint != data.info.fingerprint:
         raise ResultsError(
             f"the data have changed since the winner was trained (fingerprint "
             f"{data.info.fingerprint[:12]} instead of {card.fingerprint[:12]}); restore the "
             f"earlier images, or start a new search on these"
         )
-    training = read_retraining(paths.winner)
-    exports_section(paths.winner)  # a damaged record is reported before the split is opened
-    device = pick_device()
-    model, card = load_model(paths.winner, device, trust_user_code=trust_user_code)
     seed_models = load_seed_models(paths.winner, device, trust_user_code=trust_user_code)
     split = data.open_test()
     images = torch.tensor(split.images).to(device)

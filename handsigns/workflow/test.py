@@ -36,8 +36,6 @@ def evaluate_on_test(
     with exclusive_access(search.paths):  # a retraining would replace the winner meanwhile
         check_selection(search.paths, after_test=after_test)
         data = open_verified_data(search, inputs.data)
-        result = evaluate_winner(
-            search, data, after_test=after_test, trust_user_code=inputs.trust_user_code
-        )
+        result = evaluate_winner(search, data, trust_user_code=inputs.trust_user_code)
     publish_winner(search)
     return result

@@ -132,7 +132,7 @@ def test_retraining_and_test_results_are_read_back(tmp_path, make_split):
     assert record.selected_seeds == card.seeds
     assert read_test_result(paths.winner) is None
 
-    result = run_test(open_search(paths), data, after_test=False, trust_user_code=False)
+    result = run_test(open_search(paths), data, trust_user_code=False)
     assert read_test_result(paths.winner) == result
     assert result.total == 60
     assert len(result.misclassified) == 60 - result.correct > 0
@@ -149,7 +149,7 @@ def test_the_test_split_is_not_opened_for_a_damaged_winner(tmp_path, make_split)
     _, _, paths, data, _ = retrained(tmp_path, make_split)
     (paths.winner / "metrics.json").write_bytes(b"\x80\x04pickle")
     with pytest.raises(ResultsError, match=r"metrics\.json is damaged"):
-        run_test(open_search(paths), data, after_test=False, trust_user_code=False)
+        run_test(open_search(paths), data, trust_user_code=False)
     assert read_test_ledger(paths.test_ledger) == []
 
 
@@ -157,5 +157,5 @@ def test_a_damaged_export_record_leaves_the_test_split_closed(tmp_path, make_spl
     search, _, paths, data, _ = retrained(tmp_path, make_split)
     (paths.winner / "onnx.json").write_text("{")
     with pytest.raises(ResultsError, match=r"onnx\.json is damaged"):
-        run_test(search, data, after_test=False, trust_user_code=False)
+        run_test(search, data, trust_user_code=False)
     assert not read_test_ledger(paths.test_ledger)
