@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter
 from handsigns.config.hyperparameters import CustomHyperparameters, Scalar, TrialConfig
 from handsigns.config.sections import Limits
 from handsigns.config.user_code import is_user_function
+from handsigns.console.program import command
 from handsigns.errors import ConfigError
 from handsigns.io.atomic import write_text
 
@@ -155,9 +156,10 @@ def read_latency_table(path: Path) -> LatencyTable:
             table[Network.from_row(row)] = latency
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             problem = f"column {error} is missing" if isinstance(error, KeyError) else error
+            again = command("latency", "SPACE", "--data", "DIR", "--out", path.name)
             raise ConfigError(
                 f"{path}, line {number}: not a row of a latency table ({problem}); write it with: "
-                f"handsigns latency SPACE --data DIR --out {path.name}"
+                f"{again}"
             ) from error
     return table
 

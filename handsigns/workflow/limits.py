@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handsigns.console.format import format_bytes, pluralize
+from handsigns.console.program import command
 from handsigns.console.sanitize import note as print_note
 from handsigns.console.sanitize import printable
 from handsigns.errors import ConfigError
@@ -121,9 +122,8 @@ def _report_missing(table: str, missing: Mapping[Network, object], total: int) -
         f"{first.architecture} with channel_width {first.channel_width} for "
         f"{first.classes} classes of {first.image_size}-pixel images"
     )
-    remedy = (
-        "measure this space with these images: handsigns latency SPACE --data DIR --export NETWORKS"
-    )
+    export = command("latency", "SPACE", "--data", "DIR", "--export", "NETWORKS")
+    remedy = f"measure this space with these images: {export}"
     if len(missing) == total:
         raise ConfigError(f"limits.latency_table: {text}; {remedy}")
     print_note(f"{text}; their configurations are not started. To include them, {remedy}")

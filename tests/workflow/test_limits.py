@@ -68,7 +68,9 @@ def test_networks_that_a_table_lacks_are_not_started(make_search_config, tmp_pat
     assert lacks in capsys.readouterr().err
     assert {params["channel_width"] for params in space.excluded} == {12, 16}
     write_latency_table(table, {network(4, image_size=64): 1.0})
-    with pytest.raises(ConfigError, match=r"lacks 4 networks of 4.* handsigns latency SPACE"):
+    with pytest.raises(
+        ConfigError, match=r"lacks 4 networks of 4.*: python -m handsigns latency SPACE"
+    ):
         limit_space(config, INFO, None)
 
 
