@@ -64,5 +64,5 @@ def run(options: Namespace) -> int:
     )
     show_graph(graph)
     print_line(f"written to {graph.path}")
-    print_line(f"next: {winner_step(search.paths, 'export')}")
+    print_line(f"next: {winner_step(search.paths)}")
     return 0
