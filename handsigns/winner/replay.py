@@ -47,6 +47,8 @@ def replay(
     Raises:
         ReplayError: only one of replay and record diverges.
     """
+    if not record.epochs and record.status != "diverged":
+        return  # nothing to compare, and its network may be what failed
     device = _pick_device(record)
     plan = TrainingPlan(
         config=record.config,

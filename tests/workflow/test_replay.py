@@ -48,3 +48,11 @@ def test_threads_and_random_state_of_the_user_are_restored(
         assert torch.equal(torch.rand(4), expected)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_trial_that_failed_without_epochs_is_not_trained(
+    make_record, make_split, make_search_config
+):
+    record = make_record("0000", [], "failed", params={"architecture": "missing:network"})
+    data = data_of(make_split(9, size=SIZE), make_split(6, size=SIZE))
+    assert replay_record(make_search_config(), data, record, None, on_epoch=print).identical
