@@ -22,7 +22,6 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import UserCode, recorded_digest
 from handsigns.data.images import Pixels, preprocessing
 from handsigns.errors import ResultsError
-from handsigns.io.atomic import atomic_write
 from handsigns.models import build_model, inference_model
 from handsigns.results.winner import ModelCard
 from handsigns.training.augment import normalize
@@ -73,7 +72,7 @@ def export_winner(
     Args:
         winner: folder of the retrained model.
         export_format: one of `FORMATS`.
-        out: the file to write; an existing one is replaced atomically.
+        out: the temporary file to write, which an error may leave behind.
         images: uint8 (N, size, size, 3), N at least 1, on which the two are compared.
         trust_user_code: see `load_model`.
 
@@ -82,25 +81,24 @@ def export_winner(
 
     Raises:
         ResultsError: the model is missing or damaged, has no equivalent in that format, or the
-            graph differs; nothing is written.
+            graph differs.
     """
     model, card = load_model(winner, torch.device("cpu"), trust_user_code=trust_user_code)
     # The graph uses the default memory format; channels last is for training.
     plain = copy.deepcopy(model).requires_grad_(False).to(memory_format=torch.contiguous_format)
     wrapped = _ExportModule(plain).eval()
     metadata = _metadata(card)
-    with atomic_write(out) as temporary:
-        if export_format == "onnx":
-            write_onnx(wrapped, card.size, metadata, temporary)
-            run = open_onnx(temporary)
-        else:
-            run = _export_torch(wrapped, card.size, metadata, temporary)
-        difference = _max_difference(model, run, images)
-        if not difference <= TOLERANCE:
-            raise ResultsError(
-                f"the {export_format} graph of {winner} differs from the model: a probability by "
-                f"{difference:.2g} (tolerance {TOLERANCE:g}); {out} was not written"
-            )
+    if export_format == "onnx":
+        write_onnx(wrapped, card.size, metadata, out)
+        run = open_onnx(out)
+    else:
+        run = _export_torch(wrapped, card.size, metadata, out)
+    difference = _max_difference(model, run, images)
+    if not difference <= TOLERANCE:
+        raise ResultsError(
+            f"the {export_format} graph of {winner} differs from the model: a probability by "
+            f"{difference:.2g} (tolerance {TOLERANCE:g}); no graph was written"
+        )
     return difference
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from handsigns.console.progress import progress
 from handsigns.errors import ConfigError, ResultsError
+from handsigns.io.atomic import atomic_write
 from handsigns.workflow.data import InputOptions, open_verified_data
 from handsigns.workflow.next_step import ensure_winner
 from handsigns.workflow.sync import exclusive_access
@@ -157,13 +158,15 @@ def _export_float32(
     from handsigns.winner.model_card import rewrite_readme
     from handsigns.winner.onnx_graph import profile_graphs
 
-    max_abs_diff = _write_graph(search, request, path, data)
-    if request.form != "onnx":
-        return ExportedGraph(path, max_abs_diff, TOLERANCE)
-    print("measuring the latency", flush=True)
-    (profile,) = profile_graphs([path])
-    write_onnx_profile(search.paths.winner, profile)
-    rewrite_readme(search)
+    profile = None
+    with atomic_write(path) as temporary:
+        max_abs_diff = _write_graph(search, request, temporary, data)
+        if request.form == "onnx":
+            print("measuring the latency", flush=True)
+            (profile,) = profile_graphs([temporary])
+    if profile is not None:
+        write_onnx_profile(search.paths.winner, profile)
+        rewrite_readme(search)
     return ExportedGraph(path, max_abs_diff, TOLERANCE, onnx=profile)
 
 

@@ -89,16 +89,14 @@ def test_metadata_have_no_paths_of_user_code(make_winner):
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
-def test_a_differing_graph_is_rejected_and_leaves_no_file(make_winner, monkeypatch, export_format):
+def test_a_differing_graph_is_rejected(make_winner, monkeypatch, export_format):
     if export_format == "onnx":
         pytest.importorskip("onnxruntime")
     folder = make_winner("compact")
-    before = sorted(folder.iterdir())
     normalize = export.normalize
     monkeypatch.setattr(export, "normalize", lambda images: normalize(images) * 1.1)
     with pytest.raises(ResultsError, match=r"differs from the model: a probability by 0\.\d+"):
         export_winner(folder, export_format, folder / "model.any", random_images(4))
-    assert sorted(folder.iterdir()) == before
 
 
 def test_a_model_that_returns_nan_is_rejected(make_winner):

@@ -1,4 +1,4 @@
-"""Requests for an export that are refused before anything is read, and their commands."""
+"""Requests for an export that are refused or fail, and their commands."""
 
 import pytest
 
@@ -9,9 +9,13 @@ from handsigns.io.storage import open_storage
 from handsigns.results.search_lock import search_lock
 from handsigns.results.sync import RemoteCopy
 from handsigns.results.winner import CONFIG_FILE, ModelCard, write_model_card
+from handsigns.winner import export as winner_export
+from handsigns.winner import onnx_graph
+from handsigns.workflow import export as workflow_export
 from handsigns.workflow.data import InputOptions
 from handsigns.workflow.export import ExportRequest, export
 from handsigns.workflow.test import evaluate_on_test
+from tests.support.winners import SIZE, data_of
 
 INPUTS = InputOptions()
 
@@ -43,8 +47,9 @@ def test_contradictory_requests_are_refused(make_search, request_, message):
         export(make_search(trials=2), request_)
 
 
-def test_a_damaged_test_result_is_reported_before_the_export(make_search, add_scripted_winner):
-    pytest.importorskip("onnxruntime")
+@pytest.fixture
+def retrained(make_search, add_scripted_winner):
+    """Search with a winner, but without its weights."""
     search = make_search(trials=3)
     add_scripted_winner(search)
     card = ModelCard(
@@ -54,9 +59,34 @@ def test_a_damaged_test_result_is_reported_before_the_export(make_search, add_sc
         trained_seeds=(5,),
     )  # fmt: skip
     write_model_card(search.paths.winner, card)
-    (search.paths.winner / "test.json").write_text("{")
+    return search
+
+
+@pytest.mark.parametrize("step", ["comparison", "latency"])
+def test_an_interrupted_export_leaves_no_graph(retrained, make_split, monkeypatch, tmp_path, step):
+    def write_graph(_winner, _form, path, _images, **_):
+        path.touch()
+        return interrupt() if step == "comparison" else 0.0
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    data = data_of(make_split(9, size=SIZE), make_split(6, size=SIZE))
+    monkeypatch.setattr(workflow_export, "open_verified_data", lambda *_: data)
+    monkeypatch.setattr(winner_export, "export_winner", write_graph)
+    monkeypatch.setattr(onnx_graph, "check_extra", lambda: None)
+    monkeypatch.setattr(onnx_graph, "profile_graphs", interrupt)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        export(retrained, ExportRequest("onnx", INPUTS, out=tmp_path / "model.onnx"))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_damaged_test_result_is_reported_before_the_export(retrained):
+    pytest.importorskip("onnxruntime")
+    (retrained.paths.winner / "test.json").write_text("{")
     with pytest.raises(ResultsError, match=r"test\.json is damaged"):
-        export(search, ExportRequest("onnx", INPUTS))
+        export(retrained, ExportRequest("onnx", INPUTS))
 
 
 def test_a_search_that_is_run_is_neither_exported_nor_tested(make_search, add_scripted_winner):
