@@ -26,5 +26,9 @@ class ResultsError(HandsignsError):
     """Search, trial or winner that is missing, unfinished, damaged or already exists."""
 
 
+class UnreadableError(ResultsError):
+    """File of a search that cannot be read, such as for lack of permission, but may be intact."""
+
+
 class ResourceError(HandsignsError):
     """Request for more CPUs or GPUs than the machine or cluster has."""

@@ -1,4 +1,4 @@
-"""JSON files: atomic writes, typed reads, and the error for a damaged file."""
+"""JSON files: atomic writes, typed reads, and errors for files damaged or not readable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from handsigns.errors import ResultsError
+from handsigns.errors import ResultsError, UnreadableError
 from handsigns.io.atomic import write_text
 
 T = TypeVar("T")
@@ -31,14 +31,28 @@ def read_json(path: Path, kind: type[T], remedy: str = RESTORE_REMEDY) -> T:
 
     Raises:
         FileNotFoundError: there is no such file.
+        UnreadableError: the file cannot be read.
         ResultsError: the file is damaged; the message says where, and the remedy.
     """
     try:
-        return parse_json(path.read_bytes(), kind)
+        return parse_json(read_bytes(path), kind)
+    except ValueError as error:
+        raise corrupt_file_error(path, error, remedy) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnreadableError: the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
-        raise corrupt_file_error(path, error, remedy) from error
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def parse_json(content: bytes, kind: type[T]) -> T:

@@ -10,7 +10,13 @@ from typing import Annotated, NamedTuple, TypedDict
 
 from pydantic import Field, FiniteFloat, TypeAdapter
 
-from handsigns.io.json_file import corrupt_file_error, parse_json, read_json, write_json
+from handsigns.io.json_file import (
+    corrupt_file_error,
+    parse_json,
+    read_bytes,
+    read_json,
+    write_json,
+)
 from handsigns.results.winner import Count, SelectionMethod
 from handsigns.stats.calibration import Calibration, Share
 from handsigns.stats.class_averages import balanced_accuracy, macro_f1
@@ -185,6 +191,7 @@ def read_test_result(folder: Path) -> TestResult | None:
     """Read the test result of the winner in `folder`; None if it was not tested.
 
     Raises:
+        UnreadableError: the test result cannot be read.
         ResultsError: the test result is damaged.
     """
     try:
@@ -216,13 +223,14 @@ def read_test_ledger(path: Path) -> list[TestEvaluation]:
     """Read all evaluations on the test split, oldest first.
 
     Raises:
-        ResultsError: the ledger is damaged, which cannot be ignored: it is evidence.
+        ResultsError: the ledger is damaged or cannot be read, which cannot be ignored: it is
+            evidence.
     """
     try:
-        return [parse_json(line, TestEvaluation) for line in path.read_bytes().splitlines()]
+        return [parse_json(line, TestEvaluation) for line in read_bytes(path).splitlines()]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise corrupt_file_error(path, error) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from handsigns.errors import ResultsError
+from handsigns.errors import ResultsError, UnreadableError
 
 if TYPE_CHECKING:
     from handsigns.results.paths import SearchPaths
@@ -65,6 +65,8 @@ def winner_step(paths: SearchPaths, done: str = "") -> str:
     test = paths.command("test", *options, *paths.trust_options)
     try:
         result = read_test_result(paths.winner)
+    except UnreadableError as error:
+        return str(error)
     except ResultsError:
         return f"the test result is damaged; test again: {test}"
     if result is None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from handsigns.config.hyperparameters import TrialConfig
-from handsigns.errors import ResultsError
+from handsigns.errors import ResultsError, UnreadableError
 from handsigns.metrics import EpochMetrics
 from handsigns.results.paths import SearchPaths
 from handsigns.results.test_result import (
@@ -26,6 +26,7 @@ from handsigns.results.winner import (
     write_retraining,
 )
 from handsigns.winner.test import check_selection
+from handsigns.workflow.next_step import winner_step
 from tests.support import scripted
 
 CARD = ModelCard(
@@ -209,6 +210,23 @@ def test_damaged_test_result_is_an_error(tmp_path, result, changes, reason):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(ResultsError, match=rf"(?s)test\.json is damaged.*{reason}.*from a copy"):
         read_test_result(tmp_path)
+
+
+def test_an_unreadable_file_is_not_called_damaged(tmp_path):
+    path = tmp_path / "test.json"
+    path.mkdir()
+    with pytest.raises(UnreadableError, match=r"test\.json cannot be read: Is a directory$"):
+        read_test_result(tmp_path)
+    with pytest.raises(UnreadableError, match=r"test\.json cannot be read: Is a directory$"):
+        read_test_ledger(path)
+
+
+def test_an_unreadable_result_is_not_to_be_tested_again(tmp_path):
+    paths = SearchPaths(tmp_path / "first")
+    paths.winner.mkdir(parents=True)
+    write_model_card(paths.winner, CARD)
+    (paths.winner / "test.json").mkdir()
+    assert winner_step(paths).endswith("test.json cannot be read: Is a directory")
 
 
 def test_test_ledger_records_every_evaluation(tmp_path):
