@@ -118,7 +118,7 @@ def write_untrained(
     with torch.random.fork_rng(devices=[]):
         model = inference_model(build_model(config, classes, size, user_code), config)
     plain = model.requires_grad_(False).to(memory_format=torch.contiguous_format)
-    alternative = f"leave {config.architecture} out of the space, or remove limits.latency_ms"
+    alternative = f"leave {config.architecture} out of the space"
     write_onnx(_ExportModule(plain).eval(), size, {}, out, alternative)
 
 

@@ -29,20 +29,19 @@ RunGraph = Callable[[Pixels], npt.NDArray[np.float32]]
 Metadata = Mapping[str, Any]
 
 
-def check_extra(alternative: str = "use --format torch-export") -> None:
+def check_extra(alternative: str = "") -> None:
     """Check that the packages for ONNX are installed.
 
     Args:
-        alternative: what can be done without them.
+        alternative: what can be done without them; empty: nothing.
 
     Raises:
         ResultsError: one is missing.
     """
     missing = [name for name in _PACKAGES if not is_installed(name)]
     if missing:
-        raise ResultsError(
-            f"ONNX needs {', '.join(missing)}: pip install 'handsigns[onnx]'; or {alternative}"
-        )
+        remedy = "pip install 'handsigns[onnx]'" + (alternative and f"; or {alternative}")
+        raise ResultsError(f"ONNX needs {', '.join(missing)}: {remedy}")
 
 
 def write_onnx(

@@ -110,7 +110,7 @@ def _export(search: StoredSearch, request: ExportRequest) -> ExportedGraph:
     folder = search.paths.winner
     read_model_card(folder)
     if request.form == "onnx":
-        check_extra()
+        check_extra("use --format torch-export")
         # The model card, which is written after the export, needs these.
         read_retraining(folder)
         read_test_result(folder)

@@ -72,6 +72,7 @@ def _networks(request: NewSearchRequest) -> tuple[dict[Network, TrialConfig], Us
     config, space = load_space(request)
 
     from handsigns.policy.limited_space import sample_space
+    from handsigns.winner.onnx_graph import check_extra
 
     user_code = load_user_code_for_space(config, space, allowed=request.trust_user_code)
     data = open_data(request.data, request.size, request.skip_bad, config.data.group_by)
@@ -79,4 +80,5 @@ def _networks(request: NewSearchRequest) -> tuple[dict[Network, TrialConfig], Us
     networks = distinct_networks(config, profiler, sample_space(config))
     if not networks:
         raise ConfigError("no network of the space is within its limits; raise them (limits:)")
+    check_extra()
     return networks, user_code

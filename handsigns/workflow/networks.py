@@ -73,21 +73,19 @@ def export_networks(
 
     Raises:
         ConfigError: there are more than `MAX_NETWORKS`.
-        ResultsError: the packages for ONNX are missing, or ONNX has no equivalent of a network.
+        ResultsError: ONNX has no equivalent of a network.
     """
     from handsigns import latency
     from handsigns.io.atomic import write_text
     from handsigns.results.networks import to_csv
     from handsigns.winner.export import write_untrained
-    from handsigns.winner.onnx_graph import check_extra
 
     if len(networks) > MAX_NETWORKS:
         raise ConfigError(
-            f"limits.latency_ms: the space has {len(networks)} networks, more than {MAX_NETWORKS}, "
-            f"each of which would be measured; give space.channel_width a step (step: 4), and "
-            f"custom hyperparameters of a network few values, or limit the parameters, too"
+            f"the space has {len(networks)} networks, more than {MAX_NETWORKS}, whose latency "
+            f"would be measured; give space.channel_width a step (step: 4), and custom "
+            f"hyperparameters of a network few values, or limit the parameters (limits.parameters)"
         )
-    check_extra("remove limits.latency_ms")
     rows = []
     with progress("exporting networks") as report:
         for number, (network, config) in enumerate(networks.items()):

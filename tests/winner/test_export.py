@@ -128,6 +128,5 @@ def test_a_model_without_equivalent_is_reported_with_a_remedy(make_winner, monke
     }.items():
         with pytest.raises(ResultsError, match=message):
             export_winner(folder, export_format, folder / "model.any", random_images(1))
-    message = r"leave compact out of the space, or remove limits\.latency_ms"
-    with pytest.raises(ResultsError, match=message):
+    with pytest.raises(ResultsError, match=r"leave compact out of the space$"):
         write_untrained(TrialConfig(channel_width=4), 3, SIZE, None, tmp_path / "model.onnx")

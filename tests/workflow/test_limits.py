@@ -11,6 +11,7 @@ from handsigns.config.hyperparameters import TrialConfig
 from handsigns.data.splits import DataInfo
 from handsigns.errors import ConfigError
 from handsigns.results.networks import Network, read_latency_table, write_latency_table
+from handsigns.winner import onnx_graph
 from handsigns.workflow import latency
 from handsigns.workflow.limits import limit_space
 
@@ -94,9 +95,20 @@ def test_a_table_may_have_many_networks(make_search_config, tmp_path):
 
 
 def test_too_many_networks_to_measure_are_refused(make_search_config):
+    pytest.importorskip("onnxruntime")
     config = make_search_config(WIDE_SPACE, limits={"latency_ms": 2})
     with pytest.raises(ConfigError, match=r"has 197 networks, more than 64.*give .* a step"):
         limit_space(config, INFO, None)
+
+
+@pytest.mark.usefixtures("small_space")
+def test_only_limits_that_are_set_are_to_be_removed(monkeypatch, capsys):
+    monkeypatch.setattr(onnx_graph, "_PACKAGES", ("no_such_package",))
+    assert search("--set", "limits.latency_ms=2") == 2
+    assert "or remove limits.latency_ms" in capsys.readouterr().err
+    assert main(["latency", "small.yaml", "--data", "bands", "--size", "16"]) == 2
+    error = capsys.readouterr().err
+    assert error.strip().endswith("ONNX needs no_such_package: pip install 'handsigns[onnx]'")
 
 
 @pytest.mark.usefixtures("small_space")
