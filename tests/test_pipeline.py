@@ -205,7 +205,7 @@ def test_a_trial_picked_after_the_test_must_be_declared(pipeline):
         "the previous one is kept"
     )
     output = workspace.run("test", "picked", status=2)
-    assert f"trial {other} was picked by hand after a test result" in output
+    assert f"trial {other} was chosen with --trial or --smallest-within after a test" in output
     assert not (workspace.root / "results/picked/winner/test.json").exists()
     assert "opened 2 times" in workspace.run("test", "picked", "--after-test", "--no-report")
     result = json.loads((workspace.root / "results/picked/winner/test.json").read_text())

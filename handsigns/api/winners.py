@@ -36,14 +36,14 @@ def test(
 
     Args:
         name: name of the search.
-        after_test: declare that the trial was picked by hand after a test result was known, which
-            test.json records.
+        after_test: declare that the trial was chosen (`trial` or `smallest_within` of `retrain`)
+            after a test result was known, which test.json records.
         data: current folder of the images, if they were moved.
         trust_user_code: run user code that the trial names.
         results: folder of all searches.
 
     Raises:
-        ResultsError: there is no winner, or it was picked after a test and this is not declared.
+        ResultsError: there is no winner, or it was chosen after a test and this is not declared.
         DataError: the data have changed.
     """
     with open_synced(Path(results), name) as search:

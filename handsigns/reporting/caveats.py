@@ -51,7 +51,7 @@ def _test_warnings(search: StoredSearch, winner_summary: WinnerSummary) -> Itera
     if test is None:
         return
     if test.selected_after_test:
-        yield f"Trial {test.trial_id} was picked by hand after a test result was known."
+        yield f"Trial {test.trial_id} was chosen by the user after a test result was known."
     if best is not None and test.trial_id != best.trial_id:
         reason = _SELECTION.get(test.selected_by, "is no longer the best")
         yield (

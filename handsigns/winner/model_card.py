@@ -215,8 +215,8 @@ def _test_evaluations_note(test: TestResult) -> str:
         text += " Only the first result is unbiased by later choices."
     if test.selected_after_test:
         text += (
-            " This trial was picked by hand after a test result was known: its test accuracy is "
-            "a biased estimate."
+            " This trial was chosen by the user after a test result was known: its test accuracy "
+            "is a biased estimate."
         )
     return text
 

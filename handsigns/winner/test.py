@@ -42,10 +42,10 @@ _MAX_SAVED_IMAGES = 50
 
 
 def check_selection(paths: SearchPaths, *, after_test: bool) -> None:
-    """Refuse a winner that was picked by hand after a test result was known, unless declared.
+    """Refuse a winner that the user chose after a test result was known, unless declared.
 
     Raises:
-        ResultsError: it was picked so, and `after_test` does not declare it.
+        ResultsError: it was chosen so, and `after_test` does not declare it.
     """
     card = read_model_card(paths.winner)
     ledger = read_test_ledger(paths.test_ledger)
@@ -56,9 +56,9 @@ def check_selection(paths: SearchPaths, *, after_test: bool) -> None:
             found = f" (trial {last.trial_id}: {last.correct}/{last.total} correct)"
         anyway = paths.command("test", "--after-test", *paths.trust_options)
         raise ResultsError(
-            f"trial {card.trial_id} was picked by hand after a test result of this search was "
-            f"known{found}. Its accuracy on the same images would be a biased estimate. To test it "
-            f"anyway and record this in {TEST_FILE}: {anyway}"
+            f"trial {card.trial_id} was chosen with --trial or --smallest-within after a test "
+            f"result of this search was known{found}. Its accuracy on the same images would be a "
+            f"biased estimate. To test it anyway and record this in {TEST_FILE}: {anyway}"
         )
 
 

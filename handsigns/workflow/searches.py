@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handsigns.results.store import StoredSearch
 
 
-AFTER_TEST = " (picked by hand after a test)"
+AFTER_TEST = " (chosen by the user after a test)"
 """Mark of a test accuracy that is biased by the choice."""
 
 

@@ -22,10 +22,10 @@ def evaluate_on_test(
     Args:
         search: the search.
         inputs: its data and user code.
-        after_test: declare that its trial was picked by hand after a test result was known.
+        after_test: declare that the user chose its trial after a test result was known.
 
     Raises:
-        ResultsError: there is no winner, it was picked after a test and this is not declared, or
+        ResultsError: there is no winner, it was chosen after a test and this is not declared, or
             the search is being run.
         DataError: the data have changed.
         ResourceError: the storage of its copy cannot be read.

@@ -175,10 +175,10 @@ def test_a_command_ends_with_the_next_step(in_state, capsys, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_list_marks_winners_picked_after_a_test(in_state, capsys, state):
+def test_list_marks_winners_chosen_after_a_test(in_state, capsys, state):
     in_state(state)
     assert main(["list"]) == 0
-    assert ("(picked by hand after a test)" in capsys.readouterr().out) == (state in AFTER_TEST)
+    assert ("(chosen by the user after a test)" in capsys.readouterr().out) == (state in AFTER_TEST)
 
 
 @pytest.mark.parametrize(

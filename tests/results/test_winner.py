@@ -56,11 +56,13 @@ def retraining(make_search):
     return scripted.make_retraining_record(make_search(trials=4))
 
 
-def test_a_pick_after_a_test_is_refused_without_its_ledger(tmp_path):
+def test_a_choice_after_a_test_is_refused_without_its_ledger(tmp_path):
     paths = SearchPaths(tmp_path / "first")
     paths.winner.mkdir(parents=True)
     write_model_card(paths.winner, dataclasses.replace(CARD, selected_after_test=True))
-    with pytest.raises(ResultsError, match=r"a test result of this search was known\. Its"):
+    with pytest.raises(
+        ResultsError, match=r"chosen with --trial or --smallest-within .* known\. Its"
+    ):
         check_selection(paths, after_test=False)
     append_test_evaluation(paths.test_ledger, "0003", "d", 8, 10)
     with pytest.raises(ResultsError, match=r"was known \(trial 0003: 8/10 correct\)"):

@@ -31,7 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--after-test",
         action="store_true",
-        help="test a trial picked by hand after a test result was known; recorded in test.json",
+        help="test a trial chosen with `retrain --trial` or `--smallest-within` after a test "
+        "result was known; recorded in test.json",
     )
     add_report(parser)
     add_input_options(parser)
