@@ -137,7 +137,9 @@ def _check_tables(search: StoredSearch, replays: Sequence[ReplayResult]) -> Iter
         paths.decisions: decision_table(journal.decisions).csv(),
     }
     for path, text in expected.items():
-        if path.read_bytes() != text.encode():
+        if not path.exists():
+            yield f"{path.name} is missing"
+        elif path.read_bytes() != text.encode():
             yield f"{path.name} differs from the table recomputed from the journal"
 
 

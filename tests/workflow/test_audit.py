@@ -87,6 +87,10 @@ def alter_table(paths):
     paths.trials.write_text(text.replace("completed", "stopped"))
 
 
+def remove_table(paths):
+    paths.trials.unlink()
+
+
 def alter_line_ends(paths):
     paths.trials.write_bytes(paths.trials.read_bytes().replace(b"\n", b"\r\n"))
 
@@ -111,6 +115,7 @@ def test_a_finished_search_passes_the_audit(finished, capsys):
     [
         (alter_epoch, "problem: trial 0000, epoch 1: val_loss was recorded as "),
         (alter_table, "problem: trials.csv differs from the table recomputed from"),
+        (remove_table, "problem: trials.csv is missing"),
         (alter_line_ends, "problem: trials.csv differs from the table recomputed from"),
         (raise_budget, "problem: 1 trial instead of 2"),
         (
