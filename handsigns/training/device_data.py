@@ -19,7 +19,7 @@ def split_to_device(split: Split, device: torch.device) -> tuple[Tensor, Tensor]
     devices read-only splits, such as those that the trials of a process share, are copied once.
     """
     if device.type == "cpu":
-        return _as_tensors(split)
+        return as_tensors(split)
     if split.images.flags.writeable or split.labels.flags.writeable:
         return _copy_to(split, device)
     return _cached_copy_to(_SharedSplit(split.images.ctypes.data, len(split), split), device)
@@ -43,11 +43,12 @@ def _cached_copy_to(shared: _SharedSplit, device: torch.device) -> tuple[Tensor,
 
 
 def _copy_to(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    images, labels = _as_tensors(split)
+    images, labels = as_tensors(split)
     return images.to(device), labels.to(device)
 
 
-def _as_tensors(split: Split) -> tuple[Tensor, Tensor]:
+def as_tensors(split: Split) -> tuple[Tensor, Tensor]:
+    """Return images and labels as tensors that share the split's memory."""
     with warnings.catch_warnings():
         # Read-only on purpose: it protects other trials, which share the pages.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from handsigns.console.sanitize import printable
@@ -32,6 +31,7 @@ from handsigns.results.test_result import (
 from handsigns.results.winner import MODEL_FILE, read_model_card, read_retraining
 from handsigns.stats.calibration import calibration
 from handsigns.training.device import pick_device
+from handsigns.training.device_data import as_tensors
 from handsigns.training.evaluate import predict_logits
 from handsigns.winner.model import load_model, load_seed_models
 from handsigns.winner.model_card import write_readme
@@ -88,7 +88,7 @@ def evaluate_winner(search: StoredSearch, data: DataSet, *, trust_user_code: boo
         )
     seed_models = load_seed_models(paths.winner, device, trust_user_code=trust_user_code)
     split = data.open_test()
-    images = torch.tensor(split.images).to(device)
+    images = as_tensors(split)[0].to(device)
     logits = predict_logits(model, images)
     predicted = logits.argmax(1).cpu().numpy()
     confidence = logits.softmax(1).amax(1).cpu().numpy().astype(np.float64)

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from handsigns.results.store import DataRecord, create_search, open_search
 from handsigns.results.test_result import read_test_ledger, read_test_result
 from handsigns.results.winner import read_model_card, read_retraining
 from handsigns.training.device_data import split_to_device
-from handsigns.training.evaluate import evaluate
+from handsigns.training.evaluate import evaluate, predict_logits
 from handsigns.winner.model import load_model, load_seed_models
 from handsigns.winner.test import evaluate_winner as run_test
 from handsigns.winner.write import write_winner
@@ -143,6 +144,22 @@ def test_retraining_and_test_results_are_read_back(tmp_path, make_split):
     for image in result.misclassified[:50]:
         assert (paths.winner / image.file).is_file()
     assert f"{result.correct}/60 correct" in (paths.winner / "README.md").read_text()
+
+
+def test_the_test_split_is_not_copied(tmp_path, make_split, monkeypatch):
+    search, _, _, data, _ = retrained(tmp_path, make_split)
+    split, tested = data.open_test(), []
+
+    def predict(model, images):
+        tested.append(images)
+        return predict_logits(model, images)
+
+    monkeypatch.setattr("handsigns.winner.test.pick_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr("handsigns.winner.test.predict_logits", predict)
+    monkeypatch.setattr(data.cached, "open_split", lambda _: split)
+    run_test(search, data, after_test=False, trust_user_code=False)
+    assert tested
+    assert all(np.shares_memory(images.numpy(), split.images) for images in tested)
 
 
 def test_the_test_split_is_not_opened_for_a_damaged_winner(tmp_path, make_split):
