@@ -49,13 +49,14 @@ def load_trained_model(
         device=device,
         user_code=user_code,
     )
-    problem = "it is missing"
     try:
-        for name, content in checkpoint_store(search.config, paths).load_all(run.trial_id):
-            state = load_checkpoint(content, plan, name)
-            if state.epoch == plan.max_epochs:
-                return state.eval_model
-            problem = f"{name} is of epoch {state.epoch}"
+        latest = next(checkpoint_store(search.config, paths).load_all(run.trial_id), None)
+        if latest is None:
+            raise UntrainedError("it is missing")
+        name, content = latest
+        state = load_checkpoint(content, plan, name)
     except (OSError, CheckpointError) as error:
-        problem = str(error)
-    raise UntrainedError(problem)
+        raise UntrainedError(str(error)) from error
+    if state.epoch != plan.max_epochs:
+        raise UntrainedError(f"{name} is of epoch {state.epoch}")
+    return state.eval_model
