@@ -6,6 +6,7 @@ logging them twice is idempotent.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import time
@@ -57,25 +58,33 @@ class MlflowRuns:
         self._search = search
         self.uri = mlflow_uri(search.paths, search.config)
         self._local = not isinstance(search.config.tracking.mlflow, str)
+        self._artifacts = (search.paths.mlflow / "artifacts").resolve()
         self._num_logged: dict[str, int] = {}
         self._logged_tags: dict[str, dict[str, str]] = {}
 
+    @functools.cached_property
+    def client(self) -> MlflowClient:
+        """Client, created on first use: a new database takes seconds to set up."""
+        if self._local:
+            self._search.paths.mlflow.mkdir(exist_ok=True)
+        return MlflowClient(self.uri, registry_uri=self.uri)
+
     def open(self, records: Sequence[TrialRecord]) -> None:
         """Find the search's runs, or create its parent run."""
+        self._experiment = self._find_or_create_experiment()
         self.parent_run_id = self.find_parent_run() or self._create_parent_run(records)
         self._runs = {run.data.tags.get(_TRIAL_ID_TAG): run for run in self._trial_runs()}
         self.client.update_run(self.parent_run_id, status="RUNNING")
 
     def find_parent_run(self) -> str | None:
         """Return the ID of the search's run; None if there is none yet."""
-        if self._local:
-            self._search.paths.mlflow.mkdir(exist_ok=True)
-        # Created on first use: a new database takes seconds to set up.
-        self.client = MlflowClient(self.uri, registry_uri=self.uri)
-        self._experiment = self._find_experiment()
-        self._search_id = self._search.search_id()
+        experiment = self.client.get_experiment_by_name(self._experiment_name())
+        if experiment is None:
+            return None
         found = self.client.search_runs(
-            [self._experiment], f"tags.`{SEARCH_ID_TAG}` = '{self._search_id}'", max_results=1
+            [experiment.experiment_id],
+            f"tags.`{SEARCH_ID_TAG}` = '{self._search.search_id()}'",
+            max_results=1,
         )
         return found[0].info.run_id if found else None
 
@@ -123,24 +132,26 @@ class MlflowRuns:
             )
         self.client.set_tag(self.parent_run_id, "handsigns.best_trial", best.trial_id)
 
-    def _find_experiment(self) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if not self._local:  # a server decides where artifacts go
-            return str(found.experiment_id if found else self.client.create_experiment(EXPERIMENT))
-        folder = (self._search.paths.mlflow / "artifacts").resolve()
-        name = EXPERIMENT
-        if found is not None and found.artifact_location != folder.as_uri():
+    def _experiment_name(self) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT) if self._local else None
+        if found is not None and found.artifact_location != self._artifacts.as_uri():
             # The search's folder was moved or copied, but artifacts would still go to the old one.
-            name = f"{EXPERIMENT} in {folder.parent}"
-            found = self.client.get_experiment_by_name(name)
+            return f"{EXPERIMENT} in {self._artifacts.parent}"
+        return EXPERIMENT
+
+    def _find_or_create_experiment(self) -> str:
+        name = self._experiment_name()
+        found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self.client.create_experiment(name, artifact_location=folder.as_uri()))
+        # A server decides where artifacts go.
+        location = self._artifacts.as_uri() if self._local else None
+        return str(self.client.create_experiment(name, artifact_location=location))
 
     def _create_parent_run(self, records: Sequence[TrialRecord]) -> str:
         search = self._search
         search_config = search.config
-        tags = {"mlflow.runName": search.name, SEARCH_ID_TAG: self._search_id}
+        tags = {"mlflow.runName": search.name, SEARCH_ID_TAG: search.search_id()}
         start_time = min((record.started_at for record in records), default=time.time())
         run = self.client.create_run(self._experiment, int(start_time * 1000), tags)
         params = {

@@ -14,6 +14,7 @@ pytest.importorskip("mlflow")
 
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.user_code import UserCode, UserModule
+from handsigns.errors import ResultsError
 from handsigns.models import build_model
 from handsigns.results.winner import ModelCard
 from handsigns.tracking.background import update_tracker
@@ -57,6 +58,16 @@ def search(make_search):
     network = build_model(CARD.config, 2, 16, USER_CODE)
     save_model(stored.paths.winner, {5: network}, CARD, USER_CODE)
     return tracked
+
+
+def test_no_experiment_is_created_for_a_search_never_exported(make_search):
+    from mlflow import MlflowClient
+
+    stored = make_search(trials=2)
+    with pytest.raises(ResultsError, match="MLflow has no run of scripted; export it first"):
+        register(TrackedSearch(stored.paths, stored.config, stored.data.info), CARD, {})
+    client = MlflowClient(mlflow_uri(stored.paths, stored.config))
+    assert [experiment.name for experiment in client.search_experiments()] == ["Default"]
 
 
 def test_a_user_defined_network_is_registered_with_its_code(search, monkeypatch):
