@@ -16,7 +16,7 @@ from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import SPLIT_NAMES, Split, SplitName
 from handsigns.data.thumbnails import encode_thumbnail
-from handsigns.data.validate import Leak, describe_leak
+from handsigns.data.validate import SPLIT_OFF_ADVICE, Leak, describe_leak
 
 _FEW_IMAGES = 20
 """Training images below which a class is too small to learn, or to judge."""
@@ -24,6 +24,11 @@ _MAX_EXAMPLES = 20
 _MAX_PER_GROUP = 12
 _MAX_IMAGES = 24
 """Images shown per finding."""
+_IGNORED_ADVICE = {
+    "signs": "move images that belong to the data into the folders of the splits",
+    "classes": "move images that belong to the data into the class folders",
+    "table": "give images that belong to the data a row in labels.csv",
+}
 _DEFECTS: dict[FindingKind, tuple[str, str]] = {
     "uniform": ("of one colour", "remove them: nothing can be seen"),
     "dark": ("very dark", "remove them, or take them again with more light"),
@@ -79,9 +84,9 @@ def file_findings(listing: ImageListing, bad: Sequence[BadFile]) -> Iterator[Fin
         yield Finding(
             "ignored_images",
             len(listing.ignored),
-            f"{pluralize(len(listing.ignored), 'image or folder', 'images or folders')} not part "
+            f"{pluralize(len(listing.ignored), 'file or folder', 'files or folders')} not part "
             f"of the layout",
-            "move them into the class folders if they belong to the data",
+            _IGNORED_ADVICE[listing.layout],
             tuple(map(printable, listing.ignored[:_MAX_EXAMPLES])),
         )
 
@@ -117,7 +122,7 @@ def count_findings(
             "missing_class",
             len(missing),
             f"{pluralize(len(missing), 'class', 'classes')} without an image in a split",
-            "add images, or move the split's folder away to have one split off from train",
+            f"add images, or {SPLIT_OFF_ADVICE}",
             tuple(missing[:_MAX_EXAMPLES]),
         )
     train = dict(zip(classes, counts["train"], strict=True))
@@ -155,8 +160,8 @@ def leak_findings(
             len(leak.images),
             f"{describe_leak(leak, splits[leak.split], named=named)}, "
             f"{leak.num_identical} identical",
-            f"{leak.split} scores are optimistic: move each group into one split, or move the "
-            f"{leak.split} folder away to have one split off, which keeps groups together",
+            f"{leak.split} scores are optimistic: {SPLIT_OFF_ADVICE}, which keeps groups "
+            f"together, or move each group into one split",
             tuple(
                 printable(splits[leak.split].names[index]) for index in leak.images[:_MAX_EXAMPLES]
             ),

@@ -21,10 +21,13 @@ _MAX_LISTED = 50
 """Bad files listed in an error."""
 _MAX_NAMED = 3
 """Bad files listed in a note."""
+SPLIT_OFF_ADVICE = (
+    "leave out the split (its folder, or its rows in labels.csv) to have one split off from train"
+)
 _ADVICE: dict[SplitName, str] = {
-    "train": "add some, or remove folders that are not classes",
-    "val": "add some, or move the folder away to have one split off from train",
-    "test": "add some, or move the folder away to have one split off from train",
+    "train": "add some, or remove folders or labels that are not classes",
+    "val": f"add some, or {SPLIT_OFF_ADVICE}",
+    "test": f"add some, or {SPLIT_OFF_ADVICE}",
 }
 _TOO_FEW = (
     "train has too few images to split one off: give each class at least three images (in "
@@ -94,9 +97,7 @@ def check_complete(
     problems = []
     if len(classes) < 2:
         names = "".join(f" ({printable(label)})" for label in classes)
-        problems.append(
-            f"only {len(classes)} class{names}; classification needs at least two, one folder each"
-        )
+        problems.append(f"only {len(classes)} class{names}; classification needs at least two")
     for split, members in images.items():
         advice = _ADVICE[split] if split in provided else _TOO_FEW
         counts = Counter(p.label for p in members)

@@ -88,6 +88,24 @@ def test_counts_and_files(folder):
     assert found["imbalance"].message == "class 0 has 1 training image, 1 20"
 
 
+def test_ignored_table_beside_class_folders_is_no_image(folder):
+    (folder / "labels.csv").write_text("file,label\n3.png,0\n")
+    (finding,) = check_data(folder).findings
+    assert finding.message == "1 file or folder not part of the layout"
+    assert finding.advice == "move images that belong to the data into the class folders"
+
+
+def test_advice_for_a_table_names_the_table(tmp_path, hands):
+    names = []
+    for number, pixels in enumerate(hands[0][:50]):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        names.append(f"{number}.png,{number % 2},{'val' if number == 48 else 'train'}\n")
+    (tmp_path / "labels.csv").write_text("file,label,split\n" + "".join(names[:-1]))
+    found = kinds(check_data(tmp_path))
+    assert found["ignored_images"].advice.endswith("a row in labels.csv")
+    assert "its rows in labels.csv" in found["missing_class"].advice
+
+
 def test_classes_that_differ_only_in_case_are_named(folder):
     for split in ("train", "val", "test"):
         (folder / split / "0").rename(folder / split / "Fist")

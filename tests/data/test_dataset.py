@@ -158,7 +158,7 @@ def test_class_missing_from_a_split_is_rejected(signs_folder):
 def test_empty_split_is_rejected(signs_folder):
     for path in (signs_folder / "test_signs").iterdir():
         path.unlink()
-    assert "the test split is empty; add some, or move the folder away" in error_message(
+    assert "the test split is empty; add some, or leave out the split" in error_message(
         signs_folder
     )
 
