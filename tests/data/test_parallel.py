@@ -1,8 +1,11 @@
+import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from handsigns.data import parallel
 from handsigns.data.listing import ImageFile
 from handsigns.data.parallel import parallel_map
 
@@ -48,6 +51,17 @@ def test_interrupt_does_not_wait_for_pending_images(images):
     with pytest.raises(KeyboardInterrupt):
         parallel_map(block, many_images, interrupt)
     assert len(started) < len(many_images) / 2
+
+
+def test_threads_respect_the_cpus_of_the_container(images, monkeypatch):
+    def thread(image):
+        time.sleep(0.001)
+        return threading.get_ident()
+
+    for cpu_count in ("cpu_count", "process_cpu_count"):
+        monkeypatch.setattr(os, cpu_count, lambda: 64, raising=False)
+    monkeypatch.setattr(parallel, "available_cpus", lambda: 1)
+    assert len(set(parallel_map(thread, images))) <= 5
 
 
 def test_missing_files_are_passed_to_the_function():
