@@ -6,7 +6,6 @@ what models say, and its labels must not.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,8 +17,8 @@ from handsigns.console.format import pluralize
 from handsigns.console.sanitize import printable, unescape_csv_formula
 from handsigns.data.assembly import groups_per_class, images_per_class
 from handsigns.data.correction import Correction
+from handsigns.data.csv_table import column_names, read_table
 from handsigns.data.dataset import DataSet
-from handsigns.data.delimiter import find_delimiter
 from handsigns.data.folds import select_images
 from handsigns.data.near_duplicates import image_digests
 from handsigns.data.splits import DataInfo, Split, SplitName
@@ -61,32 +60,23 @@ def read_corrections(relabel: Sequence[Path], exclude: Sequence[Path]) -> tuple[
 
 def _read(path: Path, *, relabel: bool) -> Iterator[Correction]:
     shown = printable(str(path))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=find_delimiter(header), restval="")
-            columns = reader.fieldnames or []
-            label = next((name for name in ("suggested", "label") if name in columns), None)
-            if "image" not in columns or (relabel and label is None):
-                needed = "image and suggested" if relabel else "image"
-                raise DataError(f"{shown} needs a first line that names its columns: {needed}")
-            rows = [(reader.line_num, row) for row in reader if row["image"]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{shown} cannot be read as a CSV file in UTF-8: {error}") from error
+    header, table = read_table(path)
+    columns = column_names(header)
+    label = next((name for name in ("suggested", "label") if relabel and name in columns), None)
+    if "image" not in columns or (relabel and label is None):
+        needed = "image and suggested" if relabel else "image"
+        raise DataError(f"{shown} needs a first line that names its columns: {needed}")
+    rows = [(line, dict(zip(columns, cells, strict=False))) for line, cells in table]
+    rows = [(line, row) for line, row in rows if row["image"]]
     if not rows:
         raise DataError(f"{shown} names no image")
     for line, row in rows:
         yield Correction(
-            image=_cell(row["image"]),
-            label=unicodedata.normalize("NFC", _cell(row[label])) if relabel and label else None,
-            digest=(row.get("digest") or "").strip(),
+            image=unescape_csv_formula(row["image"]),
+            label=unicodedata.normalize("NFC", unescape_csv_formula(row[label])) if label else None,
+            digest=row.get("digest", "").strip(),
             row=f"{shown} line {line}",
         )
-
-
-def _cell(text: str | None) -> str:
-    return unescape_csv_formula(text or "")
 
 
 def apply_corrections(

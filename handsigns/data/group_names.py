@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from handsigns.console.format import pluralize
 from handsigns.console.progress import no_progress
 from handsigns.console.sanitize import printable
-from handsigns.data.delimiter import find_delimiter
+from handsigns.data.csv_table import column_names, read_table
 from handsigns.data.folders import resolve_data_folder
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.naming import is_utf8, plain_path
@@ -129,18 +128,11 @@ def _from_table(path: Path, known: Sequence[str]) -> GroupNames:
             each other.
     """
     shown = printable(str(path))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=find_delimiter(header))
-            rows = [(reader.line_num, row) for row in reader if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"group_by: {shown} cannot be read: {error}") from error
-    if not rows or rows[0][1] != _COLUMNS or any(len(row) != 2 for _, row in rows):
+    header, rows = read_table(path)
+    if column_names(header) != _COLUMNS or any(len(row) != 2 for _, row in rows):
         raise DataError(f"group_by: {shown} needs two columns with the header image,group")
-    found = _groups_of_rows(shown, rows[1:])
-    plain = {name: plain_path(name) for name in known}
+    found = _groups_of_rows(shown, rows)
+    plain = {name: plain_path(name).strip() for name in known}
     unknown = sorted(found.keys() - set(plain.values()))
     if unknown:
         raise DataError(
@@ -156,7 +148,7 @@ def _groups_of_rows(shown: str, rows: Sequence[tuple[int, list[str]]]) -> GroupN
     found: GroupNames = {}
     lines: dict[str, int] = {}
     for line, (file, group) in rows:
-        name = plain_path(file)
+        name, group = plain_path(file).strip(), group.strip()
         if found.setdefault(name, group) != group:
             raise DataError(
                 f"group_by: {shown} gives {printable(name)} different groups in lines "

@@ -5,14 +5,13 @@ File names are only compared with those of the images that the folder has: none 
 
 from __future__ import annotations
 
-import csv
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from handsigns.console.sanitize import printable
-from handsigns.data.delimiter import find_delimiter
+from handsigns.data.csv_table import column_names, read_table
 from handsigns.data.folders import entries, walk_folders
 from handsigns.data.listing import (
     BadFile,
@@ -32,7 +31,7 @@ _FILE_COLUMNS = ("file", "filename", "image", "imagename", "path", "filepath", "
                  "img", "id", "imageid")  # fmt: skip
 _LABEL_COLUMNS = ("label", "labels", "class", "classname", "labelname", "category", "target")
 _SPLIT_COLUMNS = ("split", "subset", "partition", "set")
-"""Names of columns, the preferred first, in lower case without spaces and underscores."""
+"""Names of columns, the preferred first; see `column_names`."""
 _MAX_NAMED = 3
 """Skipped files and folders that are named where an image is missing."""
 
@@ -133,31 +132,17 @@ def _with_splits(table: Path, rows_of: dict[str, list[_Row]]) -> list[SplitName]
 
 
 def _read_rows(table: Path) -> Iterator[_Row]:
-    shown = printable(str(table))
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            delimiter = find_delimiter(header)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            file_at, label_at, split_at = _columns(shown, names)
-            reader = csv.reader(file, delimiter=delimiter)
-            for cells in reader:
-                if any(cells):
-                    padded = [*map(str.strip, cells), *[""] * len(names)]
-                    split = padded[split_at] if split_at is not None else ""
-                    label = unicodedata.normalize("NFC", padded[label_at])
-                    yield _Row(reader.line_num + 1, padded[file_at], label, split)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{shown} is not UTF-8; save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{shown} is not a valid CSV file: {error}") from error
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}") from error
+    header, rows = read_table(table)
+    file_at, label_at, split_at = _columns(printable(str(table)), header)
+    for line, cells in rows:
+        split = cells[split_at].strip() if split_at is not None else ""
+        label = unicodedata.normalize("NFC", cells[label_at].strip())
+        yield _Row(line, cells[file_at].strip(), label, split)
 
 
 def _columns(shown: str, names: list[str]) -> tuple[int, int, int | None]:
     """Return the positions of the file name, the label and the split."""
-    plain = [name.strip().lower().translate({ord(c): None for c in " _-"}) for name in names]
+    plain = column_names(names)
 
     def position(known: tuple[str, ...]) -> int | None:
         return next((plain.index(name) for name in known if name in plain), None)

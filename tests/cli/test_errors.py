@@ -61,7 +61,7 @@ def elsewhere(tmp_path, monkeypatch):
         (["suspects", "none"], "no search named none"),
         (
             ["search", QUICK, "--relabel", "none.csv"],
-            "none.csv cannot be read as a CSV file in UTF-8",
+            "none.csv cannot be read: No such file",
         ),
         (["compare", "none", "other"], "no search named none"),
         (["compare", "one"], "name at least two searches to compare"),

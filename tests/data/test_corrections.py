@@ -98,6 +98,11 @@ def test_tables_saved_by_spreadsheets_are_read(data, write_table, separator):
     assert (correction.image, correction.label) == (IMAGE, "4")
 
 
+def test_spaces_and_case_of_column_names_are_passed_over(write_table):
+    (correction,) = read_corrections([write_table(" Image, Suggested", f"{IMAGE},4")], [])
+    assert (correction.image, correction.label) == (IMAGE, "4")
+
+
 def test_formula_escapes_are_undone(write_table):
     (correction,) = read_corrections([write_table("image,suggested", "'=1.png,'-1")], [])
     assert (correction.image, correction.label) == ("=1.png", "-1")
@@ -161,8 +166,8 @@ def test_a_table_cannot_both_relabel_and_exclude(write_table):
 
 def test_missing_and_binary_tables_are_explained(tmp_path):
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00image")
-    for name in ("none.csv", "binary.csv"):
-        with pytest.raises(DataError, match=f"{name} cannot be read as a CSV file in UTF-8"):
+    for name, reason in (("none.csv", ": No such file"), ("binary.csv", " as a CSV file in UTF-8")):
+        with pytest.raises(DataError, match=f"{name} cannot be read{reason}"):
             read_corrections([], [tmp_path / name])
 
 

@@ -84,6 +84,12 @@ def test_images_without_a_group_are_named(people):
     assert any(note.startswith("30 images in no named group: cat/p0/p0_cat1.png") for note in notes)
 
 
+def test_spaces_in_the_table_are_passed_over(people):
+    (people / "groups.csv").write_text(" Image; group \n cat/p0/p0_cat0.png ; a\n")
+    notes = open_data(people, size=16, group_by="groups.csv").info.notes
+    assert any(note.startswith("31 images in no named group") for note in notes)
+
+
 @pytest.mark.parametrize(
     ("group_by", "message"),
     [
