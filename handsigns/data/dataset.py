@@ -141,7 +141,7 @@ def _open_folder(
             images[rows[image.name]], remarks = decode_with_remarks(read_bytes(image.path), size)
             return remarks
 
-        remarks_by_name, undecodable = map_images(listing, decode, progress)
+        remarks_by_name, undecodable = map_images(decode, listing.all_images, progress)
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)

@@ -43,8 +43,8 @@ def parallel_map(
 
 
 def map_images(
-    listing: ImageListing,
     fn: Callable[[ImageFile], Result],
+    images: Sequence[ImageFile],
     progress: ProgressCallback = no_progress,
 ) -> tuple[dict[str, Result], list[BadFile]]:
     """Apply `fn` to each image; return the results by name, and the files it rejects."""
@@ -55,7 +55,6 @@ def map_images(
         except InvalidImageError as error:
             return BadFile(image.name, str(error))
 
-    images = listing.all_images
     results: dict[str, Result] = {}
     bad = []
     for image, result in zip(images, parallel_map(attempt, images, progress), strict=True):
@@ -70,7 +69,7 @@ def content_digests(
     listing: ImageListing, progress: ProgressCallback = no_progress
 ) -> tuple[dict[str, str], list[BadFile]]:
     """Return the digests of the image files by name, and the files that cannot be read."""
-    return map_images(listing, lambda image: digest(read_bytes(image.path)), progress)
+    return map_images(lambda i: digest(read_bytes(i.path)), listing.all_images, progress)
 
 
 def _sequential(

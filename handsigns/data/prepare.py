@@ -17,12 +17,12 @@ from handsigns.console.sanitize import printable
 from handsigns.data.folders import expand_home
 from handsigns.data.group_names import GroupNames, group_names, unwritable_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
-from handsigns.data.image_files import InvalidImageError, read_bytes
-from handsigns.data.images import Pixels, decode, decode_with_remarks
+from handsigns.data.image_files import read_bytes
+from handsigns.data.images import decode, decode_with_remarks
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
-from handsigns.data.parallel import parallel_map
+from handsigns.data.parallel import map_images
 from handsigns.data.prepared_folder import (
     GROUPS,
     PreparedFolder,
@@ -69,14 +69,6 @@ class _Job:
     split: SplitName
     target: Path
     number: int
-
-
-@dataclass(frozen=True)
-class _Converted:
-    """Remarks of the decoder on each image that was written, by name; and undecodable files."""
-
-    remarks: dict[str, tuple[str, ...]]
-    bad: list[BadFile]
 
 
 def prepare(
@@ -128,15 +120,15 @@ def prepare(
         jobs = _jobs(dest, listing.layout, images, folder)
         numbers = {printable(j.image.name): j.number for j in jobs if j.number > 1}
         folder.check_no_foreign_images({job.target for job in jobs})
-        converted = _convert_all(jobs, size, progress)
-        bad += converted.bad
+        remarks, unwritten = _convert_all(jobs, size, progress)
+        bad += unwritten
         folder.write_manifest(bad, numbers)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        written = _without(images, converted.bad)
+        written = _without(images, unwritten)
         check_complete(str(source), written, listing.classes, provided=usable)
-        unwritten = {file.name for file in converted.bad}
-        jobs = [job for job in jobs if job.image.name not in unwritten]
+        failed = {file.name for file in unwritten}
+        jobs = [job for job in jobs if job.image.name not in failed]
         if named:
             folder.write_groups({j.target: named[n] for j in jobs if (n := j.image.name) in named})
             notes.append(f"its groups are in {GROUPS}: search with --group-by {GROUPS}")
@@ -148,8 +140,8 @@ def prepare(
             f"rerun the same command to resume"
         ) from error
     notes += [*skipped_notes(bad), *ignored_notes(listing.ignored)]
-    notes += remark_notes(converted.remarks)
-    return PrepareResult(dest, counts, len(converted.remarks), tuple(notes))
+    notes += remark_notes(remarks)
+    return PrepareResult(dest, counts, len(remarks), tuple(notes))
 
 
 def _groups(
@@ -161,26 +153,13 @@ def _groups(
     """
     if not _lacks_split(listing):
         return {}, []
-
-    def attempt(image: ImageFile) -> Pixels | BadFile:
-        try:
-            return decode(read_bytes(image.path), _COMPARED_SIZE)
-        except InvalidImageError as error:
-            return BadFile(image.name, str(error))
-
-    splits: tuple[SplitName, ...] = ("train", "val", "test")
-    images = [image for split in splits for image in listing.images.get(split, ())]
-    pixels = parallel_map(attempt, images, progress)
-    bad = [result for result in pixels if isinstance(result, BadFile)]
+    pixels, bad = map_images(
+        lambda image: decode(read_bytes(image.path), _COMPARED_SIZE), listing.all_images, progress
+    )
     given = {image.name for image in listing.images.get("test", ())}
-    usable = [
-        (p.name, image)
-        for p, image in zip(images, pixels, strict=True)
-        if not isinstance(image, BadFile) and p.name not in given
-    ]
-    keys = [named.get(name) for name, _ in usable]
-    groups = find_groups([image for _, image in usable], keys)
-    return {name: group for (name, _), group in zip(usable, groups.tolist(), strict=True)}, bad
+    names = [name for name in pixels if name not in given]
+    groups = find_groups([pixels[name] for name in names], [named.get(name) for name in names])
+    return dict(zip(names, groups.tolist(), strict=True)), bad
 
 
 def _lacks_split(listing: ImageListing) -> bool:
@@ -219,28 +198,24 @@ def _target(folder: Path, image: ImageFile, number: int) -> Path:
     return folder / (f"{image.path.stem}-{number}.jpg" if number > 1 else f"{image.path.stem}.jpg")
 
 
-def _convert_all(jobs: Sequence[_Job], size: int, progress: ProgressCallback) -> _Converted:
-    """Convert all images but those that exist."""
+def _convert_all(
+    jobs: Sequence[_Job], size: int, progress: ProgressCallback
+) -> tuple[dict[str, tuple[str, ...]], list[BadFile]]:
+    """Convert all images but those that exist.
+
+    Return the decoder's remarks on each that was written, by name, and the undecodable files.
+    """
     targets = {job.image.name: job.target for job in jobs}
 
-    def attempt(image: ImageFile) -> BadFile | tuple[str, ...] | None:
+    def convert(image: ImageFile) -> tuple[str, ...] | None:
         target = targets[image.name]
         if target.exists():
             return None
-        try:
-            pixels, remarks = decode_with_remarks(read_bytes(image.path), size)
-        except InvalidImageError as error:
-            return BadFile(image.name, str(error))
+        pixels, remarks = decode_with_remarks(read_bytes(image.path), size)
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as temporary:
             Image.fromarray(pixels).save(temporary, "JPEG", quality=JPEG_QUALITY, subsampling=0)
         return remarks
 
-    converted = _Converted({}, [])
-    results = parallel_map(attempt, [job.image for job in jobs], progress)
-    for job, result in zip(jobs, results, strict=True):
-        if isinstance(result, BadFile):
-            converted.bad.append(result)
-        elif result is not None:
-            converted.remarks[job.image.name] = result
-    return converted
+    results, bad = map_images(convert, [job.image for job in jobs], progress)
+    return {name: remarks for name, remarks in results.items() if remarks is not None}, bad
