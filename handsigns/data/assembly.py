@@ -10,7 +10,7 @@ from handsigns.data.buffers import allocate_images
 from handsigns.data.cache import BuiltDataSet, Splits, fingerprint
 from handsigns.data.group_names import GroupNames, unnamed_note
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
-from handsigns.data.images import Pixels
+from handsigns.data.images import ImageInfo, Pixels
 from handsigns.data.inspection import inspect
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
@@ -20,6 +20,7 @@ from handsigns.data.validate import (
     find_leaks,
     ignored_notes,
     leak_notes,
+    remark_notes,
     skipped_notes,
 )
 
@@ -28,10 +29,10 @@ def assemble(
     source: str,
     listing: ImageListing,
     pixels: Mapping[str, Pixels],
+    infos: Mapping[str, ImageInfo],
     bad: Sequence[BadFile],
     size: int,
     named: GroupNames,
-    remarks: Sequence[str],
     allow_incomplete: bool,
 ) -> BuiltDataSet:
     """Assemble a data set from decoded images: split off what is missing, group and check it.
@@ -39,11 +40,10 @@ def assemble(
     Args:
         source: absolute path of the folder.
         listing: its files.
-        pixels: decoded images by name.
+        pixels, infos: decoded images, and what their files say, by name.
         bad: unusable files.
         size: height and width of the images in pixels.
         named: see `group_names`.
-        remarks: notes on how images were decoded.
         allow_incomplete: see `open_data`.
 
     Raises:
@@ -69,12 +69,12 @@ def assemble(
         *split_notes,
         *skipped_notes(bad),
         *ignored_notes(listing.ignored),
-        *remarks,
+        *remark_notes({name: info.remarks for name, info in infos.items()}),
         *unnamed_note(named, listing),
         *leak_notes(leaks, splits, named=bool(named)),
     ]
     info = make_info(source, listing.classes, size, splits, notes, named)
-    check = inspect(listing, bad, info, splits, leaks, named=bool(named))
+    check = inspect(listing, bad, infos.values(), info, splits, leaks, named=bool(named))
     return BuiltDataSet(info, splits, check)
 
 

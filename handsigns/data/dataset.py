@@ -20,15 +20,12 @@ from handsigns.data.folders import absolute_path
 from handsigns.data.group_names import group_names
 from handsigns.data.holdout import SPLIT_SEED
 from handsigns.data.image_files import decoding_options, read_bytes
-from handsigns.data.images import decode_with_remarks
+from handsigns.data.images import ImageInfo, decode_with_info
 from handsigns.data.layouts import list_images
 from handsigns.data.listing import ImageFile, ImageListing
 from handsigns.data.parallel import content_digests, map_images
 from handsigns.data.splits import DataInfo, Split, SplitName
-from handsigns.data.validate import (
-    bad_files_error,
-    remark_notes,
-)
+from handsigns.data.validate import bad_files_error
 from handsigns.errors import DataError
 from handsigns.io.digest import digest
 
@@ -137,17 +134,16 @@ def _open_folder(
         rows = {name: row for row, name in enumerate(names)}
         images = allocate_images(len(names), size)
 
-        def decode(image: ImageFile) -> tuple[str, ...]:
-            images[rows[image.name]], remarks = decode_with_remarks(read_bytes(image.path), size)
-            return remarks
+        def decode(image: ImageFile) -> ImageInfo:
+            images[rows[image.name]], info = decode_with_info(read_bytes(image.path), size)
+            return info
 
-        remarks_by_name, undecodable = map_images(decode, listing.all_images, progress)
+        infos, undecodable = map_images(decode, listing.all_images, progress)
         bad = (*listing.bad, *undecodable)
         if bad and not skip_bad:
             raise bad_files_error(str(source), bad)
-        pixels = {name: images[rows[name]] for name in remarks_by_name}
-        remarks = remark_notes(remarks_by_name)
-        return assemble(resolved, listing, pixels, bad, size, named, remarks, allow_incomplete)
+        pixels = {name: images[rows[name]] for name in infos}
+        return assemble(resolved, listing, pixels, infos, bad, size, named, allow_incomplete)
 
     groups = sorted(named.items())
     # Images that could not be decoded, and were skipped, perhaps can now.

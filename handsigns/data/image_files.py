@@ -1,4 +1,4 @@
-"""Image files, which may be anything: reading, headers, formats, limits and Pillow's errors."""
+"""Image files, which may be anything: reading, formats, limits and Pillow's errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError, features
 
@@ -67,29 +66,6 @@ def file_size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-def read_header(path: Path) -> tuple[str, str] | None:
-    """Return the size (``3024x4032``) and Pillow's mode of a file; None if it cannot be read."""
-    if not path.is_file():
-        return None  # a pipe or device might never end
-    with _SUPPRESS_WARNINGS:
-        try:
-            with path.open("rb") as file, _open_header(file) as image:
-                return f"{image.width}x{image.height}", image.mode
-        except Exception:  # as in `invalid_image_errors`
-            return None
-
-
-def _open_header(file: BinaryIO) -> Image.Image:
-    """Open an image file of any supported format, without decoding it."""
-    head = file.read(1024)
-    file.seek(0)
-    if is_heif(head) and is_heif_supported():
-        from pillow_heif import HeifImageFile
-
-        return HeifImageFile(file)  # type: ignore[no-untyped-call]
-    return Image.open(file, formats=IMAGE_FORMATS)
 
 
 def open_image(content: bytes) -> Image.Image:

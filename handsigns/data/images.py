@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
@@ -25,6 +27,21 @@ _EXIF_TRANSPOSE = {
 }
 
 
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a user should know about an image file.
+
+    Attributes:
+        size: width and height in pixels, such as ``3024x4032``.
+        mode: Pillow's mode, such as ``RGB``.
+        remarks: remarks on how it was decoded.
+    """
+
+    size: str
+    mode: str
+    remarks: tuple[str, ...]
+
+
 def preprocessing(size: int) -> str:
     """Describe what `decode` does with an image, for the metadata of an exported model."""
     return f"upright, transparency on white, central square, Lanczos to {size} pixels"
@@ -41,13 +58,13 @@ def decode(content: bytes, size: int) -> Pixels:
         InvalidImageError: it is not an image, truncated, or has more pixels than the limit; or its
             decoder is not installed.
     """
-    return decode_with_remarks(content, size)[0]
+    return decode_with_info(content, size)[0]
 
 
-def decode_with_remarks(content: bytes, size: int) -> tuple[Pixels, tuple[str, ...]]:
-    """Decode an image, as `decode` does; return remarks on what a user should know about it too."""
+def decode_with_info(content: bytes, size: int) -> tuple[Pixels, ImageInfo]:
+    """Decode an image, as `decode` does; return what a user should know about its file too."""
     with invalid_image_errors(), open_image(content) as image:
-        full_size = image.size
+        full_size, mode = image.size, image.mode
         if image.format != "HEIF":  # which would take an embedded thumbnail
             # JPEGs can be decoded at a fraction of their size, several times faster.
             image.draft("RGB", (4 * size, 4 * size))
@@ -56,7 +73,8 @@ def decode_with_remarks(content: bytes, size: int) -> tuple[Pixels, tuple[str, .
         remarks = [FIRST_FRAME] if _has_more_frames(image) else []
         rgb, remark = _as_rgb(image)
         pixels = np.asarray(_center_crop_resize(rgb, size))
-        return pixels, (*remarks, remark) if remark else tuple(remarks)
+        remarks += [remark] if remark else []
+        return pixels, ImageInfo("{}x{}".format(*full_size), mode, tuple(remarks))
 
 
 def prepare_image(image: Image.Image, size: int) -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from handsigns.data.check_findings import (
     CheckedImages,
@@ -16,10 +16,9 @@ from handsigns.data.check_findings import (
     size_findings,
 )
 from handsigns.data.findings import DataCheck
-from handsigns.data.image_files import read_header
+from handsigns.data.images import ImageInfo
 from handsigns.data.listing import BadFile, ImageListing
 from handsigns.data.near_duplicates import Indices, find_groups
-from handsigns.data.parallel import parallel_map
 from handsigns.data.splits import SPLIT_NAMES, DataInfo, Split, SplitName
 from handsigns.data.validate import Leak
 
@@ -30,6 +29,7 @@ _MAX_GROUPS = 60
 def inspect(
     listing: ImageListing,
     bad: Sequence[BadFile],
+    infos: Collection[ImageInfo],
     info: DataInfo,
     splits: Mapping[SplitName, Split],
     leaks: Iterable[Leak],
@@ -40,13 +40,13 @@ def inspect(
 
     Args:
         listing, bad: its files, and those of them that cannot be used.
+        infos: what the others say of themselves.
         info, splits, leaks: the data set.
         named: whether the user named groups, which are then not near-duplicates for that alone.
     """
     images = CheckedImages(splits, info.classes)
-    files = listing.all_images
-    headers = [h for h in parallel_map(lambda f: read_header(f.path), files) if h is not None]
-    sizes, modes = (dict(Counter(h[k] for h in headers).most_common()) for k in (0, 1))
+    sizes = dict(Counter(file.size for file in infos).most_common())
+    modes = dict(Counter(file.mode for file in infos).most_common())
     groups = _groups(find_groups(images.pixels) if named else images.groups)
     groups.sort(key=lambda g: (-len({images.splits[i] for i in g}), -len(g), g[0]))
     findings = (

@@ -18,7 +18,7 @@ from handsigns.data.folders import expand_home
 from handsigns.data.group_names import GroupNames, group_names, unwritable_names
 from handsigns.data.holdout import SPLIT_SEED, ImagesBySplit, loosen, split_off_missing
 from handsigns.data.image_files import read_bytes
-from handsigns.data.images import decode, decode_with_remarks
+from handsigns.data.images import decode, decode_with_info
 from handsigns.data.layouts import SIGN_FOLDERS, list_images
 from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.near_duplicates import find_groups
@@ -211,11 +211,11 @@ def _convert_all(
         target = targets[image.name]
         if target.exists():
             return None
-        pixels, remarks = decode_with_remarks(read_bytes(image.path), size)
+        pixels, info = decode_with_info(read_bytes(image.path), size)
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(target) as temporary:
             Image.fromarray(pixels).save(temporary, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-        return remarks
+        return info.remarks
 
     results, bad = map_images(convert, [job.image for job in jobs], progress)
     return {name: remarks for name, remarks in results.items() if remarks is not None}, bad

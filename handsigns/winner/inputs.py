@@ -14,7 +14,7 @@ from PIL import Image
 
 from handsigns.console.sanitize import printable
 from handsigns.data.image_files import InvalidImageError, read_bytes
-from handsigns.data.images import Pixels, decode_with_remarks, prepare_image
+from handsigns.data.images import Pixels, decode_with_info, prepare_image
 from handsigns.data.listing import BadFile
 from handsigns.errors import DataError
 
@@ -33,7 +33,7 @@ class PixelBatch:
     Attributes:
         indices: the indices of the images among all.
         pixels: uint8 (N, size, size, 3).
-        remarks: what a user should know about each image (see `decode_with_remarks`).
+        remarks: what a user should know about each image (see `ImageInfo`).
     """
 
     indices: tuple[int, ...]
@@ -99,7 +99,8 @@ def _to_pixels(image: ImageInput, size: int) -> tuple[Pixels, tuple[str, ...]]:
         InvalidImageError: it cannot be used.
     """
     if isinstance(image, str | os.PathLike):
-        return decode_with_remarks(read_bytes(Path(image)), size)
+        pixels, info = decode_with_info(read_bytes(Path(image)), size)
+        return pixels, info.remarks
     opened = image if isinstance(image, Image.Image) else _from_array(image)
     return prepare_image(opened, size), ()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, PngImagePlugin
 
 from handsigns.data.check import check_data
 from handsigns.data.image_quality import find_defects
@@ -132,6 +132,14 @@ def test_poor_images(folder):
         assert [Path(shown.name).stem for shown in found[kind].images] == [name]
     assert found["enlarged"].examples == ("40x50: 1",)
     assert check.file_modes == {"RGB": 48, "L": 1}
+
+
+def test_size_of_an_image_with_a_long_text_is_counted(folder):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("note", "a" * 2_000_000, zip=True)
+    path = folder / "train" / "0" / "3.png"
+    Image.open(path).save(path, pnginfo=text)
+    assert check_data(folder).file_sizes == {"64x64": 44}
 
 
 def test_splits_that_are_split_off_have_no_leaks(tmp_path, hands):

@@ -241,7 +241,7 @@ def test_images_are_decoded_once_per_content(signs_folder, monkeypatch, tmp_path
     def refuse(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("handsigns.data.dataset.decode_with_remarks", refuse)
+    monkeypatch.setattr("handsigns.data.dataset.decode_with_info", refuse)
     after = open_data(signs_folder, size=8)
     assert after.info == before.info
     assert np.array_equal(after.train.images, before.train.images)
