@@ -44,7 +44,7 @@ def assemble(
         bad: unusable files.
         size: height and width of the images in pixels.
         named: see `group_names`.
-        allow_incomplete: see `open_data`.
+        allow_incomplete: allow splits without images of some class.
 
     Raises:
         DataError: a split has no images of some class.

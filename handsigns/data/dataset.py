@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,9 @@ from handsigns.data.folders import absolute_path
 from handsigns.data.group_names import group_names
 from handsigns.data.holdout import SPLIT_SEED
 from handsigns.data.image_files import decoding_options, read_bytes
-from handsigns.data.images import ImageInfo, decode_with_info
+from handsigns.data.images import ImageInfo, Pixels, decode_with_info
 from handsigns.data.layouts import list_images
-from handsigns.data.listing import ImageFile, ImageListing
+from handsigns.data.listing import BadFile, ImageFile, ImageListing
 from handsigns.data.parallel import content_digests, map_images
 from handsigns.data.splits import DataInfo, Split, SplitName
 from handsigns.data.validate import bad_files_error
@@ -71,7 +72,7 @@ def open_data(
     size: int = 64,
     skip_bad: bool = False,
     group_by: str | None = None,
-    allow_incomplete: bool = False,
+    lenient: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> DataSet:
     """Open a data set, decoding it unless it is cached.
@@ -83,8 +84,8 @@ def open_data(
         skip_bad: skip unusable files.
         group_by: see `group_names`; groups and near-duplicates are not separated by splits that
             are split off, nor by folds.
-        allow_incomplete: allow splits without images of some class, which no model can be trained
-            on, to find out what is missing.
+        lenient: if it cannot be opened otherwise, skip unusable files and allow splits without
+            images of some class, which no model can be trained on, to find out what is wrong.
         progress: called after every decoded image; never called on a cache hit.
 
     Raises:
@@ -95,7 +96,7 @@ def open_data(
     if source is None:
         cached = _open_synthetic(size, progress)
     else:
-        cached = _open_folder(source, size, skip_bad, group_by, allow_incomplete, progress)
+        cached = _open_folder(source, size, skip_bad, group_by, lenient, progress)
     return DataSet(cached.info, cached.open_split("train"), cached.open_split("val"), cached)
 
 
@@ -122,34 +123,51 @@ def _open_folder(
     size: int,
     skip_bad: bool,
     group_by: str | None,
-    allow_incomplete: bool,
+    lenient: bool,
     progress: ProgressCallback,
 ) -> CachedDataSet:
     listing = list_images(source, progress)
     named = group_names(source, listing, group_by)
     resolved = str(absolute_path(source))
+    content = _content_key(listing)
+    decoded = functools.cache(lambda: _decode(listing, size, progress))
 
-    def build() -> BuiltDataSet:
-        names = [image.name for image in listing.all_images]
-        rows = {name: row for row, name in enumerate(names)}
-        images = allocate_images(len(names), size)
+    def load(skip_bad: bool, allow_incomplete: bool) -> CachedDataSet:
+        def build() -> BuiltDataSet:
+            pixels, infos, undecodable = decoded()
+            bad = (*listing.bad, *undecodable)
+            if bad and not skip_bad:
+                raise bad_files_error(str(source), bad)
+            built = assemble(resolved, listing, pixels, infos, bad, size, named, allow_incomplete)
+            decoded.cache_clear()  # may be a large file, which is not needed while this is cached
+            return built
 
-        def decode(image: ImageFile) -> ImageInfo:
-            images[rows[image.name]], info = decode_with_info(read_bytes(image.path), size)
-            return info
+        # Images that could not be decoded, and were skipped, perhaps can now.
+        options = (size, skip_bad, allow_incomplete, SPLIT_SEED, *decoding_options())
+        key = _cache_key("folder", *options, sorted(named.items()), *content)
+        return load_or_build(key, resolved, build)
 
-        infos, undecodable = map_images(decode, listing.all_images, progress)
-        bad = (*listing.bad, *undecodable)
-        if bad and not skip_bad:
-            raise bad_files_error(str(source), bad)
-        pixels = {name: images[rows[name]] for name in infos}
-        return assemble(resolved, listing, pixels, infos, bad, size, named, allow_incomplete)
+    try:
+        return load(skip_bad, allow_incomplete=False)
+    except DataError:
+        if not lenient:
+            raise
+    return load(skip_bad=True, allow_incomplete=True)
 
-    groups = sorted(named.items())
-    # Images that could not be decoded, and were skipped, perhaps can now.
-    options = (size, skip_bad, allow_incomplete, SPLIT_SEED, *decoding_options(), groups)
-    key = _cache_key("folder", *options, *_content_key(listing))
-    return load_or_build(key, resolved, build)
+
+def _decode(
+    listing: ImageListing, size: int, progress: ProgressCallback
+) -> tuple[dict[str, Pixels], dict[str, ImageInfo], list[BadFile]]:
+    """Return the images and what their files say, by name, and the files that are no images."""
+    rows = {image.name: row for row, image in enumerate(listing.all_images)}
+    images = allocate_images(len(rows), size)
+
+    def decode(image: ImageFile) -> ImageInfo:
+        images[rows[image.name]], info = decode_with_info(read_bytes(image.path), size)
+        return info
+
+    infos, undecodable = map_images(decode, listing.all_images, progress)
+    return {name: images[rows[name]] for name in infos}, infos, undecodable
 
 
 def _content_key(listing: ImageListing) -> tuple[object, ...]:

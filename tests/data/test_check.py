@@ -88,6 +88,13 @@ def test_counts_and_files(folder):
     assert found["imbalance"].message == "class 0 has 1 training image, 1 20"
 
 
+def test_images_of_a_faulty_set_are_decoded_once(folder):
+    (folder / "train" / "1" / "broken.png").write_bytes(b"no image")
+    decoded = []
+    check_data(folder, progress=lambda *numbers: decoded.append(numbers))
+    assert decoded == [(number, 45) for number in range(1, 46)]
+
+
 def test_ignored_table_beside_class_folders_is_no_image(folder):
     (folder / "labels.csv").write_text("file,label\n3.png,0\n")
     (finding,) = check_data(folder).findings
