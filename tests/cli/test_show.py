@@ -17,6 +17,7 @@ from handsigns.results.test_result import (
 )
 from handsigns.stats.calibration import Calibration
 from handsigns.winner.predict import Prediction
+from tests.support.scripted import add_weak_class
 
 
 @pytest.mark.parametrize(
@@ -63,14 +64,7 @@ def test_only_the_worst_of_many_classes_are_printed(
 ):
     search = make_search(trials=3, classes=classes)
     add_scripted_winner(search)
-    result = read_test_result(search.paths.winner)
-    rows = [list(row) for row in result.confusion_matrix]
-    rows[-1][-1], rows[-1][1] = 4, 30
-    errors = list(result.misclassified)
-    errors += [dataclasses.replace(errors[-1], index=9000 + n) for n in range(30)]
-    result = dataclasses.replace(
-        result, confusion_matrix=tuple(map(tuple, rows)), misclassified=tuple(errors)
-    )
+    result = add_weak_class(read_test_result(search.paths.winner))
     show_test(search.paths, result)
     output = capsys.readouterr().out
     lines = output.splitlines()

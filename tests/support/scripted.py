@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -248,6 +249,19 @@ def make_model_card(stored: StoredSearch) -> ModelCard:
         selected_after_test=False, fingerprint=stored.data.info.fingerprint, git_revision=None,
         user_code={}, trained_seeds=(5,),
     )  # fmt: skip
+
+
+def add_weak_class(result: TestResult) -> TestResult:
+    """Return a test result in which 30 more images of the last class are taken for the second."""
+    rows = [list(row) for row in result.confusion_matrix]
+    rows[-1][-1] -= 30
+    rows[-1][1] += 30
+    errors = [replace(result.misclassified[-1], index=9000 + n) for n in range(30)]
+    return replace(
+        result,
+        confusion_matrix=tuple(map(tuple, rows)),
+        misclassified=(*result.misclassified, *errors),
+    )
 
 
 def make_retraining_record(stored: StoredSearch) -> RetrainingRecord:
