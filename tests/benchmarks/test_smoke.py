@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from tests.benchmarks.conftest import BENCHMARKS
 
@@ -65,6 +66,8 @@ def test_every_program_shows_its_usage(name):
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_smoke(name, smoke):
+    if name == "gpu" and not torch.cuda.is_available():
+        pytest.skip("there is no NVIDIA GPU")
     smoke(name)
 
 
