@@ -104,7 +104,7 @@ check: $(DEV) docs ## lint, formatting, types and documentation
 docs: $(DEV) ## build the documentation into site/; broken links and missing docstrings fail
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
-bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu ## all benchmarks, over three hours on two cores; or bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale, -gpu, and -policy, one more
+bench: bench-training bench-startup bench-overhead bench-memory bench-peers bench-faults bench-trackers bench-scale bench-gpu ## benchmarks of speed, memory and faults, over three hours on two cores; or one of bench-training, -startup, -overhead, -memory, -peers, -faults, -trackers, -scale, -gpu, and -policy, which it leaves out
 
 bench-training bench-startup bench-overhead bench-memory bench-faults bench-trackers bench-scale bench-gpu bench-policy: bench-%: $(DEV)
 	$(BIN)/python benchmarks/$*.py --json results/bench-$*.json
