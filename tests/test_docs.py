@@ -96,18 +96,49 @@ def test_the_duration_of_make_bench_is_stated_once():
     assert stated == ["Makefile"]
 
 
+def readme_section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def readme_rows(title: str) -> list[list[str]]:
+    """Return the cells of each row of the table in a section of the README, without its header."""
+    lines = [line for line in readme_section(title).splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines[2:]]
+
+
+def has_numbers(source: str, numbers: list[str]) -> bool:
+    """Return whether all numbers occur in a text, rounded to their digits."""
+    measured = [float(value) for value in re.findall(r"\d+(?:\.\d+)?", source)]
+    return all(
+        float(number) in {round(value, len(number.partition(".")[2])) for value in measured}
+        for number in numbers
+    )
+
+
 @pytest.mark.parametrize(
     ("section", "page"), [("Results", "evidence.md"), ("Speed", "performance.md")]
 )
 def test_numbers_in_the_readme_match_the_docs(section, page):
-    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     source = (DOCS / "explanation" / page).read_text()
-    measured = {float(value) for value in re.findall(r"\d+(?:\.\d+)?", source)}
-    numbers = re.findall(r"(?<![\w.])\d+\.\d+", text)
+    numbers = re.findall(r"(?<![\w.])\d+\.\d+", readme_section(section))
     assert len(numbers) >= 6
     for number in numbers:
-        digits = len(number.partition(".")[2])
-        assert float(number) in {round(value, digits) for value in measured}, number
+        assert has_numbers(source, [number]), number
+
+
+def test_results_in_the_readme_are_rows_of_the_evidence():
+    evidence = (DOCS / "explanation" / "evidence.md").read_text()
+    rows = [line for line in evidence.splitlines() if line.startswith("| ")]
+    for _, *cells in readme_rows("Results"):
+        numbers = re.findall(r"\d+(?:\.\d+)?", " ".join(cells))
+        assert any(has_numbers(row, numbers) for row in rows), cells
+
+
+def test_ratios_in_the_readme_are_of_their_benchmark():
+    sections = (DOCS / "explanation" / "performance.md").read_text().split("\n## ")
+    for what, ratio, command in readme_rows("Speed"):
+        (section,) = (section for section in sections if command in section)
+        assert has_numbers(section, [ratio]), what
 
 
 def test_the_version_is_the_newest_of_the_changelog():
