@@ -184,7 +184,7 @@ def _times(workers: int, compared: dict[str, Comparison], target: int) -> Table:
 
 
 def peer_targets(name: str, policies: Sequence[Policy], compared: Comparison) -> list[Target]:
-    """Compare ours with every other policy, and its distance from the oracle with the peers'."""
+    """Compare ours with the best of peers and 0.2.0, and its distance from the oracle."""
     where = f"{name}, {compared.cell.workers} workers"
     targets = []
     for k, share in enumerate(SHARES):
