@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,15 @@ import pytest
 import yaml
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support.workspace import REPOSITORY
 
 pytestmark = pytest.mark.ray
+
+UNUSED_FILES = {
+    *("warm_start.json", "latencies.csv", "user_code", ".sync_state.json"),
+    *("tensorboard", "mlflow", "wandb", "onnx.json", "onnx_int8.json"),
+}
+"""Documented files of features that the pipeline does not use."""
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +54,21 @@ def test_run_reports_every_step(pipeline):
     assert "was disabled" not in output
 
 
+def documented_files():
+    """Return the names of a search's files, also of its winner, in the reference."""
+    page = (REPOSITORY / "docs" / "reference" / "result-files.md").read_text()
+    section = page.split("\n## Files\n")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| (`.+?) \| (.+) \|$", section, re.MULTILINE))
+    return {name for row in (*rows, rows["`winner/`"]) for name in re.findall(r"`([\w.]+)/?`", row)}
+
+
 def test_the_results_folder_has_all_documented_files(pipeline):
     workspace, _ = pipeline
     root = workspace.root / "results" / "first"
-    for name in ("search.yaml", "environment.json", "data.json", "trials.csv", "epochs.csv",
-                 "leaderboard.csv", "journal.jsonl", "test_ledger.jsonl"):  # fmt: skip
-        assert (root / name).stat().st_size > 0, name
-    for name in ("model.safetensors", "config.yaml", "metrics.json", "test.json"):
-        assert (root / "winner" / name).stat().st_size > 0, name
+    files = {path.name: path for path in (*root.iterdir(), *(root / "winner").iterdir())}
+    assert files.keys() - {".lock"} == documented_files() - UNUSED_FILES
+    for name, path in files.items():
+        assert path.is_dir() or name in (".lock", "ray.log") or path.stat().st_size > 0, name
     assert 1 <= len(list((root / "checkpoints").glob("*.safetensors"))) <= 3, (
         "of the top trials only"
     )
