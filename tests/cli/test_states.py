@@ -145,6 +145,11 @@ def is_possible(arguments, state):
     return True
 
 
+def test_an_interrupted_search_has_paused_trials(in_state):
+    statuses = {record.status for record in in_state("interrupted").journal.records}
+    assert {"running", "paused"} <= statuses
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_each_command_suggests_only_possible_commands(
     in_state, capsys, monkeypatch, port_in_use, state

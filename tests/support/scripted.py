@@ -13,6 +13,7 @@ from PIL import Image
 from handsigns.config.validate import validate_search_config
 from handsigns.data.splits import DataInfo
 from handsigns.metrics import EpochMetrics
+from handsigns.policy.promotion import PromotionASHA
 from handsigns.results.journal import Journal
 from handsigns.results.paths import SearchPaths
 from handsigns.results.store import DataRecord, StoredSearch, create_search, open_search
@@ -24,7 +25,7 @@ from handsigns.results.test_result import (
     append_test_evaluation,
     write_test_result,
 )
-from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.results.trial import Placement, Session, Status
 from handsigns.results.winner import (
     ModelCard,
     RetrainingEpoch,
@@ -55,7 +56,7 @@ HOSTILE_STRINGS = (
 
 
 class SearchSimulator:
-    """Simulator that writes a search with ASHA's rungs, on `slots` slots, to a journal."""
+    """Simulator that writes a search with the default scheduler, on `slots` slots, to a journal."""
 
     def __init__(self, stored: StoredSearch, slots: int, seed: int) -> None:
         self.config = stored.config
@@ -65,39 +66,41 @@ class SearchSimulator:
         self.journal.start_session(Session(stored.data.info.fingerprint, {"python": "3.12"}))
         self.rng = random.Random(seed)
         self.slots = slots
-        self.rung_losses: dict[int, list[float]] = {}
+        self.rule = PromotionASHA(stored.config)
 
     def play(self, trials: int, *, end: bool = True, with_failures: bool = True) -> None:
-        max_epochs = self.config.budget.max_epochs
-        rungs = [e for e in (4, 12, 36, 108) if e < max_epochs]
-        queue: list[tuple[float, int, int, int]] = []
-        num_started = 0
+        queue: list[tuple[float, int, int]] = []
         free = list(range(self.slots))
-        while num_started < trials or queue:
-            while free and num_started < trials:
-                self.start_trial(num_started)
-                heapq.heappush(
-                    queue, (self.now + self.epoch_seconds(num_started), num_started, 1, free.pop())
-                )
-                num_started += 1
-            self.now, number, epoch, slot = heapq.heappop(queue)
-            if not end and num_started == trials and len(queue) < self.slots:
+        while True:
+            while free and (number := self.next_trial(trials)) is not None:
+                heapq.heappush(queue, (self.now + self.epoch_seconds(number), number, free.pop()))
+            if not queue:
                 break
-            status = self.run_epoch(number, epoch, slot, rungs, max_epochs, with_failures)
-            if status is None:
-                heapq.heappush(
-                    queue, (self.now + self.epoch_seconds(number), number, epoch + 1, slot)
-                )
+            self.now, number, slot = heapq.heappop(queue)
+            if not end and len(self.journal) == trials:
+                break
+            if self.run_epoch(number, slot, with_failures):
+                heapq.heappush(queue, (self.now + self.epoch_seconds(number), number, slot))
             else:
-                error = {
-                    "failed": f"Traceback\nRuntimeError: {HOSTILE_STRINGS[1]}",
-                    "diverged": HOSTILE_STRINGS[0],
-                }
-                self.journal.end_trial(f"{number:04d}", status, error.get(status, ""))
                 free.append(slot)
         if end:
+            for record in self.journal.records:
+                if record.status == "paused":
+                    self.journal.end_trial(record.trial_id, "stopped")
             self.journal.end_session("all trials are done", interrupted=False)
         self.journal.close()
+
+    def next_trial(self, trials: int) -> int | None:
+        """Continue a paused trial or start a new one, and return its number; None: neither."""
+        number = len(self.journal)
+        promoted = self.rule.next_promotion(can_start=number < trials, remaining_seconds=None)
+        if promoted is not None:
+            self.journal.resume_trial(promoted)
+            return int(promoted)
+        if number == trials:
+            return None
+        self.start_trial(number)
+        return number
 
     def start_trial(self, number: int) -> None:
         rng = self.rng
@@ -118,36 +121,41 @@ class SearchSimulator:
     def epoch_seconds(self, number: int) -> float:
         return 0.6 * self.journal[f"{number:04d}"].config.channel_width / 8
 
-    def run_epoch(self, number, epoch, slot, rungs, max_epochs, with_failures):
+    def run_epoch(self, number: int, slot: int, with_failures: bool) -> bool:
+        """Report the next epoch of a trial, or its failure; return whether it continues."""
         trial_id = f"{number:04d}"
-        config = self.journal[trial_id].config
-        if with_failures and number % 37 == 5 and epoch == 3:
-            return "failed"
-        if with_failures and (config.learning_rate > 0.027 or number % 41 == 7) and epoch == 2:
-            return "diverged"
+        record = self.journal[trial_id]
+        config, epoch = record.config, len(record.epochs) + 1
+        failure = self.failure(number, epoch) if with_failures else None
+        if failure is not None:
+            self.journal.end_trial(trial_id, *failure)
+            self.rule.on_failure(trial_id)
+            return False
         distance = abs(math.log10(config.learning_rate / 6e-3)) + 0.3 * abs(config.dropout - 0.15)
         floor = 0.05 + 0.25 * distance + 0.01 * (24 - config.channel_width) / 4
         loss = floor + 1.7 * math.exp(-epoch / (5 + 6 * distance)) * self.rng.uniform(0.93, 1.07)
         accuracy = round(173 * max(1 / 6, min(0.99, math.exp(-0.7 * loss)))) / 173
-        verdict = self.verdict(epoch, loss) if epoch in rungs else None
-        earlier = self.journal[trial_id].epochs
-        best = max([accuracy, *(m.best_val_accuracy for m in earlier[-1:])])
+        best = max([accuracy, *(m.best_val_accuracy for m in record.epochs[-1:])])
         metrics = EpochMetrics(
             epoch, loss * 1.1, max(0.0, accuracy - 0.05), loss, accuracy, best, 1e-3,
             self.epoch_seconds(number), accuracy**2, accuracy**3,
         )  # fmt: skip
+        action, verdict = self.rule.decide(trial_id, metrics)
         placement = Placement(f"laptop/{100 + slot}", "cpu", 1)
         self.journal.report_epoch(trial_id, metrics, placement, verdict)
-        if verdict and verdict.action == "stop":
-            return "stopped"
-        return "completed" if epoch == max_epochs else None
+        if epoch == self.config.budget.max_epochs:
+            self.journal.end_trial(trial_id, "completed")
+            return False
+        return action == "continue"
 
-    def verdict(self, rung: int, loss: float) -> Verdict:
-        losses = self.rung_losses.setdefault(rung, [])
-        cutoff = sorted(losses)[max(0, len(losses) // 3 - 1)] if len(losses) >= 3 else None
-        stop = cutoff is not None and loss > cutoff
-        losses.append(loss)
-        return Verdict(rung, loss, cutoff, len(losses) - 1, "stop" if stop else "continue")
+    def failure(self, number: int, epoch: int) -> tuple[Status, str] | None:
+        """Return status and error of a trial that fails before the end of an epoch."""
+        if number % 37 == 5 and epoch == 3:
+            return "failed", f"Traceback\nRuntimeError: {HOSTILE_STRINGS[1]}"
+        learning_rate = self.journal[f"{number:04d}"].config.learning_rate
+        if (learning_rate > 0.027 or number % 41 == 7) and epoch == 2:
+            return "diverged", HOSTILE_STRINGS[0]
+        return None
 
 
 def simulate_search(
