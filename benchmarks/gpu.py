@@ -43,6 +43,7 @@ from harness import (
 from handsigns.cluster.mps import mps_daemon
 from handsigns.config.duration import parse_duration
 from handsigns.config.hyperparameters import TrialConfig
+from handsigns.config.presets import list_presets
 from handsigns.config.sections import Resources
 from handsigns.data.splits import Split
 from handsigns.data.synthetic import CLASSES, generate_hands
@@ -61,16 +62,11 @@ NETWORKS = {
 PROCESSES = (1, 4, 8, 16)
 MEASURED_SECONDS = 3.0
 TUTORIAL_TRIALS_PER_GPU = 4
-EAGER_SPACE = """
-space:
-  architecture: network:eager
-  learning_rate: {type: log_uniform, low: 5e-4, high: 2e-2}
-  dropout: {type: uniform, low: 0.0, high: 0.5}
-  batch_size: {type: choice, values: [16, 32, 64]}
-  channel_width: {type: integer, low: 8, high: 24, step: 4}
-budget: {trials: 10000, max_epochs: 36}
-scheduler: {name: asha, grace_period: 6, reduction_factor: 3}
-"""
+EAGER_SPACE = (
+    list_presets()["default"]
+    .read_text()
+    .replace("\nspace:\n", "\nspace:\n  architecture: network:eager\n")
+)
 NETWORK = """
 from handsigns.models.compact import CompactNet
 

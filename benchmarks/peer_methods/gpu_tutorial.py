@@ -81,8 +81,8 @@ if __name__ == "__main__":
         ),
         param_space={
             "learning_rate": tune.loguniform(5e-4, 2e-2),
-            "dropout": tune.uniform(0.0, 0.6),
-            "batch_size": tune.choice([16, 32]),
+            "dropout": tune.uniform(0.0, 0.5),
+            "batch_size": tune.choice([16, 32, 64]),
             "channel_width": tune.choice([8, 12, 16, 20, 24]),
         },
         tune_config=tune.TuneConfig(

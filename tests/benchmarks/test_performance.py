@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from handsigns.config.presets import list_presets
 from handsigns.io.event_log import encode_event
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -73,6 +75,12 @@ def test_the_log_of_a_method_is_evaluated(program):
     assert result.time_to_target == 5.0
     assert (result.trials, result.epochs) == (2, 2)
     assert result.utilisation == pytest.approx(6 / 20)
+
+
+def test_eager_trials_on_a_gpu_have_the_default_space(program):
+    eager = yaml.safe_load(program("gpu").EAGER_SPACE)
+    assert eager["space"].pop("architecture") == "network:eager"
+    assert eager == yaml.safe_load(list_presets()["default"].read_text())
 
 
 def test_process_tree_contains_children(program):
