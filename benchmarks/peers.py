@@ -79,7 +79,7 @@ class RunResult:
         time_to_target: seconds from the first training step to the target; None if not reached.
         trials: number of trials with at least one finished epoch.
         epochs: number of epochs trained.
-        utilisation: share of the workers' time that was spent in epochs.
+        utilisation: share of the workers' time, of one thread each, that was spent in epochs.
     """
 
     startup_s: float
@@ -146,7 +146,8 @@ def run(name: str, folder: Path, log: Path, seed: int, seconds: float, target: f
         if process.poll():
             raise RuntimeError(f"{name} failed: {output.read_text()[-2000:]}")
         _terminate(process)
-    return _parse_log(epochs(log), started, seconds, target)
+    threads = NUM_WORKERS if name == CS230 else 1
+    return _parse_log(epochs(log), started, seconds, target, threads)
 
 
 def _command(name: str, folder: Path, log: Path, seed: int) -> tuple[list[str], Path]:
@@ -185,9 +186,9 @@ def _terminate(process: subprocess.Popen[bytes]) -> None:
 
 
 def _parse_log(
-    log: list[dict[str, Any]], started: float, seconds: float, target: float
+    log: list[dict[str, Any]], started: float, seconds: float, target: float, threads: int
 ) -> RunResult:
-    """Evaluate the epochs of a run's log that finished in time."""
+    """Evaluate the epochs of a run's log that finished in time, each trained on `threads`."""
     first_step = min(map(epoch_start_time, log))
     in_time = [event for event in log if event["time"] <= first_step + seconds]
     losses = [(event["time"] - first_step, event["metrics"]["val_loss"]) for event in in_time]
@@ -203,7 +204,7 @@ def _parse_log(
         time_to_target=min((at for at, loss in losses if loss <= target), default=None),
         trials=len({event["trial_id"] for event in in_time}),
         epochs=len(in_time),
-        utilisation=training_s / (NUM_WORKERS * seconds),
+        utilisation=threads * training_s / (NUM_WORKERS * seconds),
     )
 
 

@@ -69,12 +69,14 @@ def test_the_log_of_a_method_is_evaluated(program):
         epoch("1", 1, at=113.0, seconds=4.0, loss=0.2),
         epoch("1", 2, at=118.5, seconds=5.0, loss=0.1),  # after the time limit
     ]
-    result = peers._parse_log(log, started=100.0, seconds=10.0, target=0.2)
+    limits = {"started": 100.0, "seconds": 10.0, "target": 0.2}
+    result = peers._parse_log(log, **limits, threads=1)
     assert result.startup_s == 8.0
     assert result.best == (0.9, 0.2, 0.2)
     assert result.time_to_target == 5.0
     assert (result.trials, result.epochs) == (2, 2)
     assert result.utilisation == pytest.approx(6 / 20)
+    assert peers._parse_log(log, **limits, threads=2).utilisation == pytest.approx(12 / 20)
 
 
 def test_eager_trials_on_a_gpu_have_the_default_space(program):
