@@ -7,7 +7,7 @@ Real searches of the space `default` run on the synthetic hands of 24 pixels of 
 recorded learning curves; simulated ones have the same configuration, with the overhead of a trial
 and of a report that the real ones had, and epochs that take as long. The table compares the best
 loss so far; with --figure, simulation.svg shows it. A target is met if the median of the real
-searches lies within the range of nine tenths of the simulated ones.
+searches lies within the range of nine tenths of the medians of as many simulated ones.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def main() -> int:
     parser.add_argument("--simulated", type=int, default=100, help="simulated searches")
     parser.add_argument("--figure", type=Path, metavar="FOLDER", help="write simulation.svg there")
     args = parse(parser, seconds=30.0, repeats=1, simulated=3)
+    if args.simulated < args.repeats:
+        parser.error("--simulated: at least as many as --repeats, with which they are compared")
     path = CURVES / f"{DATA}-default.parquet"
     model = load_model(path)
     with real_searches(args) as searches:
@@ -194,7 +196,8 @@ def _median_and_range(values: Sequence[float], spec: str, limits: tuple[float, f
 
 def _targets(real: Sequence[Run], simulated: Sequence[Run], seconds: float) -> list[Target]:
     """Compare the median of the real searches with the medians of as many simulated ones."""
-    groups = [simulated[n : n + len(real)] for n in range(0, len(simulated), len(real))]
+    size = len(real)
+    groups = [simulated[n : n + size] for n in range(0, len(simulated) - size + 1, size)]
     inside = []
     for share in CHECKPOINTS:
         median, *medians = (

@@ -34,6 +34,13 @@ def test_oracle_trains_to_the_end(program, curves):
     assert program("recorded_curves").oracle_times(curves) == (1.0, 1.0, 1.0)
 
 
+def test_real_searches_are_compared_with_as_many_simulated_ones(program):
+    simulation = program("simulation")
+    real, other = (simulation.Run([(1.0, loss)], trials=1) for loss in (0.5, 1.0))
+    (target,) = simulation._targets([real] * 3, [*[other] * 3, real], seconds=10.0)
+    assert target.value == 0.0
+
+
 def test_targets_are_reached_by_last_epochs_only(program, curves):
     policy = program("policy")
     outcome = policy.simulate(policy.Cell(curves, 2, horizon=8.0), "TPE, no early stopping", 0)
