@@ -120,9 +120,9 @@ def test_weight_averages_do_not_change_the_training(program, image_folder):
     assert averaged.ema_loss[0] != plain.loss  # the latter is of weights averaged over an epoch
 
 
-def test_seed_and_pretraining_change_the_training(program, image_folder):
+def test_seed_and_pretraining_change_the_training(program, image_folder, monkeypatch):
     folds = program("folds")
-    folds.NUM_PRETRAINING_IMAGES = 12
+    monkeypatch.setattr(folds, "NUM_PRETRAINING_IMAGES", 12)
     losses = [
         folds.train(image_folder, folds.Training({"channel_width": 1}, 1, 0, 3, **changes)).loss
         for changes in ({}, {"seed": 1}, {"pretrain_epochs": 1})

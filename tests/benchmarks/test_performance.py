@@ -4,15 +4,12 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from handsigns.config.presets import list_presets
 from handsigns.io.event_log import encode_event
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def epoch(trial, number, at, seconds, node="laptop/1", loss=1.0):
