@@ -53,6 +53,13 @@ def signs() -> Path:
 
 
 @pytest.fixture
+def few_hands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generate few synthetic hands."""
+    counts = {"train": 12, "val": 6, "test": 6}
+    monkeypatch.setattr("handsigns.data.dataset.SYNTHETIC_COUNTS", counts)
+
+
+@pytest.fixture
 def make_split() -> Callable[..., Split]:
     """Return a factory of splits; see `images.make_split`."""
     return images.make_split

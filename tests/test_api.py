@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -205,15 +204,8 @@ def service(pipeline):
     """Process of `serve`, its URL, and its output at the start."""
     pytest.importorskip("starlette")
     workspace, _ = pipeline
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = workspace.start("serve", "one", "--port", str(port))
-    lines = []
-    while not (lines and "curl" in lines[-1]):
-        lines.append(process.stdout.readline())
-        assert lines[-1], lines
-    yield process, f"http://127.0.0.1:{port}", "".join(lines)
+    process, url, output = workspace.serve("one")
+    yield process, url, output
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

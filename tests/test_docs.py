@@ -13,8 +13,8 @@ import handsigns
 from handsigns.cli.parser import make_parser
 from handsigns.config.load import load_search_config
 from handsigns.config.presets import list_presets
+from tests.support.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "results/*.md", "reports/*.md")

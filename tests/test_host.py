@@ -4,15 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from handsigns.host import available_cpus, is_installed, passive_omp_wait
+from tests.support.workspace import REPOSITORY
 
 pytestmark = pytest.mark.slow
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(

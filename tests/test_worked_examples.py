@@ -5,11 +5,10 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests.support.workspace import REPOSITORY
 
 pytestmark = pytest.mark.ray
 

@@ -14,8 +14,8 @@ from handsigns.cli import main
 from handsigns.cli.parser import COMMANDS
 from handsigns.config.presets import list_presets
 from handsigns.console.program import program
+from tests.support.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 QUICK = str(list_presets()["quick"])
 
 
@@ -105,13 +105,6 @@ def test_help_of_every_command_has_an_example(command, capsys):
 def test_an_empty_list_suggests_run(capsys):
     assert main(["list"]) == 0
     assert f"no search in results yet; start one: {program()} run" in capsys.readouterr().out
-
-
-@pytest.fixture
-def few_hands(monkeypatch):
-    """Generate few synthetic hands."""
-    counts = {"train": 12, "val": 6, "test": 6}
-    monkeypatch.setattr("handsigns.data.dataset.SYNTHETIC_COUNTS", counts)
 
 
 def test_a_dry_run_for_a_cluster_ignores_this_machine(few_hands, capsys):

@@ -59,12 +59,9 @@ NEXT = {
 
 
 @pytest.fixture
-def in_state(make_search, tmp_path, monkeypatch):
+def in_state(make_search, few_hands, tmp_path, monkeypatch):
     """Return a function that creates a search named `it` in a given state."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
-    )
     monkeypatch.setenv("HANDSIGNS_CACHE", str(tmp_path / "cache"))
     # Rendering takes seconds, and other tests look at figures.
     monkeypatch.setattr("handsigns.reporting.write.write_figure", lambda *_: None)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -26,10 +25,10 @@ from handsigns.results.sync import RemoteCopy
 from handsigns.results.trial import Placement, Session
 from tests.security.test_network import listeners
 from tests.support.records import make_spec
+from tests.support.workspace import REPOSITORY, wait_until
 
 pytestmark = pytest.mark.slow
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SPACE = "space:\n  learning_rate: {type: log_uniform, low: 1e-4, high: 1e-2}\n"
 
 
@@ -89,11 +88,7 @@ def test_the_dashboard_follows_a_growing_search(scripted):
         journal.start_trial(make_spec("0002", {"learning_rate": 5e-3}))
         journal.close()
         update_optuna_journal(scripted)
-        for _ in range(60):  # it polls every few seconds
-            if num_trials(url) == 3:
-                break
-            time.sleep(1)
-        assert num_trials(url) == 3
+        wait_until(lambda: num_trials(url) == 3, seconds=60)  # it polls every few seconds
         with pytest.raises(urllib.error.HTTPError, match="403") as caught:
             get(f"{url}api/studies", host="elsewhere.example")
         caught.value.close()

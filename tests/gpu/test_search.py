@@ -3,9 +3,10 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
+
+from tests.support.workspace import wait_until
 
 pytestmark = [pytest.mark.gpu, pytest.mark.ray]
 
@@ -22,10 +23,7 @@ def gpu_processes():
 
 
 def wait_until_released(before):
-    deadline = time.monotonic() + _RELEASE_DEADLINE_S
-    while left := gpu_processes() - before:
-        assert time.monotonic() < deadline, f"processes on the card: {left}"
-        time.sleep(0.5)
+    wait_until(lambda: gpu_processes() <= before, seconds=_RELEASE_DEADLINE_S)
 
 
 @pytest.fixture
@@ -58,10 +56,7 @@ def test_ended_search_leaves_no_process_on_the_card(workspace, before, signal_nu
     name = f"ended-{signal_number}"
     process = workspace.start("search", "tiny.yaml", "--name", name, *workspace.long,
                               "--gpus-per-trial", "auto")  # fmt: skip
-    journal = workspace.folder(name) / "journal.jsonl"
-    while not (journal.exists() and b'"epoch"' in journal.read_bytes()):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.2)
+    workspace.wait_for_epochs(name, 1, process)
     os.kill(process.pid, signal_number)
     process.communicate(timeout=300)
     wait_until_released(before)

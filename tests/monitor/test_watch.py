@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -24,8 +23,8 @@ from handsigns.results.search_lock import search_lock
 from handsigns.results.store import DataRecord, create_search
 from handsigns.results.trial import Placement, Session, Verdict
 from tests.support.records import make_epoch_metrics, make_spec
+from tests.support.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PLACEMENT = Placement("laptop/1", "cpu", 1)
 SPACE = {"learning_rate": {"type": "log_uniform", "low": 1e-4, "high": 1e-1}}
 

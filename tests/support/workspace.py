@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.command_server import REPOSITORY, CommandServer
-from tests.support.s3 import CREDENTIALS
+from tests.support.s3 import CREDENTIALS, free_port
 
 SPACE = """
 space:
@@ -84,6 +84,16 @@ class Workspace:
         )
         self.started.append(process)
         return process
+
+    def serve(self, name: str) -> tuple[subprocess.Popen[str], str, str]:
+        """Start `serve` on a free port; return its process, URL and output once it listens."""
+        port = free_port()
+        process = self.start("serve", name, "--port", str(port))
+        lines: list[str] = []
+        while not (lines and "curl" in lines[-1]):
+            lines.append(process.stdout.readline())
+            assert lines[-1], "".join(lines)
+        return process, f"http://127.0.0.1:{port}", "".join(lines)
 
     def finish(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """Wait for a command to exit with `status`; return its output."""

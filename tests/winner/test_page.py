@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import socket
 
 import numpy as np
 import pytest
@@ -98,15 +97,8 @@ def scenes(winner):
 @pytest.fixture(scope="module")
 def url(workspace, winner):
     """Address of the service of the winner."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = workspace.start("serve", "hands", "--port", str(port))
-    lines = []
-    while not (lines and "curl" in lines[-1]):
-        lines.append(process.stdout.readline())
-        assert lines[-1], "".join(lines)
-    yield f"http://127.0.0.1:{port}"
+    process, url, _ = workspace.serve("hands")
+    yield url
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
 

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from handsigns.winner.export import export_winner
 from handsigns.winner.predict import load_winner
 from handsigns.winner.quantize import export_int8
 from tests.support.winners import data_of, save_winner, trained_network
+from tests.support.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs" / "how-to" / "use-the-winner.md"
 SCRIPT = REPOSITORY / "examples" / "classify_onnx.py"
 SIZE = 32

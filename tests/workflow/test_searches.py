@@ -38,10 +38,7 @@ def scripted(make_search, tmp_path, monkeypatch):
         ["run", "quick", "--dry-run", "--gpus-per-trial", "0", "--warm-start", "scripted"],
     ],
 )
-def test_a_command_opens_a_search_once(scripted, monkeypatch, count_openings, arguments):
-    monkeypatch.setattr(
-        "handsigns.data.dataset.SYNTHETIC_COUNTS", {"train": 12, "val": 6, "test": 6}
-    )
+def test_a_command_opens_a_search_once(scripted, few_hands, count_openings, arguments):
     assert main(arguments) == 0
     assert count_openings() == 1
 
