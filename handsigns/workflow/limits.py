@@ -103,12 +103,14 @@ def _latencies(
     else:
         table = {}
     missing = {network: one for network, one in networks.items() if network not in table}
-    if missing and config.limits.latency_table is None:
+    if not missing:
+        return table
+    if config.limits.latency_table is None:
         from handsigns.winner.onnx_graph import check_extra
 
         check_extra("remove limits.latency_ms")
         table |= measure_networks(missing, profiler.user_code)
-    elif missing and (saved is None or not saved.exists()):
+    elif saved is None or not saved.exists():
         _report_missing(config.limits.latency_table, missing, len(networks))
     return table
 
