@@ -362,7 +362,7 @@ def test_a_running_search_has_only_a_leader(make_search, tmp_path):
     with search_lock(search.paths):
         page = write_report(search, tmp_path / "out", reload_seconds=5, figures=False)
     text = page.read_text()
-    finished = sum(record.is_terminal for record in search.journal.records)
+    finished = sum(record.is_finished for record in search.journal.records)
     best = search.trial(None).trial_id
     assert f"Trial {best} leads so far, with {finished} of 9 trials finished" in text
     assert "won" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).split()

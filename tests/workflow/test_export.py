@@ -74,7 +74,7 @@ def test_an_interrupted_export_leaves_no_graph(retrained, make_split, monkeypatc
     data = data_of(make_split(9, size=SIZE), make_split(6, size=SIZE))
     monkeypatch.setattr(workflow_export, "open_verified_data", lambda *_: data)
     monkeypatch.setattr(winner_export, "export_winner", write_graph)
-    monkeypatch.setattr(onnx_graph, "check_extra", lambda: None)
+    monkeypatch.setattr(onnx_graph, "check_extra", lambda _remedy: None)
     monkeypatch.setattr(onnx_graph, "profile_graphs", interrupt)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
