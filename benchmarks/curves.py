@@ -114,7 +114,7 @@ def main() -> int:
 def process_pool(workers: int, device: str) -> Iterator[Pool]:
     """Yield a pool of processes that train; on a GPU they share it by MPS, if they can."""
     from handsigns.cluster.mps import mps_daemon
-    from handsigns.config.sections import Resources
+    from handsigns.config.execution import Resources
 
     context = multiprocessing.get_context("spawn")
     with contextlib.ExitStack() as stack:

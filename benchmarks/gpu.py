@@ -42,9 +42,9 @@ from harness import (
 
 from handsigns.cluster.mps import mps_daemon
 from handsigns.config.duration import parse_duration
+from handsigns.config.execution import Resources
 from handsigns.config.hyperparameters import TrialConfig
 from handsigns.config.presets import list_presets
-from handsigns.config.sections import Resources
 from handsigns.data.splits import Split
 from handsigns.data.synthetic import CLASSES, generate_hands
 from handsigns.training.device import describe_device

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from handsigns.cluster.nodes import Node
 from handsigns.cluster.resources import ResourceAllocation
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.io.throttle import Throttle
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from handsigns.cluster import mps_guardian
 from handsigns.cluster.isolation import environment
 from handsigns.cluster.nodes import local_node, nvidia_smi
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.errors import ResourceError
 
 _FOLDER_PREFIX = "handsigns-mps-"

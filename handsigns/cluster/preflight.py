@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from handsigns.cluster.mps import mps_active
 from handsigns.cluster.remote import run_on_nodes
 from handsigns.cluster.resources import ResourceAllocation
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
 from handsigns.io.storage import FolderStorage, Storage, check_writable

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from handsigns.cluster.nodes import Node
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.console.format import pluralize
 from handsigns.errors import ResourceError
 

@@ -6,19 +6,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
+from handsigns.config.execution import FaultTolerance, Resources, Tracking
 from handsigns.config.hyperparameters import TORCHVISION_PREFIX, Scalar, TrialConfig
 from handsigns.config.parameters import ConfigInt
 from handsigns.config.sections import (
     Budget,
     Data,
-    FaultTolerance,
     Limits,
     Objective,
     Reevaluation,
-    Resources,
     Scheduler,
     Searcher,
-    Tracking,
 )
 from handsigns.config.space import Space
 from handsigns.config.user_code import user_functions

@@ -1,10 +1,8 @@
-"""Sections of a search space other than the space itself, each with its defaults and limits."""
+"""Sections of a search space on what is searched and how, each with its defaults and limits."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
-from urllib.parse import unquote
 
 from pydantic import (
     BaseModel,
@@ -22,8 +20,6 @@ from handsigns.config.quantity import parse_bytes, parse_count, parse_millisecon
 from handsigns.console.format import format_metric
 from handsigns.metrics import METRICS, Direction, EpochMetrics, Metric
 
-_URI = re.compile(r"(https?|sqlite|postgresql|mysql|mssql|databricks)[a-z0-9+]*:/{2,4}\S")
-_SECRET = re.compile(r"(passw(or)?d|pwd|secret|token)\s*=", re.IGNORECASE)
 GRACE_PERIOD_DIVISOR, PROMOTION_GRACE_PERIOD_DIVISOR = 6, 12
 """The default grace period is the epoch budget divided by one of these, the latter for
 ``asha_promotion``: from a sixth on, the averaged weights predict a trial's final result
@@ -35,11 +31,13 @@ MAX_SEEDS = 1000
 """Limit on the seeds of a re-evaluation or a retraining."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Section of a search space."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Data(_Section):
+class Data(Section):
     """Images that belong together."""
 
     group_by: Annotated[str, Field(min_length=1)] | None = None
@@ -49,7 +47,7 @@ class Data(_Section):
     first group, or whole match, names the group."""
 
 
-class Objective(_Section):
+class Objective(Section):
     """Objective of the search, measured on the validation split after a trial's last epoch."""
 
     metric: Metric = "val_loss"
@@ -124,7 +122,7 @@ MAX_TRIALS = 1_000_000
 """Largest number of trials, which is also that of a grid."""
 
 
-class Budget(_Section):
+class Budget(Section):
     """Stopping criteria of the search."""
 
     trials: ConfigInt = Field(default=30, ge=1, le=MAX_TRIALS)
@@ -141,7 +139,7 @@ class Budget(_Section):
     another quarter of its time would bring a better winner with a chance of less than 20 %."""
 
 
-class Scheduler(_Section):
+class Scheduler(Section):
     """Early stopping of trials."""
 
     name: Literal["asha_promotion", "asha", "median", "hyperband", "none"] = "asha_promotion"
@@ -160,7 +158,7 @@ class Scheduler(_Section):
         return self.name in ("asha_promotion", "asha", "hyperband")
 
 
-class Searcher(_Section):
+class Searcher(Section):
     """Sampler of the configurations to try."""
 
     name: Literal["tpe", "random", "grid", "cmaes", "gp", "qmc"] = "tpe"
@@ -181,93 +179,7 @@ class Searcher(_Section):
         return self.name in ("cmaes", "gp")
 
 
-def _timeout(value: object) -> object:
-    return value if value == "auto" else parse_duration(value)
-
-
-def _switch(value: object) -> object:
-    """Return ``on`` or ``off`` for the boolean that YAML reads these words as."""
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
-
-
-class Resources(_Section):
-    """Resources of a trial; ``auto`` adapts to the machine or cluster."""
-
-    cpus_per_trial: Annotated[ConfigFloat, Field(gt=0)] | Literal["auto"] = "auto"
-    """CPU cores per trial; above 1 it must be a whole number."""
-    gpus_per_trial: Annotated[ConfigFloat, Field(ge=0)] | Literal["auto"] = "auto"
-    """GPUs per trial; with a fraction trials share a GPU, above 1 it must be a whole number."""
-    max_concurrent_trials: Annotated[ConfigInt, Field(ge=1)] | Literal["auto"] = "auto"
-    """Number of concurrent trials; an autoscaling cluster scales up to fit them."""
-    accelerator_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] | None = (
-        None
-    )
-    """Accelerator type that trials require, such as ``T4``, as Ray names it (``ray status``)."""
-    mps: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
-    """Whether trials that share a GPU run on it at the same time, by NVIDIA's MPS. ``auto`` starts
-    its daemon for a search on this machine unless another process uses a GPU, and else lets trials
-    take turns; ``on`` starts it even then, and refuses to search without it; ``off`` starts none
-    (docs/tutorials/cluster.md)."""
-
-    @model_validator(mode="after")
-    def _whole_above_one(self) -> Resources:
-        for name in ("cpus_per_trial", "gpus_per_trial"):
-            value = getattr(self, name)
-            if value != "auto" and value > 1 and value != int(value):
-                raise ValueError(f"{name} is {value:g}; above 1 it must be a whole number")
-        return self
-
-
-def _mlflow_uri(value: object) -> object:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or not _URI.match(value):
-        raise ValueError(
-            f"{value!r} is neither true nor false nor the address of a server, such as "
-            f"http://localhost:5000"
-        )
-    has_user = "@" in value and not value.startswith("sqlite")  # its addresses are paths
-    if has_user or _SECRET.search(unquote(value)):
-        raise ValueError(
-            "credentials in the address would be written to files; set MLFLOW_TRACKING_USERNAME "
-            "and MLFLOW_TRACKING_PASSWORD (PGUSER and PGPASSWORD for PostgreSQL) instead"
-        )
-    return value
-
-
-class FaultTolerance(_Section):
-    """Handling of trials that crash or hang."""
-
-    max_retries: ConfigInt = Field(default=3, ge=0, le=1000)
-    """Retries, from its checkpoint, of a trial whose process died, before it counts as failed."""
-    report_timeout: Annotated[float, BeforeValidator(_timeout)] | Literal["auto"] = "auto"
-    """Seconds without a report after which a trial counts as hung and its process is killed; auto:
-    ten times the search's longest epoch, at least ten minutes; an hour before the first epoch."""
-
-    def hang_timeout(self, longest_epoch: float | None) -> float:
-        """Return the allowed seconds without a report, given the longest epoch so far (s)."""
-        if self.report_timeout != "auto":
-            return self.report_timeout
-        return 3600.0 if longest_epoch is None else max(600.0, 10 * longest_epoch)
-
-
-class Tracking(_Section):
-    """Experiment trackers, each a separate optional dependency."""
-
-    tensorboard: bool = Field(default=False, strict=True)
-    """Whether to write TensorBoard event files to the results folder."""
-    mlflow: Annotated[bool | str, BeforeValidator(_mlflow_uri)] = False
-    """Whether to log to an MLflow database in the results folder, or the address of a server."""
-    wandb: bool = Field(default=False, strict=True)
-    """Whether to log to Weights & Biases in the results folder (offline without WANDB_MODE)."""
-
-    @property
-    def enabled(self) -> tuple[str, ...]:
-        """Names of the enabled trackers."""
-        return tuple(name for name in type(self).model_fields if getattr(self, name))
-
-
-class Reevaluation(_Section):
+class Reevaluation(Section):
     """Re-evaluation of the top trials with fresh seeds, before the winner is selected."""
 
     top: ConfigInt = Field(default=3, ge=0, le=1000)
@@ -287,7 +199,7 @@ class Reevaluation(_Section):
         return self
 
 
-class Limits(_Section):
+class Limits(Section):
     """Limits on the network, such as a phone sets; a configuration that exceeds one is never
     started."""
 

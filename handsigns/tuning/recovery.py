@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
+from handsigns.config.execution import Tracking
 from handsigns.config.search import SearchConfig
-from handsigns.config.sections import Scheduler, Tracking
+from handsigns.config.sections import Scheduler
 from handsigns.errors import ResourceError
 from handsigns.io.atomic import next_free_path
 from handsigns.io.storage import storage_error_message

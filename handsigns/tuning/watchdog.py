@@ -10,7 +10,7 @@ import ray
 from ray.tune import Callback
 
 from handsigns.cluster.ray_compat import get_actor
-from handsigns.config.sections import FaultTolerance
+from handsigns.config.execution import FaultTolerance
 from handsigns.console.format import format_duration
 from handsigns.io.throttle import Throttle
 from handsigns.tuning.not_pickled import NotPickled

@@ -14,7 +14,7 @@ from handsigns.cluster import preflight
 from handsigns.cluster.mps import mps_active, mps_daemon
 from handsigns.cluster.nodes import Node, local_node, visible_devices
 from handsigns.cluster.resources import allocate
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.errors import ResourceError
 from handsigns.io.storage import open_storage
 from handsigns.results.checkpoints import CheckpointStore
@@ -51,7 +51,7 @@ esac
 DRIVER = """
 import os, time
 from handsigns.cluster.mps import mps_daemon
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 with mps_daemon(Resources(), print):
     print(os.environ["CUDA_MPS_PIPE_DIRECTORY"], flush=True)
     time.sleep(86400)

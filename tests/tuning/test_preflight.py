@@ -6,7 +6,7 @@ from handsigns.cluster import preflight
 from handsigns.cluster.nodes import Node
 from handsigns.cluster.preflight import NodeReport, check_nodes
 from handsigns.cluster.resources import allocate
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.errors import ResourceError
 from handsigns.io.storage import FolderStorage
 from handsigns.results.checkpoints import CheckpointStore

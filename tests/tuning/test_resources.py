@@ -11,7 +11,7 @@ from handsigns.cluster.capacity import WorkerCapacity
 from handsigns.cluster.nodes import Node, alive_nodes
 from handsigns.cluster.resources import GpuSharing, allocate
 from handsigns.cluster.scratch import create_token, scratch_dir
-from handsigns.config.sections import Resources
+from handsigns.config.execution import Resources
 from handsigns.errors import ResourceError
 
 

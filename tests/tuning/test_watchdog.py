@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from handsigns.config.sections import FaultTolerance
+from handsigns.config.execution import FaultTolerance
 from handsigns.results.trial import Placement
 from handsigns.tuning.protocol import TrialReport
 from handsigns.tuning.watchdog import Watchdog
