@@ -42,13 +42,13 @@ _MAX_POINTS = 400
 def pair_maps(search: StoredSearch, order: Sequence[str]) -> list[Figure]:
     """Plot the objective over each pair of the most important numeric hyperparameters."""
     space = search.config.space
-    ranges = {n: p for n in order if isinstance(p := space[n], Range)}
+    ranges = [(n, p) for n in order if isinstance(p := space[n], Range)][:_NUM_PAIRED]
+    ranked = with_result(search.ranked)
     maps = []
-    for pair in itertools.combinations([*ranges.items()][:_NUM_PAIRED], 2):
-        ranked = with_result(search.ranked)
-        records = [r for r in ranked if None not in _positions(dict(pair), r)]
+    for pair in map(dict, itertools.combinations(ranges, 2)):
+        records = [r for r in ranked if None not in _positions(pair, r)]
         if len(records) >= _MIN_TRIALS:
-            maps.append(_pair_map(search, records, dict(pair)))
+            maps.append(_pair_map(search, records, pair))
     return maps
 
 
