@@ -260,7 +260,7 @@ def make_model_card(stored: StoredSearch) -> ModelCard:
 
 
 def add_weak_class(result: TestResult) -> TestResult:
-    """Return a test result in which 30 more images of the last class are taken for the second."""
+    """Return a test result with 30 more images of the last class predicted as the second."""
     rows = [list(row) for row in result.confusion_matrix]
     rows[-1][-1] -= 30
     rows[-1][1] += 30
