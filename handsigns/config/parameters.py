@@ -61,13 +61,14 @@ class _RangeBase(_ParameterBase):
 
     @model_validator(mode="after")
     def _ascending(self) -> _RangeBase:
+        low, high = (v if isinstance(v, int) else f"{v:g}" for v in (self.low, self.high))
         if self.low == self.high:
-            raise ValueError(f"low and high are both {self.low}; write the value alone to fix it")
+            raise ValueError(f"low and high are both {low}; write the value alone to fix it")
         if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}; swap them")
+            raise ValueError(f"low {low} is above high {high}; swap them")
         if self.high - self.low > sys.float_info.max:
             raise ValueError(
-                f"the difference of low {self.low} and high {self.high} is not a finite number; "
+                f"the difference of low {low} and high {high} is not a finite number; "
                 f"narrow the range"
             )
         return self

@@ -70,7 +70,7 @@ def test_custom_hyperparameters_can_be_set_on_the_command_line(load):
         (["space.custom.x=.inf"], "not a finite number"),
         (["space.custom=3"], "--set space.custom=3, space.custom: expected a mapping of names"),
         (["space.custom.depth.hihg=3"], r"space.custom.depth.hihg: 'hihg' is not a key"),
-        (["space.custom.rate.low=2"], r"space.custom.rate: low 2.0 is above high 1.0"),
+        (["space.custom.rate.low=2"], r"space.custom.rate: low 2 is above high 1"),
         (["space.architecture=compact", "space.custom.depth=1"], "nothing uses them"),
         (["space.architecture=a/b:c"], "is not an architecture"),
         (["space.architecture=../x:c"], "is not an architecture"),
