@@ -36,7 +36,7 @@ def test_run_reports_every_step(pipeline):
     _, output = pipeline
     for part in (
         "classes; train 60, val 24, test 24",
-        "search: 6 trials, up to 4 epochs each",
+        "search: 6 trials in a continuous space, up to 4 epochs each",
         "trials at a time on",
         "6/6 trials finished",
         "the search ended after",

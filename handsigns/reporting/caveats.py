@@ -121,7 +121,7 @@ def provenance(search: StoredSearch, environment: Mapping[str, Any]) -> list[tup
         ("Searcher, scheduler", f"{config.searcher.name}, {_scheduler(search)}"),
         (
             "Search space",
-            "continuous or very large" if size is None else pluralize(size, "configuration"),
+            "continuous" if size is None else pluralize(size, "configuration"),
         ),
         ("Sessions", str(max(1, len(search.journal.sessions)))),
         *_machine(environment),

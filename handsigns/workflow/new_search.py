@@ -248,8 +248,10 @@ def _print_summary(config: SearchConfig, data: DataSet) -> None:
             f"early stopping leaves few; --set scheduler.name=none trains all to the end"
         )
     size = config.space.size()
-    space = "" if size is None else f" of {pluralize(size, 'configuration')}"
+    many = "a continuous space" if size is None else pluralize(size, "configuration")
     epochs = f"up to {pluralize(config.budget.max_epochs, 'epoch')} each"
     within = config.budget.time_budget
     limit = f", within {format_duration(within)}" if within else ""
-    print(f"search: {pluralize(config.budget.trials, 'trial')}{space}, {epochs}{limit}", flush=True)
+    print(
+        f"search: {pluralize(config.budget.trials, 'trial')} in {many}, {epochs}{limit}", flush=True
+    )
